@@ -1,0 +1,127 @@
+"""The application factory: one front door, one problem type, three health doors for every service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+
+from platform_kit.canonical import CanonicalLogMiddleware
+from platform_kit.logging import configure_logging, get_logger
+from platform_kit.ops import OpsServer
+from platform_kit.problems import Problem, install_problem_handlers, render
+from platform_kit.settings import ServiceSettings
+from platform_kit.telemetry import configure_tracing
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+Deps = TypeVar("Deps")
+Check = Callable[[], Awaitable[Any]]
+"""Raises (or returns False) when what it looks at is not usable."""
+
+CHECK_TIMEOUT_S = 2.0  # kubelet's own probe timeout is 3 s in the chart
+
+log = get_logger(__name__)
+
+
+class JsonResponse(Response):
+    """orjson instead of json: a response is rendered in a third of the time."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return content if isinstance(content, bytes) else orjson.dumps(content)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    service: str,
+    routers: Sequence[APIRouter],
+    open_deps: Callable[[Settings], AbstractAsyncContextManager[Deps]],
+    checks: Callable[[Deps], Mapping[str, Check]],
+    description: str = "",
+) -> FastAPI:
+    """An application whose `state.deps` is what `open_deps` yields while it runs.
+
+    `checks` name what must be usable before traffic may come; the startup door opens when they passed once.
+    """
+    configure_logging(settings, service)
+    configure_tracing(settings, service)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_deps(settings) as deps:
+            app.state.deps = deps
+            app.state.checks = checks(deps)
+            async with OpsServer(settings.host, settings.ops_port, checks=app.state.checks):
+                yield
+
+    app = FastAPI(
+        title=service,
+        version=settings.app_version,
+        description=description,
+        lifespan=lifespan,
+        redoc_url=None,
+        max_body_size=settings.request_body_max_bytes,
+    )
+    app.state.draining = app.state.started = False
+    app.add_middleware(CanonicalLogMiddleware, service=service, version=settings.app_version)
+    install_problem_handlers(app)
+    app.add_exception_handler(Exception, _on_bug)
+    app.include_router(_doors(service, settings.app_version))
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _doors(service: str, version: str) -> APIRouter:
+    """live: the loop turns. ready: dependencies answer and no drain is on. startup: ready once."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health/live")
+    async def live() -> Response:
+        return JsonResponse({"status": "live"})
+
+    @router.get("/health/ready")
+    async def ready(request: Request) -> Response:
+        if request.app.state.draining:
+            return JsonResponse({"status": "draining"}, 503)
+        failed = await failing(request.app.state.checks)
+        request.app.state.started = request.app.state.started or not failed
+        return JsonResponse({"status": "not ready", "failing": failed} if failed else {"status": "ready"}, 503 if failed else 200)
+
+    @router.get("/health/startup")
+    async def startup(request: Request) -> Response:
+        if not request.app.state.started:
+            return await ready(request)
+        return JsonResponse({"status": "started"})
+
+    @router.get("/version")
+    async def show_version() -> Response:
+        return JsonResponse({"service": service, "version": version})
+
+    return router
+
+
+async def failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Name and kind of error of each check that does not pass, all asked at once."""
+    outcomes = await asyncio.gather(*(_passes(check) for check in checks.values()))
+    return {name: error for name, error in zip(checks, outcomes, strict=True) if error}
+
+
+async def _passes(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return "not yet" if await check() is False else None
+    except Exception as error:
+        return type(error).__name__
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    """Last resort: a 500 that says nothing of the inside; the log line has the trace."""
+    return render(Problem(), request)

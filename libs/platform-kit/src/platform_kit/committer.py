@@ -1,0 +1,185 @@
+"""Group commit: an outcome is a value, and one place makes it durable.
+
+Callers hand in items; whatever waits when the previous flush returned goes into the next one. A flush is one
+transaction with a few set-based statements, whatever the number of items, and each caller gets its own item's result
+after the commit. A batch of one is the same code. Nothing waits for a timer.
+
+`flush(connection, items) -> results` is the service's own. It must keep three promises:
+- it decides each item on its own, so that a refusal is a result and never aborts the neighbours;
+- it may run again for the same items (each carries its own key): an item that a lost commit already applied is
+  recognised and answered with what was stored;
+- it makes no network call but to this connection.
+
+Sources: architecture.md 4.3; reliability.md 1.1 row 3 and 1.3 (a COMMIT that raised is unknown, never failed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from platform_kit import telemetry
+from platform_kit.db import sqlstate
+from platform_kit.logging import get_logger
+from platform_kit.problems import Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Flush = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result]]]
+
+BATCH_MAX = 256  # beyond this the statements get longer, not cheaper per item
+QUEUE_MAX = 2048  # about half a second of work at full speed: more would only wait past its deadline
+TRIES_MAX = 5  # of a whole flush after a deadlock or a lost connection; it holds no network call, so that is safe
+RETRY_DELAY_S = 0.05
+RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+
+log = get_logger(__name__)
+
+
+class TryFlushAgain(Exception):
+    """Raised by a flush whose reading was overtaken by another process: the transaction is rolled back and redone."""
+
+
+class NotCommitted(Unavailable):
+    """Postgres could not take the item; nothing of it was written. Safe to send again."""
+
+    code, title = "not-committed", "The database is not available; nothing was written"
+
+
+class CommitUnknown(Unavailable):
+    """The COMMIT was sent and its answer lost, and the database stayed away: resolve by the item's own key."""
+
+    code, title = "commit-unknown", "The outcome is not known yet; ask again with the same key"
+
+
+class _CommitLost(Exception):
+    """Internal: COMMIT raised, so the transaction may or may not have happened."""
+
+
+class Committer(Generic[Item, Result]):
+    """One queue, `lanes` flushers. `submit` from any task of the loop that entered the committer as a context."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        flush: Flush[Item, Result],
+        *,
+        name: str = "committer",
+        batch_max: int = BATCH_MAX,
+        queue_max: int = QUEUE_MAX,
+        lanes: int = 1,
+    ) -> None:
+        self._engine = engine
+        self._flush = flush
+        self._name = name
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._lanes = lanes
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Committer[Item, Result]:
+        self._tasks = [asyncio.create_task(self._run(), name=f"{self._name}-{n}") for n in range(self._lanes)]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Flush what is queued, then stop (SIGTERM waits for this)."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.gather(*self._tasks)
+
+    async def submit(self, item: Item) -> Result:
+        """Wait until `item` is durable and return its result.
+
+        Raises NotCommitted (nothing written), CommitUnknown, or what the flush raised for this item alone.
+        A caller that is cancelled meanwhile leaves its item in the flush: it is committed all the same.
+        """
+        if self._closing or len(self._waiting) >= self._queue_max:
+            raise NotCommitted("The queue in front of the database is full." if not self._closing else None)
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._wake.set()
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+            await self._settle(batch)
+
+    async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        """Give every future of the batch its result or its error."""
+        started = time.perf_counter()
+        try:
+            results = await self._attempt([item for item, _ in batch])
+        except Unavailable as error:
+            for _, future in batch:
+                _fail(future, error)
+        except Exception as error:
+            if len(batch) == 1:
+                _fail(batch[0][1], error)
+            else:  # the statement said no to somebody: find out who, and let the others through
+                log.exception("a flush was refused whole; running its items one by one", items=len(batch))
+                for one in batch:
+                    await self._settle([one])
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        telemetry.observe_flush(self._name, len(batch), time.perf_counter() - started, len(self._waiting))
+
+    async def _attempt(self, items: Sequence[Item]) -> Sequence[Result]:
+        """One flush, tried again after deadlock, lost race or lost connection."""
+        may_be_committed = False
+        for attempt in range(1, TRIES_MAX + 1):
+            try:
+                return await self._flush_once(items)
+            except _CommitLost as error:
+                may_be_committed = True
+                log.warning("commit answer lost", error=repr(error.__cause__), attempt=attempt)
+            except TryFlushAgain:
+                continue  # the reading is repeated at once: the other process has already committed
+            except (OSError, InterfaceError, PoolTimeoutError) as error:
+                log.warning("database not reachable", error=repr(error), attempt=attempt)
+            except DBAPIError as error:
+                if not (error.connection_invalidated or sqlstate(error) in RETRIED_STATES):
+                    if _is_going_away(error):
+                        log.warning("database is going away", error=repr(error.orig), attempt=attempt)
+                    else:
+                        raise
+            await asyncio.sleep(random.uniform(0, RETRY_DELAY_S * 2**attempt))
+        raise CommitUnknown() if may_be_committed else NotCommitted()
+
+    async def _flush_once(self, items: Sequence[Item]) -> Sequence[Result]:
+        async with self._engine.connect() as connection:
+            async with connection.begin() as transaction:
+                results = await self._flush(connection, items)
+                try:
+                    await transaction.commit()
+                except Exception as error:
+                    raise _CommitLost from error
+        return results
+
+
+def _is_going_away(error: DBAPIError) -> bool:
+    """Class 57 (shutdown, crash, cannot connect now), 53 (out of connections, disk full), 08 (connection)."""
+    return (sqlstate(error) or "")[:2] in {"57", "53", "08"}
+
+
+def _fail(future: asyncio.Future[Result], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,79 @@
+"""Postgres through SQLAlchemy Core on asyncpg: the engine, the metadata of a schema, a ping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from platform_kit.settings import ServiceSettings
+
+# Constraint names follow one convention, so that a migration can name what it drops.
+NAMING_CONVENTION = {
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "pk": "%(table_name)s_pkey",
+}
+
+STATEMENT_TIMEOUT_MS = 10_000  # longer than any statement of ours by far; a runaway must not hold locks
+POOL_TIMEOUT_S = 5.0  # less than a client waits: an exhausted pool is an answer, not a hang
+
+
+def metadata(schema: str) -> MetaData:
+    """Metadata of one service's schema, with the naming convention."""
+    return MetaData(schema=schema, naming_convention=NAMING_CONVENTION)
+
+
+def create_engine(settings: ServiceSettings, *, pool_size: int | None = None) -> AsyncEngine:
+    """The engine of one process: `pool_size` connections and none beyond, JSON by orjson, UTC."""
+    engine = create_async_engine(
+        settings.asyncpg_url(),
+        pool_size=pool_size or settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": POOL_TIMEOUT_S,
+            "server_settings": {
+                "application_name": f"{type(settings).__module__.partition('.')[0]} {settings.app_version}",
+                "timezone": "UTC",
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "jit": "off",  # our statements are short; a JIT compile costs more than they run
+            },
+        },
+    )
+    event.listen(engine.sync_engine, "handle_error", _invalidate_broken_connection)
+    return engine
+
+
+def _invalidate_broken_connection(context: ExceptionContext) -> None:
+    """A backend that dies inside a transaction surfaces as asyncpg's InternalClientError, which SQLAlchemy takes for
+    an ordinary error and returns the dead connection to the pool (sqlalchemy#13241): say that it is gone."""
+    cause = getattr(context.original_exception, "__cause__", None)
+    if isinstance(cause, asyncpg.InternalClientError | asyncpg.InterfaceError):
+        context.is_disconnect = True
+
+
+async def ping(engine: AsyncEngine) -> None:
+    """Raises when Postgres does not answer."""
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five-character SQLSTATE behind a SQLAlchemy or driver error, if there is one."""
+    seen: Any = error
+    while seen is not None:
+        state = getattr(seen, "sqlstate", None)
+        if state:
+            return str(state)
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return None

@@ -1,0 +1,179 @@
+"""Idempotency keys: one row per (scope, key), written in the same transaction as the effect.
+
+Header per IETF draft-ietf-httpapi-idempotency-key-header-07 (a structured-field string) and bare, as Stripe takes it.
+The scope is the caller and the route, so that the same key on another route is unrelated; the fingerprint says
+whether a repeated key carries the same request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, DateTime, LargeBinary, MetaData, SmallInteger, String, Table, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import Headers
+
+from platform_kit.problems import Problem
+
+HEADER = "Idempotency-Key"
+REPLAY_HEADER = "Idempotent-Replayed"
+LIFETIME = timedelta(hours=72)  # published; Stripe keeps keys for at least 24 hours
+KEY_LENGTH_MAX = 255
+
+
+class KeyMissing(Problem):
+    status, code, title = 400, "idempotency-key-missing", "This request needs an Idempotency-Key"
+
+
+class KeyInvalid(Problem):
+    status, code, title = 400, "idempotency-key-invalid", "The Idempotency-Key is not acceptable"
+
+
+class KeyReused(Problem):
+    status, code, title = 422, "idempotency-key-reuse", "This key was used with another request"
+
+
+class KeyInProgress(Problem):
+    status, code, title = 409, "idempotency-in-progress", "A request with this key is still being worked on"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was done by this request; ask again shortly.", headers={"Retry-After": "1"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """What a finished key answers to every repetition, byte for byte."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The wish to act once under a key. `subject` names what the action works on (for example a payment's id)."""
+
+    scope: str
+    key: str
+    fingerprint: bytes
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as stored; `response` is None while its request is in progress."""
+
+    fingerprint: bytes
+    subject: str
+    response: StoredResponse | None
+
+    def replay_for(self, claim: Claim) -> StoredResponse:
+        """The stored response, or the refusal: KeyReused for another request, KeyInProgress while unfinished."""
+        if self.fingerprint != claim.fingerprint:
+            raise KeyReused("Use a new key for a new request.")
+        if self.response is None:
+            raise KeyInProgress()
+        return self.response
+
+
+def key_of(headers: Headers) -> str:
+    """The request's key, without the quotes of the structured form. Raises KeyMissing or KeyInvalid."""
+    values = headers.getlist(HEADER)
+    if not values:
+        raise KeyMissing(f"Send a unique {HEADER} header; repeat it when you repeat the request.")
+    value = values[0].strip()
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    if len(values) > 1 or not 1 <= len(value) <= KEY_LENGTH_MAX or not (value.isascii() and value.isprintable()):
+        raise KeyInvalid(f"Send one {HEADER} of 1 to {KEY_LENGTH_MAX} printable ASCII characters.")
+    return value
+
+
+def fingerprint_of(path: str, body: bytes) -> bytes:
+    """Tells one request from another under the same key: the concrete path and the exact bytes."""
+    return hashlib.blake2b(path.encode() + b"\n" + body, digest_size=16).digest()
+
+
+def idempotency_table(metadata: MetaData) -> Table:
+    """`idempotency_key` of a service. A row with no `status` is a claim in progress."""
+    return Table(
+        "idempotency_key",
+        metadata,
+        Column("scope", String(collation="C"), primary_key=True),
+        Column("key", String(collation="C"), primary_key=True),
+        Column("fingerprint", LargeBinary, nullable=False),
+        Column("subject", String(collation="C"), nullable=False),
+        Column("status", SmallInteger),
+        Column("body", LargeBinary),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), index=True),
+    )
+
+
+async def find(conn: AsyncConnection, table: Table, claims: Sequence[Claim]) -> dict[tuple[str, str], KeyRecord]:
+    """The stored rows of these (scope, key) pairs; by primary key."""
+    statement = text(
+        f"SELECT k.scope, k.key, k.fingerprint, k.subject, k.status, k.body FROM {table.fullname} k"  # noqa: S608 - our own table name
+        " JOIN unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS wanted (scope, key)"
+        " ON k.scope = wanted.scope AND k.key = wanted.key"
+    )
+    rows = await conn.execute(statement, {"scopes": [c.scope for c in claims], "keys": [c.key for c in claims]})
+    return {(row.scope, row.key): _record(row) for row in rows}
+
+
+async def insert(
+    conn: AsyncConnection, table: Table, claims: Sequence[tuple[Claim, StoredResponse | None]]
+) -> set[tuple[str, str]]:
+    """Insert claims, open or finished; returns the pairs that this call won. Keys in order, so two callers never
+    deadlock. A pair that is missing from the result belongs to somebody who committed first."""
+    ordered = sorted(claims, key=lambda c: (c[0].scope, c[0].key))
+    statement = text(
+        f"INSERT INTO {table.fullname} (scope, key, fingerprint, subject, status, body)"  # noqa: S608 - our own table name
+        " SELECT * FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS bytea[]),"
+        " CAST(:subjects AS text[]), CAST(:statuses AS smallint[]), CAST(:bodies AS bytea[]))"
+        " ON CONFLICT (scope, key) DO NOTHING RETURNING scope, key"
+    )
+    rows = await conn.execute(
+        statement,
+        {
+            "scopes": [c.scope for c, _ in ordered],
+            "keys": [c.key for c, _ in ordered],
+            "fingerprints": [c.fingerprint for c, _ in ordered],
+            "subjects": [c.subject for c, _ in ordered],
+            "statuses": [r.status if r else None for _, r in ordered],
+            "bodies": [r.body if r else None for _, r in ordered],
+        },
+    )
+    return {(row.scope, row.key) for row in rows}
+
+
+async def finish(conn: AsyncConnection, table: Table, responses: Mapping[tuple[str, str], StoredResponse]) -> None:
+    """Store the responses of open claims by (scope, key); a key that is already finished keeps its answer."""
+    statement = text(
+        f"UPDATE {table.fullname} k SET status = done.status, body = done.body"  # noqa: S608 - our own table name
+        " FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[]), CAST(:statuses AS smallint[]),"
+        " CAST(:bodies AS bytea[])) AS done (scope, key, status, body)"
+        " WHERE k.scope = done.scope AND k.key = done.key AND k.status IS NULL"
+    )
+    await conn.execute(
+        statement,
+        {
+            "scopes": [scope for scope, _ in responses],
+            "keys": [key for _, key in responses],
+            "statuses": [response.status for response in responses.values()],
+            "bodies": [response.body for response in responses.values()],
+        },
+    )
+
+
+async def reap(conn: AsyncConnection, table: Table, before: datetime) -> int:
+    """Delete finished keys older than `before`; an expired key is a new request. Returns how many went."""
+    statement = text(f"DELETE FROM {table.fullname} WHERE created_at < :before AND status IS NOT NULL")  # noqa: S608 - our own table name
+    return (await conn.execute(statement, {"before": before})).rowcount
+
+
+def _record(row: Any) -> KeyRecord:
+    response = None if row.status is None else StoredResponse(row.status, bytes(row.body))
+    return KeyRecord(bytes(row.fingerprint), row.subject, response)

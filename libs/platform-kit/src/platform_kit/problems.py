@@ -1,0 +1,174 @@
+"""Refusals in words: RFC 9457 problem details, one class per refusal, never the offending value in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(HTTPException):
+    """Base of every refusal. Subclasses set `status`, `code` (the slug that ends the type URI) and `title`.
+
+    `detail` is one sentence that says what to do; `errors` name the members at fault by JSON pointer;
+    `extra` members go beside the standard ones (for example `allowed` next states).
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(self.status, detail or self.title, dict(headers or {}))
+        self.errors = list(errors)
+        self.extra = extra
+
+    def body(self, instance: str, request_id: str | None) -> dict[str, Any]:
+        """The problem object, in the order in which a person reads it."""
+        members: dict[str, Any] = {
+            "type": f"/problems/{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "request_id": request_id,
+        }
+        if self.errors:
+            members["errors"] = self.errors
+        return members | self.extra
+
+
+def problem_type(status: int, code: str, title: str) -> type[Problem]:
+    """A Problem class made from data, for statuses that carry no behaviour of their own."""
+    return type(code.title().replace("-", ""), (Problem,), {"status": status, "code": code, "title": title})
+
+
+class MalformedJson(Problem):
+    status, code, title = 400, "malformed-json", "The body is not valid JSON"
+
+
+class DuplicateKey(Problem):
+    status, code, title = 400, "duplicate-key", "A member appears twice in one JSON object"
+
+
+class Unauthenticated(Problem):
+    status, code, title = 401, "unauthenticated", "No valid API key was given"
+
+    def __init__(self, detail: str = "Send a valid key as `Authorization: Bearer <key>`.") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class NotFound(Problem):
+    status, code, title = 404, "not-found", "There is no such object"
+
+
+class BodyTooLarge(Problem):
+    status, code, title = 413, "body-too-large", "The body is larger than this endpoint accepts"
+
+
+class UnsupportedMediaType(Problem):
+    status, code, title = 415, "unsupported-media-type", "Send the body as application/json"
+
+
+class EncodingNotSupported(Problem):
+    status, code, title = 415, "encoding-not-supported", "Compressed request bodies are not accepted"
+
+
+class InvalidRequest(Problem):
+    status, code, title = 422, "invalid-request", "The request is understood and refused"
+
+
+class Unavailable(Problem):
+    status, code, title = 503, "unavailable", "The service cannot take this request now"
+
+    def __init__(self, detail: str | None = None, retry_after_s: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
+_PLAIN: Mapping[int, type[Problem]] = {
+    404: NotFound,
+    405: problem_type(405, "method-not-allowed", "This path does not take this method"),
+    413: BodyTooLarge,
+}
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Render Problems, framework errors, validation errors and bugs alike as problem+json."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+
+
+def render(problem: Problem, request: Request) -> Response:
+    """The response of a Problem; `request_id` comes from the canonical log middleware."""
+    body = problem.body(request.url.path, request.scope.get("request_id"))
+    return Response(orjson.dumps(body), problem.status, problem.headers, MEDIA_TYPE)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return render(error, request)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = _PLAIN.get(error.status_code)
+    problem = known() if known else problem_type(error.status_code, "http-error", error.detail)()
+    problem.headers = dict(error.headers or {})
+    return render(problem, request)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return render(from_validation_errors(error.errors()), request)
+
+
+# What pydantic calls it -> what the field calls it. Types that models raise themselves (PydanticCustomError with a
+# slug such as "invalid-amount") pass through unchanged.
+_SLUGS = {"extra_forbidden": "unknown-field", "missing": "missing-field"}
+
+
+def from_validation_errors(found: Sequence[Mapping[str, Any]]) -> Problem:
+    """One Problem for all that is wrong with a payload; its code is that of the first error.
+
+    Pydantic's own messages for choices and patterns never repeat the input; `input` and `ctx` are left out.
+    """
+    errors = [{"pointer": _pointer(e["loc"]), "code": _slug(e["type"]), "detail": str(e["msg"])} for e in found]
+    code = errors[0]["code"] if errors else InvalidRequest.code
+    title = _TITLES.get(code, InvalidRequest.title)
+    return problem_type(422, code, title)(
+        f"{errors[0]['pointer'] or 'The request'}: {errors[0]['detail']}" if errors else None, errors=errors
+    )
+
+
+_TITLES = {
+    "unknown-field": "A member is not part of this request",
+    "missing-field": "A required member is missing",
+    "invalid-amount": "The amount is not acceptable",
+    "unsupported-currency": "The currency is not supported",
+    "invalid-text": "A text has characters or a length that are not accepted",
+    "card-data-not-allowed": "Card numbers are not accepted here",
+}
+
+
+def _slug(kind: str) -> str:
+    return kind if "-" in kind else _SLUGS.get(kind, InvalidRequest.code)
+
+
+def _pointer(loc: Sequence[str | int]) -> str:
+    parts = [str(part) for part in loc if part != "body"]
+    return "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
