@@ -1,0 +1,163 @@
+"""The ledger's values: accounts, postings and journals. Imbalance cannot be written down.
+
+A posting moves one positive amount from a debit account to a credit account of one currency, so no set of postings
+can be unbalanced. Each account keeps growing counters of what was debited and credited, and pending twins for holds,
+which fall when a hold is posted or released (architecture.md 4.6; TigerBeetle's data model; pgledger; Formance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class AccountName(NamedTuple):
+    """Natural key of an account: whose it is, what it is for, in which currency."""
+
+    owner: str
+    kind: str
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}:{self.kind}"
+
+
+def channel_receivable(channel: str, currency: str) -> AccountName:
+    """What the channel owes the platform for captured payments, less refunds."""
+    return AccountName(f"channel:{channel}", "receivable", currency)
+
+
+def merchant_available(merchant_id: str, currency: str) -> AccountName:
+    """What the platform owes the merchant."""
+    return AccountName(f"merchant:{merchant_id}", "available", currency)
+
+
+class PostingKind(StrEnum):
+    POSTED = "posted"  # moves money at once
+    PENDING = "pending"  # places a hold
+    POST = "post"  # turns (a part of) a hold into money moved
+    RELEASE = "release"  # gives (the rest of) a hold back
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """`amount_minor` > 0 moves from `debit` to `credit`."""
+
+    debit: AccountName
+    credit: AccountName
+    amount_minor: int
+    kind: PostingKind = PostingKind.POSTED
+
+    def __post_init__(self) -> None:
+        if self.amount_minor <= 0:
+            raise ValueError("a posting moves a positive amount")
+        if self.debit == self.credit or self.debit.currency != self.credit.currency:
+            raise ValueError("a posting joins two accounts of one currency")
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The postings of one event: written together or not at all."""
+
+    id: str
+    payment_id: str | None
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as locked for a decision. `floor_minor` None = unbounded (the platform's and channels' own)."""
+
+    id: int
+    name: AccountName
+    debits_posted: int = 0
+    credits_posted: int = 0
+    debits_pending: int = 0
+    credits_pending: int = 0
+    floor_minor: int | None = None
+
+    @property
+    def available_minor(self) -> int:
+        """What may be debited: posted balance less the holds against it. Incoming holds do not count."""
+        return self.credits_posted - self.debits_posted - self.debits_pending
+
+    @property
+    def below_floor(self) -> bool:
+        return self.floor_minor is not None and self.available_minor < self.floor_minor
+
+
+class InsufficientFunds(Exception):
+    """An account would fall below its floor."""
+
+    def __init__(self, account: AccountName) -> None:
+        self.account = account
+        super().__init__(f"{account} does not hold enough")
+
+
+# What each kind of posting adds to (pending, posted) of either side, as multiples of its amount.
+_EFFECT = {
+    PostingKind.POSTED: (0, 1),
+    PostingKind.PENDING: (1, 0),
+    PostingKind.POST: (-1, 1),
+    PostingKind.RELEASE: (-1, 0),
+}
+
+
+def apply(accounts: dict[AccountName, Account], postings: Iterable[Posting]) -> dict[AccountName, Account]:
+    """The accounts that `postings` touch, after them. Raises InsufficientFunds and changes nothing."""
+    touched: dict[AccountName, Account] = {}
+    for posting in postings:
+        pending, posted = (factor * posting.amount_minor for factor in _EFFECT[posting.kind])
+        debit = touched.get(posting.debit) or accounts[posting.debit]
+        touched[posting.debit] = replace(
+            debit,
+            debits_posted=debit.debits_posted + posted,
+            debits_pending=debit.debits_pending + pending,
+        )
+        credit = touched.get(posting.credit) or accounts[posting.credit]
+        touched[posting.credit] = replace(
+            credit,
+            credits_posted=credit.credits_posted + posted,
+            credits_pending=credit.credits_pending + pending,
+        )
+    for account in touched.values():
+        if account.below_floor:
+            raise InsufficientFunds(account.name)
+    return touched
+
+
+def hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """An authorisation: the amount is on its way from the channel to the merchant, and counts for nobody yet."""
+    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.PENDING),)
+
+
+def capture_of_hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """A capture of a held amount."""
+    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.POST),)
+
+
+def release_of_hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """A void, or the expiry of a hold."""
+    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.RELEASE),)
+
+
+def sale(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Authorised and captured at once."""
+    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.POSTED),)
+
+
+def refund(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The way back: the merchant owes, the channel pays out."""
+    return (
+        Posting(
+            merchant_available(merchant_id, currency), channel_receivable(channel, currency), amount_minor
+        ),
+    )
+
+
+def _between(merchant_id: str, channel: str, currency: str, amount_minor: int, kind: PostingKind) -> Posting:
+    return Posting(
+        channel_receivable(channel, currency), merchant_available(merchant_id, currency), amount_minor, kind
+    )

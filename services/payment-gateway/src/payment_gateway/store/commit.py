@@ -1,0 +1,280 @@
+"""What an operation hands to the committer, and the flush that makes a batch of such values durable.
+
+The order inside a flush: read keys, lock payments and accounts in id order, decide each value in arrival order in a
+pure function over what was locked, write set-based. A refusal is a result: it never touches its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payment_gateway.domain.attempt import Attempt, Outcome
+from payment_gateway.domain.ledger import Account, AccountName, InsufficientFunds, Journal, Posting, apply
+from payment_gateway.domain.payment import (
+    AmountExceedsRemaining,
+    IllegalTransition,
+    OperationInProgress,
+    Payment,
+)
+from payment_gateway.domain.refund import Refund
+from payment_gateway.store import attempts, ledger, payments, refunds
+from payment_gateway.store.tables import channel_event, idempotency_key, outbox
+from platform_kit import idempotency
+from platform_kit.committer import TryFlushAgain
+from platform_kit.idempotency import Claim, KeyRecord, StoredResponse
+from platform_kit.outbox import Event, append
+
+
+class UnknownAccount(Exception):
+    """A transfer names an account that nobody opened."""
+
+    def __init__(self, account: AccountName) -> None:
+        self.account = account
+        super().__init__(f"{account} is not open")
+
+
+Refusal = IllegalTransition | AmountExceedsRemaining | OperationInProgress | InsufficientFunds | UnknownAccount
+REFUSALS = (IllegalTransition, AmountExceedsRemaining, OperationInProgress, InsufficientFunds, UnknownAccount)
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What a decision may look at: the rows that the flush has locked, and the database's time."""
+
+    payment: Payment | None
+    refund: Refund | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a decision wants written, all of it or nothing."""
+
+    payment: Payment | None = None
+    refund: Refund | None = None
+    attempt: Attempt | None = None
+    """A question that is about to be sent."""
+    answer: tuple[Attempt, Outcome, datetime | None] | None = None
+    """What came of a question, and when to ask again if it is not settled."""
+    journal: Journal | None = None
+    events: tuple[Event, ...] = ()
+    response: StoredResponse | None = None
+    """The final answer of the client's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEventReceived:
+    """A report that a channel sent by itself: stored once under the channel's event id."""
+
+    channel: str
+    event_id: str
+    attempt_id: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One outcome. `decide` sees the locked rows and returns Effects or raises a Refusal."""
+
+    decide: Callable[[Locked], Effects]
+    payment_id: str | None = None
+    refund_id: str | None = None
+    accounts: tuple[AccountName, ...] = ()
+    opens_accounts: bool = True
+    claim: Claim | None = None
+    """Key to claim with this commit; finished at once when the effects (or the refusal) carry a response."""
+    finishes: tuple[str, str] | None = None
+    """Key claimed by an earlier commit, whose answer is in these effects."""
+    refusal_response: Callable[[Exception], StoredResponse | None] = field(default=lambda _: None)
+    """What the key shall answer for ever after a refusal; None leaves the key unclaimed, so that it may try again."""
+    received: ChannelEventReceived | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The effects are durable. `payment` and `refund` are the rows as they now stand."""
+
+    payment: Payment | None
+    refund: Refund | None
+    response: StoredResponse | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing moved. `error` is one of REFUSALS."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyClaimed:
+    """The key belongs to an earlier request."""
+
+    record: KeyRecord
+
+
+Result = Done | Refused | AlreadyClaimed
+
+
+async def flush(conn: AsyncConnection, commits: Sequence[Commit]) -> list[Result]:
+    """Make a batch durable (the committer's flush). May run again for the same commits."""
+    batch = _Batch(commits)
+    if claims := [c.claim for c in commits if c.claim]:
+        batch.keys = await idempotency.find(conn, idempotency_key, claims)
+    if ids := {c.payment_id for c in commits if c.payment_id}:
+        batch.payments = await payments.lock(conn, ids)
+    if ids := {c.refund_id for c in commits if c.refund_id}:
+        batch.refunds = await refunds.lock(conn, ids)
+    if names := {name for c in commits if c.opens_accounts for name in c.accounts}:
+        await ledger.open_accounts(conn, names)
+    if names := {name for c in commits for name in c.accounts}:
+        batch.accounts = await ledger.lock(conn, names)
+    batch.now = (await conn.execute(_NOW)).scalar_one()
+    results = batch.decide()
+    await _write(conn, batch)
+    return results
+
+
+_NOW = text("SELECT now()")
+
+
+class _Batch:
+    """The state of one flush: what was read, and what is to be written."""
+
+    def __init__(self, commits: Sequence[Commit]) -> None:
+        self.commits = commits
+        self.now: datetime | None = None
+        self.keys: dict[tuple[str, str], KeyRecord] = {}
+        self.payments: dict[str, Payment] = {}
+        self.refunds: dict[str, Refund] = {}
+        self.accounts: dict[AccountName, Account] = {}
+        self.new_payments: dict[str, Payment] = {}
+        self.changed_payments: dict[str, Payment] = {}
+        self.new_refunds: dict[str, Refund] = {}
+        self.changed_refunds: dict[str, Refund] = {}
+        self.new_attempts: list[Attempt] = []
+        self.answers: list[tuple[Attempt, Outcome, datetime | None]] = []
+        self.touched_accounts: dict[AccountName, Account] = {}
+        self.journals: list[Journal] = []
+        self.events: list[Event] = []
+        self.claims: list[tuple[Claim, StoredResponse | None]] = []
+        self.finished: dict[tuple[str, str], StoredResponse] = {}
+
+    def decide(self) -> list[Result]:
+        """Each commit in arrival order, over what those before it left behind."""
+        return [self._decide_one(commit) for commit in self.commits]
+
+    def _decide_one(self, commit: Commit) -> Result:
+        claim = commit.claim
+        if claim and (record := self.keys.get((claim.scope, claim.key))):
+            return AlreadyClaimed(record)
+        try:
+            effects = self._effects(commit)
+        except REFUSALS as error:
+            if claim and (response := commit.refusal_response(error)):
+                self._claim(claim, response)
+            return Refused(error)
+        self._keep(commit, effects)
+        if claim:
+            self._claim(claim, effects.response)
+        elif commit.finishes and effects.response:
+            self.finished[commit.finishes] = effects.response
+        return Done(
+            effects.payment or self.payments.get(commit.payment_id or ""),
+            effects.refund or self.refunds.get(commit.refund_id or ""),
+            effects.response,
+        )
+
+    def _effects(self, commit: Commit) -> Effects:
+        """Decide and try the postings; raises a refusal before anything of the batch has changed."""
+        for name in commit.accounts:
+            if name not in self.accounts:
+                raise UnknownAccount(name)
+        assert self.now is not None
+        payment = self.payments.get(commit.payment_id) if commit.payment_id else None
+        refund = self.refunds.get(commit.refund_id) if commit.refund_id else None
+        effects = commit.decide(Locked(payment, refund, self.now))
+        if effects.journal:
+            touched = apply(self.accounts, effects.journal.postings)
+            self.accounts |= touched
+            self.touched_accounts |= touched
+        return effects
+
+    def _keep(self, commit: Commit, effects: Effects) -> None:
+        if effects.payment:
+            is_new = commit.payment_id is None or effects.payment.id in self.new_payments
+            (self.new_payments if is_new else self.changed_payments)[effects.payment.id] = effects.payment
+            self.payments[effects.payment.id] = effects.payment
+        if effects.refund:
+            is_new = commit.refund_id is None or effects.refund.id in self.new_refunds
+            (self.new_refunds if is_new else self.changed_refunds)[effects.refund.id] = effects.refund
+            self.refunds[effects.refund.id] = effects.refund
+        if effects.attempt:
+            self.new_attempts.append(effects.attempt)
+        if effects.answer:
+            self.answers.append(effects.answer)
+        if effects.journal:
+            self.journals.append(effects.journal)
+        self.events.extend(effects.events)
+
+    def _claim(self, claim: Claim, response: StoredResponse | None) -> None:
+        self.claims.append((claim, response))
+        self.keys[claim.scope, claim.key] = KeyRecord(claim.fingerprint, claim.subject, response)
+
+
+async def _write(conn: AsyncConnection, batch: _Batch) -> None:
+    """One statement per table that has something to write."""
+    if batch.claims:
+        won = await idempotency.insert(conn, idempotency_key, batch.claims)
+        if len(won) < len(batch.claims):  # another process claimed between our read and now: read again
+            raise TryFlushAgain
+    if batch.new_payments:
+        await payments.insert(conn, batch.new_payments.values())
+    if batch.changed_payments:
+        await payments.update(conn, batch.changed_payments.values())
+    if batch.new_refunds:
+        await refunds.insert(conn, batch.new_refunds.values())
+    if batch.changed_refunds:
+        await refunds.update(conn, batch.changed_refunds.values())
+    if batch.new_attempts:
+        await attempts.insert(conn, batch.new_attempts)
+    if batch.answers:
+        await attempts.record_answers(conn, batch.answers)
+    if batch.journals:
+        await ledger.append(conn, batch.journals, batch.accounts)
+        await ledger.update_counters(conn, batch.touched_accounts.values())
+    if received := [commit.received for commit in batch.commits if commit.received]:
+        await _insert_received(conn, received)
+    if batch.events:
+        await append(conn, outbox, batch.events)
+    if batch.finished:
+        await idempotency.finish(conn, idempotency_key, batch.finished)
+
+
+_INSERT_RECEIVED = text(
+    f"INSERT INTO {channel_event.fullname} (channel, event_id, attempt_id, body)"  # noqa: S608 - our own table name
+    " SELECT * FROM unnest(CAST(:channels AS text[]), CAST(:event_ids AS text[]), CAST(:attempt_ids AS text[]),"
+    " CAST(:bodies AS jsonb[])) ON CONFLICT (channel, event_id) DO NOTHING"
+)
+
+
+async def _insert_received(conn: AsyncConnection, received: Sequence[ChannelEventReceived]) -> None:
+    await conn.execute(
+        _INSERT_RECEIVED,
+        {
+            "channels": [r.channel for r in received],
+            "event_ids": [r.event_id for r in received],
+            "attempt_ids": [r.attempt_id for r in received],
+            "bodies": [r.body.decode() for r in received],
+        },
+    )
+
+
+def postings_accounts(postings: Sequence[Posting]) -> tuple[AccountName, ...]:
+    """The accounts that a commit must declare for these postings."""
+    return tuple({name: None for p in postings for name in (p.debit, p.credit)})

@@ -1,0 +1,104 @@
+"""Payments in and out of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payment_gateway.domain.payment import Payment, Status
+from payment_gateway.store import rows
+from payment_gateway.store.tables import payment as table
+
+_COLUMNS = ", ".join(column.name for column in table.columns)
+_FIELDS = tuple(f.name for f in fields(Payment))
+_MUTABLE = (
+    "status", "version", "channel", "authorised_minor", "captured_minor", "refunded_minor", "open_attempt_id",
+    "decline_code", "next_action", "risk", "updated_at",
+)  # fmt: skip
+
+# Primary key; locked in id order, so that two flushes never wait for each other in a circle.
+LOCK_PAYMENTS = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"  # noqa: S608
+)
+GET_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
+GET_ANY_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id")  # noqa: S608
+# payment_by_merchant_idx; keyset, newest first, stable under inserts because ids rise with time.
+LIST_PAYMENTS = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE merchant_id = :merchant_id"  # noqa: S608
+    " AND (CAST(:before AS text) IS NULL OR id < :before)"
+    " AND (CAST(:status AS text) IS NULL OR status = :status)"
+    " AND (CAST(:reference AS text) IS NULL OR reference = :reference)"
+    " ORDER BY id DESC LIMIT :limit"
+)
+# payment_may_expire_idx
+LIST_EXPIRING = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE"  # noqa: S608
+    " (status IN ('authorised', 'partially_captured') AND updated_at < now() - make_interval(secs => :hold_s)"
+    "  OR status = 'requires_action' AND updated_at < now() - make_interval(secs => :action_s))"
+    " ORDER BY updated_at LIMIT :limit"
+)
+
+_INSERT = rows.insert_statement(table)
+_UPDATE = rows.update_statement(table, _MUTABLE)
+
+
+async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Payment]:
+    """The payments, locked until the transaction ends."""
+    return {row.id: _payment(row) for row in await conn.execute(LOCK_PAYMENTS, {"ids": sorted(ids)})}
+
+
+async def get(conn: AsyncConnection, payment_id: str, merchant_id: str | None) -> Payment | None:
+    """A merchant's payment; another merchant's is as absent as none. `merchant_id` None = the platform itself asks."""
+    if merchant_id is None:
+        row = (await conn.execute(GET_ANY_PAYMENT, {"id": payment_id})).first()
+    else:
+        row = (await conn.execute(GET_PAYMENT, {"id": payment_id, "merchant_id": merchant_id})).first()
+    return _payment(row) if row else None
+
+
+async def page(
+    conn: AsyncConnection,
+    merchant_id: str,
+    *,
+    before: str | None,
+    limit: int,
+    status: str | None,
+    reference: str | None,
+) -> Sequence[Payment]:
+    """Payments older than the id `before`, newest first."""
+    parameters = {
+        "merchant_id": merchant_id, "before": before, "limit": limit, "status": status, "reference": reference,
+    }  # fmt: skip
+    return [_payment(row) for row in await conn.execute(LIST_PAYMENTS, parameters)]
+
+
+async def expiring(conn: AsyncConnection, hold_s: int, action_s: int, limit: int) -> Sequence[Payment]:
+    """Holds and unfinished actions that are older than their lifetime (seconds), oldest first."""
+    found = await conn.execute(LIST_EXPIRING, {"hold_s": hold_s, "action_s": action_s, "limit": limit})
+    return [_payment(row) for row in found]
+
+
+async def insert(conn: AsyncConnection, payments: Iterable[Payment]) -> None:
+    await rows.execute(conn, _INSERT, map(_row, payments))
+
+
+async def update(conn: AsyncConnection, payments: Iterable[Payment]) -> None:
+    await rows.execute(conn, _UPDATE, map(_row, payments))
+
+
+def _row(payment: Payment) -> dict[str, Any]:
+    return {name: getattr(payment, name) for name in _FIELDS}
+
+
+def _payment(row: Row[Any]) -> Payment:
+    values = dict(zip(_FIELDS, (getattr(row, name) for name in _FIELDS), strict=True))
+    values["status"] = Status(values["status"])
+    for name in ("created_at", "updated_at"):
+        assert isinstance(values[name], datetime)
+    return Payment(**values)
