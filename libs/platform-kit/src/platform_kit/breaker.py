@@ -80,7 +80,9 @@ class Breaker:
         return Permit(self._generation, is_probe=True)
 
     def record(self, permit: Permit, *, ok: bool | None) -> None:
-        """The outcome of a permitted call; None = the caller went away, which says nothing of the other side."""
+        """The outcome of a permitted call; None = the caller went away, which says nothing of the other
+        side.
+        """
         if permit.generation != self._generation:
             return
         if permit.is_probe:

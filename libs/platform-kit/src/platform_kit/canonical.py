@@ -2,8 +2,9 @@
 
     canonical.add(payment_id=payment.id, outcome="captured")        # anywhere below a request or a task
 
-The fields are collected in a contextvar and written once, at the end. The idea is brandur's (Stripe's canonical
-log lines); the price matters, because the money path does thousands a second: see tests/test_canonical.py.
+The fields are collected in a contextvar and written once, at the end. The idea is brandur's (Stripe's
+canonical log lines); the price matters, because the money path does thousands a second: see
+tests/test_canonical.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Structured logs to stdout: one JSON object a line, or text for a terminal.
 
 A line is safe whatever is in it: control characters are escaped, and what looks like a card number or a
-secret is masked before it is written (PCI DSS 3.5.1, 10.3; OWASP logging). Logs of libraries take the same way.
+secret is masked before it is written (PCI DSS 3.5.1, 10.3; OWASP logging). Logs of libraries take the same
+way.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ ITEMS_MAX: Final = 100
 
 # Whole names, because `pan` is also in `company` and `token` also names a card alias that operators look for.
 _SECRET_NAMES: Final = frozenset(
-    ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "dsn")
-    + ("pan", "cvc", "cvv", "cvv2", "pin", "number", "card_number", "cardnumber")
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "dsn"}
+    | {"pan", "cvc", "cvv", "cvv2", "pin", "number", "card_number", "cardnumber"}
 )
 _SECRET_PARTS: Final = (
     "secret",
@@ -122,7 +123,9 @@ def _as_json(line: dict[str, Any]) -> bytes:
 
 
 def _as_text(line: dict[str, Any]) -> bytes:
-    """`04:12:01 info  payment-gateway  request  route=/v1/payments status=201`, one line whatever is in it."""
+    """`04:12:01 info  payment-gateway  request  route=/v1/payments status=201`: one line, whatever it
+    holds.
+    """
     head = f"{line.pop('at')[11:19]} {line.pop('level'):<8}{line.pop('service')}  {line.pop('event')} "
     trace = line.pop("exception", None)
     line.pop("version", None)

@@ -3,8 +3,9 @@
 Metrics of a domain (payments by status, decisions by kind) belong to their service. Labels are bounded: route
 templates, never paths; names of clients, tasks and streams, never ids.
 
-The W3C trace context goes on over HTTP headers, the `traceparent` of an event and the headers of a task, whether
-or not spans are exported: the same trace id stands in the log lines of every process that a payment touched.
+The W3C trace context goes on over HTTP headers, the `traceparent` of an event and the headers of a task,
+whether or not spans are exported: the same trace id stands in the log lines of every process that a payment
+touched.
 """
 
 from __future__ import annotations

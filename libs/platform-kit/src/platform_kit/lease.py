@@ -1,0 +1,77 @@
+"""One active process of several, by a Postgres advisory lock on a connection of its own.
+
+The lock only saves work: whoever acts under it must be safe when two act (the relay by its counter row, a
+consumer by its cursor), because a lock holder whose connection died learns of it late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from platform_kit.logging import get_logger
+from platform_kit.process import sleep_unless
+
+STANDBY_S = 1.0  # a standby asks this often; so long does a takeover take after a crash
+CHECK_S = 1.0  # the holder asks its connection this often whether it is still there
+
+log = get_logger(__name__)
+
+
+class Lease:
+    """A held advisory lock. `still_held` raises (a SQLAlchemy or OS error) when the connection is gone."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._checked_at_s = time.monotonic()
+
+    async def still_held(self) -> None:
+        """Cheap: asks the server at most once every CHECK_S."""
+        if time.monotonic() - self._checked_at_s < CHECK_S:
+            return
+        await self._connection.execute(text("SELECT 1"))
+        self._checked_at_s = time.monotonic()
+
+
+@asynccontextmanager
+async def held(engine: AsyncEngine, name: str, stop: asyncio.Event) -> AsyncIterator[Lease | None]:
+    """Wait for the lock called `name` and hold it; yields None when `stop` came first.
+
+    A session lock needs a connection that is ours alone: behind PgBouncer it must be a session pool.
+    """
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not await _wait(connection, lock_key(name), stop):
+            yield None
+            return
+        log.info("lock taken", lock=name)
+        try:
+            yield Lease(connection)
+        finally:
+            await _release(connection, lock_key(name))
+
+
+async def _wait(connection: AsyncConnection, key: int, stop: asyncio.Event) -> bool:
+    while not stop.is_set():
+        if await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
+            return True
+        await sleep_unless(stop, STANDBY_S)
+    return False
+
+
+async def _release(connection: AsyncConnection, key: int) -> None:
+    try:
+        await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+    except Exception:  # the connection is gone, and the lock with it; make sure that neither comes back
+        await connection.invalidate()
+
+
+def lock_key(name: str) -> int:
+    """A stable signed 64-bit key; two names collide once in 2**64."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
