@@ -42,6 +42,7 @@ def configure(directory: Path, port: int, password: str, *, is_durable: bool) ->
         "appendfsync": "everysec",
         "maxmemory": "256mb",
         "maxmemory-policy": "noeviction",
+        "set-proc-title": "no",  # it would be written over the environment, by which strays are found
         **({"requirepass": password} if password else {}),
     }
     settings = directory / "redis.conf"

@@ -6,6 +6,7 @@ A process is known by pid *and* creation time, so a recycled pid is never mistak
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from platform_cli.embedded.unprivileged import ServerUser, temporary_root
 START_TIMEOUT_S = 30.0  # initdb and first start take 1 s; a busy CI machine gets plenty
 POLL_S = 0.05
 RECORD = "processes.json"
+SERVER_PORTS = (10_240, 32_000)  # client ports begin at 32768 on Linux, 49152 on macOS
 
 
 class ServerDidNotStart(RuntimeError):
@@ -49,10 +51,16 @@ class RunningServer:
 
 
 def free_port() -> int:
-    """A loopback TCP port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback TCP port that was free a moment ago, below the range that the system hands out to clients.
+
+    From that range a client that keeps dialling a dead server is in time given the server's own port and
+    connects to itself, and the server can never come back.
+    """
+    for _ in range(1000):
+        port = random.randrange(*SERVER_PORTS)
+        if is_free(port):
+            return port
+    raise OSError(f"no free port in {SERVER_PORTS}")
 
 
 def is_free(port: int) -> bool:

@@ -1,0 +1,148 @@
+"""`platform`: runs the platform on a laptop, shows it, demonstrates it."""
+
+import asyncio
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from platform_cli.stack import supervision
+from platform_cli.stack.bring_up import bring_up
+from platform_cli.stack.environment_file import read_environment_file
+from platform_cli.stack.health import DidNotBecomeReady, Health, process_table
+from platform_cli.stack.roles import Surroundings
+from platform_cli.stack.state import State
+from platform_cli.stack.welcome import welcome
+
+main = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
+console = Console()
+errors = Console(stderr=True)
+
+
+@main.command()
+def up() -> None:
+    """Start everything in the background and say where it is. Again: brings back what is missing."""
+    state = State.default()
+    try:
+        with console.status("starting") as status:
+            running = asyncio.run(bring_up(state, status.update))
+    except (DidNotBecomeReady, RuntimeError) as error:
+        errors.print(f"[red]The platform did not come up.[/red] {error}", markup=True, highlight=False)
+        errors.print("`make logs` shows more, `make down` stops what runs, `make reset` starts from nothing.")
+        raise typer.Exit(1) from error
+    console.print(welcome(running), highlight=False)
+
+
+@main.command()
+def down() -> None:
+    """Stop everything that `up` started; data stays."""
+    with console.status("stopping"):
+        supervision.stop(State.default())
+    console.print("stopped; the data is kept (`make reset` wipes it)")
+
+
+@main.command()
+def reset() -> None:
+    """Stop everything and wipe data, secrets and logs."""
+    state = State.default()
+    with console.status("stopping and wiping"):
+        supervision.stop(state)
+        state.wipe()
+    console.print("wiped")
+
+
+@main.command()
+def ps(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """Processes: role, pid, port, restarts, health. Exit 1 when nothing runs or something is not ready."""
+    state = State.default()
+    try:
+        rows = asyncio.run(process_table(state, _known(state)))
+    except supervision.NotRunning as error:
+        errors.print(f"{error}: `make up` starts it")
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        console.print(_table(rows))
+    raise typer.Exit(0 if all(row.health == "ready" for row in rows) else 1)
+
+
+@main.command()
+def logs(
+    role: Annotated[str | None, typer.Argument(help="one process; all of them without")] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines")] = 50,
+) -> None:
+    """Show the processes' logs (JSON lines) with `tail`."""
+    files = sorted(State.default().logs.glob(f"{role or '*'}.log"))
+    if not files:
+        errors.print(f"no log of {role or 'any process'} yet: `make up` first")
+        raise typer.Exit(1)
+    follow_option = ["-F"] if follow else []
+    os.execvp("tail", ["tail", "-n", str(lines), *follow_option, *map(str, files)])  # noqa: S606 - no shell needed
+
+
+@main.command("verify-ledger")
+def verify_ledger() -> None:
+    """Ask the gateway to recompute every balance from the transfers. Exit 1 when anything differs."""
+    from platform_cli.verify_ledger import fetch_verification, render_verification
+
+    values = {**read_environment_file(State.default().environment_file), **os.environ}
+    if "GATEWAY_URL" not in values or "ADMIN_API_KEY" not in values:
+        errors.print("nothing runs here: `make up`, or set GATEWAY_URL and ADMIN_API_KEY")
+        raise typer.Exit(2)
+    verification = asyncio.run(fetch_verification(values["GATEWAY_URL"], values["ADMIN_API_KEY"]))
+    console.print(render_verification(verification))
+    raise typer.Exit(0 if verification["balanced"] else 1)
+
+
+@main.command()
+def demo(
+    orders: Annotated[Path | None, typer.Option(help="a CSV like examples/orders.csv")] = None,
+    keep: Annotated[bool, typer.Option(help="leave it running, to look around")] = False,
+) -> None:
+    """Start a copy of its own, drive a day of orders through it, prove that nothing is lost, stop it."""
+    from platform_cli.demo.run import run_demo
+
+    raise typer.Exit(run_demo(console, orders, keep=keep))
+
+
+@main.command()
+def doctor() -> None:
+    """Check what the local stack needs from this machine. Exit 1 when something is missing."""
+    from platform_cli.doctor import diagnose
+
+    findings = diagnose(State.default())
+    table = Table("check", "result", "", box=None)
+    for finding in findings:
+        table.add_row(finding.what, "[green]ok[/green]" if finding.is_ok else "[red]no[/red]", finding.detail)
+    console.print(table)
+    raise typer.Exit(0 if all(finding.is_ok for finding in findings) else 1)
+
+
+def _known(state: State) -> Surroundings:
+    """Enough of the surroundings to ask each process for its health."""
+    return Surroundings(state.known_ports(), "", "", state.secrets, state.data / "channels")
+
+
+def _table(rows: list[Health]) -> Table:
+    table = Table("role", "pid", "port", "restarts", "health", box=None)
+    for row in rows:
+        colour = "green" if row.health == "ready" else "red"
+        table.add_row(
+            row.role,
+            str(row.pid or "-"),
+            str(row.port),
+            str(row.restarts),
+            f"[{colour}]{row.health if row.state == 'RUNNING' else row.state.lower()}[/{colour}]",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What `platform up` says at its end: where everything is, and one command that pays."""
+
+from platform_cli.stack.bring_up import Running
+
+
+def welcome(running: Running) -> str:
+    """Plain text with rich markup."""
+    surroundings = running.surroundings
+    gateway = surroundings.url("gateway")
+    return f"""
+[bold green]The platform runs.[/bold green]
+
+  gateway   {gateway}   (API documentation: {gateway}/docs)
+  risk      {surroundings.url("risk")}   (API documentation: {surroundings.url("risk")}/docs)
+  console   {surroundings.url("pipeline")}/console
+  channels  {surroundings.url("channels")}   (simulated card and wallet channels)
+
+Pay:
+
+  source {running.state.environment_file}
+  {curl_that_pays()}
+
+`make ps` shows the processes, `make logs` what they say, `make down` stops them.
+"""
+
+
+def curl_that_pays() -> str:
+    """A shell command for one payment; the key makes a repeat harmless."""
+    body = '{"amount_minor":1250,"currency":"EUR","method":{"type":"card","card":{"token":"tok_visa"}}}'
+    return (
+        'curl -s "$GATEWAY_URL/v1/payments" -H "Authorization: Bearer $DEMO_API_KEY" '
+        f"-H 'Idempotency-Key: first-payment' -H 'Content-Type: application/json' -d '{body}'"
+    )
