@@ -1,0 +1,84 @@
+# The front door. Each target is one line around a real tool; `make` alone lists them.
+# Needs Python >= 3.11 and make; everything else is installed into .venv by tools/bootstrap.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PLATFORM := $(BIN)/platform
+STATE ?= $(or $(PLATFORM_STATE),.platform)
+WITH_ENV = set -a; [ -n "$$GATEWAY_URL" ] || . $(STATE)/env; set +a;
+PYTEST_ARGS ?=
+LOAD_ARGS ?=
+
+##@ Run it
+
+.PHONY: demo
+demo: bootstrap ## A day of orders through a copy of its own: payments, ledger, events, reconciliation, proof
+	@$(PLATFORM) demo $(DEMO_ARGS)
+
+.PHONY: up
+up: bootstrap ## Start everything and keep it running; prints the URLs and one curl that pays
+	@$(PLATFORM) up
+
+.PHONY: ps
+ps: bootstrap ## Processes with pid, port, restarts, health
+	@$(PLATFORM) ps
+
+.PHONY: logs
+logs: bootstrap ## Follow all logs (ROLE=gateway-api for one)
+	@$(PLATFORM) logs $(ROLE) -f
+
+.PHONY: down
+down: bootstrap ## Stop what `up` started; data stays
+	@$(PLATFORM) down
+
+.PHONY: reset
+reset: bootstrap ## Stop and wipe all data
+	@$(PLATFORM) reset
+
+.PHONY: doctor
+doctor: bootstrap ## Does this machine have what the local stack needs?
+	@$(PLATFORM) doctor
+
+##@ Prove it
+
+.PHONY: check
+check: bootstrap ## Format, lint, types, import boundaries, requirements
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m platform_cli.check_requirements
+
+.PHONY: test
+test: bootstrap ## All tests that need no cluster, on embedded servers (TEST_BACKEND=containers: in Docker)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: e2e
+e2e: bootstrap ## The HTTP suite against `make up`, or against GATEWAY_URL and its neighbours
+	$(WITH_ENV) $(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+.PHONY: load
+load: bootstrap ## Locust against `make up` or GATEWAY_URL; exit code from loadtests/slo.yaml
+	$(WITH_ENV) $(BIN)/python -m loadtests $(LOAD_ARGS)
+
+.PHONY: fmt
+fmt: bootstrap ## Format and apply the safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+##@ Keep it
+
+.PHONY: lock
+lock: bootstrap ## Resolve anew and write the hashed requirements (LOCK_ARGS=--upgrade for new versions)
+	tools/lock $(LOCK_ARGS)
+
+.PHONY: bootstrap
+bootstrap: ## Make or update .venv; the other targets do it by themselves
+	@tools/bootstrap
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include mk/*.mk
