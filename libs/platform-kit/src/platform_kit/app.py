@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -13,18 +12,13 @@ from starlette.responses import Response
 
 from platform_kit.canonical import CanonicalLogMiddleware
 from platform_kit.logging import configure_logging, get_logger
-from platform_kit.ops import OpsServer
+from platform_kit.ops import Check, OpsServer, failing
 from platform_kit.problems import Problem, install_problem_handlers, render
 from platform_kit.settings import ServiceSettings
 from platform_kit.telemetry import configure_tracing
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 Deps = TypeVar("Deps")
-Check = Callable[[], Awaitable[Any]]
-"""Raises (or returns False) when what it looks at is not usable."""
-
-CHECK_TIMEOUT_S = 2.0  # kubelet's own probe timeout is 3 s in the chart
-
 log = get_logger(__name__)
 
 
@@ -93,7 +87,9 @@ def _doors(service: str, version: str) -> APIRouter:
             return JsonResponse({"status": "draining"}, 503)
         failed = await failing(request.app.state.checks)
         request.app.state.started = request.app.state.started or not failed
-        return JsonResponse({"status": "not ready", "failing": failed} if failed else {"status": "ready"}, 503 if failed else 200)
+        if failed:
+            return JsonResponse({"status": "not ready", "failing": failed}, 503)
+        return JsonResponse({"status": "ready"})
 
     @router.get("/health/startup")
     async def startup(request: Request) -> Response:
@@ -106,20 +102,6 @@ def _doors(service: str, version: str) -> APIRouter:
         return JsonResponse({"service": service, "version": version})
 
     return router
-
-
-async def failing(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Name and kind of error of each check that does not pass, all asked at once."""
-    outcomes = await asyncio.gather(*(_passes(check) for check in checks.values()))
-    return {name: error for name, error in zip(checks, outcomes, strict=True) if error}
-
-
-async def _passes(check: Check) -> str | None:
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            return "not yet" if await check() is False else None
-    except Exception as error:
-        return type(error).__name__
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -25,7 +25,10 @@ def loads_strict(raw: bytes) -> Any:
         raise MalformedJson(f"The body is nested deeper than {NESTING_MAX} levels.")
     try:
         value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float
+            raw.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_float,
         )
     except (ValueError, RecursionError):
         raise MalformedJson("The body is not one valid UTF-8 JSON text.") from None
@@ -56,7 +59,7 @@ def _float(text: str) -> float:
 
 def _refuse_unstorable(value: Any) -> None:
     if isinstance(value, str):
-        if "\x00" in value or not value.isascii() and _has_lone_surrogate(value):
+        if "\x00" in value or (not value.isascii() and _has_lone_surrogate(value)):
             raise MalformedJson("A text holds U+0000 or half of a surrogate pair.")
     elif isinstance(value, dict):
         for key, item in value.items():
@@ -101,6 +104,8 @@ class StrictRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             raw = await request.body()
+            if not raw:  # a required body that is missing is FastAPI's to name
+                return await handle(request)
             headers = request.headers
             if "content-encoding" in headers:
                 raise EncodingNotSupported()

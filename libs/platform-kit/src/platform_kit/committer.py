@@ -36,7 +36,9 @@ Flush = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result]]]
 
 BATCH_MAX = 256  # beyond this the statements get longer, not cheaper per item
 QUEUE_MAX = 2048  # about half a second of work at full speed: more would only wait past its deadline
-TRIES_MAX = 5  # of a whole flush after a deadlock or a lost connection; it holds no network call, so that is safe
+TRIES_MAX = (
+    5  # of a whole flush after a deadlock or a lost connection; it holds no network call, so that is safe
+)
 RETRY_DELAY_S = 0.05
 RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
@@ -165,13 +167,12 @@ class Committer(Generic[Item, Result]):
         raise CommitUnknown() if may_be_committed else NotCommitted()
 
     async def _flush_once(self, items: Sequence[Item]) -> Sequence[Result]:
-        async with self._engine.connect() as connection:
-            async with connection.begin() as transaction:
-                results = await self._flush(connection, items)
-                try:
-                    await transaction.commit()
-                except Exception as error:
-                    raise _CommitLost from error
+        async with self._engine.connect() as connection, connection.begin() as transaction:
+            results = await self._flush(connection, items)
+            try:
+                await transaction.commit()
+            except Exception as error:
+                raise _CommitLost from error
         return results
 
 

@@ -87,7 +87,11 @@ def key_of(headers: Headers) -> str:
     value = values[0].strip()
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    if len(values) > 1 or not 1 <= len(value) <= KEY_LENGTH_MAX or not (value.isascii() and value.isprintable()):
+    if (
+        len(values) > 1
+        or not 1 <= len(value) <= KEY_LENGTH_MAX
+        or not (value.isascii() and value.isprintable())
+    ):
         raise KeyInvalid(f"Send one {HEADER} of 1 to {KEY_LENGTH_MAX} printable ASCII characters.")
     return value
 
@@ -108,18 +112,24 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("subject", String(collation="C"), nullable=False),
         Column("status", SmallInteger),
         Column("body", LargeBinary),
-        Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), index=True),
+        Column(
+            "created_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), index=True
+        ),
     )
 
 
-async def find(conn: AsyncConnection, table: Table, claims: Sequence[Claim]) -> dict[tuple[str, str], KeyRecord]:
+async def find(
+    conn: AsyncConnection, table: Table, claims: Sequence[Claim]
+) -> dict[tuple[str, str], KeyRecord]:
     """The stored rows of these (scope, key) pairs; by primary key."""
     statement = text(
         f"SELECT k.scope, k.key, k.fingerprint, k.subject, k.status, k.body FROM {table.fullname} k"  # noqa: S608 - our own table name
         " JOIN unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS wanted (scope, key)"
         " ON k.scope = wanted.scope AND k.key = wanted.key"
     )
-    rows = await conn.execute(statement, {"scopes": [c.scope for c in claims], "keys": [c.key for c in claims]})
+    rows = await conn.execute(
+        statement, {"scopes": [c.scope for c in claims], "keys": [c.key for c in claims]}
+    )
     return {(row.scope, row.key): _record(row) for row in rows}
 
 
@@ -149,7 +159,9 @@ async def insert(
     return {(row.scope, row.key) for row in rows}
 
 
-async def finish(conn: AsyncConnection, table: Table, responses: Mapping[tuple[str, str], StoredResponse]) -> None:
+async def finish(
+    conn: AsyncConnection, table: Table, responses: Mapping[tuple[str, str], StoredResponse]
+) -> None:
     """Store the responses of open claims by (scope, key); a key that is already finished keeps its answer."""
     statement = text(
         f"UPDATE {table.fullname} k SET status = done.status, body = done.body"  # noqa: S608 - our own table name

@@ -45,6 +45,7 @@ _SECRET_PARTS: Final = (
     "_token",
 )
 _NOT_SECRET: Final = frozenset({"card_token", "token_hint", "next_token", "page_token"})
+_IDS: Final = frozenset({"trace_id", "task_id"})  # made by us, hexadecimal: some hold 13 digits in a row
 _DIGITS: Final = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,}")
 _CREDENTIAL: Final = re.compile(
     r"(?P<bearer>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
@@ -95,7 +96,7 @@ def write(level: str, event: str, fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         kind = type(value)
         if kind is str:
-            line[name] = MASK if is_secret_name(name) else redact_text(value)
+            line[name] = value if name in _IDS else MASK if is_secret_name(name) else redact_text(value)
         elif kind is float or kind is bool or value is None:
             line[name] = value
         else:
@@ -148,7 +149,7 @@ def redact(value: Any, name: str = "", depth: int = 0) -> Any:
     if name and is_secret_name(name) and value is not None:
         return MASK
     if isinstance(value, str):
-        return redact_text(value)
+        return value if name in _IDS else redact_text(value)
     if isinstance(value, bool | float) or value is None:
         return value
     if isinstance(value, int):

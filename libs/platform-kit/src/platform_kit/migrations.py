@@ -75,7 +75,8 @@ def _upgrade(connection: Connection, package: str, schema: str) -> None:
     connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(
-        text("SELECT pg_advisory_xact_lock(:space, hashtext(:schema))"), {"space": LOCK_NAMESPACE, "schema": schema}
+        text("SELECT pg_advisory_xact_lock(:space, hashtext(:schema))"),
+        {"space": LOCK_NAMESPACE, "schema": schema},
     )
     current = _current(connection, schema)
     scripts = _scripts(package)

@@ -16,6 +16,7 @@ differ.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,9 +61,8 @@ IDLE_POLL_S: Final = (
 # by 100 ms on average, but it takes a database-wide lock at every commit that notifies, on the money path.
 RETRY_MAX_S: Final = 2.0
 TRIM_EVERY_S: Final = 5.0
-KEPT_MAX: Final = (
-    100_000  # entries kept for a consumer that is away: about 100 MB; beyond it the API fills the gap
-)
+KEPT_MAX: Final = 20_000  # entries kept for a consumer that is away: 40 MB of the 256 that Redis has here
+KEPT_WHEN_FULL: Final = 1_000  # when Redis refuses writes for lack of memory
 
 log = get_logger(__name__)
 
@@ -364,6 +364,7 @@ class Relay:
                 self._failures = 0
             except (RedisError, OSError, TimeoutError) as error:
                 self._back_off(error)
+                await self._make_room(error)
         return max(numbered, published)
 
     def _back_off(self, error: Exception) -> None:
@@ -374,6 +375,12 @@ class Relay:
             )
         pause_s = min(RETRY_MAX_S, 0.05 * 2 ** min(self._failures, 10))
         self._publish_after_s = time.monotonic() + random.uniform(pause_s / 2, pause_s)
+
+    async def _make_room(self, error: Exception) -> None:
+        """A full Redis (noeviction) refuses XADD and takes XTRIM: our own entries are what we can give up."""
+        if "OOM" in str(error):
+            with contextlib.suppress(RedisError, OSError):
+                await trim(self._redis, self._stream, KEPT_WHEN_FULL)
 
     async def assign(self) -> int:
         """Give the next positions to committed events; returns how many. One short transaction, none when

@@ -37,7 +37,7 @@ class Problem(HTTPException):
         self.errors = list(errors)
         self.extra = extra
 
-    def body(self, instance: str, request_id: str | None) -> dict[str, Any]:
+    def body(self, instance: str | None, request_id: str | None) -> dict[str, Any]:
         """The problem object, in the order in which a person reads it."""
         members: dict[str, Any] = {
             "type": f"/problems/{self.code}",
@@ -47,6 +47,7 @@ class Problem(HTTPException):
             "instance": instance,
             "request_id": request_id,
         }
+        members = {name: value for name, value in members.items() if value is not None}
         if self.errors:
             members["errors"] = self.errors
         return members | self.extra
@@ -147,7 +148,9 @@ def from_validation_errors(found: Sequence[Mapping[str, Any]]) -> Problem:
 
     Pydantic's own messages for choices and patterns never repeat the input; `input` and `ctx` are left out.
     """
-    errors = [{"pointer": _pointer(e["loc"]), "code": _slug(e["type"]), "detail": str(e["msg"])} for e in found]
+    errors = [
+        {"pointer": _pointer(e["loc"]), "code": _slug(e["type"]), "detail": str(e["msg"])} for e in found
+    ]
     code = errors[0]["code"] if errors else InvalidRequest.code
     title = _TITLES.get(code, InvalidRequest.title)
     return problem_type(422, code, title)(

@@ -10,7 +10,9 @@ from fastapi import FastAPI
 
 from platform_kit.settings import ServiceSettings
 
-KEEP_ALIVE_S = 75  # longer than any proxy's idle time (60 s is usual), or the proxy writes into a closing connection
+KEEP_ALIVE_S = (
+    75  # longer than any proxy's idle time (60 s is usual), or the proxy writes into a closing connection
+)
 DRAIN_MAX_S = 35  # the longest request (a channel that times out, 30 s) and a little
 
 

@@ -25,7 +25,9 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    ops_port: int = Field(default=0, ge=0, le=65535, description="metrics and health of this process; 0 = off")
+    ops_port: int = Field(
+        default=0, ge=0, le=65535, description="metrics and health of this process; 0 = off"
+    )
     drain_delay_s: float = Field(default=0, ge=0, description="keep serving this long after SIGTERM")
     request_body_max_bytes: int = Field(default=64 * 1024, ge=1024)
 

@@ -16,6 +16,8 @@ Operations are async and tasks are one line around them:
     run_worker(celery_app, settings)
 """
 
+# ruff: noqa: S608 - the table name is ours, never input
+
 from __future__ import annotations
 
 import asyncio
@@ -30,7 +32,9 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 import uvloop
 from celery import Celery
-from celery.beat import EmbeddedService, Scheduler
+from celery.beat import Scheduler, Service
+from celery.signals import worker_ready
+from celery.worker import state as worker_state
 from kombu.exceptions import OperationalError
 from redis import Redis as BlockingRedis
 from redis.backoff import NoBackoff
@@ -48,6 +52,7 @@ VISIBILITY_TIMEOUT_S: Final = 900  # a message not acknowledged for so long is d
 TIME_LIMIT_MAX_S: Final = 600.0  # well below it, or a long task would run twice at once
 TIME_LIMIT_S: Final = 60.0
 CONCURRENCY: Final = 8  # threads that wait for the loop; the loop itself runs the tasks side by side
+HEARTBEAT: Final = "platform.heartbeat"
 HEARTBEAT_EVERY_S: Final = 5.0
 HEARTBEAT_MAX_AGE_S: Final = 60.0  # alive and connected, yet not consuming (celery#8030, #10205): restart me
 TICK_MAX_S: Final = 60.0
@@ -272,13 +277,13 @@ class Worker(Generic[SettingsT, DepsT]):
         return time.monotonic() - self.heartbeat_at_s
 
 
-class MemoryScheduler(Scheduler):  # type: ignore[misc]
+class MemoryScheduler(Scheduler):
     """Celery's beat without its file: slots live in Postgres, so there is nothing to remember across a
     restart.
     """
 
 
-class PlatformCelery(Celery):  # type: ignore[misc]
+class PlatformCelery(Celery):
     """A Celery application with its worker and its list of jobs."""
 
     worker: Worker[Any, Any]
@@ -344,31 +349,33 @@ def _configuration(queue: str) -> dict[str, Any]:
         "task_publish_retry": False,  # whoever publishes has a sweeper behind it; do not hold a request
         "enable_utc": True,
         "timezone": "UTC",
-        "beat_scheduler": "platform_kit.tasks:MemoryScheduler",
+        "beat_enable_remote_control": False,
         "beat_max_loop_interval": 1,
         "beat_schedule": {},
     }
 
 
 def _register(app: PlatformCelery, task: AsyncTask[Any, Any]) -> None:
-    def run(self: Any, **arguments: Any) -> None:
+    def run(self: Any, /, **arguments: Any) -> None:
         app.worker.call(app.worker.run(task, arguments, **_context(self)))
 
-    app.task(run, name=task.name, bind=True)
+    app.task(name=task.name, bind=True)(run)
 
 
 def _register_periodic(app: PlatformCelery, job: Periodic) -> None:
-    def run(self: Any) -> None:
+    def run(self: Any, /) -> None:
         app.worker.call(app.worker.run_periodic(job, **_context(self)))
 
-    app.task(run, name=job.schedule_name, bind=True)
+    app.task(name=job.schedule_name, bind=True)(run)
     _schedule(app, job.schedule_name, job.tick_s)
 
 
 def _register_heartbeat(app: PlatformCelery) -> None:
-    name = "platform.heartbeat"
-    app.task(lambda: app.worker.call(app.worker.beat()), name=name)
-    _schedule(app, name, HEARTBEAT_EVERY_S)
+    def run() -> None:
+        app.worker.call(app.worker.beat())
+
+    app.task(name=HEARTBEAT)(run)
+    _schedule(app, HEARTBEAT, HEARTBEAT_EVERY_S)
 
 
 def _schedule(app: PlatformCelery, task: str, every_s: float) -> None:
@@ -397,14 +404,14 @@ async def enqueue(app: Celery, task: AsyncTask[Any, Any], **arguments: Any) -> b
     return True
 
 
-def assert_visibility(app: Celery) -> None:
-    """Stop at start when the transport does not use our visibility timeout (celery#7651: set, and ignored)."""
-    with app.connection_for_read() as connection:
-        channel = connection.channel()
-        effective = getattr(channel, "visibility_timeout", None)
-        channel.close()
-    if effective != VISIBILITY_TIMEOUT_S:
-        raise RuntimeError(f"visibility timeout is {effective}, not {VISIBILITY_TIMEOUT_S}")
+def wrong_visibility(consumer: Any) -> str | None:
+    """What is wrong with the visibility timeout of the channel that is consumed from (celery#7651:
+    ignored).
+    """
+    effective = getattr(consumer.task_consumer.channel, "visibility_timeout", None)
+    if effective == VISIBILITY_TIMEOUT_S:
+        return None
+    return f"the broker redelivers after {effective} s, not {VISIBILITY_TIMEOUT_S}"
 
 
 def run_worker(
@@ -417,19 +424,27 @@ def run_worker(
         live = {"consumes": lambda: _consumes(app)}
         ops = OpsServer(settings.host, settings.ops_port, checks=checks or {}, live=live)
         worker.call(worker.enter(ops))
-        beat = EmbeddedService(app, thread=True, scheduler_cls=MemoryScheduler)
-        beat.start()
+        beat = Service(app, max_interval=1, scheduler_cls=MemoryScheduler)
+        threading.Thread(target=beat.start, name=f"{app.main} beat", daemon=True).start()
         try:
             _consume(app)
         finally:
-            beat.service.stop()
+            beat.stop()
     finally:
         worker.stop()
 
 
 def _consume(app: PlatformCelery) -> None:
     """Celery's own worker in this thread; it handles SIGTERM (finish what runs, take no more)."""
-    consumer = app.Worker(
+    wrong: list[str] = []
+
+    def on_ready(sender: Any, **_: Any) -> None:
+        if problem := wrong_visibility(sender):
+            wrong.append(problem)
+            worker_state.should_stop = 1  # type: ignore[assignment]
+
+    worker_ready.connect(on_ready, weak=False)
+    program = app.Worker(
         pool="threads",
         concurrency=CONCURRENCY,
         hostname=f"{app.main}@%h",
@@ -440,7 +455,10 @@ def _consume(app: PlatformCelery) -> None:
         quiet=True,
         redirect_stdouts=False,
     )
-    consumer.start()
+    program.start()
+    worker_ready.disconnect(on_ready)
+    if wrong:
+        raise RuntimeError(wrong[0])
 
 
 async def _consumes(app: PlatformCelery) -> bool:

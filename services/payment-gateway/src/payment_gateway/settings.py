@@ -11,17 +11,23 @@ class Settings(ServiceSettings):
     """`PUBLIC_URL` is how channels reach us; `CHANNEL_SECRET` signs what they report."""
 
     risk_url: str = "http://127.0.0.1:8001"
-    risk_deadline_s: float = Field(default=0.1, gt=0, description="later than this, the fallback policy decides")
+    risk_deadline_s: float = Field(
+        default=0.1, gt=0, description="later than this, the fallback policy decides"
+    )
     card_channel_url: str = "http://127.0.0.1:8003/card"
     wallet_channel_url: str = "http://127.0.0.1:8003/wallet"
     channel_timeout_s: float = Field(default=5.0, gt=0)
     public_url: str = "http://127.0.0.1:8000"
     admin_api_key: SecretStr = SecretStr("")
     channel_secret: SecretStr = SecretStr("whsec_bG9jYWwtb25seQ==")
-    webhook_allow_private: bool = Field(default=False, description="let webhooks go to private addresses (local only)")
+    webhook_allow_private: bool = Field(
+        default=False, description="let webhooks go to private addresses (local only)"
+    )
     webhook_timeout_s: float = Field(default=10.0, gt=0)
     hold_lifetime_s: int = Field(default=7 * 24 * 3600, gt=0, description="card holds last about a week")
-    action_lifetime_s: int = Field(default=15 * 60, gt=0, description="a challenge or a QR code not used runs out")
+    action_lifetime_s: int = Field(
+        default=15 * 60, gt=0, description="a challenge or a QR code not used runs out"
+    )
 
     # the channel simulators' own process
     gateway_url: str = "http://127.0.0.1:8000"

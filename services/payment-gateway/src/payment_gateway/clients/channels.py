@@ -23,8 +23,8 @@ class Channel(Protocol):
         ...
 
     async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
-        """Ask for the operation. `details`: for `authorise` {"method": {...}, "capture": bool, "challenge": bool};
-        for the others {"original": <channel key of the authorisation (void, capture) or sale (refund)>}."""
+        """Ask for the operation. `details` of an authorisation: {"method": {...}, "capture": bool,
+        "challenge": bool}; the other operations name their authorisation in `attempt.original`."""
         ...
 
     async def ask(self, attempt: Attempt) -> Outcome:

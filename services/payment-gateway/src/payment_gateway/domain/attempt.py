@@ -27,6 +27,8 @@ class Attempt:
     amount_minor: int
     currency: str
     sent_at: datetime
+    original: str | None = None
+    """Channel key of the authorisation that a capture, void or refund belongs to."""
     refund_id: str | None = None
     claim: tuple[str, str] | None = None
     """(scope, key) of the client's idempotency key that waits for this attempt's outcome."""
@@ -44,6 +46,8 @@ class Succeeded:
     reference: str
     amount_minor: int
     currency: str
+    is_captured: bool = False
+    """Of an authorisation: whether the money is taken as well (a sale), or held."""
 
 
 @dataclass(frozen=True, slots=True)

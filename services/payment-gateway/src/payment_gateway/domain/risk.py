@@ -47,5 +47,8 @@ def fallback(amount_minor: int, currency: str, cause: str) -> Assessment:
     """The decision by amount band when the risk engine is late, down or not understood."""
     major = amount_minor / 10 ** exponent(currency)
     decision = next((d for limit, d in FALLBACK_BANDS if major <= limit), ABOVE_BANDS)
-    reason = {"code": "RISK_UNAVAILABLE", "text": f"The risk engine did not answer ({cause}); decided by amount."}
+    reason = {
+        "code": "RISK_UNAVAILABLE",
+        "text": f"The risk engine did not answer ({cause}); decided by amount.",
+    }
     return Assessment(decision, None, None, (reason,), fallback=True)

@@ -85,6 +85,7 @@ def _row(attempt: Attempt) -> dict[str, Any]:
     scope, key = attempt.claim or (None, None)
     return {
         "id": attempt.id, "payment_id": attempt.payment_id, "refund_id": attempt.refund_id,
+        "original": attempt.original,
         "operation": attempt.operation, "channel": attempt.channel, "amount_minor": attempt.amount_minor,
         "currency": attempt.currency, "claim_scope": scope, "claim_key": key, "sent_at": attempt.sent_at,
         "tries": 0, "due_at": attempt.sent_at + SENDER_GIVEN_UP,
@@ -96,6 +97,7 @@ def _attempt(row: Row[Any]) -> Attempt:
         id=row.id,
         payment_id=row.payment_id,
         refund_id=row.refund_id,
+        original=row.original,
         operation=Operation(row.operation),
         channel=row.channel,
         amount_minor=row.amount_minor,

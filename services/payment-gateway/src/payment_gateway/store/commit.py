@@ -38,7 +38,9 @@ class UnknownAccount(Exception):
         super().__init__(f"{account} is not open")
 
 
-Refusal = IllegalTransition | AmountExceedsRemaining | OperationInProgress | InsufficientFunds | UnknownAccount
+Refusal = (
+    IllegalTransition | AmountExceedsRemaining | OperationInProgress | InsufficientFunds | UnknownAccount
+)
 REFUSALS = (IllegalTransition, AmountExceedsRemaining, OperationInProgress, InsufficientFunds, UnknownAccount)
 
 
@@ -97,18 +99,20 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The effects are durable. `payment` and `refund` are the rows as they now stand."""
+    """The effects are durable. `payment` and `refund` are the rows as they now stand; `attempt` is what to send."""
 
     payment: Payment | None
     refund: Refund | None
     response: StoredResponse | None
+    attempt: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing moved. `error` is one of REFUSALS."""
+    """Nothing moved. `error` is one of REFUSALS; `response` is what the key now answers, if it was claimed."""
 
     error: Exception
+    response: StoredResponse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,12 @@ async def flush(conn: AsyncConnection, commits: Sequence[Commit]) -> list[Result
     results = batch.decide()
     await _write(conn, batch)
     return results
+
+
+async def find_keys(conn: AsyncConnection, claims: Sequence[Claim]) -> list[KeyRecord | None]:
+    """The stored records of these keys, for many waiting requests by one statement."""
+    found = await idempotency.find(conn, idempotency_key, claims)
+    return [found.get((claim.scope, claim.key)) for claim in claims]
 
 
 _NOW = text("SELECT now()")
@@ -176,9 +186,10 @@ class _Batch:
         try:
             effects = self._effects(commit)
         except REFUSALS as error:
-            if claim and (response := commit.refusal_response(error)):
+            response = commit.refusal_response(error) if claim else None
+            if claim and response:
                 self._claim(claim, response)
-            return Refused(error)
+            return Refused(error, response)
         self._keep(commit, effects)
         if claim:
             self._claim(claim, effects.response)
@@ -188,6 +199,7 @@ class _Batch:
             effects.payment or self.payments.get(commit.payment_id or ""),
             effects.refund or self.refunds.get(commit.refund_id or ""),
             effects.response,
+            effects.attempt,
         )
 
     def _effects(self, commit: Commit) -> Effects:

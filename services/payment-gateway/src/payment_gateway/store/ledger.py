@@ -96,7 +96,8 @@ class Verification:
     @property
     def balanced(self) -> bool:
         sums_agree = all(
-            c["debits_minor"] == c["credits_minor"] and c["debits_pending_minor"] == c["credits_pending_minor"]
+            c["debits_minor"] == c["credits_minor"]
+            and c["debits_pending_minor"] == c["credits_pending_minor"]
             for c in self.currencies
         )
         return sums_agree and not self.differences
@@ -104,7 +105,9 @@ class Verification:
 
 async def open_accounts(conn: AsyncConnection, names: Collection[AccountName]) -> None:
     """Open unbounded accounts that are not open yet."""
-    found = {AccountName(r.owner, r.kind, r.currency) for r in await conn.execute(FIND_ACCOUNTS, _columns(names))}
+    found = {
+        AccountName(r.owner, r.kind, r.currency) for r in await conn.execute(FIND_ACCOUNTS, _columns(names))
+    }
     if missing := set(names) - found:
         await conn.execute(OPEN_ACCOUNTS, _columns(missing))
 

@@ -123,6 +123,7 @@ attempt = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("payment_id", Id, nullable=False, index=True),
+    Column("original", Id),  # the authorisation that a capture, void or refund belongs to
     Column("refund_id", Id),
     Column("operation", String, nullable=False),
     Column("channel", String, nullable=False),
@@ -192,8 +193,12 @@ transfer = Table(
     Column("kind", String, nullable=False),
     Column("payment_id", Id),
     Column("recorded_at", Time, nullable=False, server_default=NOW),
-    ForeignKeyConstraint(["debit_account_id", "currency"], ["payments.account.id", "payments.account.currency"]),
-    ForeignKeyConstraint(["credit_account_id", "currency"], ["payments.account.id", "payments.account.currency"]),
+    ForeignKeyConstraint(
+        ["debit_account_id", "currency"], ["payments.account.id", "payments.account.currency"]
+    ),
+    ForeignKeyConstraint(
+        ["credit_account_id", "currency"], ["payments.account.id", "payments.account.currency"]
+    ),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
     CheckConstraint("debit_account_id <> credit_account_id", name="two_accounts"),
     _one_of("kind", ("posted", "pending", "post", "release")),
@@ -242,4 +247,6 @@ webhook_cursor = Table(
 
 idempotency_key = idempotency_table(metadata)
 outbox = outbox_tables(metadata)
+# A merchant's page of events.
+Index("event_by_merchant_idx", outbox.event.c.merchant_id, outbox.event.c.position)
 job_run = job_run_table(metadata)

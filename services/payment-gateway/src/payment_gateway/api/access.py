@@ -1,0 +1,73 @@
+"""Who is asking: a merchant by API key, the administrator, or another service."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.manage_merchants import find_merchant, hash_key
+from platform_kit import canonical
+from platform_kit.problems import Unauthenticated
+
+CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres is asked once a second per key
+CACHED_KEYS_MAX = 10_000
+
+_cache: dict[bytes, tuple[float, str]] = {}
+
+
+def deps_of(request: Request) -> Deps:
+    """The process's dependencies."""
+    deps: Deps = request.app.state.deps
+    return deps
+
+
+def engine_of(request: Request) -> AsyncEngine:
+    return deps_of(request).engine
+
+
+async def merchant_of(request: Request) -> str:
+    """The id of the merchant whose key was sent. Raises Unauthenticated."""
+    token = _bearer(request)
+    digest = hash_key(token)
+    known = _cache.get(digest)
+    if known is None or known[0] < time.monotonic():
+        merchant_id = await find_merchant(deps_of(request), token)
+        if merchant_id is None:
+            raise Unauthenticated()
+        if len(_cache) >= CACHED_KEYS_MAX:
+            _cache.clear()
+        known = _cache[digest] = (time.monotonic() + CACHE_S, merchant_id)
+    canonical.add(merchant_id=known[1])
+    return known[1]
+
+
+async def require_admin(request: Request) -> None:
+    """Raises Unauthenticated unless the administrator's key was sent."""
+    _require(request, deps_of(request).settings.admin_api_key.get_secret_value())
+
+
+async def require_internal(request: Request) -> None:
+    """Raises Unauthenticated unless the services' shared token was sent."""
+    _require(request, deps_of(request).settings.internal_token.get_secret_value())
+
+
+def _require(request: Request, expected: str) -> None:
+    if not expected or not hmac.compare_digest(_bearer(request).encode(), expected.encode()):
+        raise Unauthenticated()
+
+
+def _bearer(request: Request) -> str:
+    headers = request.headers.getlist("authorization")
+    scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token or len(token) > 200:
+        raise Unauthenticated()
+    return token
+
+
+MerchantId = Annotated[str, Depends(merchant_of)]
+GatewayDeps = Annotated[Deps, Depends(deps_of)]

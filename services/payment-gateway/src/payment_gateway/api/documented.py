@@ -1,0 +1,50 @@
+"""The refusals that the API documentation lists for each kind of route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from platform_kit.problems import MEDIA_TYPE
+
+_PROBLEM: dict[str, Any] = {
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status"],
+                "properties": {
+                    "type": {"type": "string", "examples": ["/problems/invalid-amount"]},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "instance": {"type": "string"},
+                    "request_id": {"type": "string"},
+                    "errors": {"type": "array", "items": {"type": "object"}},
+                },
+            }
+        }
+    }
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _problems(**descriptions: str) -> Responses:
+    return {int(status[1:]): {"description": text} | _PROBLEM for status, text in descriptions.items()}
+
+
+READ: Responses = _problems(
+    _400="malformed request or cursor",
+    _401="no valid API key",
+    _404="no such object of this merchant",
+    _422="a parameter is not acceptable",
+)
+WRITE: Responses = READ | _problems(_413="body too large", _415="not plain application/json")
+MONEY: Responses = (
+    WRITE
+    | _problems(
+        _409="invalid-state with `allowed`, operation-in-progress, or idempotency-in-progress; nothing moved",
+        _503="nothing was written; send it again with the same key",
+    )
+    | {202: {"description": "not final yet: poll the object, or repeat the request with the same key"}}
+)

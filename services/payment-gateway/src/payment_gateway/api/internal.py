@@ -1,0 +1,22 @@
+"""Doors for channels and services, not for merchants."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from payment_gateway.api.access import GatewayDeps, engine_of, require_internal
+from payment_gateway.operations.receive_channel_event import receive_channel_event
+from payment_gateway.store.tables import outbox
+from platform_kit.app import JsonResponse
+from platform_kit.outbox import events_router
+
+router = APIRouter(tags=["internal"])
+router.include_router(events_router(engine_of, outbox, require_internal))
+
+
+@router.post("/internal/channel-events/{channel}", status_code=200, include_in_schema=False)
+async def receive(channel: str, request: Request, deps: GatewayDeps) -> Response:
+    """A channel's signed report. Answered after it is durable; a duplicate is answered alike."""
+    await receive_channel_event(deps, channel, request.headers, await request.body())
+    return JsonResponse({"received": True})

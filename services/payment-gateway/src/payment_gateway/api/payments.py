@@ -1,0 +1,132 @@
+"""Payments: parse, one operation, render."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from payment_gateway.api.access import GatewayDeps, MerchantId
+from payment_gateway.api.documented import MONEY, READ
+from payment_gateway.api.schemas import CaptureBody, CreatePaymentBody, RefundBody, VoidBody
+from payment_gateway.domain.objects import payment_object, refund_object
+from payment_gateway.domain.payment import Status
+from payment_gateway.operations.answer_request import Answer
+from payment_gateway.operations.capture_payment import capture_payment
+from payment_gateway.operations.create_payment import CreatePayment, create_payment
+from payment_gateway.operations.find_payments import get_payment, list_payments, list_refunds
+from payment_gateway.operations.mark_and_ask import Act
+from payment_gateway.operations.refund_payment import refund_payment
+from payment_gateway.operations.void_payment import void_payment
+from platform_kit.app import JsonResponse
+from platform_kit.body import StrictRoute
+from platform_kit.idempotency import REPLAY_HEADER, fingerprint_of, key_of
+from platform_kit.problems import MEDIA_TYPE
+
+router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=StrictRoute)
+
+PAGE_MAX = 100
+
+
+@router.post("", status_code=201, responses=MONEY)
+async def create(
+    body: CreatePaymentBody, request: Request, deps: GatewayDeps, merchant: MerchantId
+) -> Response:
+    """Create and confirm a payment. A decline is a result: 201 with `status: declined`."""
+    command = CreatePayment(
+        merchant_id=merchant,
+        key=key_of(request.headers),
+        fingerprint=fingerprint_of(request.url.path, await request.body()),
+        amount_minor=body.amount_minor,
+        currency=body.currency,
+        capture=body.capture,
+        method=body.method.stored(),
+        reference=body.reference,
+        description=body.description,
+        customer=body.customer.model_dump(exclude_none=True) if body.customer else None,
+        metadata=body.metadata,
+    )
+    return respond(await create_payment(deps, command))
+
+
+@router.post("/{payment_id}/capture", responses=MONEY)
+async def capture(
+    payment_id: str,
+    request: Request,
+    deps: GatewayDeps,
+    merchant: MerchantId,
+    body: CaptureBody | None = None,
+) -> Response:
+    """Capture what is held, or a part of it."""
+    act = await _act(request, merchant, payment_id, body.amount_minor if body else None)
+    return respond(await capture_payment(deps, act))
+
+
+@router.post("/{payment_id}/void", responses=MONEY)
+async def void(
+    payment_id: str, request: Request, deps: GatewayDeps, merchant: MerchantId, body: VoidBody | None = None
+) -> Response:
+    """Give up what is held and not captured."""
+    return respond(await void_payment(deps, await _act(request, merchant, payment_id)))
+
+
+@router.post("/{payment_id}/refunds", status_code=201, responses=MONEY)
+async def refund(
+    payment_id: str, request: Request, deps: GatewayDeps, merchant: MerchantId, body: RefundBody | None = None
+) -> Response:
+    """Refund what is captured, or a part of it."""
+    wanted = body or RefundBody()
+    act = await _act(request, merchant, payment_id, wanted.amount_minor, wanted.reason)
+    return respond(await refund_payment(deps, act))
+
+
+@router.get("/{payment_id}", responses=READ)
+async def get(payment_id: str, deps: GatewayDeps, merchant: MerchantId) -> Response:
+    """One payment."""
+    return JsonResponse(payment_object(await get_payment(deps, merchant, payment_id)))
+
+
+@router.get("", responses=READ)
+async def list_all(
+    deps: GatewayDeps,
+    merchant: MerchantId,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
+    cursor: Annotated[str | None, Query(max_length=64, pattern=r"^pay_[0-9a-z]{26}$")] = None,
+    status: Status | None = None,
+    reference: Annotated[str | None, Query(max_length=128)] = None,
+) -> Response:
+    """Payments, newest first; `next_cursor` continues."""
+    page = await list_payments(deps, merchant, before=cursor, limit=limit, status=status, reference=reference)
+    return JsonResponse({"data": [payment_object(p) for p in page.payments], "next_cursor": page.next_before})
+
+
+@router.get("/{payment_id}/refunds", responses=READ)
+async def list_refunds_of(payment_id: str, deps: GatewayDeps, merchant: MerchantId) -> Response:
+    """The refunds of a payment, oldest first."""
+    found = await list_refunds(deps, merchant, payment_id)
+    return JsonResponse({"data": [refund_object(refund) for refund in found]})
+
+
+def respond(answer: Answer) -> Response:
+    """An operation's answer as it goes out; a repetition carries the marker header."""
+    headers = {REPLAY_HEADER: "true"} if answer.replayed else None
+    media_type = "application/json" if answer.status < 400 else MEDIA_TYPE
+    return Response(answer.body, answer.status, headers, media_type)
+
+
+async def _act(
+    request: Request,
+    merchant: str,
+    payment_id: str,
+    amount_minor: int | None = None,
+    reason: str | None = None,
+) -> Act:
+    return Act(
+        merchant_id=merchant,
+        payment_id=payment_id,
+        key=key_of(request.headers),
+        fingerprint=fingerprint_of(request.url.path, await request.body()),
+        amount_minor=amount_minor,
+        reason=reason,
+    )

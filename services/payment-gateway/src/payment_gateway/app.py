@@ -1,0 +1,113 @@
+"""Composition root of the payment gateway, and its command line: one image, one command per process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import typer
+from fastapi import FastAPI
+
+from payment_gateway.api import events, internal, ledger, merchants, payments, webhook_endpoints
+from payment_gateway.clients.simulators.app import create_simulators
+from payment_gateway.operations.deps import Deps, open_deps
+from payment_gateway.settings import Settings
+from payment_gateway.store.tables import SCHEMA, outbox
+from payment_gateway.worker import celery_app
+from platform_kit.app import create_app
+from platform_kit.db import create_engine, ping
+from platform_kit.logging import configure_logging
+from platform_kit.migrations import is_migrated, upgrade
+from platform_kit.ops import Check, OpsServer
+from platform_kit.outbox import Relay
+from platform_kit.process import run_until_signalled
+from platform_kit.redis import create_redis
+from platform_kit.serve import serve
+from platform_kit.tasks import run_worker
+
+SERVICE = "payment-gateway"
+STREAM = "events:payments"
+PACKAGE = "payment_gateway"
+MIGRATION_WAIT_S = 120.0  # the database may still be starting (first install of the chart)
+
+main = typer.Typer(help="The payment gateway's processes.", no_args_is_help=True, add_completion=False)
+
+
+def create_gateway(settings: Settings) -> FastAPI:
+    """The HTTP application."""
+    return create_app(
+        settings,
+        service=SERVICE,
+        routers=[
+            payments.router,
+            events.router,
+            webhook_endpoints.router,
+            ledger.router,
+            merchants.router,
+            internal.router,
+        ],
+        open_deps=open_deps,
+        checks=_checks,
+        description="Payments, refunds, ledger and webhooks. Amounts are integers in minor units.",
+    )
+
+
+@main.command()
+def api() -> None:
+    """Serve the HTTP API."""
+    settings = Settings.load()
+    serve(create_gateway(settings), settings)
+
+
+@main.command()
+def worker() -> None:
+    """Run background work: resolving unknown outcomes, webhooks, expiry."""
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    run_worker(celery_app(settings), settings)
+
+
+@main.command()
+def relay() -> None:
+    """Number committed events and publish them to the stream."""
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    run_until_signalled(lambda stop: _relay(settings, stop))
+
+
+@main.command()
+def channels() -> None:
+    """Serve the simulated card and wallet channels."""
+    settings = Settings.load()
+    serve(create_simulators(settings), settings)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the schema to this version's revision, as its owner."""
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    url = settings.asyncpg_url(for_migration=True)
+    asyncio.run(upgrade(url, PACKAGE, SCHEMA, wait_s=MIGRATION_WAIT_S))
+
+
+async def _relay(settings: Settings, stop: asyncio.Event) -> None:
+    engine = create_engine(settings, pool_size=2)
+    redis = create_redis(settings.streams)
+    try:
+        async with OpsServer(settings.host, settings.ops_port, checks={"postgres": lambda: ping(engine)}):
+            await Relay(engine, outbox, redis, STREAM).run(stop)
+    finally:
+        await redis.aclose()
+        await engine.dispose()
+
+
+def _checks(deps: Deps) -> Mapping[str, Check]:
+    return {
+        "postgres": lambda: ping(deps.engine),
+        "migrations": lambda: is_migrated(deps.engine, PACKAGE, SCHEMA),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""wallet_sim: a wallet that shows a QR code, and reports by itself what its payer did with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from payment_gateway.clients.simulators import rules
+from payment_gateway.clients.simulators.book import Book, Operation
+from platform_kit.clock import isoformat
+from platform_kit.ids import new_id
+
+QR_LIFETIME: Final = timedelta(minutes=15)
+
+PROVIDERS: Final[Mapping[str, str | None]] = {
+    "qr": None,
+    "qr_twice": None,  # the report comes twice
+    "qr_declined": "wallet_declined",
+    "qr_abandoned": "payer_abandoned",
+    "qr_ignored": "expired",  # nobody scans: the report comes when the code has run out
+}
+"""Provider -> the decline code that its payers end with (None: they pay)."""
+
+
+def pay(book: Book, key: str, body: Mapping[str, Any], fingerprint: str, base_url: str) -> Operation:
+    """Ask a payer to pay. Money moves when the payer confirms; a wallet takes it at once, it holds nothing."""
+    provider = rules.text_of(body, "provider", length_max=64)
+    amount, currency = rules.amount_of(body), rules.currency_of(body)
+    reference = new_id("wl")
+    if code := _refusal(provider, rules.flag_of(body, "capture", True)):
+        fields: dict[str, Any] = {"outcome": "declined", "code": code}
+    else:
+        fields = {
+            "outcome": "action_required",
+            "code": None,
+            "callback_url": body.get("callback_url"),
+            "next_action": {
+                "type": "qr",
+                "payload": f"WALLETSIM:{reference}:{currency}:{amount}",
+                "url": f"{base_url}/wallet/codes/{reference}",
+                "expires_at": isoformat(datetime.now(UTC) + QR_LIFETIME),
+            },
+        }
+    return book.append(
+        "authorisation", key, fingerprint=fingerprint, channel_reference=reference, amount_minor=amount,
+        currency=currency, capture=True, provider=provider, **fields,
+    )  # fmt: skip
+
+
+def decided_after_s(operation: Operation, least_s: float, most_s: float) -> float:
+    """When the payer acts, in seconds from the request: the same for the same key, spread evenly."""
+    if operation.provider == "qr_ignored":
+        return QR_LIFETIME.total_seconds()
+    share = int.from_bytes(hashlib.blake2b(operation.key.encode(), digest_size=4).digest(), "big") / 2**32
+    return least_s + (most_s - least_s) * share
+
+
+def code_of(operation: Operation) -> str | None:
+    """What the payer's decision is called when it is a no."""
+    return PROVIDERS[str(operation.provider)]
+
+
+def _refusal(provider: str, captures: bool) -> str | None:
+    if provider not in PROVIDERS:
+        return "unknown_provider"
+    return None if captures else "holds_not_supported"

@@ -1,0 +1,24 @@
+"""Capture a held payment, in one part or several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from payment_gateway.domain import payment as machine
+from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.payment import Payment
+from payment_gateway.operations.answer_request import Answer
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.mark_and_ask import Act, mark_and_ask
+from payment_gateway.store.commit import Effects, Locked
+
+
+async def capture_payment(deps: Deps, act: Act) -> Answer:
+    """200 with the payment. Raises what `mark_and_ask` raises."""
+
+    def mark(payment: Payment, attempt: Attempt, locked: Locked) -> Effects:
+        amount_minor = machine.check_capture(payment, act.amount_minor)
+        marked = machine.open_attempt(payment, attempt.id, locked.now)
+        return Effects(payment=marked, attempt=replace(attempt, amount_minor=amount_minor))
+
+    return await mark_and_ask(deps, act, Operation.CAPTURE, mark)

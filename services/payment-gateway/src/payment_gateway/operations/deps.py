@@ -1,0 +1,81 @@
+"""What the gateway's operations work with, and the one place that opens it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from payment_gateway.clients.channels import CardChannel, Channel, WalletChannel
+from payment_gateway.clients.risk import RiskClient
+from payment_gateway.clients.webhooks import WebhookSender
+from payment_gateway.settings import Settings
+from payment_gateway.store import commit
+from payment_gateway.store.commit import Commit, Result
+from platform_kit.breaker import Breaker
+from platform_kit.clock import Clock, SystemClock
+from platform_kit.committer import Committer
+from platform_kit.db import create_engine
+from platform_kit.http import HttpClient
+from platform_kit.idempotency import Claim, KeyRecord
+
+
+@dataclass(frozen=True)
+class Deps:
+    """Shared by all requests of one process."""
+
+    settings: Settings
+    engine: AsyncEngine
+    committer: Committer[Commit, Result]
+    replays: Committer[Claim, KeyRecord | None]
+    """Reads of idempotency keys, batched like the writes: one statement for all requests that wait."""
+    channels: Mapping[str, Channel]
+    risk: RiskClient
+    webhooks: WebhookSender
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
+    """Engine, committer and clients for as long as the process runs; the committer drains first on the way out."""
+    async with AsyncExitStack() as stack:
+        engine = create_engine(settings)
+        stack.push_async_callback(engine.dispose)
+        risk = await stack.enter_async_context(
+            HttpClient(
+                "risk",
+                settings.risk_url,
+                timeout_s=settings.risk_deadline_s,
+                connect_timeout_s=settings.risk_deadline_s,
+                headers={"Authorization": f"Bearer {settings.internal_token.get_secret_value()}"},
+                breaker=Breaker("risk"),
+            )
+        )
+        webhooks = await stack.enter_async_context(
+            WebhookSender(
+                timeout_s=settings.webhook_timeout_s,
+                allow_private=settings.webhook_allow_private,
+            )
+        )
+        channels: tuple[Channel, ...] = (
+            await stack.enter_async_context(
+                CardChannel.open("card_sim", settings.card_channel_url, settings)
+            ),
+            await stack.enter_async_context(
+                WalletChannel.open("wallet_sim", settings.wallet_channel_url, settings)
+            ),
+        )
+        committer = await stack.enter_async_context(Committer(engine, commit.flush))
+        replays = await stack.enter_async_context(Committer(engine, commit.find_keys, name="replays"))
+        yield Deps(
+            settings=settings,
+            engine=engine,
+            committer=committer,
+            replays=replays,
+            channels={channel.name: channel for channel in channels},
+            risk=RiskClient(risk, settings.risk_deadline_s),
+            webhooks=webhooks,
+            clock=SystemClock(),
+        )

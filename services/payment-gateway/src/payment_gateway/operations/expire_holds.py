@@ -1,0 +1,57 @@
+"""Holds and unfinished actions do not last for ever: void them at the channel once their lifetime is over."""
+
+from __future__ import annotations
+
+from payment_gateway.domain import payment as machine
+from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.payment import Event, Payment, Status
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.mark_and_ask import first_attempt_id
+from payment_gateway.operations.record_answer import record
+from payment_gateway.store import payments
+from payment_gateway.store.commit import Commit, Done, Effects, Locked
+from platform_kit import canonical
+from platform_kit.ids import new_id
+
+EXPIRE_MAX = 100  # per run
+
+
+async def expire_holds(deps: Deps) -> int:
+    """Returns how many holds were given up."""
+    settings = deps.settings
+    async with deps.engine.connect() as connection:
+        due = await payments.expiring(
+            connection, settings.hold_lifetime_s, settings.action_lifetime_s, EXPIRE_MAX
+        )
+    expired = [
+        await _expire(deps, payment) for payment in due if payment.status is not Status.REQUIRES_ACTION
+    ]
+    canonical.add(expired=sum(expired))
+    return sum(expired)
+
+
+async def _expire(deps: Deps, payment: Payment) -> bool:
+    """The same two commits as a void; a capture that came first wins, whichever order the two arrive in."""
+
+    def mark(locked: Locked) -> Effects:
+        assert locked.payment is not None
+        if locked.payment.status not in (Status.AUTHORISED, Status.PARTIALLY_CAPTURED):
+            raise machine.IllegalTransition(locked.payment.status, Event.EXPIRE)
+        attempt = Attempt(
+            id=new_id("att"),
+            payment_id=payment.id,
+            operation=Operation.VOID,
+            channel=str(payment.channel),
+            amount_minor=locked.payment.capturable_minor,
+            currency=payment.currency,
+            sent_at=locked.now,
+            original=first_attempt_id(payment.id),
+        )
+        return Effects(payment=machine.open_attempt(locked.payment, attempt.id, locked.now), attempt=attempt)
+
+    done = await deps.committer.submit(Commit(mark, payment_id=payment.id))
+    if not isinstance(done, Done) or done.attempt is None:
+        return False
+    outcome = await deps.channels[done.attempt.channel].send(done.attempt, {})
+    await record(deps, payment.merchant_id, done.attempt, outcome)
+    return True

@@ -1,0 +1,83 @@
+"""The shape of every act on an existing payment: mark it under the client's key, ask the channel, record.
+
+commit A   key claimed, the payment checked and marked, the attempt "about to be sent"
+ask        no transaction: the channel, under the attempt's own key
+commit B   state, postings, events and the stored response
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.payment import Payment
+from payment_gateway.operations.answer_request import Answer, claim
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.find_payments import get_payment
+from payment_gateway.operations.problems import stored_refusal
+from payment_gateway.operations.record_answer import ask_and_record
+from payment_gateway.store.commit import Commit, Effects, Locked
+from platform_kit.idempotency import Claim
+from platform_kit.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who wants something done to which payment, under which key. `amount_minor` None = all that remains."""
+
+    merchant_id: str
+    payment_id: str
+    key: str
+    fingerprint: bytes
+    amount_minor: int | None = None
+    reason: str | None = None
+
+
+Mark = Callable[[Payment, Attempt, Locked], Effects]
+"""Checks the locked payment and marks it; raises a domain refusal. The attempt's amount is the mark's to set."""
+
+
+async def mark_and_ask(deps: Deps, act: Act, operation: Operation, mark: Mark) -> Answer:
+    """The final answer, or 202 while the channel's is not known.
+
+    Raises NotFound, InvalidState, AmountExceedsRemaining, OperationInProgress, KeyReused, KeyInProgress.
+    """
+    payment = await get_payment(deps, act.merchant_id, act.payment_id)
+    wanted = Claim(
+        f"{act.merchant_id} POST /v1/payments/{{id}}/{operation}", act.key, act.fingerprint, payment.id
+    )
+
+    def decide(locked: Locked) -> Effects:
+        assert locked.payment is not None
+        return mark(locked.payment, _attempt(locked, operation, wanted), locked)
+
+    commit = Commit(decide, payment_id=payment.id, claim=wanted, refusal_response=stored_refusal)
+    done = await claim(deps, commit)
+    if isinstance(done, Answer):
+        return done
+    assert done.attempt is not None
+    # Shielded: a client who hangs up must not leave a question open that was answered.
+    return await asyncio.shield(ask_and_record(deps, act.merchant_id, done.attempt, {}))
+
+
+def first_attempt_id(payment_id: str) -> str:
+    """The authorisation's attempt is named after its payment: whoever holds one knows the other."""
+    return "att_" + payment_id.removeprefix("pay_")
+
+
+def _attempt(locked: Locked, operation: Operation, wanted: Claim) -> Attempt:
+    payment: Any = locked.payment
+    return Attempt(
+        id=new_id("att"),
+        payment_id=payment.id,
+        operation=operation,
+        channel=payment.channel or "",
+        amount_minor=payment.capturable_minor,
+        currency=payment.currency,
+        sent_at=locked.now,
+        original=first_attempt_id(payment.id),
+        claim=(wanted.scope, wanted.key),
+    )

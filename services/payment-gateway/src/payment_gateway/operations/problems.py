@@ -1,0 +1,85 @@
+"""The gateway's refusals, by name and status (payments.md 5.2)."""
+
+from __future__ import annotations
+
+import orjson
+
+from payment_gateway.domain.ledger import InsufficientFunds as LedgerInsufficientFunds
+from payment_gateway.domain.payment import (
+    AmountExceedsRemaining as DomainAmountExceedsRemaining,
+)
+from payment_gateway.domain.payment import IllegalTransition
+from payment_gateway.domain.payment import OperationInProgress as DomainOperationInProgress
+from payment_gateway.store.commit import UnknownAccount as StoreUnknownAccount
+from platform_kit import canonical
+from platform_kit.idempotency import StoredResponse
+from platform_kit.problems import Problem
+
+
+class InvalidState(Problem):
+    status, code, title = 409, "invalid-state", "The payment's state does not admit this"
+
+
+class OperationInProgress(Problem):
+    status, code, title = 409, "operation-in-progress", "The channel is being asked about this payment"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was done by this request; ask again shortly.", headers={"Retry-After": "1"})
+
+
+class AmountExceedsRemaining(Problem):
+    status, code, title = 422, "amount-exceeds-remaining", "More was asked than remains"
+
+
+class InsufficientFunds(Problem):
+    status, code, title = 422, "insufficient-funds", "An account would fall below its floor"
+
+
+class UnknownAccount(Problem):
+    status, code, title = 422, "unknown-account", "An account is not open"
+
+
+class ChannelRefused(Problem):
+    status, code, title = 422, "channel-refused", "The channel did not carry this out"
+
+
+class NoChannel(Problem):
+    status, code, title = 503, "no-channel", "No channel can take this payment now"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was charged; send it again shortly.", headers={"Retry-After": "5"})
+
+
+def problem_of(error: Exception) -> Problem:
+    """The Problem that tells a domain refusal to a client."""
+    match error:
+        case IllegalTransition(status=status, event=event, allowed=allowed):
+            return InvalidState(
+                f"A payment that is {status} cannot be {_PARTICIPLES.get(event, event)}.", allowed=allowed
+            )
+        case DomainAmountExceedsRemaining(remaining_minor=remaining):
+            return AmountExceedsRemaining(f"{remaining} minor units remain.", remaining_minor=remaining)
+        case DomainOperationInProgress():
+            return OperationInProgress()
+        case LedgerInsufficientFunds(account=account):
+            return InsufficientFunds(f"The account {account} does not hold enough.")
+        case StoreUnknownAccount(account=account):
+            return UnknownAccount(f"The account {account} ({account.currency}) is not open.")
+        case _:
+            raise error
+
+
+def stored_refusal(error: Exception) -> StoredResponse | None:
+    """What a key answers for ever after this refusal; None for one that is worth another try with the same key."""
+    problem = problem_of(error)
+    if isinstance(problem, OperationInProgress):
+        return None
+    return stored_problem(problem)
+
+
+def stored_problem(problem: Problem) -> StoredResponse:
+    """A refusal as a key keeps it: the same bytes for every repetition."""
+    return StoredResponse(problem.status, orjson.dumps(problem.body(None, canonical.get("request_id"))))
+
+
+_PARTICIPLES = {"capture": "captured", "void": "voided", "refund": "refunded", "authorise": "authorised"}

@@ -1,0 +1,137 @@
+"""Ask a channel and record what came of it. Every path to an outcome ends in `commit_of_answer`: the request that
+asked, the channel's own report, and the resolver; so none of them can tell the story twice or differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from payment_gateway.domain.answer import Change, accounts_of, change_payment, change_refund
+from payment_gateway.domain.attempt import (
+    ActionRequired,
+    Attempt,
+    Operation,
+    Outcome,
+    Succeeded,
+    checked,
+    next_resolve_at,
+)
+from payment_gateway.domain.ledger import Journal
+from payment_gateway.domain.objects import payment_object, refund_object
+from payment_gateway.operations.answer_request import Answer, payment_response, refund_response
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.events import payment_event
+from payment_gateway.operations.problems import ChannelRefused, stored_problem
+from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Effects, Locked
+from platform_kit import canonical
+from platform_kit.idempotency import StoredResponse
+from platform_kit.ids import new_id
+
+ACTION_POLL = timedelta(seconds=30)  # a channel's report may get lost; a payer takes about a minute
+
+
+async def ask_and_record(
+    deps: Deps, merchant_id: str, attempt: Attempt, details: Mapping[str, Any]
+) -> Answer:
+    """Send the question, make its outcome durable, and answer the client who waits for it."""
+    outcome = await deps.channels[attempt.channel].send(attempt, details)
+    return answer_of(await record(deps, merchant_id, attempt, outcome))
+
+
+async def record(
+    deps: Deps,
+    merchant_id: str,
+    attempt: Attempt,
+    outcome: Outcome,
+    *,
+    tries: int = 0,
+    received: ChannelEventReceived | None = None,
+) -> Done:
+    """Commit an outcome. Recording the same attempt again, in whatever order, changes nothing."""
+    outcome = checked(outcome, attempt)
+    canonical.add(payment_id=attempt.payment_id, attempt_id=attempt.id, outcome=type(outcome).__name__)
+    result = await deps.committer.submit(commit_of_answer(merchant_id, attempt, outcome, tries, received))
+    assert isinstance(result, Done), f"recording an outcome is never refused: {result}"
+    return result
+
+
+def answer_of(done: Done) -> Answer:
+    """The final object, or 202 with how it stands while the outcome is not known."""
+    if done.response:
+        return Answer(done.response.status, done.response.body)
+    if done.refund:
+        return Answer(202, orjson.dumps(refund_object(done.refund)))
+    assert done.payment is not None
+    return Answer(202, orjson.dumps(payment_object(done.payment)))
+
+
+def commit_of_answer(
+    merchant_id: str,
+    attempt: Attempt,
+    outcome: Outcome,
+    tries: int = 0,
+    received: ChannelEventReceived | None = None,
+) -> Commit:
+    """The outcome of `attempt` as a commit; `tries` is how often the channel was asked about it before."""
+
+    def decide(locked: Locked) -> Effects:
+        assert locked.payment is not None
+        if attempt.operation is Operation.REFUND:
+            assert locked.refund is not None
+            change = change_refund(attempt, outcome, locked.payment, locked.refund, locked.now)
+        else:
+            change = change_payment(attempt, outcome, locked.payment, locked.now)
+        return _effects(attempt, outcome, change, _due_at(outcome, change, tries, locked.now))
+
+    return Commit(
+        decide=decide,
+        payment_id=attempt.payment_id,
+        refund_id=attempt.refund_id,
+        accounts=accounts_of(attempt, merchant_id) if isinstance(outcome, Succeeded) else (),
+        finishes=attempt.claim,
+        received=received,
+    )
+
+
+def _effects(attempt: Attempt, outcome: Outcome, change: Change | None, due_at: datetime | None) -> Effects:
+    if change is None:
+        return Effects()
+    journal = Journal(new_id("je"), change.payment.id, change.postings) if change.postings else None
+    told = {"refund": change.refund, "journal": journal, "attempt": attempt, "outcome": outcome}
+    return Effects(
+        payment=change.payment,
+        refund=change.refund,
+        answer=(attempt, outcome, due_at),
+        journal=journal,
+        events=(payment_event(change.event, change.payment, **told),) if change.event else (),
+        response=_response(attempt, outcome, change),
+    )
+
+
+def _due_at(outcome: Outcome, change: Change | None, tries: int, now: datetime) -> datetime | None:
+    """When the resolver asks (again); None once there is nothing left to find out."""
+    if change is None or change.is_final:
+        return None
+    return now + ACTION_POLL if isinstance(outcome, ActionRequired) else next_resolve_at(tries, now)
+
+
+def _response(attempt: Attempt, outcome: Outcome, change: Change) -> StoredResponse | None:
+    """The client's final answer: also for an action that is now the payer's, but not while we do not know."""
+    if not change.is_final and not isinstance(outcome, ActionRequired):
+        return None
+    match attempt.operation:
+        case Operation.AUTHORISE:
+            return payment_response(change.payment)
+        case Operation.REFUND:
+            assert change.refund is not None
+            return refund_response(change.refund)
+        case _ if isinstance(outcome, Succeeded):
+            return payment_response(change.payment, 200)
+        case _:
+            code = getattr(outcome, "code", "refused")
+            detail = "The channel did not do it; nothing moved. Use a new key to try again."
+            return stored_problem(ChannelRefused(detail, channel_code=code))

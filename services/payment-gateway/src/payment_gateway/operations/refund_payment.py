@@ -1,0 +1,37 @@
+"""Refund a captured payment, in one part or several: the amount is reserved before the channel is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from payment_gateway.domain import payment as machine
+from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.payment import Payment
+from payment_gateway.domain.refund import Refund
+from payment_gateway.operations.answer_request import Answer
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.events import payment_event
+from payment_gateway.operations.mark_and_ask import Act, mark_and_ask
+from payment_gateway.store.commit import Effects, Locked
+from platform_kit.ids import new_id
+
+
+async def refund_payment(deps: Deps, act: Act) -> Answer:
+    """201 with the refund. Raises what `mark_and_ask` raises."""
+
+    def mark(payment: Payment, attempt: Attempt, locked: Locked) -> Effects:
+        reserved, amount_minor = machine.refund_reserved(payment, act.amount_minor, locked.now)
+        refund = Refund(
+            id=new_id("rf"),
+            payment_id=payment.id,
+            merchant_id=payment.merchant_id,
+            amount_minor=amount_minor,
+            currency=payment.currency,
+            created_at=locked.now,
+            reason=act.reason,
+        )
+        asked = replace(attempt, amount_minor=amount_minor, refund_id=refund.id)
+        created = payment_event("refund.created.v1", reserved, refund=refund, attempt=asked)
+        return Effects(payment=reserved, refund=refund, attempt=asked, events=(created,))
+
+    return await mark_and_ask(deps, act, Operation.REFUND, mark)

@@ -1,0 +1,52 @@
+"""The gateway's background work: each task is one line around an operation."""
+
+from __future__ import annotations
+
+from payment_gateway.operations.deliver_webhooks import deliver_webhooks
+from payment_gateway.operations.deps import Deps, open_deps
+from payment_gateway.operations.expire_holds import expire_holds
+from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
+from payment_gateway.operations.reap_keys import reap_keys
+from payment_gateway.operations.resolve_attempts import resolve_attempts
+from payment_gateway.settings import Settings
+from payment_gateway.store.tables import job_run
+from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+
+
+@async_task("payments.resolve_attempts")
+async def resolve(deps: Deps) -> None:
+    await resolve_attempts(deps)
+
+
+@async_task("payments.expire_holds", time_limit_s=300)
+async def expire(deps: Deps) -> None:
+    await expire_holds(deps)
+
+
+@async_task("payments.reap_keys", time_limit_s=300)
+async def reap(deps: Deps) -> None:
+    await reap_keys(deps)
+
+
+@async_task("webhooks.fan_out")
+async def fan_out(deps: Deps) -> None:
+    await fan_out_webhooks(deps)
+
+
+@async_task("webhooks.deliver")
+async def deliver(deps: Deps) -> None:
+    await deliver_webhooks(deps)
+
+
+SCHEDULE = [
+    periodic(resolve, every_s=1),
+    periodic(fan_out, every_s=1),
+    periodic(deliver, every_s=1),
+    periodic(expire, every_s=60),
+    periodic(reap, every_s=3600),
+]
+
+
+def celery_app(settings: Settings) -> PlatformCelery:
+    """The Celery application of this service."""
+    return create_celery(settings, "payment-gateway", open_deps=open_deps, schedule=SCHEDULE, job_run=job_run)
