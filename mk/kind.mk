@@ -1,0 +1,25 @@
+# Kubernetes on this machine, and the charts. Settings: KIND_CLUSTER (platform), KIND_NODE_IMAGE, KIND_GATEWAY_PORT (8080),
+# KIND_CONSOLE_PORT (8081), VERSION (v1), KUBECONFIG.
+VERSION ?= v1
+export VERSION
+
+.PHONY: kind-up kind-load kind-down kind-test charts-sync charts-golden
+
+kind-up: ## Kubernetes: a kind cluster with the images of VERSION in it; then: helm install platform ./umbrella-chart
+	@tools/kind/up.sh
+
+kind-load: ## Kubernetes: build the images as VERSION and load them (make kind-load VERSION=v2)
+	@tools/kind/load.sh
+
+kind-down: ## Kubernetes: delete the cluster
+	@tools/kind/down.sh
+
+kind-test: ## Kubernetes: install, helm test, e2e, upgrade, rollback, uninstall on a cluster of its own
+	@tools/kind/preflight.sh
+	$(or $(PYTHON),.venv/bin/python) -m pytest tests/kind -m kind --timeout 1500 -p no:randomly $(KIND_TEST_ARGS)
+
+charts-sync: ## Charts: copy the shared library chart and schema definitions to where Helm needs them
+	@python3 tools/kind/sync_charts.py
+
+charts-golden: ## Charts: write the golden renders again (read the diff before you commit it)
+	UPDATE_GOLDEN=1 $(or $(PYTHON),.venv/bin/python) -m pytest tests/charts -k golden -q

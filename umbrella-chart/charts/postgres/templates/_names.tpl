@@ -1,0 +1,33 @@
+{{- define "postgres.fullname" -}}
+{{ .Release.Name }}-postgres
+{{- end }}
+
+{{/* For selectors and claim templates, which are immutable: nothing of a version. */}}
+{{- define "postgres.selector" -}}
+app.kubernetes.io/name: postgres
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: postgres
+{{- end }}
+
+{{- define "postgres.labels" -}}
+{{ include "postgres.selector" . }}
+app.kubernetes.io/version: {{ .Values.image.tag | quote }}
+app.kubernetes.io/part-of: payment-platform
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "postgres.image" -}}
+{{- $name := printf "%s:%s" .Values.image.repository .Values.image.tag }}
+{{- with ((.Values.global).image).registry }}
+{{- $name = printf "%s/%s" . $name }}
+{{- end }}
+{{- with .Values.image.digest }}
+{{- $name = printf "%s@%s" $name . }}
+{{- end }}
+{{- $name }}
+{{- end }}
+
+{{- define "postgres.secret-name" -}}
+{{- ((.Values.global).secrets).name | default (printf "%s-credentials" .Release.Name) }}
+{{- end }}

@@ -1,0 +1,104 @@
+{{/*
+Who may talk to whom: the release denies everything by default (umbrella chart), and each process opens what its values
+name: `reaches` (outgoing) and `admits` (incoming). tests/charts/ checks that every edge is open at both of its ends.
+*/}}
+
+{{- define "platform-service.network-policies" -}}
+{{- if dig "networkPolicy" "enabled" true (.Values.global | default dict) }}
+{{- range $name, $process := .Values.processes }}
+---
+{{ include "platform-service.network-policy" (dict "chart" $ "name" $name "process" $process) }}
+{{- end }}
+---
+{{ include "platform-service.network-policy" (dict "chart" $ "name" "migrate" "process" (dict "reaches" (list "postgres"))) }}
+{{- end }}
+{{- end }}
+
+{{/* Context "process". */}}
+{{- define "platform-service.network-policy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "platform-service.process-name" . }}
+  labels:
+    {{- include "platform-service.labels" .chart | nindent 4 }}
+    app.kubernetes.io/component: {{ .name }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "platform-service.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  {{- $scrapers := dig "networkPolicy" "scrapeFrom" list (.chart.Values.global | default dict) }}
+  {{- if or .process.admits (and $scrapers (ne .name "migrate")) }}
+  ingress:
+    {{- range .process.admits }}
+    - ports: [{port: http, protocol: TCP}]
+      {{- if ne . "anyone" }}
+      from:
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/name: {{ . }}
+              app.kubernetes.io/instance: {{ $.chart.Release.Name }}
+      {{- end }}
+    {{- end }}
+    {{- if and $scrapers (ne .name "migrate") }}
+    - ports: [{port: ops, protocol: TCP}]
+      from:
+        {{- toYaml $scrapers | nindent 8 }}
+    {{- end }}
+  {{- end }}
+  egress:
+    # names: without this edge nothing else resolves
+    - to:
+        - namespaceSelector:
+            matchLabels:
+              kubernetes.io/metadata.name: kube-system
+          podSelector:
+            matchLabels:
+              k8s-app: kube-dns
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+    {{- range .process.reaches }}
+    {{- include "platform-service.egress" (dict "chart" $.chart "peer" .) | nindent 4 }}
+    {{- end }}
+    {{- if and (.chart.Values.global).otlpEndpoint (ne .name "migrate") }}
+    # the trace collector, wherever it is
+    - ports: [{port: {{ (urlParse .chart.Values.global.otlpEndpoint).host | regexFind ":[0-9]+$" | trimPrefix ":" | default "4318" }}, protocol: TCP}]
+    {{- end }}
+{{- end }}
+
+{{/* Context: dict "chart" <chart> "peer" <name>. One egress rule. */}}
+{{- define "platform-service.egress" -}}
+{{- $global := .chart.Values.global | default dict }}
+{{- $external := dig "networkPolicy" "external" dict $global }}
+{{- $real := and (eq .peer "channels") (hasKey .chart.Values "simulators") (not ((.chart.Values.simulators).enabled)) }}
+{{- if or (eq .peer "internet") $real }}
+# real channels, merchants' webhooks: public addresses only, so that a URL given by a merchant cannot reach inside
+- to:
+    - ipBlock:
+        cidr: 0.0.0.0/0
+        except: [10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
+  ports: [{port: 443, protocol: TCP}, {port: 80, protocol: TCP}]
+{{- else if and (eq .peer "postgres") (dig "database" "host" "" $global) }}
+- ports: [{port: {{ dig "database" "port" 5432 $global }}, protocol: TCP}]
+  {{- with $external.postgres }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- else if and (eq .peer "redis") (dig "redis" "host" "" $global) }}
+- ports: [{port: {{ dig "redis" "port" 6379 $global }}, protocol: TCP}]
+  {{- with $external.redis }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- else }}
+{{- $ports := dict "postgres" 5432 "redis" 6379 "payment-gateway" 8000 "risk-engine" 8001 "data-pipeline" 8002 "channels" 8003 }}
+{{- $components := dict "postgres" "postgres" "redis" "redis" "channels" "channels" }}
+- to:
+    - podSelector:
+        matchLabels:
+          app.kubernetes.io/name: {{ ternary "payment-gateway" .peer (eq .peer "channels") }}
+          app.kubernetes.io/instance: {{ .chart.Release.Name }}
+          app.kubernetes.io/component: {{ get $components .peer | default "api" }}
+  ports: [{port: {{ get $ports .peer }}, protocol: TCP}]
+{{- end }}
+{{- end }}

@@ -1,0 +1,4 @@
+{{/* What the risk engine's processes need beyond what every service has; `config` of the values wins over it. */}}
+{{- define "risk-engine.environment" -}}
+GATEWAY_URL: {{ printf "http://%s-payment-gateway:8000" .Release.Name | quote }}
+{{- end }}
