@@ -1,0 +1,124 @@
+"""Bodies of the requests: unknown members, floats, nulls in wrong places and card numbers are refused here."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from platform_kit.money import AMOUNT_MAX, CURRENCIES
+from platform_kit.problems import Problem
+from risk_engine.domain.facts import Subject, fingerprint
+
+FUTURE_MAX = timedelta(
+    minutes=5
+)  # of another machine's clock; beyond it a payment would push all others out of windows
+
+
+class InvalidTime(Problem):
+    status, code, title = 422, "invalid-time", "The time of the payment is not acceptable"
+
+
+_CARD_NUMBER = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+
+
+def _no_card_number(value: str) -> str:
+    if _CARD_NUMBER.search(value):
+        raise PydanticCustomError("card-data-not-allowed", "Send the card's token, never its number.")
+    return value
+
+
+def _known_currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise PydanticCustomError("unsupported-currency", "An active ISO 4217 code in capitals.")
+    return value
+
+
+def _whole_amount(value: Any) -> Any:
+    if type(value) is not int or not 0 < value <= AMOUNT_MAX:
+        raise PydanticCustomError("invalid-amount", "A whole number of minor units, from 1 to 1000000000000.")
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if not isinstance(value, str):  # pydantic would take a number for seconds since 1970
+        raise PydanticCustomError(
+            "invalid-time", "An ISO 8601 time with an offset, such as 2026-11-23T04:05:06Z."
+        )
+    return value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Key = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")]
+Text = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_no_card_number)
+]
+Token = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$"), AfterValidator(_no_card_number)
+]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Amount = Annotated[int, BeforeValidator(_whole_amount)]
+Currency = Annotated[str, AfterValidator(_known_currency)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Customer(_Body):
+    """What the merchant knows of the payer; every member may be absent or null."""
+
+    id: Text | None = None
+    country: Country | None = None
+    ip: Text | None = None
+    device_id: Text | None = None
+
+
+class AssessmentRequest(_Body):
+    """POST /v1/assessments."""
+
+    merchant_id: Id
+    idempotency_key: Key
+    payment_id: Id
+    amount_minor: Amount
+    currency: Currency
+    method: Literal["card", "wallet"]
+    card: Token | None = None
+    customer: Customer | None = None
+    occurred_at: Moment
+
+    def subject(self, now: datetime) -> Subject:
+        """What the domain assesses: card, device and address as fingerprints. Raises for a time in the future."""
+        if self.occurred_at > now + FUTURE_MAX:
+            raise InvalidTime("/occurred_at: at most five minutes ahead of our clock.")
+        customer = self.customer or _NOBODY
+        return Subject(
+            merchant_id=self.merchant_id,
+            key=self.idempotency_key,
+            payment_id=self.payment_id,
+            amount_minor=self.amount_minor,
+            currency=self.currency,
+            method=self.method,
+            occurred_at=self.occurred_at.astimezone(UTC),
+            card=fingerprint("card", self.card or ""),
+            customer_id=customer.id or "",
+            country=customer.country or "",
+            ip=fingerprint("ip", customer.ip or ""),
+            device=fingerprint("device", customer.device_id or ""),
+        )
+
+
+_NOBODY = Customer()
+
+
+class RuleDocument(_Body):
+    """POST /v1/rule-sets: the document; what is in it is checked by the domain, rule by rule."""
+
+    name: Any = None
+    reference_currency: Any = None
+    reference_rates: Any = None
+    amount_bands: Any = None
+    score_bands: Any = None
+    rules: Any = None

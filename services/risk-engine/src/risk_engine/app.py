@@ -1,0 +1,175 @@
+"""Composition root: one program, one command per process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import typer
+from fastapi import FastAPI, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from platform_kit import migrations
+from platform_kit.app import create_app
+from platform_kit.db import ping
+from platform_kit.http import HttpClient
+from platform_kit.logging import configure_logging
+from platform_kit.ops import OpsServer
+from platform_kit.outbox import Relay, events_router
+from platform_kit.process import run_until_signalled
+from platform_kit.serve import serve
+from platform_kit.streams import StreamConsumer, events_api
+from platform_kit.tasks import run_worker
+from platform_kit.telemetry import configure_tracing
+from risk_engine.api import alerts, assessments, rule_sets
+from risk_engine.api.authentication import require_internal
+from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.rebuild_velocity import follow_outcomes
+from risk_engine.operations.record_outcomes import CONSUMER, STREAM, record_outcomes
+from risk_engine.operations.reload_rules import watch_rules
+from risk_engine.settings import Settings
+from risk_engine.store import tables
+from risk_engine.store.alerts import quarantine
+from risk_engine.worker import create_worker
+
+SERVICE = "risk-engine"
+PACKAGE = "risk_engine"
+EVENTS = "events:risk"
+MIGRATION_WAIT_S = 60.0
+
+cli = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="The risk engine, one command per process."
+)
+Check = Callable[[], Awaitable[Any]]
+
+
+@asynccontextmanager
+async def open_api(settings: Settings) -> AsyncIterator[Deps]:
+    """The deps of an api process, with the watcher of the live rule set beside them."""
+    async with open_deps(settings) as deps:
+        watcher = asyncio.create_task(watch_rules(deps, asyncio.Event()), name="rule sets")
+        try:
+            yield deps
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+
+def checks(deps: Deps) -> Mapping[str, Check]:
+    """What must be usable before traffic may come. Redis is not among them: without it decisions are degraded."""
+
+    async def rules() -> bool:
+        return deps.rules.publication > 0
+
+    return {**_database_checks(deps), "rules": rules}
+
+
+def _database_checks(deps: Deps) -> Mapping[str, Check]:
+    return {
+        "postgres": lambda: ping(deps.engine),
+        "migrations": lambda: migrations.is_migrated(deps.engine, PACKAGE, tables.SCHEMA),
+    }
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The HTTP application."""
+    return create_app(
+        settings,
+        service=SERVICE,
+        routers=[
+            assessments.router,
+            rule_sets.router,
+            alerts.router,
+            events_router(_engine_of, tables.outbox, require_internal),
+        ],
+        open_deps=open_api,
+        checks=checks,
+        description="Decides about payments before the money moves: velocity, rules and a model.",
+    )
+
+
+def _engine_of(request: Request) -> AsyncEngine:
+    engine: AsyncEngine = request.app.state.deps.engine
+    return engine
+
+
+@cli.command()
+def api() -> None:
+    """Answer assessments over HTTP."""
+    settings = Settings.load()
+    serve(build_app(settings), settings)
+
+
+@cli.command()
+def worker() -> None:
+    """Run background tasks and their schedule."""
+    settings = _begin()
+    run_worker(create_worker(settings), settings)
+
+
+@cli.command()
+def relay() -> None:
+    """Number committed events and put them on the stream."""
+
+    async def run(deps: Deps, stop: asyncio.Event) -> None:
+        await Relay(deps.engine, tables.outbox, deps.redis, EVENTS).run(stop)
+
+    _run_process(run)
+
+
+@cli.command()
+def consumer() -> None:
+    """Follow the gateway's events, and keep the velocity windows in step."""
+
+    async def run(deps: Deps, stop: asyncio.Event) -> None:
+        token = deps.settings.internal_token.get_secret_value()
+        async with HttpClient("gateway", deps.settings.gateway_url, timeout_s=10, retries=2) as gateway:
+            follower = StreamConsumer(
+                deps.engine,
+                deps.redis,
+                STREAM,
+                CONSUMER,
+                tables.consumer_cursor,
+                record_outcomes,
+                events_api(gateway, token),
+                quarantine=quarantine,
+            )
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(follower.run(stop))
+                tasks.create_task(follow_outcomes(deps, stop))
+
+    _run_process(run)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the schema to this code's revision."""
+    settings = _begin()
+    url = settings.asyncpg_url(for_migration=True)
+    asyncio.run(migrations.upgrade(url, PACKAGE, tables.SCHEMA, wait_s=MIGRATION_WAIT_S))
+
+
+def _begin() -> Settings:
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    configure_tracing(settings, SERVICE)
+    return settings
+
+
+def _run_process(run: Callable[[Deps, asyncio.Event], Awaitable[None]]) -> None:
+    settings = _begin()
+
+    async def main(stop: asyncio.Event) -> None:
+        async with (
+            open_deps(settings) as deps,
+            OpsServer(settings.host, settings.ops_port, checks=_database_checks(deps)),
+        ):
+            await run(deps, stop)
+
+    run_until_signalled(main)
+
+
+def main() -> None:
+    """Entry point of the `risk-engine` script."""
+    cli()

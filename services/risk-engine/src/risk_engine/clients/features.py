@@ -1,0 +1,187 @@
+"""Velocity windows in Redis: one Lua call per decision records the payment and reads every window.
+
+The program's tables are generated from `domain/velocity.py`. Each series is one sorted set, scored by event time, at
+most `cap` members of the form `id|amount|card|country`; an id that is already in the set is not added again, so a
+retried decision counts once. Keys carry a hash tag per entity and live as long as their longest window.
+Redis may lose everything at any second: `operations/rebuild_velocity.py` refills it from Postgres.
+
+On a Redis Cluster the entities of one payment live in different slots, so one call would have to become one per
+entity (risk.md asks for one call; the chart ships one Redis).
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from risk_engine.domain.facts import Subject
+from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
+
+WARM_KEY = "vel:warm"  # present = the windows are complete; gone after Redis lost its data
+DECLINES_KEY = "vel:declines"  # sequence number of the last stored decline that is in the windows
+TIMEOUT_S = 0.025  # half of the decision's deadline: what is left must do for rules and commit
+
+PROGRAM = """
+local series = {%(series)s}
+local id, now, amount, card, country = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local mine = id .. '|'
+local out = {redis.call('EXISTS', KEYS[1])}
+for k = 2, #KEYS do
+  local key, number = KEYS[k], tonumber(ARGV[k + 4])
+  local s = series[math.abs(number)]
+  local found = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  if number > 0 then
+    local known = false
+    for i = 1, #found, 2 do
+      if string.sub(found[i], 1, #mine) == mine then known = true; break end
+    end
+    local dropped = redis.call('ZREMRANGEBYSCORE', key, '-inf', now - s.horizon)
+    if not known then
+      local member = mine .. ARGV[3] .. '|' .. card .. '|' .. country
+      redis.call('ZADD', key, ARGV[2], member)
+      found[#found + 1] = member
+      found[#found + 1] = now
+    end
+    if #found / 2 - dropped > s.cap then
+      redis.call('ZREMRANGEBYRANK', key, 0, -s.cap - 1)
+      dropped = 1
+    end
+    if dropped > 0 then found = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end
+    redis.call('PEXPIRE', key, s.horizon)
+  end
+  local values, seen = {}, {}
+  for w = 1, #s.windows do values[w], seen[w] = 0, {} end
+  for i = 1, #found, 2 do
+    local at = tonumber(found[i + 1])
+    local event_amount, event_card, event_country
+    if s.parses and at <= now then
+      event_amount, event_card, event_country = string.match(found[i], '|(%%d+)|([^|]*)|([^|]*)$')
+    end
+    for w = 1, #s.windows do
+      local kind, length = s.windows[w][1], s.windows[w][2]
+      if at <= now and at > now - length then
+        if kind == 'count' then
+          values[w] = values[w] + 1
+        elseif kind == 'sum' then
+          values[w] = values[w] + tonumber(event_amount)
+        else
+          local thing = kind == 'distinct_cards' and event_card or event_country
+          if thing ~= '' and not seen[w][thing] then
+            seen[w][thing] = true
+            values[w] = values[w] + 1
+          end
+        end
+      end
+    end
+  end
+  for w = 1, #values do out[#out + 1] = values[w] end
+  out[#out + 1] = #found / 2 >= s.cap and 1 or 0
+end
+return out
+"""
+
+
+class VelocityUnavailable(Exception):
+    """Redis did not answer in its share of the deadline; the payment may or may not have been recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """What the windows said; `is_warm` is False while they are being rebuilt after a loss."""
+
+    windows: Mapping[str, int | bool]
+    is_warm: bool
+
+
+def program() -> str:
+    """The Lua program for the windows as they are defined."""
+    return PROGRAM % {"series": ",\n  ".join(_lua_series(series) for series in SERIES)}
+
+
+def _lua_series(series: Series) -> str:
+    parses = any(window.aggregate is not Aggregate.COUNT for window in series.windows)
+    windows = ", ".join(f"{{'{window.aggregate}', {window.length_ms}}}" for window in series.windows)
+    return f"{{cap={series.cap}, horizon={series.horizon_ms}, parses={str(parses).lower()}, windows={{{windows}}}}}"
+
+
+def key_of(series: Series, entity: str) -> str:
+    """`vel:{card:3f2a...}:payments`; the braces keep one entity's series together on a cluster."""
+    return f"vel:{{{series.entity}:{entity}}}:{series.kind}"
+
+
+class FeatureStore:
+    """The velocity windows of one Redis."""
+
+    def __init__(self, redis: Redis, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._redis = redis
+        self._timeout_s = timeout_s
+        self._program = program()
+        self._sha = ""
+
+    async def assess(self, subject: Subject, amount: int) -> Velocity:
+        """Record the payment and read every window as of its event time. Raises VelocityUnavailable."""
+        return await self._run(subject, amount, records="payments", timeout_s=self._timeout_s)
+
+    async def record(self, subject: Subject, amount: int, *, kind: str, timeout_s: float = 2.0) -> None:
+        """Record only: a decline from the payment's event, or a payment while windows are rebuilt."""
+        await self._run(subject, amount, records=kind, timeout_s=timeout_s)
+
+    async def is_warm(self) -> bool:
+        """Whether the windows are complete. Raises VelocityUnavailable."""
+        return bool(await self._guard(self._redis.exists(WARM_KEY), 2.0))
+
+    async def mark_warm(self) -> None:
+        """The windows are complete from here on, until Redis loses its data."""
+        await self._guard(self._redis.set(WARM_KEY, "1"), 2.0)
+
+    async def declines_seen(self) -> int:
+        """Sequence number of the last decline recorded; 0 after a loss. Raises VelocityUnavailable."""
+        return int(await self._guard(self._redis.get(DECLINES_KEY), 2.0) or 0)
+
+    async def set_declines_seen(self, seq: int) -> None:
+        """Remember how far the declines were recorded. Raises VelocityUnavailable."""
+        await self._guard(self._redis.set(DECLINES_KEY, seq), 2.0)
+
+    async def _run(self, subject: Subject, amount: int, *, records: str, timeout_s: float) -> Velocity:
+        entities = subject.entities()
+        used = [(number, series) for number, series in enumerate(SERIES, 1) if series.entity in entities]
+        keys = [WARM_KEY, *(key_of(series, entities[series.entity]) for _, series in used)]
+        numbers = [number if series.kind == records else -number for number, series in used]
+        arguments: list[str | int] = [
+            subject.event_id,
+            subject.occurred_at_ms,
+            amount,
+            subject.card,
+            subject.country,
+            *numbers,
+        ]
+        answer = await self._guard(self._evaluate(keys, arguments), timeout_s)
+        return Velocity(_read(answer, [series for _, series in used]), bool(answer[0]))
+
+    async def _evaluate(self, keys: Sequence[str], arguments: Iterable[str | int]) -> Any:
+        if not self._sha:
+            self._sha = await self._redis.script_load(self._program)
+        try:
+            return await self._redis.evalsha(self._sha, len(keys), *keys, *arguments)
+        except NoScriptError:  # Redis was restarted
+            return await self._redis.eval(self._program, len(keys), *keys, *arguments)
+
+    async def _guard(self, call: Any, timeout_s: float) -> Any:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await call
+        except (RedisError, OSError, TimeoutError) as error:
+            raise VelocityUnavailable(type(error).__name__) from error
+
+
+def _read(answer: Sequence[int], used: Sequence[Series]) -> dict[str, int | bool]:
+    windows = empty_windows()
+    values = iter(answer[1:])
+    for series in used:
+        for window in series.windows:
+            windows[window.name] = next(values)
+        windows[series.saturated] = bool(next(values))
+    return windows

@@ -1,0 +1,137 @@
+"""The model: a LightGBM text file with JSON metadata, scored through the C API one row at a time.
+
+`Booster.predict` costs 19 us a row and importing the Python package costs scipy; the C call costs 3 us and nothing
+(risk.md 6, LightGBM #6913: the call is not in the Python API). The artefact is data, never a pickle, and is named by
+the hash of both files. A model that does not load is a fault of the failure policy, not a crash.
+"""
+
+import ctypes
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from risk_engine.domain.features import MODEL_FEATURES
+from risk_engine.domain.score import Calibration, score_of
+
+PACKAGED = Path(__file__).parent.parent / "packaged" / "model.txt"
+_FLOAT64, _PREDICT_NORMAL = 1, 0  # C_API_DTYPE_FLOAT64, C_API_PREDICT_NORMAL
+
+
+class ModelUnavailable(Exception):
+    """The model could not be loaded or did not answer with a number."""
+
+
+class Scorer(Protocol):
+    """Anything that scores one row of MODEL_FEATURES."""
+
+    @property
+    def hash(self) -> str: ...
+
+    def score(self, row: list[float]) -> int:
+        """0 to 100. Raises ModelUnavailable."""
+        ...
+
+
+class LightGbmScorer:
+    """One loaded model. Not thread-safe: the row and result buffers are reused, one scorer per process loop."""
+
+    def __init__(self, model_text: str, metadata: dict[str, Any]) -> None:
+        if tuple(metadata["features"]) != MODEL_FEATURES:
+            raise ModelUnavailable("the model was trained on other features than this code computes")
+        calibration = metadata["calibration"]
+        self.metadata = metadata
+        self.hash = model_hash(model_text, metadata)
+        self._calibration = Calibration(tuple(calibration["raw"]), tuple(calibration["probability"]))
+        self._booster = _NativeBooster(model_text, len(MODEL_FEATURES))
+
+    @classmethod
+    def load(cls, model_file: Path) -> "LightGbmScorer":
+        """Read `model.txt` and the `model.json` beside it. Raises ModelUnavailable with the reason."""
+        try:
+            metadata = json.loads(model_file.with_suffix(".json").read_text(encoding="utf-8"))
+            return cls(model_file.read_text(encoding="utf-8"), metadata)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelUnavailable(f"{model_file.name}: {type(error).__name__}: {error}") from error
+
+    def score(self, row: list[float]) -> int:
+        """0 to 100. Raises ModelUnavailable."""
+        try:
+            return score_of(self._calibration, self.raw(row))
+        except ValueError as error:
+            raise ModelUnavailable(str(error)) from error
+
+    def raw(self, row: list[float]) -> float:
+        """The trees' own output, before calibration: what `Booster.predict` answers."""
+        return self._booster.predict(row)
+
+
+def model_hash(model_text: str, metadata: dict[str, Any]) -> str:
+    """SHA-256 over the trees and the canonical metadata: a new calibration is a new model."""
+    canonical = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{model_text}\n{canonical}".encode()).hexdigest()
+
+
+class _NativeBooster:
+    """`LGBM_BoosterPredictForMatSingleRowFast` through ctypes."""
+
+    def __init__(self, model_text: str, columns: int) -> None:
+        self._library = _library()
+        self._handle, self._fast = ctypes.c_void_p(), ctypes.c_void_p()
+        iterations = ctypes.c_int(0)
+        self._check(
+            self._library.LGBM_BoosterLoadModelFromString(
+                model_text.encode(), ctypes.byref(iterations), ctypes.byref(self._handle)
+            )
+        )
+        found = ctypes.c_int(0)
+        self._check(self._library.LGBM_BoosterGetNumFeature(self._handle, ctypes.byref(found)))
+        if found.value != columns:
+            raise ModelUnavailable(f"the trees read {found.value} columns, {columns} are computed")
+        self._check(
+            self._library.LGBM_BoosterPredictForMatSingleRowFastInit(
+                self._handle, _PREDICT_NORMAL, 0, -1, _FLOAT64, ctypes.c_int32(columns), b"num_threads=1",
+                ctypes.byref(self._fast),
+            )
+        )  # fmt: skip
+        self._columns = columns
+        self._row, self._result, self._length = (
+            (ctypes.c_double * columns)(),
+            ctypes.c_double(),
+            ctypes.c_int64(),
+        )
+
+    def predict(self, row: list[float]) -> float:
+        if len(row) != self._columns:
+            raise ModelUnavailable(f"{len(row)} values for {self._columns} columns")
+        self._row[:] = row  # type: ignore[assignment]  # a list of float is what ctypes converts
+        self._check(
+            self._library.LGBM_BoosterPredictForMatSingleRowFast(
+                self._fast, self._row, ctypes.byref(self._length), ctypes.byref(self._result)
+            )
+        )
+        return self._result.value
+
+    def _check(self, status: int) -> None:
+        if status != 0:
+            raise ModelUnavailable(self._library.LGBM_GetLastError().decode(errors="replace"))
+
+    def __del__(self) -> None:
+        if getattr(self, "_fast", None):
+            self._library.LGBM_FastConfigFree(self._fast)
+        if getattr(self, "_handle", None):
+            self._library.LGBM_BoosterFree(self._handle)
+
+
+def _library() -> ctypes.CDLL:
+    """The shared library inside the lightgbm wheel, found without importing the package (and with it scipy)."""
+    spec = importlib.util.find_spec("lightgbm")
+    if spec is None or spec.origin is None:
+        raise ModelUnavailable("the lightgbm package is not installed")
+    try:
+        library = ctypes.CDLL(str(Path(spec.origin).parent / "lib" / "lib_lightgbm.so"))
+    except OSError as error:  # a slim image without libgomp1 ends here
+        raise ModelUnavailable(str(error)) from error
+    library.LGBM_GetLastError.restype = ctypes.c_char_p
+    return library

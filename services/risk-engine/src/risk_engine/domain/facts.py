@@ -1,0 +1,125 @@
+"""What a rule may read: the declared names and types, and how they are built for one payment.
+
+Facts are flat scalars, never null (a missing text is "", a missing count 0), so that every name in a rule can be
+checked when the rule is saved and no rule can fail on a value that happens to be absent.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from risk_engine.domain import velocity
+from risk_engine.domain.failure_policy import Band
+from risk_engine.domain.features import amount_ratio
+
+Fact = int | float | str | bool
+NIGHT_ENDS_HOUR = 6  # the handbook's night: hour <= 6
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One payment to assess, as the domain sees it. Card, device and address are fingerprints, never raw values."""
+
+    merchant_id: str
+    key: str  # one decision per (merchant, key): a retried request counts once, also under a new payment id
+    payment_id: str
+    amount_minor: int
+    currency: str
+    method: str  # card | wallet
+    occurred_at: datetime
+    card: str = ""
+    customer_id: str = ""
+    country: str = ""  # ISO 3166 alpha-2 of the customer
+    ip: str = ""
+    device: str = ""
+
+    @property
+    def event_id(self) -> str:
+        """What the windows know this payment by."""
+        return fingerprint("decision", f"{self.merchant_id}/{self.key}")
+
+    @property
+    def occurred_at_ms(self) -> int:
+        """Event time in milliseconds: what every window is measured from, never the wall clock."""
+        return int(self.occurred_at.timestamp() * 1000)
+
+    def entities(self) -> dict[str, str]:
+        """The entities whose windows this payment has; a customer without an id is known by the card."""
+        customer = (
+            fingerprint("customer", f"{self.merchant_id}/{self.customer_id}")
+            if self.customer_id
+            else self.card
+        )
+        return velocity.entities_of(self.card, customer, self.device, self.ip, self.merchant_id)
+
+
+def fingerprint(kind: str, value: str) -> str:
+    """A stable name for a card token, device or address that does not give it away; "" stays "".
+
+    The assessment log is append-only, so it must hold nothing that a person may ask to have deleted.
+    """
+    return hashlib.blake2b(f"{kind}:{value}".encode(), digest_size=12).hexdigest() if value else ""
+
+
+INPUT_FACTS: Mapping[str, type] = MappingProxyType(
+    {
+        "amount_minor": int,  # in the payment's own currency
+        "amount_reference_minor": int,  # in the rule set's reference currency, 0 when it has no rate
+        "amount_band": str,  # low | medium | high | very_high
+        "currency": str,
+        "method": str,  # card | wallet
+        "has_card": bool,
+        "has_customer": bool,
+        "has_device": bool,
+        "customer_country": str,
+        "hour": int,  # UTC, 0-23, of the event time
+        "is_weekend": bool,
+        "is_night": bool,
+    }
+)
+SCORE_FACTS: Mapping[str, type] = MappingProxyType({"score": int})
+VELOCITY_FACTS: Mapping[str, type] = MappingProxyType(
+    {name: bool if name.endswith("_saturated") else int for name in sorted(velocity.FACTS)}
+    | {"amount_ratio_30d": float}  # amount against the customer's mean of 30 days, 1.0 for the first payment
+)
+FACTS: Mapping[str, type] = MappingProxyType({**INPUT_FACTS, **SCORE_FACTS, **VELOCITY_FACTS})
+
+
+def build_facts(
+    subject: Subject,
+    band: Band,
+    reference_minor: int | None,
+    windows: Mapping[str, int | bool],
+    score: int | None,
+) -> dict[str, Fact]:
+    """All declared facts of one payment; what is unknown has its default."""
+    amount = reference_minor or 0
+    return {
+        "amount_minor": subject.amount_minor,
+        "amount_reference_minor": amount,
+        "amount_band": band.value,
+        "currency": subject.currency,
+        "method": subject.method,
+        "has_card": bool(subject.card),
+        "has_customer": bool(subject.customer_id),
+        "has_device": bool(subject.device),
+        "customer_country": subject.country,
+        "hour": subject.occurred_at.hour,
+        "is_weekend": is_weekend(subject.occurred_at),
+        "is_night": is_night(subject.occurred_at),
+        "score": score or 0,
+        **windows,
+        "amount_ratio_30d": amount_ratio(amount, windows["customer_sum_30d"], windows["customer_count_30d"]),
+    }
+
+
+def is_weekend(at: datetime) -> bool:
+    """Saturday or Sunday, UTC."""
+    return at.weekday() >= 5
+
+
+def is_night(at: datetime) -> bool:
+    """Hour 0 to 6, UTC."""
+    return at.hour <= NIGHT_ENDS_HOUR

@@ -1,0 +1,205 @@
+"""Decide about one payment: windows, score, rules, decision, and its record before the answer.
+
+No SQL is read. Each stage has a share of the deadline; a stage that fails or is late is a fault, and
+`domain/failure_policy.py` says what a fault means. The only thing that ends in an error is a decision that could not
+be queued for storing: the gateway then decides by its own policy.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from platform_kit import canonical
+from platform_kit.idempotency import KeyReused
+from platform_kit.ids import new_id
+from risk_engine.clients.cel import CompiledRuleSet
+from risk_engine.clients.features import VelocityUnavailable
+from risk_engine.clients.model import ModelUnavailable
+from risk_engine.domain.assessment import LIFETIME, Assessment
+from risk_engine.domain.facts import Subject, build_facts, is_night, is_weekend
+from risk_engine.domain.failure_policy import Fault
+from risk_engine.domain.features import model_features
+from risk_engine.domain.rules import Evaluation, decide
+from risk_engine.domain.velocity import empty_windows
+from risk_engine.operations import metrics
+from risk_engine.operations.deps import Deps
+from risk_engine.store.assessments import new_row
+
+COMMIT_SHARE_S = 0.010  # of the deadline, kept for storing: rules that cannot begin before it are not asked
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Time of this decision: what is left of the deadline, and how long each stage took."""
+
+    answer_by_s: float
+    stage_began_s: float = field(default_factory=time.perf_counter)
+    stages_us: dict[str, int] = field(default_factory=dict)
+
+    def left_s(self) -> float:
+        return self.answer_by_s - time.perf_counter()
+
+    def ended(self, stage: str) -> None:
+        now_s = time.perf_counter()
+        _observe(stage)(now_s - self.stage_began_s)
+        self.stages_us[stage] = int((now_s - self.stage_began_s) * 1_000_000)
+        self.stage_began_s = now_s
+
+
+_observe = lru_cache(maxsize=8)(lambda stage: metrics.stage_seconds.labels(stage).observe)
+_decided = lru_cache(maxsize=8)(lambda decision: metrics.assessments_total.labels(decision).inc)
+
+
+async def assess_payment(deps: Deps, subject: Subject) -> Mapping[str, Any]:
+    """The assessment object for (merchant, key): this decision, or the one already stored under the key.
+
+    Raises KeyReused when the key holds another request, NotCommitted or CommitUnknown when nothing may be stored.
+    """
+    watch = _Watch(time.perf_counter() + _time_allowed_s(deps))
+    compiled = deps.rules.compiled  # the set that this decision keeps, whatever is published meanwhile
+    assessment = await _decide(deps, compiled, subject, watch)
+    answer = await _store(deps, assessment, watch)
+    _note(assessment, answer)
+    return answer
+
+
+def _time_allowed_s(deps: Deps) -> float:
+    """Our own deadline, or what the caller has left of its own."""
+    asked = canonical.deadline()
+    return deps.deadline_s if asked is None else asked.sooner(deps.deadline_s)
+
+
+async def _decide(deps: Deps, compiled: CompiledRuleSet, subject: Subject, watch: _Watch) -> Assessment:
+    rule_set, faults = compiled.rule_set, list[Fault]()
+    band = rule_set.band_of(subject.amount_minor, subject.currency)
+    reference_minor = rule_set.reference_minor(subject.amount_minor, subject.currency)
+    windows = await _windows(deps, subject, reference_minor or 0, faults)
+    watch.ended("velocity")
+    score = _score(deps, subject, reference_minor, windows, faults)
+    watch.ended("score")
+    facts = build_facts(subject, band, reference_minor, windows or empty_windows(), score)
+    evaluation = _ask_rules(
+        compiled, facts, watch, faults, has_velocity=windows is not None, has_score=score is not None
+    )
+    outcome = decide(rule_set, evaluation, score, band, faults)
+    watch.ended("rules")
+    return Assessment(
+        id=new_id("asm"),
+        fingerprint=fingerprint_of(subject),
+        subject=subject,
+        decision=outcome.decision,
+        score=score or 0,
+        reasons=outcome.reasons,
+        degraded=outcome.degraded,
+        rule_set=rule_set.hash,
+        model=deps.scorer.hash if deps.scorer and score is not None else None,
+        facts=facts,
+        evaluation=evaluation,
+        timings_us=watch.stages_us,
+        expires_at=deps.clock.now() + LIFETIME,
+    )
+
+
+async def _windows(
+    deps: Deps, subject: Subject, amount: int, faults: list[Fault]
+) -> Mapping[str, int | bool] | None:
+    """The velocity windows with this payment in them; None without Redis."""
+    try:
+        velocity = await deps.features.assess(subject, amount)
+    except VelocityUnavailable as error:
+        canonical.add(velocity_error=str(error))
+        faults.append(Fault.VELOCITY)
+        return None
+    if not velocity.is_warm:
+        faults.append(Fault.VELOCITY_COLD)
+    return velocity.windows
+
+
+def _score(
+    deps: Deps,
+    subject: Subject,
+    reference_minor: int | None,
+    windows: Mapping[str, int | bool] | None,
+    faults: list[Fault],
+) -> int | None:
+    """The model's score; None without a model, without windows (already a fault) or without a comparable amount."""
+    if reference_minor is None:
+        faults.append(Fault.REFERENCE_RATE)
+        return None
+    if deps.scorer is None:
+        faults.append(Fault.MODEL)
+        return None
+    if windows is None:
+        return None
+    row = model_features(
+        reference_minor,
+        windows,
+        is_weekend=is_weekend(subject.occurred_at),
+        is_night=is_night(subject.occurred_at),
+    )
+    try:
+        return deps.scorer.score(row)
+    except ModelUnavailable as error:
+        canonical.add(model_error=str(error))
+        faults.append(Fault.MODEL)
+        return None
+
+
+def _ask_rules(
+    compiled: CompiledRuleSet,
+    facts: Mapping[str, Any],
+    watch: _Watch,
+    faults: list[Fault],
+    *,
+    has_velocity: bool,
+    has_score: bool,
+) -> Evaluation:
+    """The rules' answers, or none of them when the deadline is too near."""
+    if watch.left_s() < COMMIT_SHARE_S:
+        faults.append(Fault.DEADLINE)
+        return Evaluation(skipped=tuple(one.rule.id for one in compiled.rules))
+    return compiled.evaluate(facts, has_velocity=has_velocity, has_score=has_score)
+
+
+async def _store(deps: Deps, assessment: Assessment, watch: _Watch) -> dict[str, Any]:
+    """Wait until the decision is durable. Past the deadline it is answered and still written: its row says late."""
+    try:
+        async with asyncio.timeout(max(watch.left_s(), 0.001)):
+            stored = await deps.committer.submit(new_row(assessment, watch.answer_by_s))
+    except TimeoutError:
+        watch.ended("commit")
+        answer = assessment.as_answer()
+        return answer | {"degraded": [*answer["degraded"], Fault.COMMIT_LATE.value]}
+    watch.ended("commit")
+    if stored.fingerprint != assessment.fingerprint:
+        raise KeyReused("Use a new key for another payment.")
+    return stored.answer
+
+
+def fingerprint_of(subject: Subject) -> bytes:
+    """What makes a request another one under the same key. Payment id and time may differ: a gateway that crashed
+    before it stored anything asks again for the same purchase under a new payment id."""
+    parts = (subject.amount_minor, subject.currency, subject.method, subject.card, subject.customer_id)
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+def _note(assessment: Assessment, answer: Mapping[str, Any]) -> None:
+    """Metrics and the canonical line."""
+    _decided(answer["decision"])()
+    for fault in answer["degraded"]:
+        metrics.faults_total.labels(fault).inc()
+    for rule, _ in assessment.evaluation.errors:
+        metrics.rule_errors_total.labels(rule).inc()
+    canonical.add(
+        assessment_id=answer["id"],
+        payment_id=assessment.subject.payment_id,
+        merchant_id=assessment.subject.merchant_id,
+        decision=answer["decision"],
+        score=answer["score"],
+        degraded=answer["degraded"] or None,
+        is_replay=answer["id"] != assessment.id,
+    )

@@ -1,0 +1,82 @@
+"""What the operations work with, opened once per process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from platform_kit.clock import Clock, SystemClock
+from platform_kit.committer import Committer
+from platform_kit.db import create_engine
+from platform_kit.logging import get_logger
+from platform_kit.redis import create_redis
+from risk_engine.clients import model, rule_files
+from risk_engine.clients.cel import CompiledRuleSet, compile_rules
+from risk_engine.clients.features import FeatureStore
+from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
+from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.settings import Settings
+from risk_engine.store import assessments
+from risk_engine.store.assessments import NewAssessment, Stored
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RulesInUse:
+    """The one mutable thing: which compiled set decides. Replaced by one assignment, so a request that read
+    `compiled` keeps a whole set, old or new. `publication` is 0 until Postgres has said which set is live."""
+
+    compiled: CompiledRuleSet
+    publication: int = 0
+    refused: int = 0  # newest publication that did not compile here: not tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The engine, the windows, the model, the rules and the committer of one process."""
+
+    settings: Settings
+    engine: AsyncEngine
+    redis: Redis  # streams and pub/sub
+    features: FeatureStore
+    scorer: Scorer | None
+    rules: RulesInUse
+    committer: Committer[NewAssessment, Stored]
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def deadline_s(self) -> float:
+        """Seconds that one decision may take."""
+        return self.settings.deadline_ms / 1000
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
+    """Open everything, yield it, flush and close. Nothing is asked of Postgres or Redis yet: they may be away."""
+    engine = create_engine(settings)
+    streams, windows = create_redis(settings.streams), create_redis(settings.velocity)
+    document = rule_files.read_rule_document(settings.rules_file or rule_files.PACKAGED)
+    rules = RulesInUse(compile_rules(parse_rule_set(document)))
+    try:
+        async with Committer(
+            engine, assessments.flush, name="assessments", lanes=settings.commit_lanes
+        ) as committer:
+            yield Deps(
+                settings, engine, streams, FeatureStore(windows), load_scorer(settings), rules, committer
+            )
+    finally:
+        await windows.aclose()
+        await streams.aclose()
+        await engine.dispose()
+
+
+def load_scorer(settings: Settings) -> Scorer | None:
+    """The model, or None with an error in the log: the failure policy then says `model` on every decision."""
+    try:
+        return LightGbmScorer.load(settings.model_file or model.PACKAGED)
+    except ModelUnavailable as error:
+        log.error("no model, rules decide alone", error=str(error))
+        return None

@@ -1,0 +1,93 @@
+"""Keep the velocity windows in step with Postgres: project new declines, and refill all after a loss of Redis.
+
+Redis holds a mark (`vel:warm`) and the sequence number of the last decline it has seen, so both are lost together
+with what they describe. Everything here is idempotent: an event that is in its window already is not added again, so
+a crash half way, or two processes at once, do no harm. Live decisions go on meanwhile and say `velocity_cold`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from platform_kit.logging import get_logger
+from platform_kit.process import sleep_unless
+from risk_engine.clients.features import VelocityUnavailable
+from risk_engine.domain.assessment import subject_of
+from risk_engine.domain.facts import Subject
+from risk_engine.domain.velocity import SERIES
+from risk_engine.operations import metrics
+from risk_engine.operations.deps import Deps
+from risk_engine.store import assessments, outcomes
+
+POLL_S = 0.25  # a decline counts this soon; the query is one index probe
+RETRY_S = 1.0
+SLICE = 500  # rows read at once, and Lua calls in flight while they are replayed
+CALLS_MAX = 16
+
+_HORIZONS = {
+    kind: timedelta(milliseconds=max(series.horizon_ms for series in SERIES if series.kind == kind))
+    for kind in ("payments", "declines")
+}
+
+log = get_logger(__name__)
+
+
+async def follow_outcomes(deps: Deps, stop: asyncio.Event) -> None:
+    """Project declines as they come and rebuild what Redis lost, until `stop`."""
+    while not stop.is_set():
+        try:
+            if not await deps.features.is_warm():
+                await rebuild_velocity(deps)
+            moved = await project_declines(deps)
+            await sleep_unless(stop, 0 if moved >= SLICE else POLL_S)
+        except (VelocityUnavailable, SQLAlchemyError, OSError) as error:
+            log.warning("windows not in step", error=repr(error))
+            await sleep_unless(stop, RETRY_S)
+
+
+async def project_declines(deps: Deps) -> int:
+    """Bring the windows up to the newest stored decline; returns how many were recorded."""
+    after = await deps.features.declines_seen()
+    async with deps.engine.connect() as conn:
+        since = deps.clock.now() - _HORIZONS["declines"]
+        rows = await outcomes.declines_after(conn, after, since, SLICE)
+        last = rows[-1].seq if len(rows) == SLICE else await outcomes.last_seq(conn)
+    declines = [(replace(_subject(row), occurred_at=row.occurred_at), 0) for row in rows]
+    await _replay(deps, declines, kind="declines")
+    if last > after:
+        await deps.features.set_declines_seen(last)
+    return len(rows)
+
+
+async def rebuild_velocity(deps: Deps) -> int:
+    """Replay the payments of the longest window into an empty Redis, newest first so that short windows are right
+    first; then mark the windows warm. Declines follow by `project_declines`. Returns how many payments."""
+    oldest, before, count = deps.clock.now() - _HORIZONS["payments"], assessments.ID_MAX, 0
+    while True:
+        async with deps.engine.connect() as conn:
+            rows = await assessments.recent_slice(conn, before, SLICE)
+        fresh = [row for row in rows if row.created_at > oldest]
+        await _replay(deps, [(_subject(row), row.amount) for row in fresh], kind="payments")
+        count += len(fresh)
+        if len(rows) < SLICE or rows[-1].created_at <= oldest:
+            break
+        before = rows[-1].id
+    await deps.features.mark_warm()
+    metrics.velocity_rebuilt_total.inc()
+    log.info("velocity windows rebuilt", payments=count)
+    return count
+
+
+async def _replay(deps: Deps, events: Sequence[tuple[Subject, int]], *, kind: str) -> None:
+    """Record (subject, amount) pairs, a bounded number of calls at a time."""
+    for start in range(0, len(events), CALLS_MAX):
+        piece = events[start : start + CALLS_MAX]
+        await asyncio.gather(*(deps.features.record(subject, amount, kind=kind) for subject, amount in piece))
+
+
+def _subject(row: Any) -> Subject:
+    return subject_of(row.merchant_id, row.idempotency_key, row.payment_id, row.request)

@@ -1,0 +1,91 @@
+"""Follow the published rule set: every api process decides with it within two seconds.
+
+Pub/sub wakes, a poll of one indexed row catches what pub/sub lost. The new set is compiled off to the side and
+swapped in by one assignment. A set that does not compile here (saved by newer code) is refused loudly, and the last
+good one stays.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from platform_kit.logging import get_logger
+from platform_kit.process import sleep_unless
+from risk_engine.clients.cel import CompiledRuleSet, compile_rules
+from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.operations import metrics
+from risk_engine.operations.deps import Deps
+from risk_engine.operations.publish_rule_set import CHANNEL, publish_first_rule_set
+from risk_engine.store import rule_sets
+
+POLL_S = 1.0  # half of the two seconds promised; the query is one index probe
+RETRY_S = 0.5
+
+log = get_logger(__name__)
+
+
+async def reload_rules(deps: Deps) -> bool:
+    """Compare with the live publication and swap if it is another; True when it was swapped.
+
+    Raises SQLAlchemyError or OSError when Postgres is away: the process goes on with what it has.
+    """
+    async with deps.engine.connect() as conn:
+        live = await rule_sets.live(conn)
+        if live is None or live.id in (deps.rules.publication, deps.rules.refused):
+            return False
+        document = await rule_sets.document(conn, live.rule_set)
+    try:
+        deps.rules.compiled = await asyncio.to_thread(_compiled, document or {})
+    except InvalidRuleSet as refused:
+        log.error(
+            "published rule set refused, the last good one stays", rule_set=live.rule_set, error=str(refused)
+        )
+        deps.rules.refused = live.id
+        metrics.rule_set_refused.set(1)
+        return False
+    deps.rules.publication = live.id
+    metrics.rule_set_refused.set(0)
+    metrics.rule_set_publication.set(live.id)
+    log.info("rule set in use", rule_set=live.rule_set, publication=live.id)
+    return True
+
+
+def _compiled(document: dict[str, object]) -> CompiledRuleSet:
+    return compile_rules(parse_rule_set(document))
+
+
+async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:
+    """Publish the first set if there is none, then follow the pointer until `stop`."""
+    woken = asyncio.Event()
+    listener = asyncio.create_task(_listen(deps, woken, stop))
+    try:
+        while not stop.is_set():
+            woken.clear()
+            try:
+                if deps.rules.publication == 0:
+                    await publish_first_rule_set(deps)
+                await reload_rules(deps)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("rule sets not readable", error=repr(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await woken.wait()
+    finally:
+        listener.cancel()
+        with suppress(asyncio.CancelledError):
+            await listener
+
+
+async def _listen(deps: Deps, woken: asyncio.Event, stop: asyncio.Event) -> None:
+    """Wake the poll when somebody announces a publication."""
+    while not stop.is_set():
+        try:
+            async with deps.redis.pubsub() as pubsub:
+                await pubsub.subscribe(CHANNEL)
+                while not stop.is_set():
+                    if await pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0):
+                        woken.set()
+        except (RedisError, OSError):
+            await sleep_unless(stop, RETRY_S)

@@ -1,0 +1,26 @@
+"""What a risk-engine process reads from its environment, besides what every process of the platform reads."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from platform_kit.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """An invalid value stops the process at start."""
+
+    port: int = Field(default=8001, ge=0, le=65535)
+    gateway_url: str = Field(
+        default="http://127.0.0.1:8000", description="events API, to fill gaps of the stream"
+    )
+    rules_file: Path | None = Field(
+        default=None, description="first rule set, .toml or .json; empty = packaged"
+    )
+    model_file: Path | None = Field(
+        default=None, description="model.txt with model.json beside it; empty = packaged"
+    )
+    deadline_ms: int = Field(
+        default=50, ge=5, le=1000, description="of one decision, then the failure policy answers"
+    )
+    commit_lanes: int = Field(default=1, ge=1, le=4, description="flushes in flight at once")

@@ -1,0 +1,233 @@
+"""Assessments: a batch is stored with one INSERT and one fsync, and read by id, by key, by page, by payment."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from platform_kit import outbox
+from platform_kit.clock import isoformat
+from platform_kit.ids import new_id
+from platform_kit.outbox import Event
+from risk_engine.domain.assessment import Assessment, request_of
+from risk_engine.store import tables
+
+MADE = "assessment.made.v1"
+ID_MAX = "asm_~"  # after every id
+
+
+@dataclass(frozen=True, slots=True)
+class NewAssessment:
+    """What the committer is handed. Past `answer_by_s` (perf_counter) the row says that its answer did not wait."""
+
+    assessment: Assessment
+    event: Event
+    answer_by_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What stands under the (merchant, key) after the flush: this assessment, or an earlier one."""
+
+    id: str
+    fingerprint: bytes
+    answer: dict[str, Any]
+
+
+# One statement for any number of rows. Keys come sorted, so that two processes never wait for each other in a ring.
+INSERT_ASSESSMENTS = text("""
+    INSERT INTO risk.assessment (id, merchant_id, idempotency_key, fingerprint, payment_id, decision, score, rule_set,
+                                 model, occurred_at, expires_at, is_late, request, facts, outcome)
+    SELECT id, merchant_id, idempotency_key, fingerprint, payment_id, decision, score, rule_set, model, occurred_at,
+           expires_at, is_late, CAST(request AS jsonb), CAST(facts AS jsonb), CAST(outcome AS jsonb)
+    FROM unnest(
+        CAST(:id AS text[]), CAST(:merchant_id AS text[]), CAST(:idempotency_key AS text[]),
+        CAST(:fingerprint AS bytea[]), CAST(:payment_id AS text[]), CAST(:decision AS text[]),
+        CAST(:score AS smallint[]), CAST(:rule_set AS text[]), CAST(:model AS text[]),
+        CAST(:occurred_at AS timestamptz[]), CAST(:expires_at AS timestamptz[]), CAST(:is_late AS boolean[]),
+        CAST(:request AS text[]), CAST(:facts AS text[]), CAST(:outcome AS text[]))
+      AS a (id, merchant_id, idempotency_key, fingerprint, payment_id, decision, score, rule_set, model, occurred_at,
+            expires_at, is_late, request, facts, outcome)
+    ON CONFLICT (merchant_id, idempotency_key) DO NOTHING
+    RETURNING id
+""")
+
+_COLUMNS = """a.id, a.merchant_id, a.payment_id, a.idempotency_key, a.fingerprint, a.decision, a.score, a.rule_set,
+              a.model, a.expires_at, a.outcome"""
+
+# By the unique key (merchant_id, idempotency_key).
+FIND_BY_KEYS = text(f"""
+    SELECT {_COLUMNS} FROM risk.assessment a
+    JOIN unnest(CAST(:merchant_id AS text[]), CAST(:idempotency_key AS text[])) AS wanted (merchant_id, idempotency_key)
+      ON a.merchant_id = wanted.merchant_id AND a.idempotency_key = wanted.idempotency_key
+""").columns(outcome=JSONB)  # noqa: S608 - our own column names
+
+FIND = text(f"""
+    SELECT {_COLUMNS}, a.request, a.facts, a.occurred_at, a.created_at, a.is_late
+    FROM risk.assessment a WHERE a.id = :id
+""").columns(outcome=JSONB, request=JSONB, facts=JSONB)  # noqa: S608
+
+# Newest first by primary key; never an offset.
+LIST = text(f"""
+    SELECT {_COLUMNS}, a.request, a.created_at FROM risk.assessment a
+    WHERE a.id < :before ORDER BY a.id DESC LIMIT :limit
+""").columns(outcome=JSONB, request=JSONB)  # noqa: S608
+
+# By assessment_decision_id_idx.
+LIST_BY_DECISION = text(f"""
+    SELECT {_COLUMNS}, a.request, a.created_at FROM risk.assessment a
+    WHERE a.decision = :decision AND a.id < :before ORDER BY a.id DESC LIMIT :limit
+""").columns(outcome=JSONB, request=JSONB)  # noqa: S608
+
+# By assessment_created_at_idx.
+COUNT_DECISIONS = text("""
+    SELECT decision, count(*) AS number FROM risk.assessment
+    WHERE created_at >= :since AND created_at < :until GROUP BY decision
+""")
+
+# Newest first, in slices by primary key: the rebuild of velocity after a loss of Redis.
+RECENT_SLICE = text("""
+    SELECT id, merchant_id, idempotency_key, payment_id, request, created_at,
+           CAST(facts ->> 'amount_reference_minor' AS bigint) AS amount
+    FROM risk.assessment WHERE id < :before ORDER BY id DESC LIMIT :limit
+""").columns(request=JSONB)
+
+
+def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
+    """The row and its event. Made by the operation, so that the event carries the request's trace context."""
+    event = Event(
+        id=new_id("evt"),
+        type=MADE,
+        aggregate_id=assessment.id,
+        merchant_id=assessment.subject.merchant_id,
+        data=assessment.as_event(),
+        occurred_at=assessment.subject.occurred_at,
+    )
+    return NewAssessment(assessment, event, answer_by_s)
+
+
+async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[Stored]:
+    """The committer's flush: insert what is new with its events, answer each item with what its key now holds."""
+    ordered = sorted(
+        items, key=lambda item: (item.assessment.subject.merchant_id, item.assessment.subject.key)
+    )
+    rows = await conn.execute(INSERT_ASSESSMENTS, _columns(ordered))
+    inserted = {row.id for row in rows}
+    await outbox.append(conn, tables.outbox, [item.event for item in items if item.assessment.id in inserted])
+    known = [item.assessment for item in items if item.assessment.id not in inserted]
+    earlier = await _earlier(conn, known) if known else {}
+    return [
+        Stored(item.assessment.id, item.assessment.fingerprint, item.assessment.as_answer())
+        if item.assessment.id in inserted
+        else earlier[item.assessment.subject.merchant_id, item.assessment.subject.key]
+        for item in items
+    ]
+
+
+async def _earlier(conn: AsyncConnection, known: Sequence[Assessment]) -> dict[tuple[str, str], Stored]:
+    rows = await conn.execute(
+        FIND_BY_KEYS,
+        {
+            "merchant_id": [one.subject.merchant_id for one in known],
+            "idempotency_key": [one.subject.key for one in known],
+        },
+    )
+    return {
+        (row.merchant_id, row.idempotency_key): Stored(row.id, bytes(row.fingerprint), answer_of(row))
+        for row in rows
+    }
+
+
+def _columns(items: Sequence[NewAssessment]) -> dict[str, list[Any]]:
+    assessments, now_s = [item.assessment for item in items], time.perf_counter()
+    return {
+        "id": [a.id for a in assessments],
+        "merchant_id": [a.subject.merchant_id for a in assessments],
+        "idempotency_key": [a.subject.key for a in assessments],
+        "fingerprint": [a.fingerprint for a in assessments],
+        "payment_id": [a.subject.payment_id for a in assessments],
+        "decision": [a.decision.value for a in assessments],
+        "score": [a.score for a in assessments],
+        "rule_set": [a.rule_set for a in assessments],
+        "model": [a.model for a in assessments],
+        "occurred_at": [a.subject.occurred_at for a in assessments],
+        "expires_at": [a.expires_at for a in assessments],
+        "is_late": [item.answer_by_s < now_s for item in items],
+        "request": [orjson.dumps(request_of(a.subject)).decode() for a in assessments],
+        "facts": [orjson.dumps(a.facts, option=orjson.OPT_SORT_KEYS).decode() for a in assessments],
+        "outcome": [orjson.dumps(_outcome(a)).decode() for a in assessments],
+    }
+
+
+def _outcome(assessment: Assessment) -> dict[str, Any]:
+    return {
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in assessment.reasons],
+        "degraded": list(assessment.degraded),
+        "hits": [rule.id for rule in assessment.evaluation.hits],
+        "errors": [{"rule": rule, "error": error} for rule, error in assessment.evaluation.errors],
+        "skipped": list(assessment.evaluation.skipped),
+        "timings_us": dict(assessment.timings_us),
+    }
+
+
+def answer_of(row: Any) -> dict[str, Any]:
+    """The assessment object of a stored row: the same members and values as its first answer."""
+    return {
+        "id": row.id,
+        "object": "assessment",
+        "merchant_id": row.merchant_id,
+        "payment_id": row.payment_id,
+        "decision": row.decision,
+        "score": row.score,
+        "reasons": row.outcome["reasons"],
+        "rule_set": row.rule_set,
+        "model": row.model,
+        "degraded": row.outcome["degraded"],
+        "expires_at": isoformat(row.expires_at),
+    }
+
+
+async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | None:
+    """One assessment with all that was recorded about it."""
+    row = (await conn.execute(FIND, {"id": assessment_id})).first()
+    if row is None:
+        return None
+    return answer_of(row) | {
+        "request": row.request,
+        "facts": row.facts,
+        "trace": {name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
+        "is_late": row.is_late,
+        "created_at": isoformat(row.created_at),
+    }
+
+
+async def page(
+    conn: AsyncConnection, *, decision: str | None, before: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """The newest `limit` assessments with an id below `before`, of one decision if given."""
+    values: dict[str, Any] = {"before": before or ID_MAX, "limit": limit}
+    rows = await (
+        conn.execute(LIST_BY_DECISION, values | {"decision": decision})
+        if decision
+        else conn.execute(LIST, values)
+    )
+    return [
+        answer_of(row) | {"request": row.request, "created_at": isoformat(row.created_at)} for row in rows
+    ]
+
+
+async def count_decisions(conn: AsyncConnection, since: datetime, until: datetime) -> dict[str, int]:
+    """Assessments stored in [since, until) by decision."""
+    rows = await conn.execute(COUNT_DECISIONS, {"since": since, "until": until})
+    return {row.decision: row.number for row in rows}
+
+
+async def recent_slice(conn: AsyncConnection, before: str, limit: int) -> Sequence[Any]:
+    """Up to `limit` rows of RECENT_SLICE with ids below `before`, newest first."""
+    return (await conn.execute(RECENT_SLICE, {"before": before, "limit": limit})).all()

@@ -1,0 +1,31 @@
+"""Background tasks of the risk engine; each is one line around an operation."""
+
+from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.forget_old_rows import forget_old_rows
+from risk_engine.operations.raise_alerts import raise_alerts
+from risk_engine.settings import Settings
+from risk_engine.store import tables
+
+
+@async_task("risk.raise_alerts", time_limit_s=30)
+async def watch_decisions(deps: Deps) -> None:
+    """Every minute: has the mix of decisions turned?"""
+    await raise_alerts(deps)
+
+
+@async_task("risk.forget_old_rows", time_limit_s=120)
+async def clean_up(deps: Deps) -> None:
+    """Every hour: forget what no window reads any more."""
+    await forget_old_rows(deps)
+
+
+def create_worker(settings: Settings) -> PlatformCelery:
+    """The Celery application of this service, schedule included."""
+    return create_celery(
+        settings,
+        "risk-engine",
+        open_deps=open_deps,
+        schedule=[periodic(watch_decisions, every_s=60), periodic(clean_up, every_s=3600)],
+        job_run=tables.job_run,
+    )
