@@ -18,7 +18,7 @@ from typing import Final
 ID_HEADER: Final = "webhook-id"
 TIMESTAMP_HEADER: Final = "webhook-timestamp"
 SIGNATURE_HEADER: Final = "webhook-signature"
-SECRET_PREFIX: Final = "whsec_"
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the public mark of a secret, not one
 SECRET_BYTES: Final = 32  # Standard Webhooks: 24 to 64
 TOLERANCE_S: Final = 300  # Standard Webhooks' libraries, and Stripe's
 SIGNATURES_MAX: Final = 16  # a header may carry one per live secret; more is an attack on our CPU

@@ -59,7 +59,7 @@ class Journal:
                 self._ends.append(end)
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Write one line. Raises JournalUnusable when it is not on the file as a whole (disk full): nothing was done."""
+        """Write one line. Raises JournalUnusable when it is not there as a whole (disk full): nothing was done."""
         raw = orjson.dumps({"seq": self.head + 1, **line}) + b"\n"
         end = self._end
         try:
