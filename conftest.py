@@ -14,6 +14,8 @@ TEST_BACKEND=containers runs the same tests on postgres:18 and redis:8 by testco
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from redis.asyncio import Redis
+
 from platform_cli.embedded.testing import (
     DatabaseFactory,
     FreshDatabase,
@@ -21,7 +23,6 @@ from platform_cli.embedded.testing import (
     TestServers,
     test_servers,
 )
-from redis.asyncio import Redis
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from platform_cli.check_requirements import SERVICES, complaints
 
 

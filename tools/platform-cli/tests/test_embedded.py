@@ -13,9 +13,10 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from redis.asyncio import Redis
+
 from platform_cli.embedded import running, testing
 from platform_cli.embedded.unprivileged import ServerUser, is_reachable, server_user, temporary_root
-from redis.asyncio import Redis
 
 CRASHING_RUN = """
 import os, sys

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import psutil
 import pytest
+
 from platform_cli.embedded import postgres, redis
 from platform_cli.embedded.unprivileged import server_user
 from platform_cli.stack import supervision

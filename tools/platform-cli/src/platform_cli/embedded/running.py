@@ -143,20 +143,26 @@ def remove_stale(prefix: str, user: ServerUser | None) -> list[Path]:
     """
     removed = []
     for directory in temporary_root(user).glob(f"{prefix}*"):
-        try:
-            if directory.stat().st_uid != os.geteuid():
-                continue
-            known = json.loads((directory / RECORD).read_text())
-        except (OSError, ValueError):
+        if not is_abandoned(directory):
             continue
-        if _is_same(known["owner"], known["processes"]):
-            continue
+        known = json.loads((directory / RECORD).read_text())
         for pid in known["processes"]:
             if _is_same(int(pid), known["processes"]):
                 stop(int(pid), signal.SIGKILL)
         shutil.rmtree(directory, ignore_errors=True)
         removed.append(directory)
     return removed
+
+
+def is_abandoned(directory: Path) -> bool:
+    """True when the directory is ours and the process that recorded itself as its owner has ended."""
+    try:
+        if directory.stat().st_uid != os.geteuid():
+            return False
+        known = json.loads((directory / RECORD).read_text())
+    except (OSError, ValueError):
+        return False
+    return not _is_same(known["owner"], known["processes"])
 
 
 def _is_same(pid: int, processes: Mapping[str, float]) -> bool:

@@ -2,8 +2,9 @@
 
 import asyncio
 import fcntl
+import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,12 +39,12 @@ class Running:
         return self.surroundings.url("gateway")
 
 
-async def bring_up(state: State, say: Say) -> Running:
+async def bring_up(state: State, say: Say, environ: Mapping[str, str] = os.environ) -> Running:
     """Start everything that does not run yet and return when all of it is ready."""
     state.prepare()
     with _alone(state):
         ports = state.known_ports() if supervision.is_running(state) else _fresh_ports(state)
-        backends = choose_backends(state, ports)
+        backends = choose_backends(state, ports, environ)
         surroundings = _surroundings(state, ports, backends)
         if not supervision.is_running(state):
             _start_servers(state, backends, surroundings, say)

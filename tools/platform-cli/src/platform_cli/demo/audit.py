@@ -1,0 +1,152 @@
+"""Compare what the shop was told with what the witnesses say. Pure: values in, findings out.
+
+Lost: money or a payment that one side has and another lacks. Doubled: an order that was charged twice, an answer that
+exists twice. Stuck: a payment without an end.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from platform_cli.demo.drive import WAITING, Journey
+from platform_cli.demo.witnesses import Testimony
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be. `kind`: lost, doubled, stuck, wrong."""
+
+    kind: str
+    what: str
+
+
+def audit(
+    journeys: Sequence[Journey], testimony: Testimony, *, is_only_merchant: bool = True
+) -> list[Finding]:
+    """Every difference between the witnesses; an empty list is the proof."""
+    return [
+        *_acknowledged_is_kept(journeys, testimony),
+        *_no_order_twice(journeys, testimony),
+        *_channel_agrees(testimony),
+        *(_no_charge_without_payment(testimony) if is_only_merchant else ()),
+        *_all_have_ended(journeys, testimony),
+        *_replays_are_equal(journeys),
+        *_events_are_complete(testimony),
+        *_reconciliations_balance(testimony),
+    ]
+
+
+def count(findings: Sequence[Finding], kind: str) -> int:
+    return sum(finding.kind == kind for finding in findings)
+
+
+def _acknowledged_is_kept(journeys: Sequence[Journey], testimony: Testimony) -> Iterator[Finding]:
+    """What the shop was told is what the gateway has: the payment, its state, its amounts."""
+    for journey in journeys:
+        if journey.payment_id is None:
+            continue
+        kept = testimony.payments.get(journey.payment_id)
+        if kept is None:
+            yield Finding("lost", f"{journey.order.order}: {journey.payment_id} was acknowledged and is gone")
+            continue
+        for name in ("amount_minor", "currency", "captured_minor", "refunded_minor", "status"):
+            if kept[name] != journey.told[name]:
+                yield Finding(
+                    "lost", f"{journey.payment_id}: told {name} {journey.told[name]}, kept {kept[name]}"
+                )
+
+
+def _no_order_twice(journeys: Sequence[Journey], testimony: Testimony) -> Iterator[Finding]:
+    ours = {journey.order.order for journey in journeys}
+    ids = {journey.payment_id for journey in journeys}
+    counted = Counter(payment["reference"] for payment in testimony.payments.values() if payment["id"] in ids)
+    strangers = [
+        payment["id"]
+        for payment in testimony.payments.values()
+        if payment["reference"] in ours and payment["id"] not in ids
+    ]
+    yield from (
+        Finding("doubled", f"{order} has {number} payments")
+        for order, number in counted.items()
+        if number > 1
+    )
+    known_unanswered = {journey.order.order for journey in journeys if journey.payment_id is None}
+    for payment_id in strangers:
+        if testimony.payments[payment_id]["reference"] not in known_unanswered:
+            yield Finding("doubled", f"{payment_id} is a second payment of its order")
+
+
+def _channel_agrees(testimony: Testimony) -> Iterator[Finding]:
+    """The channel took exactly what the gateway says was captured, and gave back what it says was refunded."""
+    for payment in testimony.payments.values():
+        record = testimony.charges.get(authorisation_key(payment["id"]))
+        charged, refunded = (record.charged_minor, record.refunded_minor) if record else (0, 0)
+        if charged > payment["captured_minor"]:
+            yield Finding(
+                "doubled", f"{payment['id']}: charged {charged}, captured {payment['captured_minor']}"
+            )
+        if charged < payment["captured_minor"]:
+            yield Finding(
+                "lost", f"{payment['id']}: captured {payment['captured_minor']}, charged only {charged}"
+            )
+        if refunded != payment["refunded_minor"]:
+            yield Finding(
+                "wrong", f"{payment['id']}: refunded {payment['refunded_minor']}, the channel {refunded}"
+            )
+
+
+def _no_charge_without_payment(testimony: Testimony) -> Iterator[Finding]:
+    known = {authorisation_key(payment_id) for payment_id in testimony.payments}
+    for key, record in testimony.charges.items():
+        if key not in known and record.charged_minor:
+            yield Finding(
+                "lost", f"the channel charged {record.charged_minor} under {key}, which no payment has"
+            )
+
+
+def _all_have_ended(journeys: Sequence[Journey], testimony: Testimony) -> Iterator[Finding]:
+    for journey in journeys:
+        if journey.trouble:
+            yield Finding("stuck", f"{journey.order.order}: {journey.trouble}")
+        elif journey.refused is not None:
+            yield Finding("wrong", f"{journey.order.order} was refused: {journey.refused.get('title')}")
+    for payment in testimony.payments.values():
+        if payment["status"] in WAITING:
+            yield Finding("stuck", f"{payment['id']} is still {payment['status']}")
+
+
+def _replays_are_equal(journeys: Sequence[Journey]) -> Iterator[Finding]:
+    for journey in journeys:
+        if journey.replay_is_equal is False:
+            yield Finding("doubled", f"{journey.order.order}: the replay gave another answer")
+
+
+def _events_are_complete(testimony: Testimony) -> Iterator[Finding]:
+    """Positions have no hole and no double, and each payment has its first and its last event exactly once."""
+    expected = list(range(1, len(testimony.positions) + 1))
+    if testimony.positions != expected:
+        yield Finding("lost", f"event positions are not 1 to {len(testimony.positions)}")
+    for payment in testimony.payments.values():
+        events = testimony.events_by_payment.get(payment["id"], Counter())
+        final = {"captured": "payment.captured.v1", "declined": "payment.declined.v1"}.get(payment["status"])
+        if final and events[final] != 1:
+            yield Finding(
+                "lost" if not events[final] else "doubled", f"{payment['id']}: {events[final]} x {final}"
+            )
+    if testimony.warehouse["position"] < testimony.warehouse["head"]:
+        yield Finding(
+            "lost", f"the warehouse holds {testimony.warehouse['position']} of {testimony.warehouse['head']}"
+        )
+
+
+def _reconciliations_balance(testimony: Testimony) -> Iterator[Finding]:
+    for run in testimony.reconciliations:
+        if run["state"] != "balanced":
+            yield Finding(
+                "wrong", f"{run['channel']} {run.get('day') or run.get('date')}: {run['break_count']} breaks"
+            )
+
+
+def authorisation_key(payment_id: str) -> str:
+    """The gateway's key at the channel is named after the payment."""
+    return "att_" + payment_id.removeprefix("pay_")

@@ -1,0 +1,144 @@
+"""`platform demo`: a copy of the platform of its own, a day of orders, the proof, and nothing left behind."""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import aiohttp
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from platform_cli.demo.audit import Finding, audit
+from platform_cli.demo.drive import Journey, drive
+from platform_cli.demo.orders import Order, read_orders
+from platform_cli.demo.report import Timing, missing, render
+from platform_cli.demo.shop import NoAnswer, Shop
+from platform_cli.demo.witnesses import Endpoints, NotInWarehouse, Witnesses
+from platform_cli.embedded import running
+from platform_cli.embedded.unprivileged import server_user, temporary_root
+from platform_cli.stack import supervision
+from platform_cli.stack.bring_up import Running, bring_up
+from platform_cli.stack.state import State, clone
+from platform_cli.stack.welcome import welcome
+
+PREFIX = "platform-demo-"
+
+
+def run_demo(console: Console, orders_file: Path | None, *, keep: bool) -> int:
+    """Exit status 0 only when every witness agrees."""
+    started = time.monotonic()
+    orders = read_orders(orders_file or clone() / "examples" / "orders.csv")
+    signal.signal(signal.SIGTERM, _leave_in_order)
+    with _own_state(keep=keep) as state:
+        try:
+            findings = asyncio.run(
+                _demonstrate(console, state, orders, started, is_whole_day=orders_file is None)
+            )
+        except (RuntimeError, NoAnswer, NotInWarehouse, aiohttp.ClientError, ExceptionGroup) as error:
+            console.print(f"[bold red]The demonstration failed.[/bold red] {error}", highlight=False)
+            _keep_logs(console, state)
+            return 1
+        if findings:
+            _keep_logs(console, state)
+    return 1 if findings else 0
+
+
+def _leave_in_order(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(143)  # so that `finally` stops what runs
+
+
+@contextmanager
+def _own_state(*, keep: bool) -> Iterator[State]:
+    """A state directory in the temporary directory, stopped and removed at the end; after a crash, by the next demo."""
+    user = server_user()
+    _remove_stale(temporary_root(user))
+    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary_root(user)))
+    root.chmod(0o711)
+    running.record(root, [])
+    state = State(root)
+    try:
+        yield state
+    finally:
+        if not keep:
+            supervision.stop(state)
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _remove_stale(place: Path) -> None:
+    for directory in place.glob(f"{PREFIX}*"):
+        if running.is_abandoned(directory):
+            supervision.stop(State(directory))
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _keep_logs(console: Console, state: State) -> None:
+    if state.logs.exists():
+        kept = Path(tempfile.mkdtemp(prefix="platform-demo.logs-"))
+        shutil.copytree(state.logs, kept, dirs_exist_ok=True)
+        console.print(f"The logs of all processes are in {kept}")
+
+
+async def _demonstrate(
+    console: Console, state: State, orders: list[Order], started: float, *, is_whole_day: bool
+) -> list[Finding]:
+    first_day = datetime.now(UTC).date()
+    with console.status("starting Postgres, Redis and the platform") as status:
+        copy = await bring_up(state, status.update, environ={})
+    up_s = time.monotonic() - started
+    console.print(welcome(copy) if console.is_terminal else f"The platform runs at {copy.gateway_url}.")
+    endpoints = _endpoints(copy)
+    async with Shop(copy.gateway_url, copy.merchant.api_key) as shop, Witnesses(endpoints) as witnesses:
+        drive_started = time.monotonic()
+        journeys, first_captured = await _drive(console, shop, orders)
+        driven_s = time.monotonic() - drive_started
+        with console.status("waiting for the warehouse, reconciling, verifying the ledger"):
+            testimony = await witnesses.testify(shop, _days(first_day))
+            ledger = await witnesses.ledger()
+    findings = audit(journeys, testimony) + (missing(journeys) if is_whole_day else [])
+    if not ledger["balanced"]:
+        findings.append(Finding("wrong", f"ledger: {ledger['differences']}"))
+    timing = Timing(up_s, first_captured - started, driven_s, time.monotonic() - started)
+    console.print(render(journeys, testimony, ledger, findings, timing), highlight=False)
+    return findings
+
+
+async def _drive(console: Console, shop: Shop, orders: list[Order]) -> tuple[list[Journey], float]:
+    """Journeys, and when the first payment was captured (monotonic seconds)."""
+    first_captured: list[float] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("orders", total=len(orders))
+
+        def on_done(journey: Journey) -> None:
+            if journey.status == "captured" and not first_captured:
+                first_captured.append(time.monotonic())
+            progress.advance(task)
+
+        journeys = await drive(shop, orders, f"demo-{os.getpid()}", on_done)
+    return journeys, first_captured[0] if first_captured else float("nan")
+
+
+def _endpoints(copy: Running) -> Endpoints:
+    url = copy.surroundings.url
+    return Endpoints(
+        gateway_url=url("gateway"),
+        pipeline_url=url("pipeline"),
+        channels_url=url("channels"),
+        internal_token=copy.state.secret("internal_token"),
+        admin_api_key=copy.state.secret("admin_api_key"),
+    )
+
+
+def _days(first: date) -> list[date]:
+    """The UTC days that the run touched: two when it went over midnight."""
+    last = datetime.now(UTC).date()
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

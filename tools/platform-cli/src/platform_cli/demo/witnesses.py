@@ -1,0 +1,154 @@
+"""What the three witnesses say: the gateway's records and events, the channels' own journals, the warehouse."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import aiohttp
+
+from platform_cli.demo.shop import Shop
+
+CHANNELS = ("card_sim", "wallet_sim")
+PAGE = 1000
+TIMEOUT = aiohttp.ClientTimeout(total=60)
+
+
+class NotInWarehouse(RuntimeError):
+    """Events did not reach the warehouse in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the witnesses are, and the token that lets an operator ask them."""
+
+    gateway_url: str
+    pipeline_url: str
+    channels_url: str
+    internal_token: str
+    admin_api_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRecord:
+    """What a channel did under one authorisation key, by its own journal."""
+
+    charged_minor: int
+    refunded_minor: int
+    charges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """Everything that the audit compares."""
+
+    payments: Mapping[str, Mapping[str, Any]]  # gateway: payment id -> payment
+    charges: Mapping[str, ChannelRecord]  # channels: key of the authorisation -> what was moved
+    positions: list[int]  # gateway: positions of all events, in their order
+    events_by_payment: Mapping[str, Counter[str]]  # payment id -> event types
+    warehouse: Mapping[str, int]  # warehouse: position, head, lag
+    reconciliations: list[Mapping[str, Any]]
+
+
+class Witnesses:
+    """Asks them. Use as an async context."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._at = endpoints
+
+    async def __aenter__(self) -> "Witnesses":
+        headers = {"Authorization": f"Bearer {self._at.internal_token}"}
+        self._session = aiohttp.ClientSession(timeout=TIMEOUT, headers=headers)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._session.close()
+
+    async def testify(self, shop: Shop, days: list[date]) -> Testimony:
+        """Ask all of them, once everything is in the warehouse."""
+        warehouse = await self.wait_for_warehouse()
+        events = await self._events()
+        by_payment: dict[str, Counter[str]] = {}
+        for event in events:
+            by_payment.setdefault(event["aggregate_id"], Counter())[event["type"]] += 1
+        return Testimony(
+            payments={payment["id"]: payment for payment in await shop.all_payments()},
+            charges=await self._charges(),
+            positions=[event["position"] for event in events],
+            events_by_payment=by_payment,
+            warehouse=warehouse,
+            reconciliations=[await self._reconcile(day, channel) for day in days for channel in CHANNELS],
+        )
+
+    async def wait_for_warehouse(self, timeout_s: float = 60.0) -> dict[str, int]:
+        """Return once the warehouse holds all that the gateway and the risk engine have numbered."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            status = await self._get(f"{self._at.pipeline_url}/v1/status")
+            head = (await self._get(f"{self._at.gateway_url}/internal/events", {"after": "0", "limit": "1"}))[
+                "head"
+            ]
+            payments, risk = status["payments"], status["risk"]
+            if payments["position"] >= head and payments["lag"] == 0 and risk["lag"] == 0:
+                return {"position": payments["position"], "head": head, "stored": status["events_stored"]}
+            if loop.time() > deadline:
+                raise NotInWarehouse(
+                    f"the warehouse is at {payments['position']} of {head}; risk lags {risk['lag']}"
+                )
+            await asyncio.sleep(0.3)
+
+    async def ledger(self) -> dict[str, Any]:
+        """The gateway's recomputation of its ledger."""
+        headers = {"Authorization": f"Bearer {self._at.admin_api_key}"}
+        return await self._get(f"{self._at.gateway_url}/v1/ledger/verification", headers=headers)
+
+    async def _events(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = 0
+        while True:
+            query = {"after": str(after), "limit": str(PAGE)}
+            page = (await self._get(f"{self._at.gateway_url}/internal/events", query))["data"]
+            if not page:
+                return found
+            found += page
+            after = page[-1]["position"]
+
+    async def _charges(self) -> dict[str, ChannelRecord]:
+        totals: dict[str, ChannelRecord] = {}
+        for channel in CHANNELS:
+            for line in await self._journal(channel):
+                key = line.get("original") or line["key"]
+                charged, refunded = line.get("charged_minor", 0), line.get("refunded_minor", 0)
+                was = totals.get(key, ChannelRecord(0, 0, 0))
+                totals[key] = ChannelRecord(
+                    was.charged_minor + charged, was.refunded_minor + refunded, was.charges + bool(charged)
+                )
+        return totals
+
+    async def _journal(self, channel: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            query = {"channel": channel, "after": str(len(found)), "limit": str(PAGE)}
+            page = await self._get(f"{self._at.channels_url}/journal", query)
+            found += page["data"]
+            if len(found) >= page["head"]:
+                return found
+
+    async def _reconcile(self, day: date, channel: str) -> dict[str, Any]:
+        body = {"date": day.isoformat(), "channel": channel}
+        async with self._session.post(f"{self._at.pipeline_url}/v1/reconciliations", json=body) as reply:
+            answer: dict[str, Any] = await reply.json(content_type=None)
+            if reply.status >= 300:
+                raise NotInWarehouse(f"reconciliation of {channel} for {day}: {reply.status} {answer}")
+        return answer
+
+    async def _get(
+        self, url: str, params: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        async with self._session.get(url, params=params, headers=headers) as reply:
+            reply.raise_for_status()
+            body: dict[str, Any] = await reply.json(content_type=None)
+        return body
