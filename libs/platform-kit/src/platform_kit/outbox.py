@@ -28,7 +28,7 @@ from typing import Any, Final, Self
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -378,7 +378,7 @@ class Relay:
 
     async def _make_room(self, error: Exception) -> None:
         """A full Redis (noeviction) refuses XADD and takes XTRIM: our own entries are what we can give up."""
-        if "OOM" in str(error):
+        if isinstance(error, OutOfMemoryError):
             with contextlib.suppress(RedisError, OSError):
                 await trim(self._redis, self._stream, KEPT_WHEN_FULL)
 
