@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
@@ -41,12 +41,15 @@ def _whole_amount(value: Any) -> Any:
     return value
 
 
-def _moment(value: Any) -> Any:
-    if not isinstance(value, str):  # pydantic would take a number for seconds since 1970
-        raise PydanticCustomError(
-            "invalid-time", "An ISO 8601 time with an offset, such as 2026-11-23T04:05:06Z."
-        )
-    return value
+def _moment(value: Any) -> datetime:
+    """Only text, only with an offset: pydantic would also take a number for seconds since 1970."""
+    try:
+        at = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        at = datetime.min
+    if at.tzinfo is None:
+        raise PydanticCustomError("invalid-time", "An ISO 8601 time with an offset, such as 2026-11-23T04:05:06Z.")
+    return at.astimezone(UTC)
 
 
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
@@ -60,7 +63,7 @@ Token = Annotated[
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Amount = Annotated[int, BeforeValidator(_whole_amount)]
 Currency = Annotated[str, AfterValidator(_known_currency)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class _Body(BaseModel):
@@ -101,7 +104,7 @@ class AssessmentRequest(_Body):
             amount_minor=self.amount_minor,
             currency=self.currency,
             method=self.method,
-            occurred_at=self.occurred_at.astimezone(UTC),
+            occurred_at=self.occurred_at,
             card=fingerprint("card", self.card or ""),
             customer_id=customer.id or "",
             country=customer.country or "",
