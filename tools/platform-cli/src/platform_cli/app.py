@@ -32,7 +32,8 @@ def up() -> None:
         with console.status("starting") as status:
             running = asyncio.run(bring_up(state, status.update))
     except (DidNotBecomeReady, RuntimeError) as error:
-        errors.print(f"[red]The platform did not come up.[/red] {error}", markup=True, highlight=False)
+        errors.print("[bold red]The platform did not come up.[/bold red]")
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         errors.print("`make logs` shows more, `make down` stops what runs, `make reset` starts from nothing.")
         raise typer.Exit(1) from error
     console.print(welcome(running), highlight=False)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from platform_cli.demo.drive import WAITING, Journey
-from platform_cli.demo.witnesses import Testimony
+from platform_cli.demo.witnesses import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,18 @@ class Finding:
     what: str
 
 
-def audit(
-    journeys: Sequence[Journey], testimony: Testimony, *, is_only_merchant: bool = True
-) -> list[Finding]:
+def audit(journeys: Sequence[Journey], evidence: Evidence, *, is_only_merchant: bool = True) -> list[Finding]:
     """Every difference between the witnesses; an empty list is the proof."""
     return [
-        *_acknowledged_is_kept(journeys, testimony),
-        *_no_order_twice(journeys, testimony),
-        *_channel_agrees(testimony),
-        *(_no_charge_without_payment(testimony) if is_only_merchant else ()),
-        *_all_have_ended(journeys, testimony),
+        *_acknowledged_is_kept(journeys, evidence),
+        *_no_order_twice(journeys, evidence),
+        *_channel_agrees(evidence),
+        *(_no_charge_without_payment(evidence) if is_only_merchant else ()),
+        *_all_have_ended(journeys, evidence),
         *_replays_are_equal(journeys),
-        *_events_are_complete(testimony),
-        *_reconciliations_balance(testimony),
+        *_events_are_complete(evidence),
+        *_warehouse_agrees(evidence),
+        *_reconciliations_balance(evidence),
     ]
 
 
@@ -40,12 +39,12 @@ def count(findings: Sequence[Finding], kind: str) -> int:
     return sum(finding.kind == kind for finding in findings)
 
 
-def _acknowledged_is_kept(journeys: Sequence[Journey], testimony: Testimony) -> Iterator[Finding]:
+def _acknowledged_is_kept(journeys: Sequence[Journey], evidence: Evidence) -> Iterator[Finding]:
     """What the shop was told is what the gateway has: the payment, its state, its amounts."""
     for journey in journeys:
         if journey.payment_id is None:
             continue
-        kept = testimony.payments.get(journey.payment_id)
+        kept = evidence.payments.get(journey.payment_id)
         if kept is None:
             yield Finding("lost", f"{journey.order.order}: {journey.payment_id} was acknowledged and is gone")
             continue
@@ -56,13 +55,13 @@ def _acknowledged_is_kept(journeys: Sequence[Journey], testimony: Testimony) -> 
                 )
 
 
-def _no_order_twice(journeys: Sequence[Journey], testimony: Testimony) -> Iterator[Finding]:
+def _no_order_twice(journeys: Sequence[Journey], evidence: Evidence) -> Iterator[Finding]:
     ours = {journey.order.order for journey in journeys}
     ids = {journey.payment_id for journey in journeys}
-    counted = Counter(payment["reference"] for payment in testimony.payments.values() if payment["id"] in ids)
+    counted = Counter(payment["reference"] for payment in evidence.payments.values() if payment["id"] in ids)
     strangers = [
         payment["id"]
-        for payment in testimony.payments.values()
+        for payment in evidence.payments.values()
         if payment["reference"] in ours and payment["id"] not in ids
     ]
     yield from (
@@ -72,14 +71,14 @@ def _no_order_twice(journeys: Sequence[Journey], testimony: Testimony) -> Iterat
     )
     known_unanswered = {journey.order.order for journey in journeys if journey.payment_id is None}
     for payment_id in strangers:
-        if testimony.payments[payment_id]["reference"] not in known_unanswered:
+        if evidence.payments[payment_id]["reference"] not in known_unanswered:
             yield Finding("doubled", f"{payment_id} is a second payment of its order")
 
 
-def _channel_agrees(testimony: Testimony) -> Iterator[Finding]:
+def _channel_agrees(evidence: Evidence) -> Iterator[Finding]:
     """The channel took exactly what the gateway says was captured, and gave back what it says was refunded."""
-    for payment in testimony.payments.values():
-        record = testimony.charges.get(authorisation_key(payment["id"]))
+    for payment in evidence.payments.values():
+        record = evidence.charges.get(authorisation_key(payment["id"]))
         charged, refunded = (record.charged_minor, record.refunded_minor) if record else (0, 0)
         if charged > payment["captured_minor"]:
             yield Finding(
@@ -95,22 +94,22 @@ def _channel_agrees(testimony: Testimony) -> Iterator[Finding]:
             )
 
 
-def _no_charge_without_payment(testimony: Testimony) -> Iterator[Finding]:
-    known = {authorisation_key(payment_id) for payment_id in testimony.payments}
-    for key, record in testimony.charges.items():
+def _no_charge_without_payment(evidence: Evidence) -> Iterator[Finding]:
+    known = {authorisation_key(payment_id) for payment_id in evidence.payments}
+    for key, record in evidence.charges.items():
         if key not in known and record.charged_minor:
             yield Finding(
                 "lost", f"the channel charged {record.charged_minor} under {key}, which no payment has"
             )
 
 
-def _all_have_ended(journeys: Sequence[Journey], testimony: Testimony) -> Iterator[Finding]:
+def _all_have_ended(journeys: Sequence[Journey], evidence: Evidence) -> Iterator[Finding]:
     for journey in journeys:
         if journey.trouble:
             yield Finding("stuck", f"{journey.order.order}: {journey.trouble}")
         elif journey.refused is not None:
             yield Finding("wrong", f"{journey.order.order} was refused: {journey.refused.get('title')}")
-    for payment in testimony.payments.values():
+    for payment in evidence.payments.values():
         if payment["status"] in WAITING:
             yield Finding("stuck", f"{payment['id']} is still {payment['status']}")
 
@@ -121,26 +120,33 @@ def _replays_are_equal(journeys: Sequence[Journey]) -> Iterator[Finding]:
             yield Finding("doubled", f"{journey.order.order}: the replay gave another answer")
 
 
-def _events_are_complete(testimony: Testimony) -> Iterator[Finding]:
+def _events_are_complete(evidence: Evidence) -> Iterator[Finding]:
     """Positions have no hole and no double, and each payment has its first and its last event exactly once."""
-    expected = list(range(1, len(testimony.positions) + 1))
-    if testimony.positions != expected:
-        yield Finding("lost", f"event positions are not 1 to {len(testimony.positions)}")
-    for payment in testimony.payments.values():
-        events = testimony.events_by_payment.get(payment["id"], Counter())
+    expected = list(range(1, len(evidence.positions) + 1))
+    if evidence.positions != expected:
+        yield Finding("lost", f"event positions are not 1 to {len(evidence.positions)}")
+    for payment in evidence.payments.values():
+        events = evidence.events_by_payment.get(payment["id"], Counter())
         final = {"captured": "payment.captured.v1", "declined": "payment.declined.v1"}.get(payment["status"])
         if final and events[final] != 1:
             yield Finding(
                 "lost" if not events[final] else "doubled", f"{payment['id']}: {events[final]} x {final}"
             )
-    if testimony.warehouse["position"] < testimony.warehouse["head"]:
+    if evidence.warehouse["position"] < evidence.warehouse["head"]:
         yield Finding(
-            "lost", f"the warehouse holds {testimony.warehouse['position']} of {testimony.warehouse['head']}"
+            "lost", f"the warehouse holds {evidence.warehouse['position']} of {evidence.warehouse['head']}"
         )
 
 
-def _reconciliations_balance(testimony: Testimony) -> Iterator[Finding]:
-    for run in testimony.reconciliations:
+def _warehouse_agrees(evidence: Evidence) -> Iterator[Finding]:
+    """Money moved by currency: the ledger's own sum and the sum of what the events told."""
+    ours = {currency: moved for currency, moved in evidence.gateway_ledger.items() if moved}
+    if ours != evidence.warehouse_ledger:
+        yield Finding("wrong", f"ledger moved {ours}, the warehouse says {dict(evidence.warehouse_ledger)}")
+
+
+def _reconciliations_balance(evidence: Evidence) -> Iterator[Finding]:
+    for run in evidence.reconciliations:
         if run["state"] != "balanced":
             yield Finding(
                 "wrong", f"{run['channel']} {run.get('day') or run.get('date')}: {run['break_count']} breaks"

@@ -13,7 +13,7 @@ from rich.text import Text
 from platform_cli.demo.audit import Finding, count
 from platform_cli.demo.drive import Journey
 from platform_cli.demo.orders import Then
-from platform_cli.demo.witnesses import Testimony
+from platform_cli.demo.witnesses import Evidence
 from platform_kit.money import exponent
 
 FINDINGS_SHOWN = 20
@@ -72,7 +72,7 @@ def missing(journeys: Sequence[Journey]) -> list[Finding]:
 
 def render(
     journeys: Sequence[Journey],
-    testimony: Testimony,
+    evidence: Evidence,
     ledger: dict[str, Any],
     findings: Sequence[Finding],
     timing: Timing,
@@ -84,9 +84,9 @@ def render(
         Text(""),
         _money_table(journeys),
         Text(""),
-        _figures_table(journeys, testimony, timing),
+        _figures_table(journeys, evidence, timing),
         Text(""),
-        *_verdict(ledger, findings, testimony),
+        *_verdict(ledger, findings, evidence),
     )
 
 
@@ -127,17 +127,17 @@ def amount(minor: int, currency: str) -> str:
     return f"{whole:,}.{part:0{decimals}}" if decimals else f"{whole:,}"
 
 
-def _figures_table(journeys: Sequence[Journey], testimony: Testimony, timing: Timing) -> Table:
+def _figures_table(journeys: Sequence[Journey], evidence: Evidence, timing: Timing) -> Table:
     latencies = [journey.latency_s * 1000 for journey in journeys if _is_plain(journey) and journey.latency_s]
     table = Table(box=None, show_header=False)
     if len(latencies) > 1:
         cuts = quantiles(latencies, n=100)
         text = f"p50 {cuts[49]:.0f} ms, p95 {cuts[94]:.0f} ms, p99 {cuts[98]:.0f} ms"
         table.add_row("payment latency", f"{text} ({len(latencies)} without a scripted fault)")
-    for run in testimony.reconciliations:
+    for run in evidence.reconciliations:
         state = f"{run['state']}: {run['matched_count']} matched, {run['break_count']} breaks"
         table.add_row(f"reconciliation {run['channel']}", state)
-    table.add_row("events in the warehouse", f"{testimony.warehouse['stored']:,}, none missing")
+    table.add_row("events in the warehouse", f"{evidence.warehouse['stored']:,}, none missing")
     table.add_row("ready after", f"{timing.up_s:.1f} s")
     table.add_row("first captured payment after", f"{timing.first_captured_s:.1f} s")
     table.add_row("orders driven in", f"{timing.driven_s:.1f} s")
@@ -149,9 +149,9 @@ def _is_plain(journey: Journey) -> bool:
     return journey.order.story != "bad_line" and journey.order.then is not Then.REPLAY
 
 
-def _verdict(ledger: dict[str, Any], findings: Sequence[Finding], testimony: Testimony) -> list[Text]:
+def _verdict(ledger: dict[str, Any], findings: Sequence[Finding], evidence: Evidence) -> list[Text]:
     lost, doubled, stuck = (count(findings, kind) for kind in ("lost", "doubled", "stuck"))
-    charges = sum(record.charges for record in testimony.charges.values())
+    charges = sum(record.charges for record in evidence.charges.values())
     balanced = "ledger balanced" if ledger["balanced"] else "LEDGER NOT BALANCED"
     lines = [
         Text(

@@ -44,7 +44,8 @@ def run_demo(console: Console, orders_file: Path | None, *, keep: bool) -> int:
                 _demonstrate(console, state, orders, started, is_whole_day=orders_file is None)
             )
         except (RuntimeError, NoAnswer, NotInWarehouse, aiohttp.ClientError, ExceptionGroup) as error:
-            console.print(f"[bold red]The demonstration failed.[/bold red] {error}", highlight=False)
+            console.print("[bold red]The demonstration failed.[/bold red]")
+            console.print(str(error), markup=False, highlight=False, soft_wrap=True)
             _keep_logs(console, state)
             return 1
         if findings:
@@ -101,13 +102,13 @@ async def _demonstrate(
         journeys, first_captured = await _drive(console, shop, orders)
         driven_s = time.monotonic() - drive_started
         with console.status("waiting for the warehouse, reconciling, verifying the ledger"):
-            testimony = await witnesses.testify(shop, _days(first_day))
+            evidence = await witnesses.give_evidence(shop, _days(first_day))
             ledger = await witnesses.ledger()
-    findings = audit(journeys, testimony) + (missing(journeys) if is_whole_day else [])
+    findings = audit(journeys, evidence) + (missing(journeys) if is_whole_day else [])
     if not ledger["balanced"]:
         findings.append(Finding("wrong", f"ledger: {ledger['differences']}"))
     timing = Timing(up_s, first_captured - started, driven_s, time.monotonic() - started)
-    console.print(render(journeys, testimony, ledger, findings, timing), highlight=False)
+    console.print(render(journeys, evidence, ledger, findings, timing), highlight=False)
     return findings
 
 

@@ -41,7 +41,7 @@ class ChannelRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Evidence:
     """Everything that the audit compares."""
 
     payments: Mapping[str, Mapping[str, Any]]  # gateway: payment id -> payment
@@ -50,6 +50,8 @@ class Testimony:
     events_by_payment: Mapping[str, Counter[str]]  # payment id -> event types
     warehouse: Mapping[str, int]  # warehouse: position, head, lag
     reconciliations: list[Mapping[str, Any]]
+    gateway_ledger: Mapping[str, int]  # currency -> sum of all debits
+    warehouse_ledger: Mapping[str, int]  # currency -> money moved, as the events told it
 
 
 class Witnesses:
@@ -66,20 +68,22 @@ class Witnesses:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._session.close()
 
-    async def testify(self, shop: Shop, days: list[date]) -> Testimony:
+    async def give_evidence(self, shop: Shop, days: list[date]) -> Evidence:
         """Ask all of them, once everything is in the warehouse."""
         warehouse = await self.wait_for_warehouse()
         events = await self._events()
         by_payment: dict[str, Counter[str]] = {}
         for event in events:
             by_payment.setdefault(event["aggregate_id"], Counter())[event["type"]] += 1
-        return Testimony(
+        return Evidence(
             payments={payment["id"]: payment for payment in await shop.all_payments()},
             charges=await self._charges(),
             positions=[event["position"] for event in events],
             events_by_payment=by_payment,
             warehouse=warehouse,
             reconciliations=[await self._reconcile(day, channel) for day in days for channel in CHANNELS],
+            gateway_ledger={c["currency"]: c["debits_minor"] for c in (await self.ledger())["currencies"]},
+            warehouse_ledger=await self._warehouse_ledger(),
         )
 
     async def wait_for_warehouse(self, timeout_s: float = 60.0) -> dict[str, int]:
@@ -104,6 +108,10 @@ class Witnesses:
         """The gateway's recomputation of its ledger."""
         headers = {"Authorization": f"Bearer {self._at.admin_api_key}"}
         return await self._get(f"{self._at.gateway_url}/v1/ledger/verification", headers=headers)
+
+    async def _warehouse_ledger(self) -> dict[str, int]:
+        report = await self._get(f"{self._at.pipeline_url}/v1/reports/ledger")
+        return {line["currency"]: line["moved_minor"] for line in report["currencies"]}
 
     async def _events(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

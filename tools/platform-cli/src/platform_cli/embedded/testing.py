@@ -67,14 +67,17 @@ def backend() -> str:
 
 
 @contextlib.contextmanager
-def test_servers() -> Iterator[TestServers]:
-    """Postgres and Redis for one test run, stopped at its end; what a crashed run left is stopped first."""
-    with _containers() if backend() == "containers" else _embedded() as servers:
+def test_servers(*, durable: bool = False) -> Iterator[TestServers]:  # noqa: PT028 - not a test
+    """Postgres and Redis for one test run, stopped at its end; what a crashed run left is stopped first.
+
+    `durable` has the embedded Postgres write as it does in production: benchmarks need the truth, tests the speed.
+    """
+    with _containers() if backend() == "containers" else _embedded(durable) as servers:
         yield servers
 
 
 @contextlib.contextmanager
-def _embedded() -> Iterator[TestServers]:
+def _embedded(durable: bool) -> Iterator[TestServers]:
     user = server_user()
     running.remove_stale(PREFIX, user)
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary_root(user)))
@@ -82,7 +85,9 @@ def _embedded() -> Iterator[TestServers]:
     running.record(directory, [])
     started: list[running.RunningServer] = []
     try:
-        started.append(postgres.start(directory, ADMIN_PASSWORD))
+        started.append(
+            postgres.start(directory, ADMIN_PASSWORD, postgres.DURABLE if durable else postgres.VOLATILE)
+        )
         running.record(directory, [server.pid for server in started])
         started.append(redis.start(directory))
         running.record(directory, [server.pid for server in started])
