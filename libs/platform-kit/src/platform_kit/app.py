@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
+from platform_kit.body import BodyLimitMiddleware
 from platform_kit.canonical import CanonicalLogMiddleware
 from platform_kit.logging import configure_logging, get_logger
 from platform_kit.ops import Check, OpsServer, failing
@@ -61,9 +62,9 @@ def create_app(
         description=description,
         lifespan=lifespan,
         redoc_url=None,
-        max_body_size=settings.request_body_max_bytes,
     )
     app.state.draining = app.state.started = False
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_body_max_bytes)
     app.add_middleware(CanonicalLogMiddleware, service=service, version=settings.app_version)
     install_problem_handlers(app)
     app.add_exception_handler(Exception, _on_bug)

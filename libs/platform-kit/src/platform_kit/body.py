@@ -13,8 +13,16 @@ from typing import Any, NoReturn
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from platform_kit.problems import DuplicateKey, EncodingNotSupported, MalformedJson, UnsupportedMediaType
+from platform_kit.problems import (
+    BodyTooLarge,
+    DuplicateKey,
+    EncodingNotSupported,
+    MalformedJson,
+    UnsupportedMediaType,
+    render,
+)
 
 NESTING_MAX = 32  # deeper than any of our contracts; keeps hostile nesting from the recursive parser
 
@@ -115,3 +123,42 @@ class StrictRoute(APIRoute):
             return await handle(request)
 
         return handle_strictly
+
+
+class BodyLimitMiddleware:
+    """Refuse a body of more than `max_bytes`, by its announced length or as soon as it grows beyond.
+
+    FastAPI's own `max_body_size` does the same, but answers in plain text and replaces whatever we would say.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _announced(scope) > self._max_bytes:
+            await render(self._too_large(), Request(scope))(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, receive_within_limit, send)
+
+    def _too_large(self) -> BodyTooLarge:
+        # The rest of the body is not read, so the connection cannot carry another request.
+        return BodyTooLarge(f"At most {self._max_bytes} bytes are accepted.", headers={"Connection": "close"})
+
+
+def _announced(scope: Scope) -> int:
+    """The Content-Length, which the HTTP parser has checked to be a number; 0 for a chunked body."""
+    return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)

@@ -7,7 +7,6 @@ behind a long reader and block every writer behind itself gives up instead.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
@@ -90,7 +89,7 @@ def _upgrade(connection: Connection, package: str, schema: str) -> None:
 def _current(connection: Connection, schema: str) -> str | None:
     if connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"{schema}.alembic_version"}) is None:
         return None
-    found: Any = connection.scalar(text(f'SELECT version_num FROM "{schema}".alembic_version'))  # noqa: S608 - a constant of ours
+    found: str | None = connection.scalar(text(f'SELECT version_num FROM "{schema}".alembic_version'))  # noqa: S608 - a constant of ours
     return found
 
 

@@ -42,7 +42,10 @@ def test_debits_and_credits_are_always_equal(postings: list[Posting]) -> None:
 
 def test_a_hold_that_is_posted_in_part_and_released_leaves_nothing_pending() -> None:
     where = ("m", "card_sim", "EUR")
-    receivable, available = ledger.channel_receivable("card_sim", "EUR"), ledger.merchant_available("m", "EUR")
+    receivable, available = (
+        ledger.channel_receivable("card_sim", "EUR"),
+        ledger.merchant_available("m", "EUR"),
+    )
     postings = (
         *ledger.hold(*where, 100),
         *ledger.capture_of_hold(*where, 60),

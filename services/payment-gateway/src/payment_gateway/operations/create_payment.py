@@ -128,8 +128,8 @@ def _commit_a(command: CreatePayment, wanted: Claim, assessment: Assessment, rou
             return Effects(payment=blocked, events=events, response=payment_response(blocked))
         payment = machine.open_attempt(payment, first_attempt_id(payment.id), locked.now)
         attempt = _first_attempt(payment, wanted)
-        told = {"route": {"channel": route.channel, "reason": route.reason}}
-        created = payment_event("payment.created.v1", payment, attempt=attempt, **told)
+        chosen = {"channel": route.channel, "reason": route.reason}
+        created = payment_event("payment.created.v1", payment, attempt=attempt, route=chosen)
         return Effects(payment=payment, attempt=attempt, events=(created,))
 
     return Commit(decide=decide, claim=wanted)

@@ -30,6 +30,7 @@ from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Eff
 from platform_kit import canonical
 from platform_kit.idempotency import StoredResponse
 from platform_kit.ids import new_id
+from platform_kit.outbox import Event
 
 ACTION_POLL = timedelta(seconds=30)  # a channel's report may get lost; a payer takes about a minute
 
@@ -101,13 +102,23 @@ def _effects(attempt: Attempt, outcome: Outcome, change: Change | None, due_at: 
     if change is None:
         return Effects()
     journal = Journal(new_id("je"), change.payment.id, change.postings) if change.postings else None
-    told = {"refund": change.refund, "journal": journal, "attempt": attempt, "outcome": outcome}
+    events: tuple[Event, ...] = ()
+    if change.event:
+        told = payment_event(
+            change.event,
+            change.payment,
+            refund=change.refund,
+            journal=journal,
+            attempt=attempt,
+            outcome=outcome,
+        )
+        events = (told,)
     return Effects(
         payment=change.payment,
         refund=change.refund,
         answer=(attempt, outcome, due_at),
         journal=journal,
-        events=(payment_event(change.event, change.payment, **told),) if change.event else (),
+        events=events,
         response=_response(attempt, outcome, change),
     )
 

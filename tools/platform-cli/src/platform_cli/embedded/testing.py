@@ -100,8 +100,8 @@ def _embedded(durable: bool) -> Iterator[TestServers]:
 
 @contextlib.contextmanager
 def _containers() -> Iterator[TestServers]:
-    from testcontainers.postgres import PostgresContainer
-    from testcontainers.redis import RedisContainer
+    from testcontainers.community.postgres import PostgresContainer
+    from testcontainers.community.redis import RedisContainer
 
     volatile = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
     database = PostgresContainer(
