@@ -1,0 +1,102 @@
+"""Geometry of the charts. Widths are percentages of the plot, heights pixels: text keeps its size on any screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+PLOT_HEIGHT_PX: Final = 180
+LABEL_EVERY_MINUTES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One minute: three stacked parts from the bottom up, each (y, height) in pixels."""
+
+    at: datetime
+    x: float
+    width: float
+    approved: tuple[float, float]
+    declined: tuple[float, float]
+    other: tuple[float, float]
+    count: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled line: `at` is pixels from the top for y, percent from the left for x."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteChart:
+    bars: list[Bar]
+    y_ticks: list[Tick]
+    x_ticks: list[Tick]
+    height: int
+    total: int
+    summary: str
+
+
+def minute_chart(minutes: Sequence[dict[str, Any]]) -> MinuteChart:
+    """Payments per minute as stacked bars. Minutes without payments stay empty."""
+    top = nice_ceiling(max((row["payment_count"] for row in minutes), default=0))
+    step = 100 / max(1, len(minutes))
+    bars = [
+        _bar(row, round(i * step + step * 0.12, 3), round(step * 0.76, 3), top)
+        for i, row in enumerate(minutes)
+        if row["payment_count"]
+    ]
+    total = sum(row["payment_count"] for row in minutes)
+    return MinuteChart(
+        bars=bars,
+        y_ticks=[Tick(_y(value, top), f"{value:,}") for value in sorted({0, top // 2, top})],
+        x_ticks=[
+            Tick(round(i * step + step / 2, 3), f"{row['bucket_at']:%H:%M}")
+            for i, row in enumerate(minutes)
+            if row["bucket_at"].minute % LABEL_EVERY_MINUTES == 0
+        ],
+        height=PLOT_HEIGHT_PX,
+        total=total,
+        summary=f"{total:,} payments in the last {len(minutes)} minutes, at most "
+        f"{max((row['payment_count'] for row in minutes), default=0):,} in one minute",
+    )
+
+
+def nice_ceiling(value: int) -> int:
+    """The smallest of 2, 4, 10, 20, 40, 100, … that is not below `value`: its half is a whole number, too."""
+    scale = 1
+    while True:
+        for factor in (2, 4, 10):
+            if value <= factor * scale:
+                return factor * scale
+        scale *= 10
+
+
+def _y(value: float, top: int) -> float:
+    return round(PLOT_HEIGHT_PX * (1 - value / top), 2)
+
+
+def _bar(row: dict[str, Any], x: float, width: float, top: int) -> Bar:
+    count, approved, declined = row["payment_count"], row["approved_count"], row["declined_count"]
+    declined_to = approved + declined
+    return Bar(
+        at=row["bucket_at"],
+        x=x,
+        width=width,
+        approved=(_y(approved, top), _height(approved, top)),
+        declined=(_y(declined_to, top), _height(declined, top)),
+        other=(_y(count, top), _height(max(0, count - declined_to), top)),
+        count=count,
+        title=f"{row['bucket_at']:%H:%M} UTC: {count:,} payments, {approved:,} approved, "
+        f"{declined:,} declined, {max(0, count - declined_to):,} other",
+    )
+
+
+def _height(value: int, top: int) -> float:
+    return round(PLOT_HEIGHT_PX * value / top, 2)

@@ -1,0 +1,162 @@
+"""Templates, filters and headers of the console."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from data_pipeline.operations.report_status import StreamStatus
+from platform_kit.money import format_minor
+
+HERE: Final = Path(__file__).parent
+STATIC_FILES: Final = StaticFiles(directory=HERE / "static")
+
+# Nothing inline, nothing from elsewhere: a text that slips through as markup can neither run nor load anything.
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+# Status -> (tone, icon): four tones with an icon and the word, so that colour is never the only sign.
+TONES: Final = {
+    "captured": ("good", "check"),
+    "partially_captured": ("good", "check"),
+    "authorised": ("good", "check"),
+    "succeeded": ("good", "check"),
+    "balanced": ("good", "check"),
+    "allow": ("good", "check"),
+    "processing": ("attention", "dots"),
+    "requires_action": ("attention", "dots"),
+    "pending": ("attention", "dots"),
+    "challenge": ("attention", "dots"),
+    "review": ("attention", "eye"),
+    "timing": ("attention", "dots"),
+    "declined": ("bad", "cross"),
+    "failed": ("bad", "cross"),
+    "block": ("bad", "stop"),
+    "broken": ("bad", "cross"),
+    "refused": ("bad", "stop"),
+    "unknown": ("unknown", "question"),
+    "voided": ("quiet", "minus"),
+    "expired": ("quiet", "minus"),
+    "none": ("quiet", "minus"),
+}
+WORDS: Final = {"allow": "allowed", "challenge": "challenged", "block": "blocked", "none": "not assessed"}
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """`12,345.60 EUR`, decimals by ISO exponent."""
+    return f"{format_minor(amount_minor, currency)} {currency}"
+
+
+def words(name: str) -> str:
+    """`partially_captured` -> `partially captured`."""
+    return WORDS.get(name, name.replace("_", " "))
+
+
+def tone(name: str) -> str:
+    return TONES.get(name, ("bad", "cross"))[0]
+
+
+def icon_of(name: str) -> str:
+    return TONES.get(name, ("bad", "cross"))[1]
+
+
+def percent(share: float | None) -> str:
+    """One decimal; a dash for a share of nothing."""
+    return "–" if share is None else f"{share * 100:.1f} %"
+
+
+def number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """`12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`."""
+    return "never" if at is None else f"{span(now - at)} ago"
+
+
+def span(taken: timedelta) -> str:
+    """The largest fitting unit, rounded down."""
+    seconds = max(0, int(taken.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def milliseconds(taken: timedelta) -> str:
+    """`84 ms` or `2.31 s`."""
+    value = taken / timedelta(milliseconds=1)
+    return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.2f} s"
+
+
+def clock(at: datetime) -> str:
+    """Time of day in UTC, with milliseconds."""
+    return at.strftime("%H:%M:%S.") + f"{at.microsecond // 1000:03d}"
+
+
+def absolute(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def pretty_json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
+
+
+_templates = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters.update(
+    money=money,
+    words=words,
+    tone=tone,
+    icon_of=icon_of,
+    percent=percent,
+    number=number,
+    span=span,
+    milliseconds=milliseconds,
+    clock=clock,
+    absolute=absolute,
+    pretty_json=pretty_json,
+)
+_templates.globals["ago"] = ago
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    now: datetime,
+    streams: dict[str, StreamStatus],
+    status: int = 200,
+    **context: Any,
+) -> Response:
+    """A whole page: frame, freshness of the payments stream, content."""
+    settings = request.app.state.deps.settings
+    html = _templates.get_template(template).render(
+        environment=settings.environment,
+        version=settings.app_version,
+        path=request.url.path,
+        now=now,
+        payments_stream=streams["payments"],
+        risk_stream=streams["risk"],
+        **context,
+    )
+    return HTMLResponse(html, status, SECURITY_HEADERS)

@@ -1,0 +1,53 @@
+"""GET /v1/reports/…: the overview, roll-ups, the ledger as the warehouse knows it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime
+
+from data_pipeline.api.access import answer, deps_of
+from data_pipeline.domain.rollups import Grain
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.report_overview import report_overview
+from data_pipeline.operations.report_rollups import report_ledger, report_rollups
+from platform_kit.problems import InvalidRequest
+
+SPAN_MAX = {Grain.MINUTE: timedelta(days=2), Grain.DAY: timedelta(days=400)}
+SPAN = {Grain.MINUTE: timedelta(hours=1), Grain.DAY: timedelta(days=30)}
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"])
+
+
+class InvalidRange(InvalidRequest):
+    code, title = "invalid-range", "The time range is not acceptable"
+
+
+@router.get("/overview")
+async def show_overview(deps: Deps = Depends(deps_of)) -> Response:
+    """What the first page of the console shows."""
+    return answer(await report_overview(deps))
+
+
+@router.get("/rollups")
+async def show_rollups(
+    grain: Grain,
+    after: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    before: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    deps: Deps = Depends(deps_of),
+) -> Response:
+    """Buckets of [from, to) by currency, method, channel and decision; default the last hour or 30 days."""
+    before = before or deps.clock.now() + timedelta(minutes=1)
+    after = after or before - SPAN[grain]
+    if not timedelta() < before - after <= SPAN_MAX[grain]:
+        raise InvalidRange(f"`to` must be after `from`, by at most {SPAN_MAX[grain].days} days.")
+    rows = await report_rollups(deps, grain, after.astimezone(UTC), before.astimezone(UTC))
+    return answer({"grain": grain, "from": after, "to": before, "data": rows})
+
+
+@router.get("/ledger")
+async def show_ledger(deps: Deps = Depends(deps_of)) -> Response:
+    """Transfers and money moved by currency, to compare with the gateway's own ledger."""
+    return answer({"currencies": await report_ledger(deps), "as_of": datetime.now(UTC)})

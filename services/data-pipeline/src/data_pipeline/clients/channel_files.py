@@ -1,0 +1,48 @@
+"""Settlement files from the channels: fetched whole, unread."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from platform_kit.http import CallFailed, HttpClient
+from platform_kit.problems import Unavailable
+
+FILE_MAX_BYTES: Final = 256 * 1024 * 1024  # two million lines of about 120 bytes
+TIMEOUT_S: Final = 60.0  # a day's file of a busy channel takes seconds to make
+
+
+class FileNotAvailable(Unavailable):
+    """The channel did not give its file."""
+
+    code, title = "settlement-file-not-available", "The channel did not give its settlement file"
+
+
+class ChannelFiles:
+    """The files of all channels, from one address."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._client = HttpClient(
+            "channels",
+            url,
+            timeout_s=TIMEOUT_S,
+            retries=2,
+            headers={"Authorization": f"Bearer {token}"},
+            max_body_bytes=FILE_MAX_BYTES,
+            connections_max=4,
+        )
+
+    async def settlement(self, channel: str, day: date) -> bytes:
+        """The file as it is now; an open day's file grows. Raises FileNotAvailable."""
+        try:
+            answer = await self._client.get(
+                "/settlement", params={"channel": channel, "date": day.isoformat()}
+            )
+        except CallFailed as error:
+            raise FileNotAvailable(f"The channel {channel} cannot be reached ({error.reason}).") from error
+        if answer.status != 200:
+            raise FileNotAvailable(f"The channel {channel} answered {answer.status}.")
+        return answer.body
+
+    async def close(self) -> None:
+        await self._client.close()

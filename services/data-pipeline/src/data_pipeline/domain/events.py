@@ -1,0 +1,84 @@
+"""The event envelope, and the types of event that this service understands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from data_pipeline.domain.members import (
+    ContractViolation,
+    integer,
+    object_,
+    text,
+    text_or_none,
+    time,
+)
+
+POSITION_MAX: Final = 2**62
+
+PAYMENT_EVENTS: Final = frozenset(
+    f"{name}.v1"
+    for name in (
+        "payment.created",
+        "payment.requires_action",
+        "payment.authorised",
+        "payment.captured",
+        "payment.declined",
+        "payment.failed",
+        "payment.unknown",
+        "payment.voided",
+        "payment.expired",
+        "refund.created",
+        "refund.succeeded",
+        "refund.failed",
+        "ledger.transfer_posted",
+    )
+)
+RISK_EVENTS: Final = frozenset({"assessment.made.v1", "risk.alert_raised.v1"})
+
+
+class Fault(StrEnum):
+    """Why an event is set aside."""
+
+    NOT_AN_ENVELOPE = "not_an_envelope"
+    UNKNOWN_TYPE = "unknown_type"
+    CONTRACT_VIOLATION = "contract_violation"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An event that gives no facts; `detail` names the member at fault, never its value."""
+
+    fault: Fault
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What every event has, whatever its type. `position` is dense within its stream."""
+
+    id: str
+    type: str
+    position: int
+    occurred_at: datetime
+    aggregate_id: str
+    merchant_id: str | None
+    data: Mapping[str, Any]
+
+
+def read_envelope(raw: object) -> Envelope:
+    """The envelope of an event as received. Raises ContractViolation."""
+    if not isinstance(raw, Mapping):
+        raise ContractViolation("The event is not a JSON object")
+    return Envelope(
+        id=text(raw, "id"),
+        type=text(raw, "type"),
+        position=integer(raw, "position", 1, POSITION_MAX),
+        occurred_at=time(raw, "occurred_at"),
+        aggregate_id=text(raw, "aggregate_id"),
+        merchant_id=text_or_none(raw, "merchant_id"),
+        data=object_(raw, "data"),
+    )

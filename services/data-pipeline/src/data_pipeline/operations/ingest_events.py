@@ -1,0 +1,158 @@
+"""Ingest a batch of events: event store, facts and roll-ups, once each, in the transaction of the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from data_pipeline.domain.events import Fault, Refused
+from data_pipeline.domain.facts import Facts, PaymentFact, facts_of, supersede
+from data_pipeline.domain.rollups import changes, latency_changes
+from data_pipeline.store import events as event_store
+from data_pipeline.store import facts as fact_store
+from data_pipeline.store import quarantine as quarantine_store
+from data_pipeline.store import rollups as rollup_store
+from platform_kit.outbox import Event
+from platform_kit.streams import Apply, Quarantine
+
+
+class EventRefused(ValueError):
+    """An event breaks its contract. The consumer sets it aside, and stops when there are many such."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.detail)
+        self.refused = refused
+
+
+def ingest_into(stream: str) -> Apply:
+    """The effect of one stream's events."""
+
+    async def apply(conn: AsyncConnection, events: Sequence[Event]) -> None:
+        await ingest_events(conn, stream, events)
+
+    return apply
+
+
+def set_aside_from(stream: str) -> Quarantine:
+    """Where an event of one stream goes that cannot be applied."""
+
+    async def quarantine(conn: AsyncConnection, event: Event, error: Exception) -> None:
+        known = isinstance(error, EventRefused)
+        fault = error.refused.fault if isinstance(error, EventRefused) else "not_applicable"
+        detail = str(error) if known else type(error).__name__
+        await quarantine_store.set_aside(conn, [_aside(stream, event, fault, detail)])
+
+    return quarantine
+
+
+async def ingest_events(conn: AsyncConnection, stream: str, events: Sequence[Event]) -> None:
+    """Store the events, and let those that are new here have their effects.
+
+    An event of a type that this version does not know is set aside at once: its producer may be ahead of us.
+    Raises EventRefused for one that breaks its contract.
+    """
+    read = [(event, facts_of(_received(event))) for event in events]
+    await _set_aside_unknown(conn, stream, read)
+    usable = [(event, _usable(outcome)) for event, outcome in read if not _is_unknown(outcome)]
+    if not usable:
+        return
+    new = await event_store.insert(conn, [_stored(stream, event, facts) for event, facts in usable])
+    await _apply(conn, [facts for _, facts in usable if facts.envelope.position in new])
+
+
+async def _apply(conn: AsyncConnection, facts: Sequence[Facts]) -> None:
+    """One statement per table, whatever the number of events."""
+    if payments := [fact.payment for fact in facts if fact.payment]:
+        await _apply_payments(conn, payments)
+    if transfers := [transfer for fact in facts for transfer in fact.transfers]:
+        await fact_store.insert_transfers(conn, transfers)
+    if refunds := [fact.refund for fact in facts if fact.refund]:
+        await fact_store.save_refunds(conn, refunds)
+    if assessments := [fact.assessment for fact in facts if fact.assessment]:
+        await fact_store.insert_assessments(conn, assessments)
+
+
+async def _apply_payments(conn: AsyncConnection, told: Iterable[PaymentFact]) -> None:
+    """The newest state of each payment, and what that moves in the roll-ups."""
+    told = list(told)
+    known = await fact_store.lock_payments(conn, (payment.payment_id for payment in told))
+    now = dict(known)
+    for payment in told:
+        now[payment.payment_id] = supersede(now.get(payment.payment_id), payment)
+    await fact_store.save_payments(conn, list(now.values()))
+    pairs = [(known.get(payment_id), payment) for payment_id, payment in now.items()]
+    if moved := changes(pairs):
+        await rollup_store.move(conn, moved)
+    if latencies := latency_changes(pairs):
+        await rollup_store.move_latency(conn, latencies)
+
+
+async def _set_aside_unknown(
+    conn: AsyncConnection, stream: str, read: Iterable[tuple[Event, Facts | Refused]]
+) -> None:
+    rows = [
+        _aside(stream, event, outcome.fault, outcome.detail)
+        for event, outcome in read
+        if isinstance(outcome, Refused) and _is_unknown(outcome)
+    ]
+    if rows:
+        await quarantine_store.set_aside(conn, rows)
+
+
+def _is_unknown(outcome: Facts | Refused) -> bool:
+    return isinstance(outcome, Refused) and outcome.fault is Fault.UNKNOWN_TYPE
+
+
+def _usable(outcome: Facts | Refused) -> Facts:
+    if isinstance(outcome, Refused):
+        raise EventRefused(outcome)
+    return outcome
+
+
+def _received(event: Event) -> dict[str, Any]:
+    """The envelope as it came; the kit has parsed its time already."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "position": event.position,
+        "occurred_at": event.occurred_at.isoformat().replace("+00:00", "Z"),
+        "aggregate_id": event.aggregate_id,
+        "merchant_id": event.merchant_id,
+        "traceparent": event.traceparent,
+        "data": event.data,
+    }
+
+
+def _stored(stream: str, event: Event, facts: Facts) -> event_store.StoredEvent:
+    envelope = facts.envelope
+    return event_store.StoredEvent(
+        stream=stream,
+        position=envelope.position,
+        event_id=envelope.id,
+        type=envelope.type,
+        aggregate_id=envelope.aggregate_id,
+        merchant_id=envelope.merchant_id,
+        occurred_at=envelope.occurred_at,
+        payload=orjson.dumps(_received(event)).decode(),
+    )
+
+
+def _aside(stream: str, event: Event, fault: str, detail: str) -> quarantine_store.SetAside:
+    """Whatever the members of a broken envelope are, the row can be written."""
+    return quarantine_store.SetAside(
+        stream=stream,
+        position=event.position or 0,
+        event_id=_short(event.id),
+        type=_short(event.type),
+        payload=orjson.dumps(_received(event), default=repr, option=orjson.OPT_NON_STR_KEYS).decode(),
+        fault=fault,
+        detail=detail,
+    )
+
+
+def _short(value: object) -> str | None:
+    """At most 512 characters that Postgres can store, or None for what is no text."""
+    return value[:512].replace("\x00", "") if isinstance(value, str) else None

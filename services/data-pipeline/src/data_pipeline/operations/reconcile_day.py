@@ -1,0 +1,269 @@
+"""Reconcile one channel's day: fetch its file, let the ledger catch up with it, match, keep the outcome.
+
+The order matters. The file is fetched first and the ledger read later, so that a charge which is in the file
+has had the time to reach the ledger; what the ledger booked after the fetch is excluded by its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from data_pipeline.clients.event_sources import PAYMENTS
+from data_pipeline.domain.matching import FileLine, LedgerLine
+from data_pipeline.domain.reconciliation import EDGE, Break, Reconciliation, reconcile
+from data_pipeline.domain.settlement import (
+    FIRST_LINE,
+    RefusedFile,
+    SettlementFile,
+    control_totals,
+    parse,
+)
+from data_pipeline.operations.deps import Deps
+from data_pipeline.settings import CONSUMER
+from data_pipeline.store import breaks as break_store
+from data_pipeline.store import facts as fact_store
+from data_pipeline.store import positions, settlement_files
+from data_pipeline.store.breaks import BreakRow, RunRow
+from data_pipeline.store.settlement_files import KeptFile
+from platform_kit import canonical
+from platform_kit.ids import new_id
+from platform_kit.problems import InvalidRequest, Unavailable
+
+CATCH_UP_MAX_S: Final = 20.0  # a consumer that is further behind will not catch up within one run
+CATCH_UP_POLL_S: Final = 0.2
+DAY: Final = timedelta(days=1)
+
+
+class LedgerBehind(Unavailable):
+    """Judging now would call everything missing that is merely on its way."""
+
+    code, title = "ledger-behind", "The warehouse has not caught up with the ledger"
+
+
+class UnknownChannel(InvalidRequest):
+    code, title = "unknown-channel", "There is no settlement file of this channel"
+
+
+class DayInFuture(InvalidRequest):
+    code, title = "day-in-future", "There is no settlement file of a future day"
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileDay:
+    """Which channel's UTC day to reconcile."""
+
+    channel: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What a run keeps besides the file; `breaks` is None when the file was refused."""
+
+    run: RunRow
+    breaks: list[BreakRow] | None
+
+
+async def reconcile_day(deps: Deps, command: ReconcileDay) -> RunRow:
+    """Run it; a refused file is an outcome too. Raises FileNotAvailable or LedgerBehind: nothing is kept."""
+    made_at = _check(deps, command)
+    raw = await deps.files.settlement(command.channel, command.day)
+    position = await _ledger_after(deps, command.day, made_at)
+    read = parse(raw, channel=command.channel, day=command.day)
+    file = _kept(command, raw, read, made_at)
+    if isinstance(read, RefusedFile):
+        judged = _refused(file, position, deps.clock.now())
+    else:
+        judged = await _judge(deps, file, read, position)
+    run = await _keep(deps, file, judged)
+    canonical.add(channel=run.channel, day=run.day.isoformat(), state=run.state, break_count=run.break_count)
+    return run
+
+
+def _check(deps: Deps, command: ReconcileDay) -> datetime:
+    now = deps.clock.now()
+    if command.channel not in deps.settings.channels:
+        raise UnknownChannel(f"Known are: {', '.join(deps.settings.channels)}.")
+    if command.day > now.date():
+        raise DayInFuture()
+    return now
+
+
+async def _ledger_after(deps: Deps, day: date, made_at: datetime) -> int:
+    """Wait until we hold all that the gateway had numbered after the file was made; our position then."""
+    if day == made_at.date():
+        await asyncio.sleep(deps.settings.reconcile_settle_s)
+    head = await deps.sources.head(PAYMENTS)
+    if head is None:
+        raise LedgerBehind("The gateway does not say how far the ledger goes.")
+    for _ in range(int(CATCH_UP_MAX_S / CATCH_UP_POLL_S)):
+        if (position := await _position(deps)) >= head:
+            return position
+        await asyncio.sleep(CATCH_UP_POLL_S)
+    raise LedgerBehind(f"We are at position {position} of {head}.")
+
+
+async def _position(deps: Deps) -> int:
+    async with deps.engine.connect() as conn:
+        rows = await positions.read(conn, CONSUMER)
+    return next((int(row["position"]) for row in rows if row["stream"] == PAYMENTS), 0)
+
+
+def _kept(
+    command: ReconcileDay, raw: bytes, read: SettlementFile | RefusedFile, fetched_at: datetime
+) -> KeptFile:
+    refused = read if isinstance(read, RefusedFile) else None
+    return KeptFile(
+        id=new_id("sf"),
+        channel=command.channel,
+        settled_on=command.day,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        raw=raw,
+        byte_count=len(raw),
+        line_count=len(read.lines) if isinstance(read, SettlementFile) else None,
+        fault=refused.fault if refused else None,
+        fault_line=refused.line if refused else None,
+        fault_detail=refused.detail if refused else None,
+        fetched_at=fetched_at,
+    )
+
+
+async def _judge(deps: Deps, file: KeptFile, read: SettlementFile, position: int) -> _Judged:
+    """Match both sides; lines of the neighbouring days come along as counterparts."""
+    begins_at = datetime.combine(file.settled_on, time(), UTC)
+    async with deps.engine.connect() as conn:
+        ledger = await fact_store.ledger_lines(conn, file.channel, begins_at - EDGE, begins_at + DAY + EDGE)
+        neighbours = [
+            (day, await settlement_files.newest_accepted(conn, file.channel, day))
+            for day in (file.settled_on - DAY, file.settled_on + DAY)
+        ]
+    lines = list(_numbered(read))
+    for day, raw in neighbours:
+        other = parse(raw, channel=file.channel, day=day) if raw else None
+        if isinstance(other, SettlementFile):
+            lines.extend(_numbered(other))
+    outcome = await asyncio.to_thread(
+        reconcile, file.settled_on, file.channel, ledger, lines, file_made_at=file.fetched_at
+    )
+    run = _run(file, position, outcome, read, ledger, deps.clock.now())
+    return _Judged(run, [_row(run, file, broken) for broken in outcome.breaks])
+
+
+def _numbered(read: SettlementFile) -> Iterator[FileLine]:
+    return (FileLine(number, line) for number, line in enumerate(read.lines, start=FIRST_LINE))
+
+
+def _refused(file: KeptFile, position: int, at: datetime) -> _Judged:
+    """A refused file changes no break: what was open stays open."""
+    return _Judged(
+        RunRow(
+            id=new_id("rec"),
+            channel=file.channel,
+            day=file.settled_on,
+            state="refused",
+            file_id=file.id,
+            position=position,
+            file_made_at=file.fetched_at,
+            finished_at=at,
+            ledger_count=0,
+            file_count=0,
+            matched_count=0,
+            break_count=0,
+            excluded_count=0,
+            totals=[],
+        ),
+        None,
+    )
+
+
+def _run(
+    file: KeptFile,
+    position: int,
+    outcome: Reconciliation,
+    read: SettlementFile,
+    ledger: Iterable[LedgerLine],
+    at: datetime,
+) -> RunRow:
+    of_day = [line for line in ledger if line.occurred_at.astimezone(UTC).date() == file.settled_on]
+    return RunRow(
+        id=new_id("rec"),
+        channel=file.channel,
+        day=file.settled_on,
+        state="broken" if outcome.breaks else "balanced",
+        file_id=file.id,
+        position=position,
+        file_made_at=file.fetched_at,
+        finished_at=at,
+        ledger_count=len(of_day),
+        file_count=len(read.lines),
+        matched_count=len(outcome.matches),
+        break_count=len(outcome.breaks),
+        excluded_count=len(outcome.excluded),
+        totals=_totals(read, of_day),
+    )
+
+
+def _totals(read: SettlementFile, ledger: Iterable[LedgerLine]) -> list[dict[str, object]]:
+    """Both sides' sums by type and currency, as they stand, before any matching."""
+    booked: dict[tuple[str, str], list[int]] = {}
+    for line in ledger:
+        total = booked.setdefault((line.type, line.currency), [0, 0])
+        total[0] += 1
+        total[1] += line.amount_minor
+    stated = {(str(kind), currency): total for (kind, currency), total in control_totals(read.lines).items()}
+    return [
+        {
+            "type": kind,
+            "currency": currency,
+            "ledger_count": booked.get((kind, currency), [0, 0])[0],
+            "ledger_minor": booked.get((kind, currency), [0, 0])[1],
+            "file_count": stated[kind, currency].line_count if (kind, currency) in stated else 0,
+            "file_minor": stated[kind, currency].gross_minor if (kind, currency) in stated else 0,
+            "fee_minor": stated[kind, currency].fee_minor if (kind, currency) in stated else 0,
+        }
+        for kind, currency in sorted(booked.keys() | stated.keys())
+    ]
+
+
+def _row(run: RunRow, file: KeptFile, broken: Break) -> BreakRow:
+    ours, theirs = broken.ledger, broken.file.line if broken.file else None
+    settled_type = ours.type if ours else theirs.type if theirs else ""
+    return BreakRow(
+        id=broken.id,
+        day=run.day,
+        channel=run.channel,
+        break_class=broken.break_class,
+        settled_type=settled_type,
+        rule=broken.rule,
+        journal_id=ours.journal_id if ours else None,
+        payment_id=ours.payment_id if ours else None,
+        channel_reference=theirs.channel_reference if theirs else ours.channel_reference if ours else None,
+        channel_key=theirs.channel_key if theirs else ours.channel_key if ours else None,
+        ledger_amount_minor=ours.amount_minor if ours else None,
+        ledger_currency=ours.currency if ours else None,
+        ledger_at=ours.occurred_at if ours else None,
+        file_amount_minor=theirs.amount_minor if theirs else None,
+        file_currency=theirs.currency if theirs else None,
+        file_line=broken.file.number if broken.file else None,
+        file_sha256=file.sha256 if theirs else None,
+        run_id=run.id,
+        opened_at=run.finished_at,
+        last_seen_at=run.finished_at,
+    )
+
+
+async def _keep(deps: Deps, file: KeptFile, judged: _Judged) -> RunRow:
+    """One transaction, one run of a day at a time; a run over an older file than one kept moves no break."""
+    async with deps.engine.begin() as conn:
+        await break_store.lock_day(conn, file.channel, file.settled_on)
+        run = replace(judged.run, file_id=await settlement_files.keep(conn, file))
+        is_newest = await break_store.is_newest(conn, run)
+        await break_store.add_run(conn, run)
+        if judged.breaks is not None and is_newest:
+            await break_store.replace_breaks(conn, run, judged.breaks)
+    return run

@@ -1,0 +1,25 @@
+"""Reconcile today and yesterday for every channel: what the schedule does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from data_pipeline.clients.channel_files import FileNotAvailable
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.reconcile_day import LedgerBehind, ReconcileDay, reconcile_day
+from platform_kit import canonical
+from platform_kit.logging import get_logger
+
+log = get_logger(__name__)
+
+
+async def reconcile_recent(deps: Deps) -> None:
+    """One run per day and channel; one that cannot run now does not keep the others from running."""
+    today = deps.clock.now().date()
+    for day in (today - timedelta(days=1), today):
+        for channel in deps.settings.channels:
+            try:
+                await reconcile_day(deps, ReconcileDay(channel, day))
+            except (FileNotAvailable, LedgerBehind) as problem:
+                canonical.increase("runs_put_off")
+                log.warning("run put off", channel=channel, day=day.isoformat(), reason=str(problem.detail))

@@ -1,0 +1,25 @@
+"""Roll-up rows of a time range, and the totals that the ledger of the gateway must agree with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from data_pipeline.domain.rollups import Grain
+from data_pipeline.operations.deps import Deps
+from data_pipeline.store import facts as fact_store
+from data_pipeline.store import rollups as rollup_store
+
+ROWS_MAX: Final = 10_000
+
+
+async def report_rollups(deps: Deps, grain: Grain, after: datetime, before: datetime) -> list[dict[str, Any]]:
+    """Rows of [after, before), oldest first, at most ROWS_MAX."""
+    async with deps.engine.connect() as conn:
+        return await rollup_store.read(conn, grain, after, before, ROWS_MAX)
+
+
+async def report_ledger(deps: Deps) -> list[dict[str, Any]]:
+    """Money moved by currency as the warehouse knows it: equal to the gateway's ledger when the lag is 0."""
+    async with deps.engine.connect() as conn:
+        return await fact_store.ledger_totals(conn)

@@ -1,0 +1,40 @@
+"""Settings of every process of this service, read from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from platform_kit.settings import ServiceSettings
+
+SERVICE = "data-pipeline"
+CONSUMER = "data-pipeline"
+"""Name of our cursor and of our consumer group on both streams."""
+
+
+class Settings(ServiceSettings):
+    """Beyond the kit's: where events, assessments and settlement files come from, and how often."""
+
+    port: int = Field(default=8002, ge=0, le=65535)
+
+    gateway_url: str = "http://127.0.0.1:8000"
+    risk_url: str = "http://127.0.0.1:8001"
+    channels_url: str = "http://127.0.0.1:8003"
+
+    settlement_channels: str = Field(
+        default="card_sim,wallet_sim",
+        pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$",
+        description="channels that give a settlement file, comma-separated",
+    )
+    reconcile_every_s: int = Field(
+        default=60, ge=5, description="pause between runs over today and yesterday"
+    )
+    reconcile_settle_s: float = Field(
+        default=1.0, ge=0, description="time for charges in the file of an open day to reach the ledger"
+    )
+    head_check_every_s: float = Field(
+        default=2.0, gt=0, description="how often the streams' heads are asked for"
+    )
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return tuple(self.settlement_channels.split(","))

@@ -1,0 +1,81 @@
+"""The event store: every event as it came, and the inbox that makes its effects happen once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from data_pipeline.store.arrays import arrays, insert_many
+from data_pipeline.store.tables import stored_event
+
+_COLUMNS = (
+    "stream",
+    "position",
+    "event_id",
+    "type",
+    "aggregate_id",
+    "merchant_id",
+    "occurred_at",
+    "payload",
+)
+
+INSERT_EVENTS = insert_many(stored_event, _COLUMNS, "ON CONFLICT DO NOTHING RETURNING position")
+
+TIMELINE = text(
+    """
+    SELECT stream, position, event_id, type, aggregate_id, occurred_at, received_at, payload
+    FROM pipeline.stored_event
+    WHERE aggregate_id = ANY(:aggregate_ids)             -- stored_event_aggregate_id_position_idx
+    ORDER BY occurred_at, stream, position
+    LIMIT :limit
+    """
+)
+LAST_EVENT_AT = text(
+    """
+    SELECT occurred_at FROM pipeline.stored_event
+    WHERE stream = :stream AND position <= :position     -- primary key, read backwards
+    ORDER BY position DESC LIMIT 1
+    """
+)
+COUNT_EVENTS = text("SELECT count(*) FROM pipeline.stored_event")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event to keep; `payload` is its JSON text."""
+
+    stream: str
+    position: int
+    event_id: str
+    type: str
+    aggregate_id: str
+    merchant_id: str | None
+    occurred_at: datetime
+    payload: str
+
+
+async def insert(conn: AsyncConnection, events: Sequence[StoredEvent]) -> set[int]:
+    """Keep these events; the positions that were not here yet. Only those may have effects."""
+    result = await conn.execute(INSERT_EVENTS, arrays(events, _COLUMNS))
+    return set(result.scalars())
+
+
+async def timeline(conn: AsyncConnection, aggregate_ids: Sequence[str], limit: int) -> list[dict[str, Any]]:
+    """Events of these aggregates by time."""
+    result = await conn.execute(TIMELINE, {"aggregate_ids": list(aggregate_ids), "limit": limit})
+    return [dict(row) for row in result.mappings()]
+
+
+async def last_event_at(conn: AsyncConnection, stream: str, position: int) -> datetime | None:
+    """When the last kept event up to `position` happened."""
+    found: datetime | None = await conn.scalar(LAST_EVENT_AT, {"stream": stream, "position": position})
+    return found
+
+
+async def count(conn: AsyncConnection) -> int:
+    return int(await conn.scalar(COUNT_EVENTS) or 0)

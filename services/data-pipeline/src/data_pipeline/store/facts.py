@@ -1,0 +1,204 @@
+"""Silver: the current state of each payment and refund, every transfer, every assessment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from data_pipeline.domain.facts import AssessmentFact, PaymentFact, RefundFact, TransferFact
+from data_pipeline.domain.matching import LedgerLine
+from data_pipeline.domain.settlement import SettlementType
+from data_pipeline.store.arrays import arrays, insert_many
+from data_pipeline.store.tables import fact_assessment, fact_payment, fact_refund, fact_transfer
+
+_PAYMENT = tuple(field.name for field in fields(PaymentFact))
+_REFUND = tuple(field.name for field in fields(RefundFact))
+_TRANSFER = tuple(field.name for field in fields(TransferFact))
+_ASSESSMENT = tuple(field.name for field in fields(AssessmentFact))
+
+
+def _update_of(names: Iterable[str], key: str) -> str:
+    return ", ".join(f"{name} = excluded.{name}" for name in names if name != key)
+
+
+LOCK_PAYMENTS = text(
+    f"""
+    SELECT {", ".join(_PAYMENT)} FROM pipeline.fact_payment
+    WHERE payment_id = ANY(:payment_ids) ORDER BY payment_id FOR UPDATE
+    """  # noqa: S608 - column names of our own dataclass
+)
+SAVE_PAYMENTS = insert_many(
+    fact_payment,
+    _PAYMENT,
+    f"ON CONFLICT (payment_id) DO UPDATE SET {_update_of(_PAYMENT, 'payment_id')}",
+)
+# A refund that an older event tells of again keeps its newer state.
+SAVE_REFUNDS = insert_many(
+    fact_refund,
+    _REFUND,
+    f"ON CONFLICT (refund_id) DO UPDATE SET {_update_of(_REFUND, 'refund_id')} "
+    "WHERE fact_refund.position < excluded.position",
+)
+INSERT_TRANSFERS = insert_many(fact_transfer, _TRANSFER, "ON CONFLICT DO NOTHING")
+INSERT_ASSESSMENTS = insert_many(fact_assessment, _ASSESSMENT, "ON CONFLICT DO NOTHING")
+
+# One line per journal: a journal with several transfers at one channel is one operation there.
+LEDGER_LINES = text(
+    """
+    SELECT journal_id, settled_type, currency, sum(amount_minor)::bigint AS amount_minor,
+           min(channel_reference) AS channel_reference, min(channel_key) AS channel_key,
+           min(occurred_at) AS occurred_at, min(aggregate_id) AS payment_id
+    FROM pipeline.fact_transfer
+    WHERE settled_channel = :channel AND occurred_at >= :after AND occurred_at < :before
+    GROUP BY journal_id, settled_type, currency          -- fact_transfer_settled_idx
+    """
+)
+LATEST_PAYMENTS = text(
+    """
+    SELECT payment_id, merchant_id, status, amount_minor, currency, method, channel, reference, decline_code,
+           decision, score, created_at, decided_at, refunded_minor
+    FROM pipeline.fact_payment ORDER BY created_at DESC, payment_id DESC LIMIT :limit
+    """
+)
+PAYMENT = text(f"SELECT {', '.join(_PAYMENT)} FROM pipeline.fact_payment WHERE payment_id = :id")  # noqa: S608
+REFUNDS_OF = text(
+    """
+    SELECT refund_id, amount_minor, currency, status, reason, created_at
+    FROM pipeline.fact_refund WHERE payment_id = :id ORDER BY created_at, refund_id
+    """
+)
+TRANSFERS_OF = text(
+    """
+    SELECT journal_id, line, event_id, occurred_at, debit, credit, amount_minor, currency, kind,
+           channel_reference
+    FROM pipeline.fact_transfer WHERE aggregate_id = :id ORDER BY occurred_at, journal_id, line
+    """
+)
+ASSESSMENTS_OF = text(
+    """
+    SELECT assessment_id, decision, score, reasons, rule_set, model, degraded, occurred_at
+    FROM pipeline.fact_assessment WHERE payment_id = :id OR assessment_id = :assessment_id
+    ORDER BY occurred_at, assessment_id
+    """
+)
+# Each branch is one index probe; a reference may have been used several times, the newest wins.
+FIND = text(
+    """
+    SELECT payment_id FROM (
+        SELECT payment_id, created_at FROM pipeline.fact_payment WHERE payment_id = :query
+        UNION ALL SELECT payment_id, created_at FROM pipeline.fact_payment WHERE reference = :query
+        UNION ALL SELECT payment_id, created_at FROM pipeline.fact_refund WHERE refund_id = :query
+        UNION ALL SELECT payment_id, occurred_at FROM pipeline.fact_assessment WHERE assessment_id = :query
+    ) AS found WHERE payment_id IS NOT NULL ORDER BY created_at DESC LIMIT 1
+    """
+)
+STATUS_COUNTS = text(
+    """
+    SELECT count(*) FILTER (WHERE status = 'unknown') AS unknown_count,
+           min(created_at) FILTER (WHERE status = 'unknown') AS oldest_unknown_at
+    FROM pipeline.fact_payment WHERE status = 'unknown'   -- fact_payment_unknown_idx
+    """
+)
+LEDGER_TOTALS = text(
+    """
+    SELECT currency, count(*) AS transfer_count,
+           coalesce(sum(amount_minor), 0)::bigint AS moved_minor
+    FROM pipeline.fact_transfer WHERE kind IN ('posted', 'post') GROUP BY currency ORDER BY currency
+    """
+)
+
+
+async def lock_payments(conn: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, PaymentFact]:
+    """What is known of these payments, locked in id order until the transaction ends."""
+    result = await conn.execute(LOCK_PAYMENTS, {"payment_ids": sorted(set(payment_ids))})
+    return {row[0]: PaymentFact(*row) for row in result}
+
+
+async def save_payments(conn: AsyncConnection, payments: Sequence[PaymentFact]) -> None:
+    await conn.execute(SAVE_PAYMENTS, arrays(payments, _PAYMENT))
+
+
+async def save_refunds(conn: AsyncConnection, refunds: Iterable[RefundFact]) -> None:
+    """Keep the newest state of each refund; one refund may come several times in one batch."""
+    newest: dict[str, RefundFact] = {}
+    for refund in sorted(refunds, key=lambda refund: refund.position):
+        newest[refund.refund_id] = refund
+    await conn.execute(SAVE_REFUNDS, arrays(newest.values(), _REFUND))
+
+
+async def insert_transfers(conn: AsyncConnection, transfers: Sequence[TransferFact]) -> None:
+    await conn.execute(INSERT_TRANSFERS, arrays(transfers, _TRANSFER))
+
+
+async def insert_assessments(conn: AsyncConnection, assessments: Sequence[AssessmentFact]) -> None:
+    columns = arrays(assessments, _ASSESSMENT)
+    columns["reasons"] = [json.dumps([dict(item) for item in reasons]) for reasons in columns["reasons"]]
+    columns["degraded"] = [json.dumps(names) for names in columns["degraded"]]
+    await conn.execute(INSERT_ASSESSMENTS, columns)
+
+
+async def ledger_lines(
+    conn: AsyncConnection, channel: str, after: datetime, before: datetime
+) -> list[LedgerLine]:
+    """What the ledger booked at `channel` in [after, before)."""
+    result = await conn.execute(LEDGER_LINES, {"channel": channel, "after": after, "before": before})
+    return [
+        LedgerLine(
+            journal_id=row.journal_id,
+            channel_reference=row.channel_reference,
+            channel_key=row.channel_key,
+            type=SettlementType(row.settled_type),
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            occurred_at=row.occurred_at,
+            payment_id=row.payment_id,
+        )
+        for row in result
+    ]
+
+
+async def latest_payments(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await conn.execute(LATEST_PAYMENTS, {"limit": limit})).mappings()]
+
+
+async def payment(conn: AsyncConnection, payment_id: str) -> dict[str, Any] | None:
+    row = (await conn.execute(PAYMENT, {"id": payment_id})).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def find(conn: AsyncConnection, query: str) -> str | None:
+    """The newest payment with this id or reference, or of the refund or assessment with this id."""
+    found: str | None = await conn.scalar(FIND, {"query": query})
+    return found
+
+
+async def refunds_of(conn: AsyncConnection, payment_id: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await conn.execute(REFUNDS_OF, {"id": payment_id})).mappings()]
+
+
+async def transfers_of(conn: AsyncConnection, payment_id: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await conn.execute(TRANSFERS_OF, {"id": payment_id})).mappings()]
+
+
+async def assessments_of(
+    conn: AsyncConnection, payment_id: str, assessment_id: str | None
+) -> list[dict[str, Any]]:
+    values = {"id": payment_id, "assessment_id": assessment_id}
+    return [dict(row) for row in (await conn.execute(ASSESSMENTS_OF, values)).mappings()]
+
+
+async def unknown_now(conn: AsyncConnection) -> tuple[int, datetime | None]:
+    """How many payments wait for their outcome, and since when the oldest does."""
+    row = (await conn.execute(STATUS_COUNTS)).one()
+    return int(row.unknown_count), row.oldest_unknown_at
+
+
+async def ledger_totals(conn: AsyncConnection) -> list[dict[str, Any]]:
+    """Money moved by currency. Each transfer is one debit and one credit, so both sides have this sum."""
+    return [dict(row) for row in (await conn.execute(LEDGER_TOTALS)).mappings()]

@@ -1,0 +1,133 @@
+"""Gold: roll-ups, moved by differences in the transaction of the facts; what reports and console read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from data_pipeline.domain.rollups import BucketKey, Grain, Measures
+from data_pipeline.store.arrays import unnested
+from data_pipeline.store.tables import rollup, rollup_latency
+
+_KEY = tuple(field.name for field in fields(BucketKey))
+_MEASURES = tuple(field.name for field in fields(Measures))
+
+# MERGE, not INSERT ON CONFLICT: a difference may be negative, and a CHECK looks at the row proposed for
+# insertion even when it ends as an update. The consumer's cursor row admits one writer at a time.
+MOVE_ROLLUPS = text(
+    f"""
+    MERGE INTO pipeline.rollup AS kept USING {unnested(rollup, _KEY + _MEASURES)}
+    ON {" AND ".join(f"kept.{name} = r.{name}" for name in _KEY)}
+    WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = kept.{name} + r.{name}" for name in _MEASURES)}
+    WHEN NOT MATCHED THEN INSERT ({", ".join(_KEY + _MEASURES)})
+        VALUES ({", ".join(f"r.{name}" for name in _KEY + _MEASURES)})
+    """  # noqa: S608 - column names of our own
+)
+MOVE_LATENCY = text(
+    f"""
+    MERGE INTO pipeline.rollup_latency AS kept
+    USING {unnested(rollup_latency, ("bucket_at", "bound_ms", "payment_count"))}
+    ON kept.bucket_at = r.bucket_at AND kept.bound_ms = r.bound_ms
+    WHEN MATCHED THEN UPDATE SET payment_count = kept.payment_count + r.payment_count
+    WHEN NOT MATCHED THEN INSERT (bucket_at, bound_ms, payment_count)
+        VALUES (r.bucket_at, r.bound_ms, r.payment_count)
+    """  # noqa: S608 - column names of our own
+)
+_SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in _MEASURES)
+READ_ROLLUPS = text(
+    f"""
+    SELECT bucket_at, currency, method, channel, decision, {_SUMS}
+    FROM pipeline.rollup
+    WHERE grain = :grain AND bucket_at >= :after AND bucket_at < :before AND payment_count > 0
+    GROUP BY bucket_at, currency, method, channel, decision  -- primary key, by (grain, bucket_at)
+    ORDER BY bucket_at, currency, method, channel, decision
+    LIMIT :limit
+    """  # noqa: S608
+)
+BY_CURRENCY = text(
+    f"""
+    SELECT currency, {_SUMS} FROM pipeline.rollup
+    WHERE grain = :grain AND bucket_at >= :after AND bucket_at < :before
+    GROUP BY currency HAVING sum(payment_count) > 0 ORDER BY currency
+    """  # noqa: S608
+)
+BY_DECISION = text(
+    f"""
+    SELECT decision, {_SUMS} FROM pipeline.rollup
+    WHERE grain = :grain AND bucket_at >= :after AND bucket_at < :before
+    GROUP BY decision HAVING sum(payment_count) > 0 ORDER BY decision
+    """  # noqa: S608
+)
+BY_BUCKET = text(
+    """
+    SELECT bucket_at, sum(payment_count)::bigint AS payment_count,
+           sum(approved_count)::bigint AS approved_count, sum(declined_count)::bigint AS declined_count
+    FROM pipeline.rollup WHERE grain = :grain AND bucket_at >= :after AND bucket_at < :before
+    GROUP BY bucket_at ORDER BY bucket_at
+    """
+)
+LATENCIES = text(
+    """
+    SELECT bound_ms, sum(payment_count)::bigint AS payment_count FROM pipeline.rollup_latency
+    WHERE bucket_at >= :after GROUP BY bound_ms HAVING sum(payment_count) > 0
+    """
+)
+
+
+async def move(conn: AsyncConnection, changes: Mapping[BucketKey, Measures]) -> None:
+    """Add the differences to their buckets."""
+    columns: dict[str, list[Any]] = {
+        **{name: [getattr(key, name) for key in changes] for name in _KEY},
+        **{name: [getattr(measures, name) for measures in changes.values()] for name in _MEASURES},
+    }
+    await conn.execute(MOVE_ROLLUPS, columns)
+
+
+async def move_latency(conn: AsyncConnection, changes: Mapping[tuple[datetime, int], int]) -> None:
+    await conn.execute(
+        MOVE_LATENCY,
+        {
+            "bucket_at": [bucket_at for bucket_at, _ in changes],
+            "bound_ms": [bound_ms for _, bound_ms in changes],
+            "payment_count": list(changes.values()),
+        },
+    )
+
+
+async def read(
+    conn: AsyncConnection, grain: Grain, after: datetime, before: datetime, limit: int
+) -> list[dict[str, Any]]:
+    """Rows of [after, before), oldest first."""
+    values = {"grain": grain, "after": after, "before": before, "limit": limit}
+    return [dict(row) for row in (await conn.execute(READ_ROLLUPS, values)).mappings()]
+
+
+async def by_currency(
+    conn: AsyncConnection, grain: Grain, after: datetime, before: datetime
+) -> list[dict[str, Any]]:
+    values = {"grain": grain, "after": after, "before": before}
+    return [dict(row) for row in (await conn.execute(BY_CURRENCY, values)).mappings()]
+
+
+async def by_decision(
+    conn: AsyncConnection, grain: Grain, after: datetime, before: datetime
+) -> list[dict[str, Any]]:
+    values = {"grain": grain, "after": after, "before": before}
+    return [dict(row) for row in (await conn.execute(BY_DECISION, values)).mappings()]
+
+
+async def by_bucket(
+    conn: AsyncConnection, grain: Grain, after: datetime, before: datetime
+) -> list[dict[str, Any]]:
+    values = {"grain": grain, "after": after, "before": before}
+    return [dict(row) for row in (await conn.execute(BY_BUCKET, values)).mappings()]
+
+
+async def latencies(conn: AsyncConnection, after: datetime) -> dict[int, int]:
+    """Payments decided since `after` by upper bound of the time it took, in ms."""
+    return {row.bound_ms: row.payment_count for row in await conn.execute(LATENCIES, {"after": after})}

@@ -1,0 +1,42 @@
+"""Celery: the schedules of this service. Each task is one call of an operation."""
+
+from __future__ import annotations
+
+from data_pipeline.operations.check_freshness import check_freshness, check_quarantine
+from data_pipeline.operations.deps import Deps, open_deps
+from data_pipeline.operations.reconcile_recent import reconcile_recent
+from data_pipeline.settings import SERVICE, Settings
+from data_pipeline.store.tables import job_run
+from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+
+RECONCILE_LIMIT_S = 300  # four runs, each at most a minute of fetching and matching
+
+
+@async_task("pipeline.reconcile_recent", time_limit_s=RECONCILE_LIMIT_S)
+async def reconcile_recent_task(deps: Deps) -> None:
+    await reconcile_recent(deps)
+
+
+@async_task("pipeline.check_freshness", time_limit_s=10)
+async def check_freshness_task(deps: Deps) -> None:
+    await check_freshness(deps)
+
+
+@async_task("pipeline.check_quarantine", time_limit_s=10)
+async def check_quarantine_task(deps: Deps) -> None:
+    await check_quarantine(deps)
+
+
+def celery_app(settings: Settings) -> PlatformCelery:
+    """The worker's application; every tick is keyed by (job, slot), so two schedulers do no harm."""
+    return create_celery(
+        settings,
+        SERVICE,
+        open_deps=open_deps,
+        schedule=[
+            periodic(reconcile_recent_task, every_s=settings.reconcile_every_s),
+            periodic(check_freshness_task, every_s=15),
+            periodic(check_quarantine_task, every_s=60),
+        ],
+        job_run=job_run,
+    )

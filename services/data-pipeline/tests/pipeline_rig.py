@@ -1,0 +1,295 @@
+"""What the tests of this service share: events as the producers send them, and a world to ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from data_pipeline.clients.channel_files import ChannelFiles
+from data_pipeline.clients.event_sources import PAYMENTS, EventSources
+from data_pipeline.domain.settlement import SettlementLine, SettlementType, generate
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.ingest_events import ingest_events
+from data_pipeline.settings import CONSUMER, Settings
+from data_pipeline.store.tables import cursor
+from platform_kit import inbox
+from platform_kit.clock import FixedClock, isoformat
+from platform_kit.outbox import Event
+
+NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+TODAY = NOON.date()
+TOKEN = "internal-test"
+
+
+def a_payment(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A payment object as in the gateway's API: captured, 12.50 EUR, by card."""
+    risk = {
+        "assessment_id": f"asm_{number:026d}",
+        "decision": "allow",
+        "score": 12,
+        "reasons": [],
+        "fallback": False,
+    }
+    return {
+        "id": f"pay_{number:026d}",
+        "object": "payment",
+        "merchant_id": "mer_00000000000000000000000001",
+        "status": "captured",
+        "amount_minor": 1250,
+        "currency": "EUR",
+        "authorised_minor": 1250,
+        "captured_minor": 1250,
+        "refunded_minor": 0,
+        "capture": "automatic",
+        "method": {"type": "card", "token_hint": "tok_visa"},
+        "channel": "card_sim",
+        "reference": f"order-{number}",
+        "description": None,
+        "decline_code": None,
+        "next_action": None,
+        "risk": risk,
+        "customer": None,
+        "metadata": {},
+        "version": 2,
+        "created_at": isoformat(NOON - timedelta(milliseconds=80)),
+        "updated_at": isoformat(NOON),
+    } | changes
+
+
+def processing(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """The same payment before its outcome."""
+    nothing = {"status": "processing", "authorised_minor": 0, "captured_minor": 0, "version": 1}
+    return a_payment(number, **nothing, **changes)
+
+
+def an_event(
+    position: int,
+    type_: str = "payment.captured.v1",
+    *,
+    payment: dict[str, Any] | None = None,
+    journal: dict[str, Any] | None = None,
+    attempt: dict[str, Any] | None = None,
+    refund: dict[str, Any] | None = None,
+    at: datetime = NOON,
+    **changes: Any,
+) -> Event:
+    """An event of the gateway; without `payment` it speaks of payment number `position`."""
+    told = payment if payment is not None else a_payment(position)
+    return Event(
+        id=changes.pop("id", f"evt_{position:026d}"),
+        type=type_,
+        position=position,
+        occurred_at=at,
+        aggregate_id=changes.pop("aggregate_id", told["id"]),
+        merchant_id=told["merchant_id"],
+        traceparent=None,
+        data=changes.pop("data", {"payment": told, "refund": refund, "journal": journal, "attempt": attempt}),
+    )
+
+
+def a_sale(position: int, number: int | None = None, *, at: datetime = NOON, **changes: Any) -> Event:
+    """A captured payment with its journal and attempt, as the gateway posts it."""
+    number = number if number is not None else position
+    payment = a_payment(number, **changes)
+    return an_event(
+        position,
+        payment=payment,
+        at=at,
+        journal=a_journal(number, payment["captured_minor"], payment["currency"]),
+        attempt=an_attempt(number),
+    )
+
+
+def a_journal(
+    number: int, amount_minor: int, currency: str = "EUR", *, refund: bool = False
+) -> dict[str, Any]:
+    accounts = ["channel:card_sim:receivable", "merchant:mer_00000000000000000000000001:available"]
+    debit, credit = reversed(accounts) if refund else accounts
+    transfer = {
+        "debit": debit,
+        "credit": credit,
+        "amount_minor": amount_minor,
+        "currency": currency,
+        "kind": "posted",
+    }
+    return {"id": f"je_{'r' if refund else ''}{number:026d}", "transfers": [transfer]}
+
+
+def an_attempt(number: int, operation: str = "capture") -> dict[str, Any]:
+    return {
+        "id": f"att_{operation}_{number:020d}",
+        "operation": operation,
+        "channel": "card_sim",
+        "channel_reference": f"ch_{operation}_{number}",
+        "outcome": "succeeded",
+    }
+
+
+def an_assessment(position: int, number: int = 1, decision: str = "allow", **changes: Any) -> Event:
+    """An event of the risk engine."""
+    assessment = {
+        "id": f"asm_{number:026d}",
+        "decision": decision,
+        "score": 12,
+        "reasons": [{"code": "velocity", "text": "Many payments with this card in ten minutes"}],
+        "rule_set": "abc",
+        "model": "def",
+        "degraded": [],
+        "expires_at": None,
+        "request": {"merchant_id": "mer_00000000000000000000000001", "payment_id": f"pay_{number:026d}"},
+    } | changes
+    return Event(
+        id=f"evt_r{position:025d}",
+        type="assessment.made.v1",
+        position=position,
+        occurred_at=NOON - timedelta(milliseconds=60),
+        aggregate_id=assessment["id"],
+        merchant_id="mer_00000000000000000000000001",
+        traceparent=None,
+        data={"assessment": assessment},
+    )
+
+
+def a_line(number: int = 1, **changes: Any) -> SettlementLine:
+    """The channel's line of the sale with this number."""
+    values: dict[str, Any] = {
+        "channel": "card_sim",
+        "channel_reference": f"ch_capture_{number}",
+        "channel_key": f"att_capture_{number:020d}",
+        "type": SettlementType.CHARGE,
+        "amount_minor": 1250,
+        "currency": "EUR",
+        "fee_minor": 43,
+        "settled_on": TODAY,
+    }
+    return SettlementLine(**values | changes)
+
+
+@dataclass
+class World:
+    """The other services over HTTP, in one small server: events APIs and settlement files."""
+
+    heads: dict[str, int] = field(default_factory=lambda: {"gateway": 0, "risk": 0})
+    events: dict[str, list[Event]] = field(default_factory=lambda: {"gateway": [], "risk": []})
+    files: dict[tuple[str, date], bytes] = field(default_factory=dict)
+    is_down: set[str] = field(default_factory=set)
+    url: str = ""
+
+    def settle(self, lines: Iterable[SettlementLine], day: date = TODAY, channel: str = "card_sim") -> bytes:
+        self.files[channel, day] = raw = generate(lines)
+        return raw
+
+    async def _events(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name in self.is_down:
+            return web.Response(status=503)
+        after, limit = int(request.query["after"]), int(request.query["limit"])
+        found = [event.envelope() for event in self.events[name] if (event.position or 0) > after][:limit]
+        head = max([self.heads[name], *(event.position or 0 for event in self.events[name])])
+        return web.json_response({"data": found, "head": head})
+
+    async def _settlement(self, request: web.Request) -> web.Response:
+        if "channels" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return web.Response(status=503)
+        key = request.query["channel"], date.fromisoformat(request.query["date"])
+        return web.Response(body=self.files.get(key, generate([])))
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[World]:
+        app = web.Application()
+        app.router.add_get("/{name}/internal/events", self._events)
+        app.router.add_get("/channels/settlement", self._settlement)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0]
+        self.url = f"http://{host}:{port}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+
+def settings_for(database_url: str, world_url: str = "http://127.0.0.1:9", **changes: Any) -> Settings:
+    """Settings that read nothing of the machine's environment."""
+    return Settings(
+        database_url=database_url,
+        gateway_url=f"{world_url}/gateway",
+        risk_url=f"{world_url}/risk",
+        channels_url=f"{world_url}/channels",
+        internal_token=TOKEN,
+        reconcile_settle_s=0,
+        **changes,
+    )
+
+
+@asynccontextmanager
+async def deps_for(settings: Settings, engine: AsyncEngine, at: datetime = NOON) -> AsyncIterator[Deps]:
+    """Deps over an engine of the test's, with a clock that stands still."""
+    token = settings.internal_token.get_secret_value()
+    sources = EventSources(settings.gateway_url, settings.risk_url, token)
+    files = ChannelFiles(settings.channels_url, token)
+    try:
+        yield Deps(settings, engine, sources, files, FixedClock(at))
+    finally:
+        await files.close()
+        await sources.close()
+
+
+async def ingest(engine: AsyncEngine, events: Sequence[Event], stream: str = PAYMENTS) -> None:
+    """What the consumer does with one batch: cursor and effects in one transaction."""
+    last = max(event.position or 0 for event in events)
+    async with engine.begin() as conn:
+        seen = await inbox.read_cursor(conn, cursor, CONSUMER, stream)
+        if last > seen:
+            await inbox.move_cursor(conn, cursor, CONSUMER, stream, seen=seen, to=last)
+        await ingest_events(conn, stream, events)
+
+
+async def rows(engine: AsyncEngine, table: str, columns: str = "*", order: str = "1") -> list[dict[str, Any]]:
+    """Rows of one of our tables."""
+    async with engine.connect() as conn:
+        found = await conn.execute(text(f"SELECT {columns} FROM pipeline.{table} ORDER BY {order}"))
+        return [dict(row) for row in found.mappings()]
+
+
+async def scalar(engine: AsyncEngine, sql: str, values: Mapping[str, Any] | None = None) -> Any:
+    async with engine.connect() as conn:
+        return await conn.scalar(text(sql), dict(values or {}))
+
+
+# What the roll-up must equal, computed from the detail in one statement of another shape.
+ROLLUP_FROM_DETAIL = """
+    SELECT grain, date_trunc(grain, created_at) AS bucket_at, currency, method,
+           coalesce(channel, 'none') AS channel, coalesce(decision, 'none') AS decision,
+           count(*)::bigint AS payment_count,
+           count(approved_at)::bigint AS approved_count,
+           (count(*) FILTER (WHERE status = 'declined'))::bigint AS declined_count,
+           sum(amount_minor)::bigint AS amount_minor, sum(captured_minor)::bigint AS captured_minor,
+           sum(refunded_minor)::bigint AS refunded_minor
+    FROM pipeline.fact_payment, (VALUES ('minute'), ('day')) AS g (grain)
+    GROUP BY 1, 2, 3, 4, 5, 6
+"""
+ROLLUP_KEPT = """
+    SELECT grain, bucket_at, currency, method, channel, decision, payment_count, approved_count, declined_count,
+           amount_minor, captured_minor, refunded_minor
+    FROM pipeline.rollup WHERE payment_count > 0
+"""
+
+
+async def rollup_differences(engine: AsyncEngine) -> list[dict[str, Any]]:
+    """Rows that stand in the roll-up and not in the detail, or the other way round: none when all is well."""
+    sql = (
+        f"(({ROLLUP_FROM_DETAIL}) EXCEPT ({ROLLUP_KEPT})) UNION ALL "
+        f"(({ROLLUP_KEPT}) EXCEPT ({ROLLUP_FROM_DETAIL}))"
+    )
+    async with engine.connect() as conn:
+        return [dict(row) for row in (await conn.execute(text(sql))).mappings()]
