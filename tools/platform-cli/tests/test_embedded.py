@@ -84,7 +84,8 @@ async def test_redis_answers_and_can_be_emptied(clean_redis_url: str) -> None:
         assert await client.get("key") == b"value"
 
 
-def test_servers_of_a_crashed_run_are_stopped_by_the_next_one() -> None:
+def test_servers_of_a_crashed_run_are_stopped_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_BACKEND", "embedded")  # containers of a crash are Docker's to find
     crashed = subprocess.run(
         [sys.executable, "-c", CRASHING_RUN], capture_output=True, text=True, check=False
     )
@@ -99,12 +100,13 @@ def test_servers_of_a_crashed_run_are_stopped_by_the_next_one() -> None:
     assert not any(_is_running(pid) for pid in orphans)
 
 
-def test_a_living_run_is_left_alone(servers: testing.TestServers) -> None:
-    before = _directories_of(os.getpid())
+def test_a_living_run_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_BACKEND", "embedded")
     with testing.test_servers():
-        assert all(directory.exists() for directory in before)
-    if testing.backend() == "embedded":
+        before = _directories_of(os.getpid())
         assert before
+        with testing.test_servers():
+            assert all(directory.exists() for directory in before)
 
 
 def test_a_port_in_use_is_not_called_free(servers: testing.TestServers) -> None:
