@@ -10,9 +10,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+import random
 import secrets
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 ID_HEADER: Final = "webhook-id"
@@ -103,3 +106,63 @@ def _mac(secret: str, head: bytes, body: bytes) -> bytes:
     if not key:
         raise ValueError("a webhook secret may not be empty")
     return hmac.new(key, head + body, hashlib.sha256).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver did with one attempt: a status, or why there was none (`error`, a slug of ours)."""
+
+    status: int | None = None
+    error: str | None = None
+    retry_after: str | None = None
+    """The header as received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Taken note of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after this pause."""
+
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Given up: kept, visible, never sent again by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The receiver wants no more of anything (410): the endpoint is disabled."""
+
+
+Next = Delivered | Retry | Dead | Gone
+
+
+def next_step(
+    answer: Answer, attempts: int, now: datetime, jitter: Callable[[], float] = random.random
+) -> Next:
+    """What comes after attempt number `attempts` (counted from 1). `jitter` gives a share between 0 and 1."""
+    if answer.status is not None and 200 <= answer.status < 300:
+        return Delivered()
+    if answer.status == 410:
+        return Gone()
+    if attempts >= len(SCHEDULE):
+        return Dead()
+    pause = SCHEDULE[attempts] * (1 + JITTER * jitter())
+    return Retry(max(pause, min(_asked_pause(answer.retry_after, now), RETRY_AFTER_MAX)))
+
+
+def _asked_pause(retry_after: str | None, now: datetime) -> timedelta:
+    """Retry-After as a pause: seconds or an HTTP date (RFC 9110 10.2.3). Nonsense asks for nothing."""
+    value = (retry_after or "").strip()
+    if value.isascii() and value.isdigit():
+        return timedelta(seconds=min(int(value[:9]), RETRY_AFTER_MAX.total_seconds()))
+    try:
+        return max(parsedate_to_datetime(value).astimezone(UTC) - now, timedelta(0))
+    except (ValueError, OverflowError):
+        return timedelta(0)

@@ -233,7 +233,7 @@ webhook_delivery = Table(
     UniqueConstraint("endpoint_id", "event_id"),
     ForeignKeyConstraint(["endpoint_id"], ["payments.webhook_endpoint.id"]),
     _one_of("status", ("due", "delivered", "dead")),
-    Index("webhook_delivery_due_idx", "due_at", postgresql_where=text("status = 'due'")),
+    Index("webhook_delivery_due_idx", "endpoint_id", "due_at", postgresql_where=text("status = 'due'")),
 )
 
 # How far the fan-out from events to deliveries has come (one row).

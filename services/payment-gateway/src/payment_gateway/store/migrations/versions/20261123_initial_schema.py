@@ -362,7 +362,7 @@ def upgrade() -> None:
     op.create_index(
         "webhook_delivery_due_idx",
         "webhook_delivery",
-        ["due_at"],
+        ["endpoint_id", "due_at"],
         unique=False,
         schema="payments",
         postgresql_where=sa.text("status = 'due'"),

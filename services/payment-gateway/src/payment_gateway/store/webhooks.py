@@ -1,0 +1,223 @@
+"""Webhook endpoints, the deliveries that are due to them, and how far events have been turned into deliveries."""
+
+# ruff: noqa: S608 - the names in the statements are our own tables', never input
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payment_gateway.store.tables import merchant, outbox, webhook_cursor, webhook_delivery, webhook_endpoint
+from platform_kit.clock import isoformat
+
+_EVENT, _MERCHANT = outbox.event.fullname, merchant.fullname
+_CURSOR, _DELIVERY, _ENDPOINT = webhook_cursor.fullname, webhook_delivery.fullname, webhook_endpoint.fullname
+
+# Longer than an attempt may take (10 s) and its record: a sender that died gives its deliveries back by itself.
+LEASE_S = 60
+
+LOCK_MERCHANT = text(f"SELECT id FROM {_MERCHANT} WHERE id = :merchant_id FOR UPDATE")
+COUNT_ENDPOINTS = text(f"SELECT count(*) FROM {_ENDPOINT} WHERE merchant_id = :merchant_id AND enabled")
+INSERT_ENDPOINT = text(
+    f"INSERT INTO {_ENDPOINT} (id, merchant_id, url, secret) VALUES (:id, :merchant_id, :url, :secret)"
+    " RETURNING created_at"
+)
+LIST_ENDPOINTS = text(
+    f"SELECT id, url, enabled, created_at FROM {_ENDPOINT} WHERE merchant_id = :merchant_id ORDER BY id"
+)
+
+# One fan-out at a time: whoever comes second leaves. Alone in its statement, so that the next one's snapshot is
+# taken under the lock.
+LOCK_CURSOR = text(f"SELECT position FROM {_CURSOR} FOR UPDATE SKIP LOCKED")
+# Index: outbox_event_position_key, webhook_endpoint_merchant_id_idx. An endpoint hears of what happens after it was
+# made.
+EVENTS_AND_ENDPOINTS = text(f"""
+    WITH batch AS (
+        SELECT id, merchant_id, occurred_at, position FROM {_EVENT}
+        WHERE position > :position ORDER BY position LIMIT :limit
+    )
+    SELECT batch.position, batch.id AS event_id, endpoint.id AS endpoint_id
+    FROM batch LEFT JOIN {_ENDPOINT} AS endpoint
+      ON endpoint.merchant_id = batch.merchant_id AND endpoint.enabled AND endpoint.created_at <= batch.occurred_at
+    ORDER BY batch.position""")
+INSERT_DELIVERIES = text(f"""
+    INSERT INTO {_DELIVERY} (id, endpoint_id, event_id, due_at)
+    SELECT id, endpoint_id, event_id, now()
+    FROM unnest(CAST(:ids AS text[]), CAST(:endpoint_ids AS text[]), CAST(:event_ids AS text[]))
+         AS new (id, endpoint_id, event_id)
+    ON CONFLICT (endpoint_id, event_id) DO NOTHING""")
+MOVE_CURSOR = text(f"UPDATE {_CURSOR} SET position = :position")
+
+# webhook_delivery_due_idx (endpoint_id, due_at) of due rows. The first part hops from endpoint to endpoint through
+# the index, so that a million deliveries due to one cost nothing; the second takes a few of each; only what is
+# taken is locked. Claiming moves due_at on, which is the lease.
+CLAIM_DUE_DELIVERIES = text(f"""
+    WITH RECURSIVE waiting (endpoint_id) AS (
+        (SELECT endpoint_id FROM {_DELIVERY} WHERE status = 'due' ORDER BY endpoint_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.endpoint_id FROM {_DELIVERY} AS d
+                WHERE d.status = 'due' AND d.endpoint_id > waiting.endpoint_id ORDER BY d.endpoint_id LIMIT 1)
+        FROM waiting WHERE waiting.endpoint_id IS NOT NULL
+    ), oldest AS (
+        SELECT due.id FROM waiting CROSS JOIN LATERAL (
+            SELECT d.id, d.due_at FROM {_DELIVERY} AS d
+            WHERE d.endpoint_id = waiting.endpoint_id AND d.status = 'due' AND d.due_at <= now()
+            ORDER BY d.due_at LIMIT :per_endpoint
+        ) AS due
+        WHERE waiting.endpoint_id <> ALL(CAST(:busy AS text[]))
+        ORDER BY due.due_at LIMIT :limit
+    ), chosen AS (
+        SELECT id FROM {_DELIVERY} WHERE id IN (SELECT id FROM oldest) AND status = 'due' AND due_at <= now()
+        FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE {_DELIVERY} AS d SET due_at = now() + make_interval(secs => {LEASE_S})
+        FROM chosen WHERE d.id = chosen.id
+        RETURNING d.id, d.endpoint_id, d.event_id, d.attempts
+    )
+    SELECT claimed.id, claimed.endpoint_id, claimed.attempts, endpoint.url, endpoint.secret,
+           event.id AS event_id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at,
+           CAST(event.data AS text) AS data
+    FROM claimed
+    JOIN {_ENDPOINT} AS endpoint ON endpoint.id = claimed.endpoint_id
+    JOIN {_EVENT} AS event ON event.id = claimed.event_id""")
+# A delivery that another run finished meanwhile (its lease ran out) stays finished. Pauses are added to the
+# database's own time.
+RECORD_ATTEMPTS = text(f"""
+    UPDATE {_DELIVERY} AS d SET
+        status = new.status, attempts = d.attempts + 1, last_status_code = new.status_code,
+        last_error = new.error, due_at = now() + make_interval(secs => new.pause_s),
+        delivered_at = CASE WHEN new.status = 'delivered' THEN now() END
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+         AS new (id text, status text, status_code smallint, error text, pause_s float8)
+    WHERE d.id = new.id AND d.status = 'due'""")
+DISABLE_ENDPOINTS = text(f"UPDATE {_ENDPOINT} SET enabled = false WHERE id = ANY(CAST(:ids AS text[]))")
+DROP_DUE = text(f"""
+    UPDATE {_DELIVERY} SET status = 'dead', due_at = NULL, last_error = 'endpoint-disabled'
+    WHERE endpoint_id = ANY(CAST(:ids AS text[])) AND status = 'due'""")
+
+
+@dataclass(frozen=True, slots=True)
+class DueDelivery:
+    """One event that is due to one endpoint. `attempts` were made before."""
+
+    id: str
+    endpoint_id: str
+    url: str
+    secrets: tuple[str, ...]
+    """Live secrets, the newest first: several while one is being replaced."""
+    attempts: int
+    event_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """What came of one attempt. `pause` until the next one, None = there is none."""
+
+    id: str
+    status: str
+    status_code: int | None
+    error: str | None
+    pause: timedelta | None
+
+
+async def insert_endpoint(
+    conn: AsyncConnection, *, id: str, merchant_id: str, url: str, secret: str
+) -> datetime:
+    """Returns the database's time of creation."""
+    values = {"id": id, "merchant_id": merchant_id, "url": url, "secret": secret}
+    created_at: datetime = (await conn.execute(INSERT_ENDPOINT, values)).scalar_one()
+    return created_at
+
+
+async def count_endpoints(conn: AsyncConnection, merchant_id: str) -> int:
+    """How many live endpoints a merchant has; no other request of this merchant counts until the transaction ends."""
+    await conn.execute(LOCK_MERCHANT, {"merchant_id": merchant_id})
+    return int((await conn.execute(COUNT_ENDPOINTS, {"merchant_id": merchant_id})).scalar_one())
+
+
+async def list_endpoints(conn: AsyncConnection, merchant_id: str) -> Sequence[Any]:
+    return (await conn.execute(LIST_ENDPOINTS, {"merchant_id": merchant_id})).all()
+
+
+async def lock_cursor(conn: AsyncConnection) -> int | None:
+    """How far the fan-out has come, locked until the transaction ends; None while another one holds it."""
+    position: int | None = (await conn.execute(LOCK_CURSOR)).scalar()
+    return position
+
+
+async def events_with_endpoints(conn: AsyncConnection, position: int, limit: int) -> Sequence[Any]:
+    """(position, event_id, endpoint_id or None) of the next events, in order."""
+    return (await conn.execute(EVENTS_AND_ENDPOINTS, {"position": position, "limit": limit})).all()
+
+
+async def insert_deliveries(conn: AsyncConnection, deliveries: Sequence[tuple[str, str, str]]) -> int:
+    """Write (id, endpoint_id, event_id), due at once; a pair that is there already stays. Returns how many are new."""
+    ids, endpoint_ids, event_ids = zip(*deliveries, strict=True)
+    values = {"ids": list(ids), "endpoint_ids": list(endpoint_ids), "event_ids": list(event_ids)}
+    return (await conn.execute(INSERT_DELIVERIES, values)).rowcount
+
+
+async def move_cursor(conn: AsyncConnection, position: int) -> None:
+    await conn.execute(MOVE_CURSOR, {"position": position})
+
+
+async def claim_due(
+    conn: AsyncConnection, limit: int, per_endpoint: int, busy: Collection[str]
+) -> list[DueDelivery]:
+    """Due deliveries, at most `per_endpoint` of each endpoint that is not `busy`; each goes to one sender."""
+    values = {"limit": limit, "per_endpoint": per_endpoint, "busy": list(busy)}
+    return [_due(row) for row in await conn.execute(CLAIM_DUE_DELIVERIES, values)]
+
+
+async def record_attempts(conn: AsyncConnection, records: Sequence[AttemptRecord]) -> None:
+    """Write what came of attempts."""
+    listed = [
+        {
+            "id": record.id,
+            "status": record.status,
+            "status_code": record.status_code,
+            "error": record.error,
+            "pause_s": record.pause.total_seconds() if record.pause is not None else None,
+        }
+        for record in sorted(records, key=lambda record: record.id)
+    ]
+    await conn.execute(RECORD_ATTEMPTS, {"rows": orjson.dumps(listed).decode()})
+
+
+async def disable_endpoints(conn: AsyncConnection, endpoint_ids: Collection[str]) -> None:
+    """Send nothing more there; what is still due is dead, and says why."""
+    await conn.execute(DISABLE_ENDPOINTS, {"ids": list(endpoint_ids)})
+    await conn.execute(DROP_DUE, {"ids": list(endpoint_ids)})
+
+
+def _due(row: Any) -> DueDelivery:
+    return DueDelivery(
+        id=row.id,
+        endpoint_id=row.endpoint_id,
+        url=row.url,
+        secrets=tuple(row.secret.split()),
+        attempts=row.attempts,
+        event_id=row.event_id,
+        body=_body(row),
+    )
+
+
+def _body(row: Any) -> bytes:
+    """The envelope as GET /v1/events shows it: without the position, which would tell the platform's volume."""
+    return orjson.dumps(
+        {
+            "id": row.event_id,
+            "type": row.type,
+            "occurred_at": isoformat(row.occurred_at),
+            "aggregate_id": row.aggregate_id,
+            "merchant_id": row.merchant_id,
+            "data": orjson.Fragment(row.data),
+        }
+    )
