@@ -46,9 +46,11 @@ def _moment(value: Any) -> datetime:
     try:
         at = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        at = datetime.min
-    if at.tzinfo is None:
-        raise PydanticCustomError("invalid-time", "An ISO 8601 time with an offset, such as 2026-11-23T04:05:06Z.")
+        at = None
+    if at is None or at.tzinfo is None:
+        raise PydanticCustomError(
+            "invalid-time", "An ISO 8601 time with an offset, such as 2026-11-23T04:05:06Z."
+        )
     return at.astimezone(UTC)
 
 

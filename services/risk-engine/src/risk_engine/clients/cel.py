@@ -50,6 +50,7 @@ class CompiledRuleSet:
 
     rule_set: RuleSet
     rules: tuple[CompiledRule, ...]
+    names: frozenset[str]  # the facts that any rule reads: only these are converted for each decision
 
     def evaluate(
         self,
@@ -61,7 +62,7 @@ class CompiledRuleSet:
     ) -> Evaluation:
         """Ask every rule. One that raises is recorded as an error and the set goes on; so are all that come after
         the budget is spent."""
-        context = cel.Context(variables=dict(facts))
+        context = cel.Context(variables={name: facts[name] for name in self.names})
         hits: list[Rule] = []
         errors: list[tuple[str, str]] = []
         skipped: list[str] = []
@@ -93,17 +94,20 @@ def compile_rules(rule_set: RuleSet) -> CompiledRuleSet:
     """Compile and self-test. Raises InvalidRuleSet naming every rule at fault and the reason."""
     faults: list[tuple[str, str]] = []
     compiled: list[CompiledRule] = []
+    names: set[str] = set()
     for rule in rule_set.rules:
         try:
-            compiled.append(_compile(rule))
+            made, read = _compile(rule)
+            compiled.append(made)
+            names |= read
         except ValueError as error:
             faults.append((rule.id, str(error)))
     if faults:
         raise InvalidRuleSet(faults)
-    return CompiledRuleSet(rule_set, tuple(compiled))
+    return CompiledRuleSet(rule_set, tuple(compiled), frozenset(names))
 
 
-def _compile(rule: Rule) -> CompiledRule:
+def _compile(rule: Rule) -> tuple[CompiledRule, set[str]]:
     _check_size(rule.when)
     try:
         program = cel.compile(rule.when)
@@ -119,7 +123,7 @@ def _compile(rule: Rule) -> CompiledRule:
         answer = _ask(made, cel.Context(variables=probe))
         if not isinstance(answer, bool):
             raise ValueError(f"fails on {probe}: {answer}"[:300])
-    return made
+    return made, names
 
 
 def _refuse(names: Sequence[str], what: str) -> None:

@@ -151,12 +151,9 @@ def windows_of(series: Series, kept: Iterable[Event], now_ms: int) -> dict[str, 
 
 def aggregate(kind: Aggregate, events: list[Event]) -> int:
     """One aggregate over the events of a window; unknown cards and countries do not count as distinct."""
-    match kind:
-        case Aggregate.COUNT:
-            return len(events)
-        case Aggregate.SUM:
-            return sum(event.amount for event in events)
-        case Aggregate.DISTINCT_CARDS:
-            return len({event.card for event in events} - {""})
-        case Aggregate.DISTINCT_COUNTRIES:
-            return len({event.country for event in events} - {""})
+    if kind is Aggregate.COUNT:
+        return len(events)
+    if kind is Aggregate.SUM:
+        return sum(event.amount for event in events)
+    named = (event.card if kind is Aggregate.DISTINCT_CARDS else event.country for event in events)
+    return len(set(named) - {""})

@@ -1,0 +1,118 @@
+"""The packaged model through the C API: equal to `Booster.predict`, and refused in words when it is not whole."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+
+from risk_engine.clients.model import PACKAGED, LightGbmScorer, ModelUnavailable, model_hash
+from risk_engine.domain.features import MODEL_FEATURES
+
+ROWS = np.random.RandomState(5).gamma(1.2, 2.5, size=(2_000, len(MODEL_FEATURES)))
+
+
+@pytest.fixture(scope="module")
+def scorer() -> LightGbmScorer:
+    return LightGbmScorer.load(PACKAGED)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The packaged artefact, to be damaged."""
+    for suffix in (".txt", ".json"):
+        (tmp_path / "model").with_suffix(suffix).write_text(PACKAGED.with_suffix(suffix).read_text())
+    return tmp_path / "model.txt"
+
+
+def edit(model_file: Path, **changes: Any) -> None:
+    metadata_file = model_file.with_suffix(".json")
+    metadata_file.write_text(json.dumps(json.loads(metadata_file.read_text()) | changes))
+
+
+def test_one_row_through_the_c_api_is_what_predict_says(scorer: LightGbmScorer) -> None:
+    expected = lightgbm.Booster(model_file=str(PACKAGED)).predict(ROWS)
+    assert [scorer.raw(row) for row in ROWS.tolist()] == pytest.approx(expected, abs=1e-12)
+
+
+def test_scores_are_whole_percents_and_reach_both_ends(scorer: LightGbmScorer) -> None:
+    scores = {scorer.score(row) for row in ROWS.tolist()}
+    assert scores <= set(range(101))
+    usual = dict.fromkeys(MODEL_FEATURES, 1.0)
+    odd = usual | {
+        "amount_ratio_7d": 3.8,
+        "amount_ratio_30d": 6.6,
+        "customer_count_7d": 8.0,
+        "customer_count_30d": 30.0,
+        "mean_ratio_7d_30d": 1.7,
+    }
+    assert scorer.score(list(usual.values())) <= 2
+    assert scorer.score(list(odd.values())) >= 40
+
+
+def test_a_larger_payment_of_the_same_customer_never_scores_lower(scorer: LightGbmScorer) -> None:
+    """The monotone constraints of the training."""
+    for row in ROWS[:200].tolist():
+        larger = row.copy()
+        for name in ("amount_ratio_1d", "amount_ratio_7d", "amount_ratio_30d", "customer_count_1d"):
+            larger[MODEL_FEATURES.index(name)] *= 1.5
+        assert scorer.raw(larger) >= scorer.raw(row) - 1e-12
+
+
+def test_the_artefact_says_what_it_was_made_of(scorer: LightGbmScorer) -> None:
+    assert scorer.metadata["trained_on"]["customers"] == 5_000
+    assert scorer.metadata["metrics"]["average_precision"] > 0.2
+    assert PACKAGED.stat().st_size < 300_000
+    assert PACKAGED.read_text().startswith("tree\n")
+
+
+def test_a_new_calibration_is_a_new_model() -> None:
+    assert model_hash("trees", {"a": 1, "b": 2}) == model_hash("trees", {"b": 2, "a": 1})
+    assert model_hash("trees", {"a": 1}) != model_hash("trees", {"a": 2}) != model_hash("other", {"a": 2})
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="FileNotFoundError"):
+        LightGbmScorer.load(tmp_path / "model.txt")
+
+
+def test_damaged_metadata_is_told(copied: Path) -> None:
+    copied.with_suffix(".json").write_text("{")
+    with pytest.raises(ModelUnavailable, match="JSONDecodeError"):
+        LightGbmScorer.load(copied)
+
+
+def test_a_calibration_that_falls_is_refused(copied: Path) -> None:
+    edit(copied, calibration={"raw": [0.1, 0.2], "probability": [0.5, 0.1]})
+    with pytest.raises(ModelUnavailable, match="never decrease"):
+        LightGbmScorer.load(copied)
+
+
+def test_other_features_than_the_codes_are_refused(copied: Path) -> None:
+    edit(copied, features=["amount", *MODEL_FEATURES[1:]])
+    with pytest.raises(ModelUnavailable, match="other features"):
+        LightGbmScorer.load(copied)
+
+
+def test_trees_of_another_width_are_refused(copied: Path) -> None:
+    narrow = lightgbm.train(
+        {"objective": "binary", "verbosity": -1},
+        lightgbm.Dataset(ROWS[:, :3], ROWS[:, 0] > 2),
+        num_boost_round=1,
+    )
+    copied.write_text(narrow.model_to_string())
+    with pytest.raises(ModelUnavailable, match="read 3 columns"):
+        LightGbmScorer.load(copied)
+
+
+def test_a_row_of_another_width_is_refused(scorer: LightGbmScorer) -> None:
+    with pytest.raises(ModelUnavailable, match="2 values"):
+        scorer.score([1.0, 2.0])
+
+
+def test_text_that_is_no_model_is_refused(copied: Path) -> None:
+    copied.write_text("tree\nversion=v4\nnum_class=1\n")
+    with pytest.raises(ModelUnavailable):
+        LightGbmScorer.load(copied)
