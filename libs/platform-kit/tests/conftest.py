@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
 from platform_kit.redis import create_redis
 
 sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib: siblings are found by this
 
-from event_rig import OwnRedis, Rig, an_engine  # noqa: E402 - needs the path above
+from event_rig import OwnRedis, Rig, an_engine
 
 
 @pytest.fixture
-async def rig(fresh_database, redis_url) -> AsyncIterator[Rig]:  # type: ignore[no-untyped-def]
+async def rig(fresh_database: Any, redis_url: str) -> AsyncIterator[Rig]:
     """A producer and a consumer with nothing written yet, on a stream of their own."""
     database = await fresh_database(None)
     async with an_engine(database.admin_url) as engine, create_redis(redis_url) as redis:

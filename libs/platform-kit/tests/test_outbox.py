@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from asgi_call import call
-from event_rig import TABLES, Rig, an_engine, an_event, eventually
+from event_rig import TABLES, OwnRedis, Rig, an_engine, an_event, eventually
 from fastapi import FastAPI, HTTPException
-from platform_kit import outbox
-from platform_kit.outbox import Event, Relay, events_router, trim
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from platform_kit import outbox
+from platform_kit.outbox import Event, Relay, events_router, trim
 
 
 async def test_an_event_is_stored_and_read_back_as_it_was(rig: Rig) -> None:
@@ -169,7 +171,7 @@ async def test_a_crash_between_numbering_and_publication_leaves_the_event_to_the
 
 
 async def test_while_redis_is_down_positions_are_given_and_then_everything_is_published(
-    rig: Rig, own_redis
+    rig: Rig, own_redis: OwnRedis
 ) -> None:
     async with own_redis.client() as redis:
         relay = Relay(rig.engine, TABLES, redis, rig.stream)
@@ -186,9 +188,9 @@ async def test_while_redis_is_down_positions_are_given_and_then_everything_is_pu
         await running
 
 
-async def _has_length(redis, stream: str, length: int) -> bool:
+async def _has_length(redis: Any, stream: str, length: int) -> bool:
     try:
-        return await redis.xlen(stream) >= length
+        return bool(await redis.xlen(stream) >= length)
     except (RedisConnectionError, OSError):
         return False
 
@@ -203,11 +205,11 @@ async def test_no_transaction_is_open_while_the_relay_speaks_to_redis(rig: Rig) 
     relay = rig.relay()
     pipeline = rig.redis.pipeline
 
-    def spying(**options):
+    def spying(**options: Any) -> Any:
         made = pipeline(**options)
         execute = made.execute
 
-        async def look(*args, **kwargs):
+        async def look(*args: Any, **kwargs: Any) -> Any:
             async with rig.engine.connect() as conn:
                 seen.append(
                     await conn.scalar(
@@ -222,7 +224,7 @@ async def test_no_transaction_is_open_while_the_relay_speaks_to_redis(rig: Rig) 
         made.execute = look
         return made
 
-    rig.redis.pipeline = spying  # type: ignore[method-assign]
+    rig.redis.pipeline = spying
     await rig.write(1)
     await rig.relay_all(relay)
 
@@ -304,7 +306,7 @@ async def test_trimming_is_bounded_even_for_a_group_that_never_reads(rig: Rig) -
     assert left[-1] == 600
 
 
-async def test_a_full_redis_is_given_room_and_the_relay_goes_on(rig: Rig, own_redis) -> None:
+async def test_a_full_redis_is_given_room_and_the_relay_goes_on(rig: Rig, own_redis: OwnRedis) -> None:
     async with own_redis.client() as redis:
         await redis.config_set("maxmemory-policy", "noeviction")
         relay = Relay(rig.engine, TABLES, redis, rig.stream, batch_max=500)
@@ -318,27 +320,29 @@ async def test_a_full_redis_is_given_room_and_the_relay_goes_on(rig: Rig, own_re
         assert await redis.xlen(rig.stream) < 3000
 
 
-async def _last_on_stream(redis, stream: str) -> int:
+async def _last_on_stream(redis: Any, stream: str) -> int:
     last = await redis.xrevrange(stream, count=1)
     return int(last[0][1][b"position"]) if last else 0
 
 
-async def test_the_app_role_may_number_an_event_and_not_edit_it(fresh_database, redis_url) -> None:
+async def test_the_app_role_may_number_an_event_and_not_edit_it(fresh_database: Any) -> None:
     database = await fresh_database("payments")
-    async with an_engine(database.admin_url) as admin:
-        async with admin.begin() as conn:
-            await conn.execute(text("GRANT USAGE ON SCHEMA events_test TO payments_app"))
-            await conn.execute(
-                text("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA events_test TO payments_app")
-            )
-            for statement in outbox.grant_statements(TABLES, "payments_app"):
-                await conn.execute(text(statement))
+    async with an_engine(database.admin_url) as admin, admin.begin() as conn:
+        await conn.execute(text("GRANT USAGE ON SCHEMA events_test TO payments_app"))
+        await conn.execute(
+            text("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA events_test TO payments_app")
+        )
+        for statement in outbox.grant_statements(TABLES, "payments_app"):
+            await conn.execute(text(statement))
     async with an_engine(database.app_url, with_tables=False) as engine:
         async with engine.begin() as conn:
             await outbox.append(conn, TABLES, [an_event()])
-        rig = Rig(engine, None)  # type: ignore[arg-type]
+        rig = Rig(engine, None)
         assert await rig.relay().assign() == 1
-        for forbidden in ("UPDATE events_test.outbox_event SET data = '{}'", "DELETE FROM events_test.outbox_event"):
+        for forbidden in (
+            "UPDATE events_test.outbox_event SET data = '{}'",
+            "DELETE FROM events_test.outbox_event",
+        ):
             with pytest.raises(ProgrammingError, match="permission denied"):
                 async with engine.begin() as conn:
                     await conn.execute(text(forbidden))

@@ -97,7 +97,7 @@ def write(level: str, event: str, fields: Mapping[str, Any]) -> None:
         kind = type(value)
         if kind is str:
             line[name] = value if name in _IDS else MASK if is_secret_name(name) else redact_text(value)
-        elif kind is float or kind is bool or value is None:
+        elif kind is float or kind is bool or value is None or (kind is int and -1 < value < _LONG):
             line[name] = value
         else:
             line[name] = redact(value, name)
@@ -118,9 +118,12 @@ def _put(line: bytes) -> None:
 
 def _as_json(line: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(line, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+        out = orjson.dumps(line, default=_plain, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # half a surrogate pair, or an integer beyond 64 bits
-        return json.dumps(line, default=str).encode()
+        out = json.dumps(line, default=str, ensure_ascii=False).encode("utf-8", "replace")
+    # JSON escapes C0 controls only; U+0085, U+2028 and the 8-bit escape sequences (U+009B) act on terminals
+    # too.
+    return out if out.isascii() else _CONTROL.sub(_escape_json, out.decode()).encode()
 
 
 def _as_text(line: dict[str, Any]) -> bytes:
@@ -134,6 +137,10 @@ def _as_text(line: dict[str, Any]) -> bytes:
     if trace:  # the one thing that a person wants on many lines; each is escaped for itself
         text += "".join(f"\n    {_CONTROL.sub(_escape, row)}" for row in str(trace).splitlines())
     return text.encode("utf-8", "backslashreplace")
+
+
+def _escape_json(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -155,7 +162,7 @@ def redact(value: Any, name: str = "", depth: int = 0) -> Any:
     if isinstance(value, int):
         return (
             MASK
-            if 10**12 <= value < 10**19 and not name.endswith(_COUNTED) and is_card_number(str(value))
+            if _LONG <= value < 10**19 and not name.endswith(_COUNTED) and is_card_number(str(value))
             else value
         )
     if isinstance(value, bytes | bytearray):
@@ -170,6 +177,7 @@ def redact(value: Any, name: str = "", depth: int = 0) -> Any:
     return value if isinstance(value, datetime) else redact_text(str(value))
 
 
+_LONG: Final = 10**12  # the least number of 13 digits
 _COUNTED: Final = (
     "_minor",
     "_ns",
@@ -197,18 +205,30 @@ def redact_text(text: str) -> str:
         text = f"{text[:TEXT_MAX]}…"
     if _DIGITS.search(text):
         text = _DIGITS.sub(_mask_card, text)
-    if "_" in text or " " in text or "@" in text:
+    # Cheap tests first: a line of the money path has a dozen ids, and none of them gets as far as this
+    # pattern.
+    if " " in text or "@" in text or "sk_" in text or "rk_" in text or "whsec_" in text:
         text = _CREDENTIAL.sub(_mask_credential, text)
     return text
 
 
 def _mask_card(match: re.Match[str]) -> str:
-    digits = match[0].replace(" ", "").replace("-", "")
-    if len(digits) <= 19:
-        return MASK if is_card_number(digits) else match[0]
-    # A longer run may be a card number with something glued to it (an expiry date): look inside.
-    windows = (digits[start : start + 16] for start in range(len(digits) - 15))
-    return MASK if any(is_card_number(window) for window in windows) else match[0]
+    """Mask the whole run when some of its groups together are a card number: an expiry date may follow it."""
+    groups = re.split("[ -]", match[0])
+    for start in range(len(groups)):
+        digits = ""
+        for group in groups[start:]:
+            digits += group
+            if is_card_number(digits) or (len(group) > 19 and _holds_card_number(group)):
+                return MASK
+            if len(digits) > 19:
+                break
+    return match[0]
+
+
+def _holds_card_number(digits: str) -> bool:
+    """Whether 16 digits in a longer run are a card number with something glued to it."""
+    return any(is_card_number(digits[start : start + 16]) for start in range(len(digits) - 15))
 
 
 def _mask_credential(match: re.Match[str]) -> str:

@@ -174,25 +174,41 @@ class StreamConsumer:
             async with self._engine.begin() as conn:
                 self._cursor = await inbox.read_cursor(conn, self._cursor_table, self._name, self._stream)
         before = self._cursor
-        if time.monotonic() < self._redis_after_s:
-            await self._catch_up_by_api()
-        else:
-            try:
-                await self._consume()
-                self._redis_failures = 0
-            except (RedisError, OSError, TimeoutError) as error:
-                self._redis_lost(error)
+        try:
+            if time.monotonic() < self._redis_after_s:
                 await self._catch_up_by_api()
-        self._show_lag()
+            else:
+                await self._consume_or_catch_up()
+        finally:
+            telemetry.stream_lag.labels(self._stream, self._name).set(self.lag)
         return self.position - before
+
+    async def _consume_or_catch_up(self) -> None:
+        try:
+            await self._consume()
+            self._redis_failures = 0
+        except (RedisError, OSError, TimeoutError) as error:
+            self._redis_lost(error)
+            await self._catch_up_by_api()
 
     async def _consume(self) -> None:
         """Read from the stream; when there is nothing, compare with the head now and then."""
         entries = await self._read()
         if entries:
             await self._settle(entries)
+            await self._look_ahead()
         elif time.monotonic() - self._checked_head_at_s >= self._head_check_s:
             await self._catch_up()
+
+    async def _look_ahead(self) -> None:
+        """While events flow, learn now and then how far the stream is ahead: that is the lag to show."""
+        if time.monotonic() - self._checked_head_at_s < self._head_check_s:
+            return
+        self._checked_head_at_s = time.monotonic()
+        last = await self._redis.xrevrange(self._stream, count=1)
+        if last:
+            fields: Any = last[0][1] or {}
+            self._head = max(self._head, int(fields.get(b"position", 0)))
 
     async def _settle(self, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> None:
         """Apply what is new in these entries, gaps filled, then acknowledge them all."""
@@ -378,9 +394,6 @@ class StreamConsumer:
         self._redis_after_s = time.monotonic() + random.uniform(0.5, 1.0) * min(
             RETRY_MAX_S, RETRY_S * 2 ** min(self._redis_failures, 10)
         )
-
-    def _show_lag(self) -> None:
-        telemetry.stream_lag.labels(self._stream, self._name).set(self.lag)
 
 
 class _Unapplied(Exception):
