@@ -1,8 +1,12 @@
-"""Prefixed, time-ordered ids: `pay_` + 26 characters of a UUIDv7 (RFC 9562) in Crockford's base32."""
+"""Prefixed, time-ordered ids: `pay_` + 26 characters of a UUIDv7 (RFC 9562) in Crockford's base32.
+
+An id names, it does not open: nothing is granted to who knows one, so its random bits come from `random` (seeded by the
+system, anew after a fork), which is 1 us cheaper than `secrets` and asks the kernel for nothing.
+"""
 
 from __future__ import annotations
 
-import secrets
+import random
 import threading
 import time
 from typing import Final
@@ -35,13 +39,13 @@ def _uuid7() -> int:
         now_ms = time.time_ns() // 1_000_000
         if now_ms > _last_ms:
             # Starting low in the counter's range leaves room for 3,072 ids in this millisecond.
-            _last_ms, _counter = now_ms, secrets.randbelow(1024)
+            _last_ms, _counter = now_ms, random.getrandbits(10)
         else:
             _counter += 1
             if _counter == 4096:  # the clock stands still or fell back: borrow the next millisecond
                 _last_ms, _counter = _last_ms + 1, 0
         stamp, counter = _last_ms, _counter
-    return (stamp << 80) | _VERSION_7 | (counter << 64) | _VARIANT | secrets.randbits(62)
+    return (stamp << 80) | _VERSION_7 | (counter << 64) | _VARIANT | random.getrandbits(62)
 
 
 def _base32(value: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from typing import Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -70,10 +71,11 @@ class ServiceSettings(BaseSettings):
         return self._redis(self.velocity_url)
 
     def _redis(self, url: str | None) -> str:
-        parsed = make_url(url or self.redis_url)
-        if parsed.password is None and self.redis_password is not None:
-            parsed = parsed.set(password=self.redis_password.get_secret_value())
-        return parsed.render_as_string(hide_password=False)
+        parts = urlsplit(url or self.redis_url)
+        if parts.password is None and self.redis_password is not None:
+            password = quote(self.redis_password.get_secret_value(), safe="")
+            parts = parts._replace(netloc=f"{parts.username or ''}:{password}@{parts.netloc.rpartition('@')[2]}")
+        return urlunsplit(parts)
 
 
 def _with_password(url: str, password: SecretStr | None) -> URL:

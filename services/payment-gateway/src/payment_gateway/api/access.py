@@ -20,14 +20,14 @@ CACHED_KEYS_MAX = 10_000
 _cache: dict[bytes, tuple[float, str]] = {}
 
 
-def deps_of(request: Request) -> Deps:
-    """The process's dependencies."""
+async def deps_of(request: Request) -> Deps:
+    """The process's dependencies. Async, though it waits for nothing: FastAPI runs what is not in a thread."""
     deps: Deps = request.app.state.deps
     return deps
 
 
-def engine_of(request: Request) -> AsyncEngine:
-    return deps_of(request).engine
+async def engine_of(request: Request) -> AsyncEngine:
+    return (await deps_of(request)).engine
 
 
 async def merchant_of(request: Request) -> str:
@@ -36,7 +36,7 @@ async def merchant_of(request: Request) -> str:
     digest = hash_key(token)
     known = _cache.get(digest)
     if known is None or known[0] < time.monotonic():
-        merchant_id = await find_merchant(deps_of(request), token)
+        merchant_id = await find_merchant(await deps_of(request), token)
         if merchant_id is None:
             raise Unauthenticated()
         if len(_cache) >= CACHED_KEYS_MAX:
@@ -48,12 +48,12 @@ async def merchant_of(request: Request) -> str:
 
 async def require_admin(request: Request) -> None:
     """Raises Unauthenticated unless the administrator's key was sent."""
-    _require(request, deps_of(request).settings.admin_api_key.get_secret_value())
+    _require(request, (await deps_of(request)).settings.admin_api_key.get_secret_value())
 
 
 async def require_internal(request: Request) -> None:
     """Raises Unauthenticated unless the services' shared token was sent."""
-    _require(request, deps_of(request).settings.internal_token.get_secret_value())
+    _require(request, (await deps_of(request)).settings.internal_token.get_secret_value())
 
 
 def _require(request: Request, expected: str) -> None:
