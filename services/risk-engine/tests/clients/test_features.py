@@ -12,6 +12,7 @@ from risk_rig import NOON, KillableRedis, a_subject
 
 from platform_kit.redis import create_redis
 from risk_engine.clients.features import FeatureStore, VelocityUnavailable, key_of, program
+from risk_engine.clients.shared_script import ROUND_TRIP_S
 from risk_engine.domain import velocity
 from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES, Event, Series, empty_windows
@@ -167,3 +168,22 @@ def test_the_program_is_made_of_the_definitions() -> None:
 def test_a_series_of_counts_alone_does_not_parse_its_members() -> None:
     counted: list[Series] = [one for one in SERIES if one.kind == "declines"]
     assert program().count("parses=false") == len(counted)
+
+
+async def test_answers_are_not_mixed_up_after_a_stall(killable_redis: KillableRedis) -> None:
+    """Callers that lost patience must not leave their answers to those who come after them."""
+    async with create_redis(killable_redis.url) as redis:
+        store = FeatureStore(redis, timeout_s=0.05)
+        with killable_redis.frozen():
+            late = [store.assess(a_subject(n, card=f"late-{n}", device="", ip=""), n) for n in range(8)]
+            results = await asyncio.gather(*late, return_exceptions=True)
+        assert {type(result) for result in results} == {VelocityUnavailable}
+        await asyncio.sleep(ROUND_TRIP_S)  # the stalled round trip is given up
+        patient = FeatureStore(redis, timeout_s=5)
+        sums = await asyncio.gather(
+            *(
+                patient.assess(a_subject(100 + n, card=f"card-{n}", customer_id=f"c-{n}"), 1000 + n)
+                for n in range(100)
+            )
+        )
+        assert [one.windows["card_sum_24h"] for one in sums] == [1000 + n for n in range(100)]

@@ -91,12 +91,11 @@ def test_without_a_history_every_ratio_is_one() -> None:
     assert amount_ratio(100, 0, 0) == 1.0
 
 
-def test_an_assessment_is_rendered_once_for_the_answer_and_once_with_its_request_for_the_event() -> None:
+def test_an_assessment_is_rendered_in_plain_values() -> None:
     made = an_assessment()
     answer = made.as_answer()
     assert answer["decision"] == "review"
     assert answer["reasons"] == [{"code": "code_1", "text": "A sentence."}]
     assert answer["degraded"] == ["model"]
     assert answer["expires_at"] == "2026-11-23T12:15:00.000000Z"
-    assert made.as_event() == {"assessment": answer | {"request": request_of(made.subject)}}
     assert made.subject.occurred_at_ms == 1795435200000

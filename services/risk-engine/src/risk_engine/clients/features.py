@@ -9,14 +9,14 @@ On a Redis Cluster the entities of one payment live in different slots, so one c
 entity (risk.md asks for one call; the chart ships one Redis).
 """
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
+from risk_engine.clients.shared_script import SharedScript
 from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
 
@@ -118,32 +118,31 @@ class FeatureStore:
     def __init__(self, redis: Redis, *, timeout_s: float = TIMEOUT_S) -> None:
         self._redis = redis
         self._timeout_s = timeout_s
-        self._program = program()
-        self._sha = ""
+        self._script = SharedScript(redis, program())
 
     async def assess(self, subject: Subject, amount: int) -> Velocity:
         """Record the payment and read every window as of its event time. Raises VelocityUnavailable."""
         return await self._run(subject, amount, records="payments", timeout_s=self._timeout_s)
 
-    async def record(self, subject: Subject, amount: int, *, kind: str, timeout_s: float = 2.0) -> None:
+    async def record(self, subject: Subject, amount: int, *, kind: str, timeout_s: float = 5.0) -> None:
         """Record only: a decline from the payment's event, or a payment while windows are rebuilt."""
         await self._run(subject, amount, records=kind, timeout_s=timeout_s)
 
     async def is_warm(self) -> bool:
         """Whether the windows are complete. Raises VelocityUnavailable."""
-        return bool(await self._guard(self._redis.exists(WARM_KEY), 2.0))
+        return bool(await self._guard(self._redis.exists(WARM_KEY)))
 
     async def mark_warm(self) -> None:
         """The windows are complete from here on, until Redis loses its data."""
-        await self._guard(self._redis.set(WARM_KEY, "1"), 2.0)
+        await self._guard(self._redis.set(WARM_KEY, "1"))
 
     async def declines_seen(self) -> int:
         """Sequence number of the last decline recorded; 0 after a loss. Raises VelocityUnavailable."""
-        return int(await self._guard(self._redis.get(DECLINES_KEY), 2.0) or 0)
+        return int(await self._guard(self._redis.get(DECLINES_KEY)) or 0)
 
     async def set_declines_seen(self, seq: int) -> None:
         """Remember how far the declines were recorded. Raises VelocityUnavailable."""
-        await self._guard(self._redis.set(DECLINES_KEY, seq), 2.0)
+        await self._guard(self._redis.set(DECLINES_KEY, seq))
 
     async def _run(self, subject: Subject, amount: int, *, records: str, timeout_s: float) -> Velocity:
         entities = subject.entities()
@@ -158,21 +157,12 @@ class FeatureStore:
             subject.country,
             *numbers,
         ]
-        answer = await self._guard(self._evaluate(keys, arguments), timeout_s)
+        answer = await self._guard(self._script.call(keys, arguments, timeout_s))
         return Velocity(_read(answer, [series for _, series in used]), bool(answer[0]))
 
-    async def _evaluate(self, keys: Sequence[str], arguments: Iterable[str | int]) -> Any:
-        if not self._sha:
-            self._sha = await self._redis.script_load(self._program)
+    async def _guard(self, call: Awaitable[Any]) -> Any:
         try:
-            return await self._redis.evalsha(self._sha, len(keys), *keys, *arguments)
-        except NoScriptError:  # Redis was restarted
-            return await self._redis.eval(self._program, len(keys), *keys, *arguments)
-
-    async def _guard(self, call: Any, timeout_s: float) -> Any:
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await call
+            return await call
         except (RedisError, OSError, TimeoutError) as error:
             raise VelocityUnavailable(type(error).__name__) from error
 

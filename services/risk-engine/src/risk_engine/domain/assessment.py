@@ -33,7 +33,7 @@ class Assessment:
     expires_at: datetime
 
     def as_answer(self) -> dict[str, Any]:
-        """The assessment object of the API and of events."""
+        """The assessment object of the API; events carry it with the request (`request_of`) inside."""
         return {
             "id": self.id,
             "object": "assessment",
@@ -47,10 +47,6 @@ class Assessment:
             "degraded": [fault.value for fault in self.degraded],
             "expires_at": isoformat(self.expires_at),
         }
-
-    def as_event(self) -> dict[str, Any]:
-        """Data of assessment.made.v1: the answer and what was asked."""
-        return {"assessment": {**self.as_answer(), "request": request_of(self.subject)}}
 
 
 def request_of(subject: Subject) -> dict[str, Any]:

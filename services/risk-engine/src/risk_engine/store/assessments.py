@@ -27,6 +27,8 @@ class NewAssessment:
     """What the committer is handed. Past `answer_by_s` (perf_counter) the row says that its answer did not wait."""
 
     assessment: Assessment
+    answer: dict[str, Any]
+    request: dict[str, Any]
     event: Event
     answer_by_s: float
 
@@ -101,15 +103,16 @@ RECENT_SLICE = text("""
 
 def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
     """The row and its event. Made by the operation, so that the event carries the request's trace context."""
+    answer, request = assessment.as_answer(), request_of(assessment.subject)
     event = Event(
         id=new_id("evt"),
         type=MADE,
         aggregate_id=assessment.id,
         merchant_id=assessment.subject.merchant_id,
-        data=assessment.as_event(),
+        data={"assessment": answer | {"request": request}},
         occurred_at=assessment.subject.occurred_at,
     )
-    return NewAssessment(assessment, event, answer_by_s)
+    return NewAssessment(assessment, answer, request, event, answer_by_s)
 
 
 async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[Stored]:
@@ -123,7 +126,7 @@ async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[S
     known = [item.assessment for item in items if item.assessment.id not in inserted]
     earlier = await _earlier(conn, known) if known else {}
     return [
-        Stored(item.assessment.id, item.assessment.fingerprint, item.assessment.as_answer())
+        Stored(item.assessment.id, item.assessment.fingerprint, item.answer)
         if item.assessment.id in inserted
         else earlier[item.assessment.subject.merchant_id, item.assessment.subject.key]
         for item in items
@@ -159,7 +162,7 @@ def _columns(items: Sequence[NewAssessment]) -> dict[str, list[Any]]:
         "occurred_at": [a.subject.occurred_at for a in assessments],
         "expires_at": [a.expires_at for a in assessments],
         "is_late": [item.answer_by_s < now_s for item in items],
-        "request": [orjson.dumps(request_of(a.subject)).decode() for a in assessments],
+        "request": [orjson.dumps(item.request).decode() for item in items],
         "facts": [orjson.dumps(a.facts, option=orjson.OPT_SORT_KEYS).decode() for a in assessments],
         "outcome": [orjson.dumps(_outcome(a)).decode() for a in assessments],
     }

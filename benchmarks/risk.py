@@ -1,0 +1,217 @@
+"""`make bench-risk`: decisions per second and their latency, through the real api process over HTTP.
+
+100 rules, 17 windows over 7 series, the packaged model, one durable assessment and one event per decision; Postgres
+with fsync on. Three loads: one connection (latency without waiting), eight, and 32 (throughput). The generator, Redis
+and Postgres share the machine, so beside the rate stands the CPU of the api process alone: `per_core` is decisions
+per second of that CPU. Ends with exit code 1 when a request failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import report
+from benchmarks.client import Request, Run, drive, post
+from platform_cli.embedded.running import free_port
+from platform_cli.embedded.testing import DatabaseFactory, test_servers
+from risk_engine.clients.rule_files import PACKAGED, read_rule_document
+
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+CONNECTIONS = (1, 8, 32)
+RULES = 100
+PAYERS = 20_000  # customers, cards and devices: a day of a busy shop, most windows short as in life
+TOKEN = "bench"  # noqa: S105 - of a server that lives for this run
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+GOAL_PER_CORE = 1_500
+
+
+def a_hundred_rules() -> dict[str, Any]:
+    """The packaged rules, filled up with conditions of the same kind that rarely match."""
+    document = read_rule_document(PACKAGED)
+    filling = RULES - len(document["rules"])
+    document["rules"] += [
+        {
+            "id": f"filling_{number}",
+            "when": f'amount_reference_minor > {90_000 + number} && card_count_1h > {3 + number} && currency != "USD"',
+            "then": "review",
+            "code": "filling",
+            "text": "One of a hundred.",
+        }
+        for number in range(filling)
+    ]
+    return document
+
+
+def requests(seed: int) -> Request:
+    """Payments of many payers at the present time; keys never repeat."""
+    rng, numbers = random.Random(seed), count()
+
+    def make() -> bytes:
+        number, payer = next(numbers), rng.randrange(PAYERS)
+        body = {
+            "merchant_id": f"mer_{payer % 7}",
+            "idempotency_key": f"{seed}-{number}",
+            "payment_id": f"pay_{seed}_{number}",
+            "amount_minor": rng.randrange(200, 20_000),
+            "currency": rng.choice(("EUR", "USD", "GBP", "JPY")),
+            "method": "card",
+            "card": f"tok_visa_{payer}",
+            "customer": {
+                "id": f"cus_{payer}",
+                "country": "DE",
+                "ip": f"ip-{payer % 9_000}",
+                "device_id": f"dev-{payer}",
+            },
+            "occurred_at": datetime.now(UTC).isoformat(),
+        }
+        return post("/v1/assessments", orjson.dumps(body), HEADERS)
+
+    return make
+
+
+@contextmanager
+def api_process(database_url: str, redis_url: str, rules_file: Path) -> Iterator[tuple[int, int]]:
+    """A real `risk-engine api`; yields its pid and port."""
+    port = free_port()
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "INTERNAL_TOKEN": TOKEN,
+        "PORT": str(port),
+        "RULES_FILE": str(rules_file),
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
+    }
+    command = [str(Path(sys.executable).with_name("risk-engine")), "api"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
+    try:
+        _wait_until_ready(port, process)
+        yield process.pid, port
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+    give_up_at = time.monotonic() + 30
+    while time.monotonic() < give_up_at and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the api did not become ready")
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, all threads; Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(pid: int, port: int, connections: int, seed: int) -> dict[str, float]:
+    """One run: rate, latency, CPU of the api and of this generator."""
+    api_before, own_before = cpu_s(pid), time.process_time()
+    run: Run = await drive("127.0.0.1", port, requests(seed), connections=connections, seconds=SECONDS)
+    api_s, own_s = cpu_s(pid) - api_before, time.process_time() - own_before
+    answered = sum(run.statuses.values())
+    return {
+        "rps": run.rate,
+        "p50_ms": run.percentile_ms(0.50),
+        "p99_ms": run.percentile_ms(0.99),
+        "per_core": answered / api_s,
+        "api_cpu": api_s / run.seconds,
+        "generator_cpu": own_s / run.seconds,
+        "failed": answered - run.statuses[200],
+    }
+
+
+async def measure_all(pid: int, port: int) -> dict[int, dict[str, float]]:
+    """Medians over the rounds, after a warm-up; the loads take turns."""
+    await drive("127.0.0.1", port, requests(0), connections=8, seconds=2)
+    runs: dict[int, list[dict[str, float]]] = {connections: [] for connections in CONNECTIONS}
+    for round_number in range(ROUNDS):
+        for connections in CONNECTIONS:
+            runs[connections].append(
+                await measure(pid, port, connections, 1 + round_number * 100 + connections)
+            )
+    return {
+        connections: {name: round(statistics.median(one[name] for one in found), 2) for name in found[0]}
+        for connections, found in runs.items()
+    }
+
+
+def decisions_of(port: int) -> dict[str, float]:
+    """Share of each decision, and of degraded ones, among the last hundred."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/assessments?limit=100", headers=HEADERS)
+    with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
+        found = json.load(response)["data"]
+    shares = {
+        name: sum(one["decision"] == name for one in found) / len(found)
+        for name in ("allow", "review", "challenge", "block")
+    }
+    return shares | {
+        "degraded": sum(bool(set(one["degraded"]) - {"velocity_cold"}) for one in found) / len(found)
+    }
+
+
+def show(figures: dict[int, dict[str, float]]) -> None:
+    table = Table(title=f"risk decisions, {RULES} rules, durable, fsync on", show_edge=False)
+    names = ("rps", "p50_ms", "p99_ms", "per_core", "api_cpu", "generator_cpu", "failed")
+    for name in ("connections", *names):
+        table.add_column(name, justify="right")
+    for connections, found in figures.items():
+        table.add_row(str(connections), *(f"{found[name]:,.2f}" for name in names))
+    Console().print(table)
+
+
+def main() -> None:
+    with test_servers(durable=True) as servers, TemporaryDirectory() as scratch:
+        rules_file = Path(scratch) / "rules.json"
+        rules_file.write_bytes(orjson.dumps(a_hundred_rules()))
+        database = asyncio.run(DatabaseFactory(servers.admin_url).create("risk"))
+        with api_process(database.app_url, servers.redis_url, rules_file) as (pid, port):
+            figures = uvloop.run(measure_all(pid, port))
+            mix = decisions_of(port)
+    best = max(found["per_core"] for found in figures.values())
+    show(figures)
+    path = report.write(
+        "risk",
+        {
+            "decisions_per_core": best,
+            "goal_per_core": GOAL_PER_CORE,
+            "rules": RULES,
+            "fsync": True,
+            "mix": mix,
+            "by_connections": {str(connections): found for connections, found in figures.items()},
+        },
+    )
+    Console().print(
+        f"{best:,.0f} decisions per second of api CPU (goal {GOAL_PER_CORE:,}); mix {mix}; {path}"
+    )
+    if any(found["failed"] for found in figures.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
