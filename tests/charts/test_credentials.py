@@ -1,0 +1,124 @@
+"""The Secret is made once and never again; without a cluster (GitOps, a dry run) it is left alone.
+
+What `lookup` finds only a cluster shows: tests/kind compares the Secret over install, upgrade, rollback and uninstall.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.charts.conftest import Helm, Object
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "umbrella-chart" / "templates" / "credentials.yaml"
+
+FILES = {
+    "postgres": {
+        "postgres_password",
+        *(
+            f"{schema}_{role}_password"
+            for schema in ("payments", "risk", "pipeline")
+            for role in ("owner", "app")
+        ),
+    },
+    "redis": {"redis_password"},
+    "migrate": {"migration_database_password"},
+    "first-payment": {"admin_api_key"},
+    "payment-gateway-api": {
+        "database_password",
+        "redis_password",
+        "internal_token",
+        "admin_api_key",
+        "channel_secret",
+    },
+    "payment-gateway-worker": {"database_password", "redis_password", "internal_token", "channel_secret"},
+    "payment-gateway-relay": {"database_password", "redis_password"},
+    "channels": {"channel_secret", "internal_token"},
+    "risk-engine-api": {"database_password", "redis_password", "internal_token"},
+    "risk-engine-worker": {"database_password", "redis_password", "internal_token"},
+    "risk-engine-consumer": {"database_password", "redis_password", "internal_token"},
+    "risk-engine-relay": {"database_password", "redis_password"},
+    "data-pipeline-api": {"database_password", "redis_password", "internal_token"},
+    "data-pipeline-worker": {"database_password", "redis_password", "internal_token"},
+    "data-pipeline-consumer": {"database_password", "redis_password", "internal_token"},
+}
+
+
+def pods(objects: list[Object]) -> dict[str, Object]:
+    """Pod spec by the short name of what owns it."""
+    found = {}
+    for thing in objects:
+        name = re.sub(r"^platform-|-migrate-\w+$", "", thing["metadata"]["name"])
+        if thing["kind"] == "Job":
+            found[f"{name}-migrate"] = thing["spec"]["template"]["spec"]
+        elif thing["kind"] in ("Deployment", "StatefulSet"):
+            found[name] = thing["spec"]["template"]["spec"]
+        elif thing["kind"] == "Pod":
+            found[name] = thing["spec"]
+    return found
+
+
+def secret_items(pod: Object) -> list[dict[str, str]]:
+    return [item for volume in pod["volumes"] if "secret" in volume for item in volume["secret"]["items"]]
+
+
+def test_each_pod_mounts_only_the_keys_that_it_needs(helm: Helm) -> None:
+    for name, pod in pods(helm.template()).items():
+        expected = FILES["migrate" if name.endswith("-migrate") else name]
+        assert {item["path"] for item in secret_items(pod)} == expected, name
+
+
+def test_an_owner_password_is_only_in_postgres_and_in_its_migration(helm: Helm) -> None:
+    for name, pod in pods(helm.template()).items():
+        owners = {item["key"] for item in secret_items(pod) if item["key"].endswith("_owner_password")}
+        if name.endswith("-migrate"):
+            schema = {"payment-gateway": "payments", "risk-engine": "risk", "data-pipeline": "pipeline"}
+            assert owners == {f"{schema[name.removesuffix('-migrate')]}_owner_password"}
+        elif name != "postgres":
+            assert owners == set(), name
+
+
+def test_every_mounted_key_is_one_that_the_chart_generates(helm: Helm) -> None:
+    generated = set(re.findall(r'"(\w+_(?:password|token|key|secret))"', TEMPLATE.read_text()))
+    mounted = {item["key"] for pod in pods(helm.template()).values() for item in secret_items(pod)}
+    assert mounted == generated
+
+
+def test_without_a_cluster_no_secret_is_rendered(helm: Helm) -> None:
+    """A GitOps controller renders so: random values here would change every password at each of its syncs."""
+    assert [thing for thing in helm.template() if thing["kind"] == "Secret"] == []
+
+
+def test_two_renders_are_equal(helm: Helm) -> None:
+    assert helm.template() == helm.template()
+
+
+def test_an_upgrade_that_finds_no_secret_fails_instead_of_making_one(helm: Helm) -> None:
+    refusal = helm.refusal("--is-upgrade")
+    assert 'Secret "platform-credentials" is not in namespace "default"' in refusal
+    assert "global.secrets.mode=existing" in refusal
+
+
+def test_with_an_existing_secret_nothing_is_looked_up_or_made(helm: Helm) -> None:
+    objects = helm.template(
+        "--is-upgrade", "--set", "global.secrets.mode=existing,global.secrets.name=vault-made"
+    )
+    assert [thing for thing in objects if thing["kind"] == "Secret"] == []
+    for name, pod in pods(objects).items():
+        names = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+        assert names == {"vault-made"}, name
+
+
+def test_a_generated_secret_survives_uninstall() -> None:
+    assert "helm.sh/resource-policy: keep" in TEMPLATE.read_text()
+
+
+def test_no_config_map_holds_anything_secret(objects: list[Object]) -> None:
+    for thing in objects:
+        if thing["kind"] == "ConfigMap":
+            for key, value in thing["data"].items():
+                assert not re.search(r"PASSWORD|TOKEN|_KEY$|SECRET(?!S_DIR)", key), key
+                assert not re.search(r"://[^/@\s]*:[^/@\s]*@", value), f"a URL with a password in {key}"
