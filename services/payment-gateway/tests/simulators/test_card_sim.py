@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -76,7 +77,7 @@ async def test_one_key_is_charged_once_however_often_and_at_once_it_comes(
 
 @pytest.mark.parametrize("changes", [{"amount_minor": 1251}, {"capture": False}, {"token": "tok_mastercard"}])
 async def test_a_key_is_not_used_for_two_things(
-    simulators: RunningSimulators, changes: dict[str, object]
+    simulators: RunningSimulators, changes: dict[str, Any]
 ) -> None:
     await simulators.authorise("att_1")
     status, answer = await simulators.post(
@@ -166,7 +167,7 @@ async def test_closing_a_key_that_was_used_tells_what_it_did(simulators: Running
     ],
 )  # fmt: skip
 async def test_nonsense_is_refused_and_uses_up_no_key(
-    simulators: RunningSimulators, changes: dict[str, object]
+    simulators: RunningSimulators, changes: dict[str, Any]
 ) -> None:
     status, _ = await simulators.authorise("att_1", **{"token": "tok_visa"} | changes)
     assert status == 422

@@ -99,7 +99,7 @@ class HttpChannel:
             url,
             timeout_s=settings.channel_timeout_s,
             retries=1,  # of what was provably not sent, and of questions that only read
-            breaker=Breaker(name),
+            breaker=Breaker(name, window=50, calls_min=20),  # a handful of slow issuers is not an outage
             max_body_bytes=ANSWER_MAX_BYTES,
             forward_context=False,  # a third party learns nothing of our traces
         )
