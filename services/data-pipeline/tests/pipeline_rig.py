@@ -81,14 +81,14 @@ def an_event(
     **changes: Any,
 ) -> Event:
     """An event of the gateway; without `payment` it speaks of payment number `position`."""
-    told = payment if payment is not None else a_payment(position)
+    told: dict[str, Any] = payment if payment is not None else a_payment(position)
     return Event(
         id=changes.pop("id", f"evt_{position:026d}"),
         type=type_,
         position=position,
         occurred_at=at,
-        aggregate_id=changes.pop("aggregate_id", told["id"]),
-        merchant_id=told["merchant_id"],
+        aggregate_id=str(changes.pop("aggregate_id", told["id"])),
+        merchant_id=str(told["merchant_id"]),
         traceparent=None,
         data=changes.pop("data", {"payment": told, "refund": refund, "journal": journal, "attempt": attempt}),
     )
@@ -108,18 +108,23 @@ def a_sale(position: int, number: int | None = None, *, at: datetime = NOON, **c
 
 
 def a_journal(
-    number: int, amount_minor: int, currency: str = "EUR", *, refund: bool = False
+    number: int, amount_minor: int, currency: str = "EUR", *, channel: str = "card_sim", refund: bool = False
 ) -> dict[str, Any]:
-    accounts = ["channel:card_sim:receivable", "merchant:mer_00000000000000000000000001:available"]
+    """What the gateway posts for a sale, or for a refund."""
+    accounts = [f"channel:{channel}:receivable", "merchant:mer_00000000000000000000000001:available"]
     debit, credit = reversed(accounts) if refund else accounts
-    transfer = {
-        "debit": debit,
-        "credit": credit,
-        "amount_minor": amount_minor,
-        "currency": currency,
-        "kind": "posted",
+    return {
+        "id": f"je_{'r' if refund else ''}{number:026d}",
+        "transfers": [
+            {
+                "debit": debit,
+                "credit": credit,
+                "amount_minor": amount_minor,
+                "currency": currency,
+                "kind": "posted",
+            }
+        ],
     }
-    return {"id": f"je_{'r' if refund else ''}{number:026d}", "transfers": [transfer]}
 
 
 def an_attempt(number: int, operation: str = "capture") -> dict[str, Any]:

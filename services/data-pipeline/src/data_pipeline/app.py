@@ -9,7 +9,7 @@ import typer
 from fastapi import FastAPI
 
 from data_pipeline.api import reconciliations, reports, status
-from data_pipeline.api.console import pages
+from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.render import STATIC_FILES
 from data_pipeline.operations.consume_streams import consume_streams
 from data_pipeline.operations.deps import Deps, open_deps
@@ -38,7 +38,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
     app = create_app(
         settings,
         service=SERVICE,
-        routers=[reports.router, reconciliations.router, status.router, pages.router],
+        routers=[reports.router, reconciliations.router, status.router, console],
         open_deps=open_deps,
         checks=_checks,
         description="Reports, reconciliation and the operator console. Amounts are integers in minor units.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -63,7 +63,7 @@ LATENCY_BOUNDS_MS: Final = tuple(dict.fromkeys(round(4 * 1.25**n) for n in range
 
 def bucket_start(at: datetime, grain: Grain) -> datetime:
     """The start of the UTC minute or day that holds `at`."""
-    start = at.replace(second=0, microsecond=0)
+    start = at.astimezone(UTC).replace(second=0, microsecond=0)
     return start if grain is Grain.MINUTE else start.replace(hour=0, minute=0)
 
 

@@ -69,10 +69,10 @@ def minute_chart(minutes: Sequence[dict[str, Any]]) -> MinuteChart:
 
 
 def nice_ceiling(value: int) -> int:
-    """The smallest of 2, 4, 10, 20, 40, 100, … that is not below `value`: its half is a whole number, too."""
+    """The smallest of 2, 4, 6, 8, 10, 20, 40, … that is not below `value`: its half is a whole number, too."""
     scale = 1
     while True:
-        for factor in (2, 4, 10):
+        for factor in (2, 4, 6, 8, 10) if scale == 1 else (2, 3, 4, 5, 6, 8, 10):
             if value <= factor * scale:
                 return factor * scale
         scale *= 10

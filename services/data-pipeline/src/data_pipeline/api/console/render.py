@@ -53,7 +53,14 @@ TONES: Final = {
     "expired": ("quiet", "minus"),
     "none": ("quiet", "minus"),
 }
-WORDS: Final = {"allow": "allowed", "challenge": "challenged", "block": "blocked", "none": "not assessed"}
+WORDS: Final = {
+    "allow": "allowed",
+    "challenge": "challenged",
+    "block": "blocked",
+    "none": "not assessed",
+    "broken": "has breaks",
+    "refused": "file refused",
+}
 
 
 def money(amount_minor: int, currency: str) -> str:
@@ -81,6 +88,16 @@ def percent(share: float | None) -> str:
 
 def number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
+
+
+def account(name: str) -> str:
+    """`merchant:mer_01…z9:available` -> `merchant …z9 available`: the owner's id cut to what tells it apart."""
+    return " ".join(f"…{part[-6:]}" if len(part) > 20 else part for part in name.split(":"))
+
+
+def counted(value: int, singular: str, plural: str | None = None) -> str:
+    """`1 line`, `2 lines`, `2 currencies`."""
+    return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
 def ago(at: datetime | None, now: datetime) -> str:
@@ -130,6 +147,8 @@ _templates.filters.update(
     icon_of=icon_of,
     percent=percent,
     number=number,
+    counted=counted,
+    account=account,
     span=span,
     milliseconds=milliseconds,
     clock=clock,
