@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import subprocess
 import time
@@ -40,6 +41,7 @@ APPLIED = Table(
     Column("position", BigInteger),
     Column("event_id", Text),
 )
+NOTED = Table("noted", METADATA, Column("seq", BigInteger, Identity(always=True)), Column("what", Text))
 QUARANTINED = Table("quarantined", METADATA, Column("position", BigInteger), Column("reason", Text))
 
 
@@ -129,6 +131,10 @@ class Rig:
             while consumer.position < until:
                 await consumer.run_once()
 
+    async def noted(self) -> list[str]:
+        """What tasks wrote down, in order."""
+        return await self._column("SELECT what FROM events_test.noted ORDER BY seq")
+
     async def _column(self, query: str) -> list[Any]:
         async with self.engine.connect() as conn:
             return [row[0] for row in await conn.execute(text(query))]
@@ -177,6 +183,15 @@ class OwnRedis:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP: it accepts connections and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> Redis:
         return create_redis(self.url)

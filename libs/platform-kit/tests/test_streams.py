@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from platform_kit import inbox, outbox, telemetry
 from platform_kit.http import NoAnswer
 from platform_kit.outbox import Event, EventPage
+from platform_kit.redis import create_redis
 from platform_kit.streams import POISON_MAX, FetchFailed, PoisonCapReached, StreamConsumer
 
 
@@ -117,6 +118,26 @@ async def _through(rig: Rig, redis: Any, disturb: Any) -> None:
     stop.set()
     await asyncio.gather(*running)
     assert await rig.applied() == list(range(1, 301))
+
+
+async def test_a_frozen_redis_is_handled_like_a_dead_one(rig: Rig, own_redis: OwnRedis) -> None:
+    async with create_redis(own_redis.url, timeout_s=0.3) as redis:
+        rig.redis = redis
+        await published(rig, 3)
+        consumer = rig.consumer()
+        await rig.consume_all(consumer, 3)
+        own_redis.freeze()
+        await rig.write(4)
+        await rig.relay().run_once()
+
+        await rig.consume_all(consumer, 7)
+
+        own_redis.thaw()
+        await rig.relay_all()
+        await rig.write(1)
+        await rig.relay_all()
+        await rig.consume_all(consumer, 8)
+    assert await rig.applied() == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 async def test_events_flow_through_the_api_while_redis_stays_away(rig: Rig, own_redis: OwnRedis) -> None:

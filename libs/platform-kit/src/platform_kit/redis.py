@@ -10,7 +10,9 @@ from redis.backoff import NoBackoff
 
 TIMEOUT_S = 2.0  # of one command; a frozen server is treated like a dead one
 CONNECT_TIMEOUT_S = 1.0
-CONNECTIONS_MAX = 50
+# One connection per command in flight; beyond it a command fails at once, as if Redis were away. The pool
+# that waits instead costs 13 us more on every call (47 against 34), on the path of every risk decision.
+CONNECTIONS_MAX = 500
 HEALTH_CHECK_S = 15  # a connection idle for longer is pinged before use
 
 

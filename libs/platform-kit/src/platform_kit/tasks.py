@@ -33,7 +33,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 import uvloop
 from celery import Celery
 from celery.beat import Scheduler, Service
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutting_down
 from celery.worker import state as worker_state
 from kombu.exceptions import OperationalError
 from redis import Redis as BlockingRedis
@@ -57,7 +57,7 @@ HEARTBEAT_EVERY_S: Final = 5.0
 HEARTBEAT_MAX_AGE_S: Final = 60.0  # alive and connected, yet not consuming (celery#8030, #10205): restart me
 TICK_MAX_S: Final = 60.0
 SLOTS_KEPT: Final = 100  # of each job; more than a day is of no use to anyone
-DRAIN_MAX_S: Final = 35.0
+DRAIN_MAX_S: Final = 25.0  # what still runs so long after SIGTERM is cut off: below the 30 s until SIGKILL
 BROKER_TIMEOUT_S: Final = 2.0
 TRACE_HEADER: Final = "traceparent"
 
@@ -195,6 +195,7 @@ class Worker(Generic[SettingsT, DepsT]):
         self._thread: threading.Thread | None = None
         self._stack = AsyncExitStack()
         self._deps: DepsT | None = None
+        self._running: set[asyncio.Task[Any]] = set()
         self.heartbeat_at_s = time.monotonic()
 
     @property
@@ -225,6 +226,15 @@ class Worker(Generic[SettingsT, DepsT]):
         assert self._loop is not None, "the worker has not started"
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
+    def cut_off_after(self, seconds: float) -> None:
+        """Cancel what still runs then. From any thread, and from a signal handler."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._cut_off)
+
+    def _cut_off(self) -> None:
+        for task in self._running:
+            task.cancel()
+
     async def enter(self, context: AbstractAsyncContextManager[Any]) -> Any:
         """Keep one more context open until the worker stops."""
         return await self._stack.enter_async_context(context)
@@ -245,8 +255,14 @@ class Worker(Generic[SettingsT, DepsT]):
             telemetry.span(task.name, "consumer", traceparent=traceparent),
             canonical.line("task", observe, task=task.name, trace_id=traceparent[3:35], **context),
         ):
-            async with asyncio.timeout(task.time_limit_s):
-                return await task.body(self.deps, **arguments)
+            current = asyncio.current_task()
+            assert current is not None
+            self._running.add(current)
+            try:
+                async with asyncio.timeout(task.time_limit_s):
+                    return await task.body(self.deps, **arguments)
+            finally:
+                self._running.discard(current)
 
     async def run_periodic(self, job: Periodic, **context: Any) -> None:
         """One tick of a schedule: run the job when its slot is free, else nothing (not even a line)."""
@@ -359,14 +375,14 @@ def _register(app: PlatformCelery, task: AsyncTask[Any, Any]) -> None:
     def run(self: Any, /, **arguments: Any) -> None:
         app.worker.call(app.worker.run(task, arguments, **_context(self)))
 
-    app.task(name=task.name, bind=True)(run)
+    app.task(name=task.name, bind=True, shared=False)(run)
 
 
 def _register_periodic(app: PlatformCelery, job: Periodic) -> None:
     def run(self: Any, /) -> None:
         app.worker.call(app.worker.run_periodic(job, **_context(self)))
 
-    app.task(name=job.schedule_name, bind=True)(run)
+    app.task(name=job.schedule_name, bind=True, shared=False)(run)
     _schedule(app, job.schedule_name, job.tick_s)
 
 
@@ -374,7 +390,7 @@ def _register_heartbeat(app: PlatformCelery) -> None:
     def run() -> None:
         app.worker.call(app.worker.beat())
 
-    app.task(name=HEARTBEAT)(run)
+    app.task(name=HEARTBEAT, shared=False)(run)
     _schedule(app, HEARTBEAT, HEARTBEAT_EVERY_S)
 
 
@@ -415,9 +431,16 @@ def wrong_visibility(consumer: Any) -> str | None:
 
 
 def run_worker(
-    app: PlatformCelery, settings: ServiceSettings, *, checks: Mapping[str, Check] | None = None
+    app: PlatformCelery,
+    settings: ServiceSettings,
+    *,
+    checks: Mapping[str, Check] | None = None,
+    drain_max_s: float = DRAIN_MAX_S,
 ) -> None:
-    """Run tasks and the schedule in this process until SIGTERM; returns when what runs is done."""
+    """Run tasks and the schedule in this process until SIGTERM; returns when what runs is done or cut off.
+
+    `checks` are what /health/ready of OPS_PORT asks, beside that messages come round (liveness).
+    """
     worker = app.worker
     worker.start()
     try:
@@ -427,14 +450,14 @@ def run_worker(
         beat = Service(app, max_interval=1, scheduler_cls=MemoryScheduler)
         threading.Thread(target=beat.start, name=f"{app.main} beat", daemon=True).start()
         try:
-            _consume(app)
+            _consume(app, drain_max_s)
         finally:
             beat.stop()
     finally:
         worker.stop()
 
 
-def _consume(app: PlatformCelery) -> None:
+def _consume(app: PlatformCelery, drain_max_s: float) -> None:
     """Celery's own worker in this thread; it handles SIGTERM (finish what runs, take no more)."""
     wrong: list[str] = []
 
@@ -443,7 +466,11 @@ def _consume(app: PlatformCelery) -> None:
             wrong.append(problem)
             worker_state.should_stop = 1  # type: ignore[assignment]
 
+    def on_shutdown(**_: Any) -> None:
+        app.worker.cut_off_after(drain_max_s)
+
     worker_ready.connect(on_ready, weak=False)
+    worker_shutting_down.connect(on_shutdown, weak=False)
     program = app.Worker(
         pool="threads",
         concurrency=CONCURRENCY,
@@ -457,6 +484,7 @@ def _consume(app: PlatformCelery) -> None:
     )
     program.start()
     worker_ready.disconnect(on_ready)
+    worker_shutting_down.disconnect(on_shutdown)
     if wrong:
         raise RuntimeError(wrong[0])
 
