@@ -93,8 +93,7 @@ class Page:
     async def picture(self, path: Path) -> None:
         """A PNG of the whole page."""
         answer = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(answer["data"]))
+        await asyncio.to_thread(_write, path, base64.b64decode(answer["data"]))
 
 
 @asynccontextmanager
@@ -134,6 +133,11 @@ async def _port(file: Path) -> int:
         while not (told := await asyncio.to_thread(_content, file)):  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.1)
     return int(told.split()[0])
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def _content(file: Path) -> str:
