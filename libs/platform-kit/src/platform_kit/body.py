@@ -24,6 +24,7 @@ from platform_kit.problems import (
     render,
 )
 
+DISCARD_MAX_BYTES = 1024 * 1024  # of a body that is refused; who sends more is cut off
 NESTING_MAX = 32  # deeper than any of our contracts; keeps hostile nesting from the recursive parser
 
 
@@ -140,6 +141,7 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         if _announced(scope) > self._max_bytes:
+            await _discard(receive)
             await render(self._too_large(), Request(scope))(scope, receive, send)
             return
         received = 0
@@ -149,14 +151,24 @@ class BodyLimitMiddleware:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max_bytes:
+                await _discard(receive, more=message.get("more_body", False))
                 raise self._too_large()
             return message
 
         await self._app(scope, receive_within_limit, send)
 
     def _too_large(self) -> BodyTooLarge:
-        # The rest of the body is not read, so the connection cannot carry another request.
         return BodyTooLarge(f"At most {self._max_bytes} bytes are accepted.", headers={"Connection": "close"})
+
+
+async def _discard(receive: Receive, more: bool = True) -> None:
+    """Read on for a while and keep nothing: closing on unread bytes resets the connection, and the client would see
+    that instead of our answer."""
+    discarded = 0
+    while more and discarded < DISCARD_MAX_BYTES:
+        message = await receive()
+        discarded += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def _announced(scope: Scope) -> int:

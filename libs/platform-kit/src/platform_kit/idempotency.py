@@ -180,6 +180,16 @@ async def finish(
     )
 
 
+async def release(conn: AsyncConnection, table: Table, keys: Sequence[tuple[str, str]]) -> None:
+    """Give open claims back: their request did nothing, and the same key may try again."""
+    statement = text(
+        f"DELETE FROM {table.fullname} k"  # noqa: S608 - our own table name
+        " USING unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS given (scope, key)"
+        " WHERE k.scope = given.scope AND k.key = given.key AND k.status IS NULL"
+    )
+    await conn.execute(statement, {"scopes": [s for s, _ in keys], "keys": [k for _, k in keys]})
+
+
 async def reap(conn: AsyncConnection, table: Table, before: datetime) -> int:
     """Delete finished keys older than `before`; an expired key is a new request. Returns how many went."""
     statement = text(f"DELETE FROM {table.fullname} WHERE created_at < :before AND status IS NOT NULL")  # noqa: S608 - our own table name

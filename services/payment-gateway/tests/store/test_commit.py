@@ -174,7 +174,7 @@ async def test_a_payment_comes_back_as_it_was_saved(engine: AsyncEngine) -> None
 async def test_the_database_refuses_what_the_domain_would_have(
     engine: AsyncEngine, changes: dict[str, int]
 ) -> None:
-    with pytest.raises(DBAPIError, match="payment_.*_check"):
+    with pytest.raises(DBAPIError, match=r"payment_.*_check"):
         await save(engine, held(**changes))
 
 

@@ -17,7 +17,7 @@ from payment_gateway.domain.payment import Payment
 from payment_gateway.operations.answer_request import Answer, claim
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.find_payments import get_payment
-from payment_gateway.operations.problems import stored_refusal
+from payment_gateway.operations.problems import NoChannel, stored_refusal
 from payment_gateway.operations.record_answer import ask_and_record
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit.idempotency import Claim
@@ -43,9 +43,11 @@ Mark = Callable[[Payment, Attempt, Locked], Effects]
 async def mark_and_ask(deps: Deps, act: Act, operation: Operation, mark: Mark) -> Answer:
     """The final answer, or 202 while the channel's is not known.
 
-    Raises NotFound, InvalidState, AmountExceedsRemaining, OperationInProgress, KeyReused, KeyInProgress.
+    Raises NotFound, NoChannel, InvalidState, AmountExceedsRemaining, OperationInProgress, KeyReused, KeyInProgress.
     """
     payment = await get_payment(deps, act.merchant_id, act.payment_id)
+    if payment.channel is not None and not deps.channels[payment.channel].is_open:
+        raise NoChannel()
     wanted = Claim(
         f"{act.merchant_id} POST /v1/payments/{{id}}/{operation}", act.key, act.fingerprint, payment.id
     )

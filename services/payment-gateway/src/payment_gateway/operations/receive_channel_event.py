@@ -1,4 +1,4 @@
-"""A channel reports by itself: verified over the raw bytes, stored once, and told through the one transition function."""
+"""A channel reports by itself: verified over the raw bytes, stored once, told through the one transition function."""
 
 from __future__ import annotations
 

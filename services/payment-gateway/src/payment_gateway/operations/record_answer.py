@@ -14,6 +14,7 @@ from payment_gateway.domain.answer import Change, accounts_of, change_payment, c
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Attempt,
+    NotProcessed,
     Operation,
     Outcome,
     Succeeded,
@@ -25,7 +26,7 @@ from payment_gateway.domain.objects import payment_object, refund_object
 from payment_gateway.operations.answer_request import Answer, payment_response, refund_response
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
-from payment_gateway.operations.problems import ChannelRefused, stored_problem
+from payment_gateway.operations.problems import ChannelRefused, NoChannel, stored_problem
 from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Effects, Locked
 from platform_kit import canonical
 from platform_kit.idempotency import StoredResponse
@@ -38,9 +39,15 @@ ACTION_POLL = timedelta(seconds=30)  # a channel's report may get lost; a payer 
 async def ask_and_record(
     deps: Deps, merchant_id: str, attempt: Attempt, details: Mapping[str, Any]
 ) -> Answer:
-    """Send the question, make its outcome durable, and answer the client who waits for it."""
+    """Send the question, make its outcome durable, and answer the client who waits for it.
+
+    Raises NoChannel for a capture or void that provably never reached the channel.
+    """
     outcome = await deps.channels[attempt.channel].send(attempt, details)
-    return answer_of(await record(deps, merchant_id, attempt, outcome))
+    done = await record(deps, merchant_id, attempt, outcome)
+    if _did_nothing(attempt, outcome):
+        raise NoChannel()
+    return answer_of(done)
 
 
 async def record(
@@ -120,7 +127,13 @@ def _effects(attempt: Attempt, outcome: Outcome, change: Change | None, due_at: 
         journal=journal,
         events=events,
         response=_response(attempt, outcome, change),
+        releases=_did_nothing(attempt, outcome),
     )
+
+
+def _did_nothing(attempt: Attempt, outcome: Outcome) -> bool:
+    """A capture or void that never reached the channel: the client may repeat it with the same key."""
+    return isinstance(outcome, NotProcessed) and attempt.operation in (Operation.CAPTURE, Operation.VOID)
 
 
 def _due_at(outcome: Outcome, change: Change | None, tries: int, now: datetime) -> datetime | None:
@@ -132,7 +145,7 @@ def _due_at(outcome: Outcome, change: Change | None, tries: int, now: datetime) 
 
 def _response(attempt: Attempt, outcome: Outcome, change: Change) -> StoredResponse | None:
     """The client's final answer: also for an action that is now the payer's, but not while we do not know."""
-    if not change.is_final and not isinstance(outcome, ActionRequired):
+    if _did_nothing(attempt, outcome) or (not change.is_final and not isinstance(outcome, ActionRequired)):
         return None
     match attempt.operation:
         case Operation.AUTHORISE:

@@ -67,6 +67,8 @@ class Effects:
     events: tuple[Event, ...] = ()
     response: StoredResponse | None = None
     """The final answer of the client's key."""
+    releases: bool = False
+    """Nothing was done after all: give the claimed key back, so that it may try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class _Batch:
         self.events: list[Event] = []
         self.claims: list[tuple[Claim, StoredResponse | None]] = []
         self.finished: dict[tuple[str, str], StoredResponse] = {}
+        self.released: list[tuple[str, str]] = []
 
     def decide(self) -> list[Result]:
         """Each commit in arrival order, over what those before it left behind."""
@@ -195,6 +198,8 @@ class _Batch:
             self._claim(claim, effects.response)
         elif commit.finishes and effects.response:
             self.finished[commit.finishes] = effects.response
+        elif commit.finishes and effects.releases:
+            self.released.append(commit.finishes)
         return Done(
             effects.payment or self.payments.get(commit.payment_id or ""),
             effects.refund or self.refunds.get(commit.refund_id or ""),
@@ -266,6 +271,8 @@ async def _write(conn: AsyncConnection, batch: _Batch) -> None:
         await append(conn, outbox, batch.events)
     if batch.finished:
         await idempotency.finish(conn, idempotency_key, batch.finished)
+    if batch.released:
+        await idempotency.release(conn, idempotency_key, batch.released)
 
 
 _INSERT_RECEIVED = text(

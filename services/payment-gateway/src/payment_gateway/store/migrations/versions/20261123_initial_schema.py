@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - generated DDL
 """The gateway's first schema: payments, ledger, outbox, webhooks.
 
 Revision: 20261123_initial
