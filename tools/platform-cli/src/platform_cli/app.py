@@ -36,7 +36,7 @@ def up() -> None:
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         errors.print("`make logs` shows more, `make down` stops what runs, `make reset` starts from nothing.")
         raise typer.Exit(1) from error
-    console.print(welcome(running), highlight=False)
+    console.print(welcome(running), highlight=False, soft_wrap=True)
 
 
 @main.command()

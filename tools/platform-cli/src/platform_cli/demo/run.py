@@ -28,7 +28,6 @@ from platform_cli.embedded.unprivileged import server_user, temporary_root
 from platform_cli.stack import supervision
 from platform_cli.stack.bring_up import Running, bring_up
 from platform_cli.stack.state import State, clone
-from platform_cli.stack.welcome import welcome
 
 PREFIX = "platform-demo-"
 
@@ -95,7 +94,7 @@ async def _demonstrate(
     with console.status("starting Postgres, Redis and the platform") as status:
         copy = await bring_up(state, status.update, environ={})
     up_s = time.monotonic() - started
-    console.print(welcome(copy) if console.is_terminal else f"The platform runs at {copy.gateway_url}.")
+    console.print(f"The platform runs: {copy.gateway_url}, console {copy.surroundings.url('pipeline')}/console")
     endpoints = _endpoints(copy)
     async with Shop(copy.gateway_url, copy.merchant.api_key) as shop, Witnesses(endpoints) as witnesses:
         drive_started = time.monotonic()

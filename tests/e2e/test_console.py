@@ -1,0 +1,36 @@
+"""An operator sees a payment soon after it was made."""
+
+import secrets
+from typing import Any
+
+
+async def test_a_payment_reaches_the_warehouse_and_the_console(
+    merchant: Any, pipeline: Any, eventually: Any
+) -> None:
+    before = (await pipeline.get("/v1/status")).body["payments"]["position"]
+    paid = (await merchant.pay(amount_minor=7777, reference=f"console-{secrets.token_hex(4)}")).body
+
+    async def arrived() -> bool:
+        status = (await pipeline.get("/v1/status")).body["payments"]
+        return bool(status["position"] > before and status["lag"] == 0)
+
+    await eventually(arrived, "the warehouse did not get the payment", within_s=20)
+    page = await pipeline.get("/console")
+    assert page.status == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert paid["id"].encode() in page.raw
+
+
+async def test_the_start_page_leads_to_the_console(pipeline: Any) -> None:
+    page = await pipeline.get("/")
+    assert page.status == 200
+    assert b"<html" in page.raw.lower()
+
+
+async def test_the_overview_has_today_s_volume(merchant: Any, pipeline: Any, eventually: Any) -> None:
+    await merchant.pay()
+
+    async def counted() -> bool:
+        return bool((await pipeline.get("/v1/reports/overview")).body["payment_count"] > 0)
+
+    await eventually(counted, "no payment in the overview", within_s=20)
