@@ -1,14 +1,18 @@
 """Builders and doubles of the risk engine's tests."""
 
+import asyncio
 import os
 import signal
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from platform_cli.embedded import redis as embedded_redis
@@ -22,6 +26,7 @@ from risk_engine.domain.failure_policy import Band, Fault
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.rules import Evaluation, Reason, RuleSet
 from risk_engine.domain.velocity import empty_windows
+from risk_engine.operations.deps import Deps
 from risk_engine.settings import Settings
 
 TOKEN = "internal-test"
@@ -178,3 +183,75 @@ class FixedScorer:
 
 def codes(answer: Mapping[str, Any]) -> list[str]:
     return [reason["code"] for reason in answer["reasons"]]
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 10) -> float:
+    """Wait until `holds()`; returns the seconds it took. Raises TimeoutError."""
+    began = time.perf_counter()
+    async with asyncio.timeout(within_s):
+        while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.02)
+    return time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, whole."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def body(self) -> Any:
+        return orjson.loads(self.content)
+
+
+class Api:
+    """Calls of the application in this loop: no server, no client library between."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+        self.deps: Deps = app.state.deps
+
+    async def post(self, path: str, body: Any, **headers: str) -> Answer:
+        """`body` as JSON; bytes are sent as they are."""
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        return await self.call("POST", path, content, {"content_type": "application/json"} | headers)
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self.call("GET", path, b"", headers)
+
+    async def call(
+        self, method: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        path, _, query = path.partition("?")
+        given = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        sent = {"authorization": f"Bearer {TOKEN}", "content-length": str(len(content))} | given
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items() if value],
+            "client": ("127.0.0.1", 1),
+            "server": ("testserver", 80),
+            "scheme": "http",
+            "root_path": "",
+            "state": {},
+        }
+        messages: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": content, "more_body": False}
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+
+        await self.app(scope, receive, send)
+        start = next(one for one in messages if one["type"] == "http.response.start")
+        whole = b"".join(one.get("body", b"") for one in messages if one["type"] == "http.response.body")
+        return Answer(start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, whole)

@@ -30,7 +30,9 @@ def test_block_beats_challenge_beats_review_beats_allow() -> None:
 
 @given(decisions, decisions, decisions)
 def test_the_decisions_form_a_lattice(a: Decision, b: Decision, c: Decision) -> None:
-    join = lambda x, y: most_severe([x, y])  # noqa: E731 - the algebra reads better as a name
+    def join(x: Decision, y: Decision) -> Decision:
+        return most_severe([x, y])
+
     assert join(a, a) is a
     assert join(a, b) is join(b, a)
     assert join(join(a, b), c) is join(a, join(b, c))

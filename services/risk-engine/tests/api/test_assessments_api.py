@@ -1,0 +1,223 @@
+"""The assessments API: what it answers, and everything it refuses in words without writing a row."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from risk_rig import Api, a_request
+from sqlalchemy import text
+
+PATH = "/v1/assessments"
+
+
+async def count_of(api: Api) -> int:
+    async with api.deps.engine.connect() as conn:
+        return int(await conn.scalar(text("SELECT count(*) FROM risk.assessment")) or 0)
+
+
+async def test_an_assessment_has_the_members_of_the_contract(api: Api) -> None:
+    answer = await api.post(PATH, a_request())
+    assert answer.status == 200
+    body = answer.body
+    assert body["id"].startswith("asm_")
+    assert body["decision"] == "allow"
+    assert 0 <= body["score"] <= 100
+    assert (body["reasons"], body["degraded"]) == ([], [])
+    assert len(body["rule_set"]) == len(body["model"]) == 64
+    assert datetime.fromisoformat(body["expires_at"]) > datetime.now(UTC)
+    assert answer.headers["x-app-version"] == "dev"
+
+
+async def test_what_the_gateway_sends_for_a_wallet_and_an_unknown_payer_is_taken(api: Api) -> None:
+    nobody = {"id": None, "country": None, "ip": None, "device_id": None}
+    for number, customer in enumerate((nobody, {}, None)):
+        body = a_request(number, method="wallet", card=None, customer=customer)
+        assert (await api.post(PATH, body)).status == 200
+    body = a_request(9)
+    del body["customer"], body["card"]
+    assert (await api.post(PATH, body)).status == 200
+
+
+async def test_the_same_key_gets_the_same_bytes(api: Api) -> None:
+    first = await api.post(PATH, a_request(1))
+    again = await api.post(PATH, a_request(1, payment_id="pay_other", occurred_at="2026-11-23T02:00:01Z"))
+    assert again.body == first.body
+    assert await count_of(api) == 1
+
+
+async def test_another_request_under_the_key_is_refused(api: Api) -> None:
+    await api.post(PATH, a_request(1))
+    answer = await api.post(PATH, a_request(1, amount_minor=1))
+    assert (answer.status, answer.body["type"]) == (422, "/problems/idempotency-key-reuse")
+
+
+async def test_many_at_once_under_one_key_get_one_decision(api: Api) -> None:
+    answers = await asyncio.gather(*(api.post(PATH, a_request(1)) for _ in range(16)))
+    assert len({answer.content for answer in answers}) == 1
+    assert await count_of(api) == 1
+
+
+async def test_an_assessment_is_read_back_whole(api: Api) -> None:
+    made = (await api.post(PATH, a_request())).body
+    read = (await api.get(f"{PATH}/{made['id']}")).body
+    assert {name: read[name] for name in made} == made
+    assert read["request"]["amount_minor"] == 1250
+    assert read["trace"]["hits"] == []
+    text_of_it = orjson.dumps(read).decode()
+    assert not any(
+        raw in text_of_it for raw in ("tok_visa_4711", "192.0.2.1", "device-1")
+    )  # fingerprints only
+    assert (await api.get(f"{PATH}/asm_unknown")).status == 404
+
+
+async def test_the_list_is_newest_first_and_filtered_by_decision(api: Api) -> None:
+    for number in range(6):
+        await api.post(PATH, a_request(number, customer=None))
+    page = (await api.get(f"{PATH}?limit=4")).body
+    assert [one["payment_id"] for one in page["data"]] == ["pay_5", "pay_4", "pay_3", "pay_2"]
+    rest = (await api.get(f"{PATH}?limit=4&cursor={page['next_cursor']}")).body
+    assert [one["payment_id"] for one in rest["data"]] == ["pay_1", "pay_0"]
+    assert rest["next_cursor"] is None
+    challenged = (await api.get(f"{PATH}?decision=challenge")).body["data"]
+    assert [one["payment_id"] for one in challenged] == [
+        "pay_5",
+        "pay_4",
+    ]  # the fifth use of the card and the next
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "decision=maybe", "cursor=1", "cursor=asm_x"]
+)
+async def test_a_bad_query_is_refused(api: Api, query: str) -> None:
+    assert (await api.get(f"{PATH}?{query}")).status == 422
+
+
+async def test_a_caller_in_a_hurry_gets_the_policy(api: Api) -> None:
+    answer = await api.post(PATH, a_request(amount_minor=500_000), x_deadline_ms="1")
+    assert "deadline" in answer.body["degraded"]
+    assert answer.body["decision"] == "block"
+    assert answer.body["reasons"][0]["code"] == "degraded_deadline"
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer wrong", "Basic aW50ZXJuYWwtdGVzdA==", "internal-test"]
+)
+async def test_without_the_internal_token_nothing_is_answered(api: Api, header: str) -> None:
+    for answer in (
+        await api.post(PATH, a_request(), authorization=header),
+        await api.get(PATH, authorization=header),
+        await api.get("/v1/rule-sets", authorization=header),
+        await api.get("/v1/alerts", authorization=header),
+        await api.get("/internal/events", authorization=header),
+    ):
+        assert (answer.status, answer.body["type"]) == (401, "/problems/unauthenticated")
+    assert await count_of(api) == 0
+
+
+LATER = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
+
+BAD_BODIES: list[tuple[dict[str, Any], str, str]] = [
+    ({"surprise": 1}, "unknown-field", "/surprise"),
+    ({"amount_minor": 0}, "invalid-amount", "/amount_minor"),
+    ({"amount_minor": -1}, "invalid-amount", "/amount_minor"),
+    ({"amount_minor": 12.5}, "invalid-amount", "/amount_minor"),
+    ({"amount_minor": "1250"}, "invalid-amount", "/amount_minor"),
+    ({"amount_minor": True}, "invalid-amount", "/amount_minor"),
+    ({"amount_minor": 10**12 + 1}, "invalid-amount", "/amount_minor"),
+    ({"amount_minor": None}, "invalid-amount", "/amount_minor"),
+    ({"currency": "XXX"}, "unsupported-currency", "/currency"),
+    ({"currency": "eur"}, "unsupported-currency", "/currency"),
+    ({"currency": 978}, "invalid-request", "/currency"),
+    ({"method": "cheque"}, "invalid-request", "/method"),
+    ({"merchant_id": ""}, "invalid-request", "/merchant_id"),
+    ({"merchant_id": "m" * 65}, "invalid-request", "/merchant_id"),
+    ({"merchant_id": "mer 1"}, "invalid-request", "/merchant_id"),
+    ({"payment_id": "pay|1"}, "invalid-request", "/payment_id"),
+    ({"idempotency_key": ""}, "invalid-request", "/idempotency_key"),
+    ({"idempotency_key": "k" * 256}, "invalid-request", "/idempotency_key"),
+    ({"idempotency_key": "ключ"}, "invalid-request", "/idempotency_key"),
+    ({"card": "4242 4242 4242 4242"}, "invalid-request", "/card"),
+    ({"card": "4242424242424242"}, "card-data-not-allowed", "/card"),
+    ({"card": "tok_4242-4242-4242-4242"}, "card-data-not-allowed", "/card"),
+    ({"customer": {"id": "4242 4242 4242 4242"}}, "card-data-not-allowed", "/customer/id"),
+    ({"customer": {"country": "Germany"}}, "invalid-request", "/customer/country"),
+    ({"customer": {"country": "de"}}, "invalid-request", "/customer/country"),
+    ({"customer": {"age": 7}}, "unknown-field", "/customer/age"),
+    ({"customer": {"device_id": "a\u0001b"}}, "invalid-request", "/customer/device_id"),
+    ({"customer": "cus_1"}, "invalid-request", "/customer"),
+    ({"occurred_at": "yesterday"}, "invalid-time", "/occurred_at"),
+    ({"occurred_at": "2026-11-23T02:00:00"}, "invalid-time", "/occurred_at"),  # no offset
+    ({"occurred_at": 1795435200}, "invalid-time", "/occurred_at"),
+    ({"occurred_at": None}, "invalid-time", "/occurred_at"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "pointer"), BAD_BODIES)
+async def test_a_bad_member_is_named_and_nothing_is_written(
+    api: Api, changes: dict[str, Any], code: str, pointer: str
+) -> None:
+    answer = await api.post(PATH, a_request(**changes))
+    assert (answer.status, answer.body["type"]) == (422, f"/problems/{code}")
+    assert answer.body["errors"][0]["pointer"] == pointer
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "4242" not in answer.content.decode()  # what was sent is never repeated
+    assert await count_of(api) == 0
+
+
+async def test_a_payment_of_the_future_is_refused(api: Api) -> None:
+    """It would push the payments of the present out of every window."""
+    answer = await api.post(PATH, a_request(occurred_at=LATER))
+    assert (answer.status, answer.body["type"]) == (422, "/problems/invalid-time")
+    assert await count_of(api) == 0
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["merchant_id", "idempotency_key", "payment_id", "amount_minor", "currency", "method", "occurred_at"],
+)
+async def test_a_missing_member_is_named(api: Api, member: str) -> None:
+    body = a_request()
+    del body[member]
+    answer = await api.post(PATH, body)
+    assert (answer.status, answer.body["type"]) == (422, "/problems/missing-field")
+    assert answer.body["errors"][0]["pointer"] == f"/{member}"
+
+
+RAW = orjson.dumps(a_request())
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "code"),
+    [
+        (b"", 422, "missing-field"),
+        (b"{", 400, "malformed-json"),
+        (b"\xff", 400, "malformed-json"),
+        (RAW.replace(b"1250", b"NaN"), 400, "malformed-json"),
+        (RAW.replace(b'"amount_minor"', b'"amount_minor":1,"amount_minor"'), 400, "duplicate-key"),
+        (b"[" * 100 + b"]" * 100, 400, "malformed-json"),
+        (b'"' + b"x" * 70_000 + b'"', 413, "body-too-large"),
+        (b"[]", 422, "invalid-request"),
+    ],
+)
+async def test_a_body_that_is_no_such_json_is_refused(api: Api, raw: bytes, status: int, code: str) -> None:
+    answer = await api.post(PATH, raw)
+    assert (answer.status, answer.body["type"]) == (status, f"/problems/{code}")
+    assert await count_of(api) == 0
+
+
+async def test_another_media_type_is_refused(api: Api) -> None:
+    assert (await api.post(PATH, RAW, content_type="text/plain")).status == 415
+    assert (await api.post(PATH, RAW, content_encoding="gzip")).status == 415
+
+
+async def test_events_can_be_read_for_gap_repair(api: Api) -> None:
+    made = (await api.post(PATH, a_request())).body
+    async with api.deps.engine.begin() as conn:
+        await conn.execute(text("UPDATE risk.outbox_event SET position = 1"))
+    page = (await api.get("/internal/events?after=0&limit=10")).body
+    (event,) = page["data"]
+    assert (event["type"], event["position"], event["aggregate_id"]) == ("assessment.made.v1", 1, made["id"])
+    assert {name: event["data"]["assessment"][name] for name in made} == made
+    assert event["data"]["assessment"]["request"]["currency"] == "EUR"

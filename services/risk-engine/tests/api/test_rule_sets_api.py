@@ -1,0 +1,67 @@
+"""Rule sets over HTTP, from a document to the decision that it makes."""
+
+from typing import Any
+
+import pytest
+from risk_rig import Api, a_document, a_request, a_rule, codes, eventually
+
+PATH = "/v1/rule-sets"
+STRICT = a_document(name="strict", rules=[a_rule(when="method == 'card'", then="block", code="no_cards")])
+
+
+async def test_a_document_is_saved_published_and_decides_within_two_seconds(api: Api) -> None:
+    saved = await api.post(PATH, STRICT)
+    assert saved.status == 201
+    rule_set = saved.body["hash"]
+    assert (await api.post("/v1/assessments", a_request(1))).body[
+        "decision"
+    ] == "allow"  # saved is not published
+    published = await api.post(f"{PATH}/{rule_set}/publish", b"")
+    assert (published.status, published.body["hash"]) == (200, rule_set)
+
+    async def decides() -> bool:
+        return bool(api.deps.rules.compiled.rule_set.hash == rule_set)
+
+    assert await eventually(decides) < 2
+    answer = (await api.post("/v1/assessments", a_request(2))).body
+    assert (answer["decision"], codes(answer), answer["rule_set"]) == ("block", ["no_cards"], rule_set)
+
+
+async def test_sets_are_listed_and_read(api: Api) -> None:
+    rule_set = (await api.post(PATH, STRICT)).body["hash"]
+    listed = (await api.get(PATH)).body["data"]
+    assert [(one["name"], one["is_live"]) for one in listed] == [("strict", False), ("default", True)]
+    assert (await api.get(f"{PATH}/{rule_set}")).body["document"] == STRICT
+    assert (await api.get(f"{PATH}/{'0' * 64}")).status == 404
+    assert (await api.get(f"{PATH}/short")).status == 422
+    assert (await api.post(f"{PATH}/{'0' * 64}/publish", b"")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("document", "rule", "why"),
+    [
+        (a_document(rules=[a_rule(7, when="amount > 1")]), "rule_7", "unknown fact amount"),
+        (a_document(rules=[a_rule(7, when="exec('rm')")]), "rule_7", "unknown or forbidden function exec"),
+        (a_document(rules=[a_rule(7, when="amount_minor")]), "rule_7", "not a boolean"),
+        (a_document(rules=[a_rule(7, when=5)]), "rule_7", "`when`"),
+        ({"rules": []}, "name", "printable"),
+        (a_document(rules={}), "rules", "list"),
+    ],
+)
+async def test_a_bad_rule_is_named_with_the_reason_and_not_saved(
+    api: Api, document: dict[str, Any], rule: str, why: str
+) -> None:
+    answer = await api.post(PATH, document)
+    assert (answer.status, answer.body["type"]) == (422, "/problems/invalid-rule")
+    named = {error["rule"]: error["detail"] for error in reversed(answer.body["errors"])}
+    assert why in named[rule]
+    assert len((await api.get(PATH)).body["data"]) == 1
+
+
+async def test_an_unknown_member_is_refused_at_the_door(api: Api) -> None:
+    assert (await api.post(PATH, STRICT | {"extra": 1})).body["type"] == "/problems/unknown-field"
+    assert (await api.post(PATH, [STRICT])).status == 422
+
+
+async def test_there_are_no_alerts_on_a_new_platform(api: Api) -> None:
+    assert (await api.get("/v1/alerts")).body == {"data": []}

@@ -1,0 +1,172 @@
+"""Outcomes become windows, and windows come back after Redis lost them."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from risk_rig import NOON, a_subject, codes, eventually
+from sqlalchemy import text
+
+from platform_kit.clock import FixedClock
+from platform_kit.outbox import Event
+from risk_engine.operations.assess_payment import assess_payment
+from risk_engine.operations.deps import Deps
+from risk_engine.operations.forget_old_rows import forget_old_rows
+from risk_engine.operations.rebuild_velocity import follow_outcomes, project_declines, rebuild_velocity
+from risk_engine.operations.record_outcomes import record_outcomes
+
+
+def an_event(number: int, kind: str = "payment.declined.v1", at: Any = NOON, **payment: Any) -> Event:
+    body = {
+        "id": f"pay_{number}",
+        "merchant_id": "mer_1",
+        "amount_minor": 1250,
+        "captured_minor": 0,
+        "currency": "EUR",
+        "risk": None,
+    } | payment
+    return Event(f"evt_{kind}_{number}", kind, body["id"], {"payment": body}, at, "mer_1", None, number)
+
+
+async def decline(deps: Deps, number: int, **risk: Any) -> dict[str, Any]:
+    """A payment that was assessed and then declined by the channel."""
+    answer = dict(await assess_payment(deps, a_subject(number)))
+    noted = {"assessment_id": answer["id"], "decision": answer["decision"]} | risk
+    async with deps.engine.begin() as conn:
+        await record_outcomes(conn, [an_event(number, risk=noted)])
+    return answer
+
+
+async def facts_of_next(deps: Deps, number: int) -> dict[str, Any]:
+    answer = await assess_payment(deps, a_subject(number))
+    async with deps.engine.connect() as conn:
+        facts = await conn.scalar(
+            text("SELECT facts FROM risk.assessment WHERE id = :id"), {"id": answer["id"]}
+        )
+    return dict(facts)
+
+
+@pytest.fixture
+def at_noon(deps: Deps) -> Deps:
+    """The clock stands where the events are."""
+    return replace(deps, clock=FixedClock(NOON + timedelta(minutes=1)))
+
+
+async def test_declines_of_a_card_reach_the_next_decision(at_noon: Deps) -> None:
+    for number in range(3):
+        await decline(at_noon, number)
+    assert await project_declines(at_noon) == 3
+    assert await project_declines(at_noon) == 0
+    answer = await assess_payment(at_noon, a_subject(9))
+    assert codes(answer) == ["card_declines"]
+
+
+async def test_a_decline_that_comes_twice_counts_once(at_noon: Deps) -> None:
+    await decline(at_noon, 1)
+    async with at_noon.engine.begin() as conn:
+        await record_outcomes(conn, [an_event(1, risk=None)])
+    await project_declines(at_noon)
+    await at_noon.features.set_declines_seen(0)
+    await project_declines(at_noon)
+    assert (await facts_of_next(at_noon, 2))["card_declines_1h"] == 1
+
+
+async def test_what_this_engine_blocked_is_no_sign_of_a_bad_card(at_noon: Deps) -> None:
+    await decline(at_noon, 1, decision="block")
+    await project_declines(at_noon)
+    assert (await facts_of_next(at_noon, 2))["card_declines_1h"] == 0
+
+
+async def test_other_events_and_other_outcomes_do_not_count_as_declines(at_noon: Deps) -> None:
+    answer = await assess_payment(at_noon, a_subject(1))
+    noted = {"assessment_id": answer["id"], "decision": "allow"}
+    events = [
+        an_event(1, "payment.captured.v1", captured_minor=700, risk=noted),
+        an_event(2, "payment.failed.v1", risk=noted),
+        an_event(3, "payment.created.v1", risk=noted),
+        Event("evt_x", "ledger.transfer_posted.v1", "je_1", {"payment": None}, NOON, None, None, 4),
+    ]
+    async with at_noon.engine.begin() as conn:
+        await record_outcomes(conn, events)
+        found = (
+            await conn.execute(text("SELECT outcome, amount_minor FROM risk.payment_outcome ORDER BY seq"))
+        ).all()
+    assert [tuple(row) for row in found] == [("captured", 700), ("failed", 1250)]
+    assert await project_declines(at_noon) == 0
+
+
+async def test_an_event_without_a_payment_raises_and_is_for_the_quarantine(at_noon: Deps) -> None:
+    broken = Event("evt_1", "payment.declined.v1", "pay_1", {"payment": None}, NOON, None, None, 1)
+    async with at_noon.engine.begin() as conn:
+        with pytest.raises(TypeError):
+            await record_outcomes(conn, [broken])
+
+
+async def test_windows_are_rebuilt_after_redis_lost_everything(at_noon: Deps) -> None:
+    for number in range(3):
+        await decline(at_noon, number)
+    before = await facts_of_next(at_noon, 7)
+    await project_declines(at_noon)
+    await at_noon.redis.flushall()
+    assert not await at_noon.features.is_warm()
+    assert await rebuild_velocity(at_noon) == 4
+    await project_declines(at_noon)
+    after = await facts_of_next(at_noon, 8)
+    assert await at_noon.features.is_warm()
+    assert after["card_count_10m"] == before["card_count_10m"] + 1 == 5
+    assert after["customer_sum_30d"] == 5 * 1250
+    assert after["card_declines_1h"] == 3
+
+
+async def test_rebuilding_twice_and_beside_live_decisions_counts_nothing_twice(at_noon: Deps) -> None:
+    for number in range(5):
+        await assess_payment(at_noon, a_subject(number))
+    await at_noon.redis.flushall()
+    await asyncio.gather(
+        rebuild_velocity(at_noon), assess_payment(at_noon, a_subject(3)), rebuild_velocity(at_noon)
+    )
+    assert (await facts_of_next(at_noon, 5))["card_count_10m"] == 6
+
+
+async def test_payments_older_than_every_window_are_not_replayed(deps: Deps) -> None:
+    await assess_payment(deps, a_subject(1))
+    await deps.redis.flushall()
+    in_a_month = replace(deps, clock=FixedClock(deps.clock.now() + timedelta(days=31)))
+    assert await rebuild_velocity(in_a_month) == 0
+    assert await deps.features.is_warm()
+
+
+async def is_in_step(deps: Deps) -> bool:
+    return await deps.features.is_warm() and await deps.features.declines_seen() > 0
+
+
+async def test_the_follower_notices_a_loss_by_itself(at_noon: Deps) -> None:
+    await decline(at_noon, 1)
+    await at_noon.redis.flushall()
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow_outcomes(at_noon, stop))
+        await eventually(lambda: is_in_step(at_noon))
+        stop.set()
+    assert (await facts_of_next(at_noon, 2))["card_declines_1h"] == 1
+
+
+TWO_ALERTS = """
+    INSERT INTO risk.alert (id, kind, slot_at, details, raised_at)
+    VALUES ('alr_1', 'k', now(), '{}', :at), ('alr_2', 'k', now() - interval '1 h', '{}', :now)
+"""
+
+
+async def test_old_outcomes_and_alerts_are_forgotten_and_young_ones_kept(at_noon: Deps) -> None:
+    async with at_noon.engine.begin() as conn:
+        await record_outcomes(conn, [an_event(1, at=NOON - timedelta(days=36)), an_event(2, at=NOON)])
+        await conn.execute(
+            text(TWO_ALERTS),
+            {"at": NOON - timedelta(days=91), "now": NOON},
+        )
+    assert await forget_old_rows(at_noon) == 2
+    async with at_noon.engine.connect() as conn:
+        assert (await conn.scalars(text("SELECT payment_id FROM risk.payment_outcome"))).all() == ["pay_2"]
+        assert (await conn.scalars(text("SELECT id FROM risk.alert"))).all() == ["alr_2"]
