@@ -114,7 +114,7 @@ def server(mode: str, database: TestDatabase) -> Iterator[int]:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.ledger_server", mode]
     with log.open("w") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)  # noqa: S603 - our own module
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
             wait_for(f"http://127.0.0.1:{port}/health/ready", process)
             yield port
@@ -171,6 +171,7 @@ async def verify(database: TestDatabase) -> dict[str, int]:
                (SELECT sum(debits_posted) FROM payments.account)
                  - (SELECT sum(amount_minor) FROM payments.transfer) AS unexplained""")
     await connection.close()
+    assert found is not None
     return {name: int(value) for name, value in found.items()}
 
 

@@ -15,7 +15,7 @@ from typing import cast
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from payment_gateway.api.access import MerchantId
+from payment_gateway.api.access import Merchant
 from payment_gateway.api.schemas import TransferBody
 from payment_gateway.app import create_gateway
 from payment_gateway.operations.deps import Deps
@@ -53,10 +53,10 @@ async def noop() -> Response:
 
 
 @router.post("/front-door", status_code=201)
-async def front_door(body: TransferBody, request: Request, merchant: MerchantId) -> Response:
+async def front_door(body: TransferBody, request: Request, caller: Merchant) -> Response:
     """Authentication, strict parsing and validation of a transfer, and nothing else."""
     key_of(request.headers)
-    return JsonResponse({"amount_minor": body.amount_minor, "merchant": merchant}, 201)
+    return JsonResponse({"amount_minor": body.amount_minor, "merchant": caller.merchant_id}, 201)
 
 
 def create(mode: str, settings: Settings) -> FastAPI:

@@ -27,7 +27,7 @@ def environment() -> dict[str, Any]:
     """Cores, versions and revision."""
     revision = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )  # noqa: S607
+    )
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),

@@ -113,21 +113,25 @@ class Committer(Generic[Item, Result]):
         return await asyncio.shield(future)
 
     async def _run(self) -> None:
-        while True:
-            if not self._waiting:
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
-            await self._settle(batch)
+        """One lane: its own connection, for as long as that lasts, and one flush after the other."""
+        async with _OwnConnection(self._engine) as own:
+            while True:
+                if not self._waiting:
+                    if self._closing:
+                        return
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+                await self._settle(own, batch)
 
-    async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _settle(
+        self, own: _OwnConnection, batch: Sequence[tuple[Item, asyncio.Future[Result]]]
+    ) -> None:
         """Give every future of the batch its result or its error."""
         started = time.perf_counter()
         try:
-            results = await self._attempt([item for item, _ in batch])
+            results = await self._attempt(own, [item for item, _ in batch])
         except Unavailable as error:
             for _, future in batch:
                 _fail(future, error)
@@ -137,19 +141,19 @@ class Committer(Generic[Item, Result]):
             else:  # the statement said no to somebody: find out who, and let the others through
                 log.exception("a flush was refused whole; running its items one by one", items=len(batch))
                 for one in batch:
-                    await self._settle([one])
+                    await self._settle(own, [one])
         else:
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
         telemetry.observe_flush(self._name, len(batch), time.perf_counter() - started, len(self._waiting))
 
-    async def _attempt(self, items: Sequence[Item]) -> Sequence[Result]:
+    async def _attempt(self, own: _OwnConnection, items: Sequence[Item]) -> Sequence[Result]:
         """One flush, tried again after deadlock, lost race or lost connection."""
         may_be_committed = False
         for attempt in range(1, TRIES_MAX + 1):
             try:
-                return await self._flush_once(items)
+                return await self._flush_once(own, items)
             except _CommitLost as error:
                 may_be_committed = True
                 log.warning("commit answer lost", error=repr(error.__cause__), attempt=attempt)
@@ -166,14 +170,50 @@ class Committer(Generic[Item, Result]):
             await asyncio.sleep(random.uniform(0, RETRY_DELAY_S * 2**attempt))
         raise CommitUnknown() if may_be_committed else NotCommitted()
 
-    async def _flush_once(self, items: Sequence[Item]) -> Sequence[Result]:
-        async with self._engine.connect() as connection, connection.begin() as transaction:
-            results = await self._flush(connection, items)
-            try:
-                await transaction.commit()
-            except Exception as error:
-                raise _CommitLost from error
+    async def _flush_once(self, own: _OwnConnection, items: Sequence[Item]) -> Sequence[Result]:
+        connection = await own.get()
+        try:
+            async with connection.begin() as transaction:
+                results = await self._flush(connection, items)
+                try:
+                    await transaction.commit()
+                except Exception as error:
+                    raise _CommitLost from error
+        except TryFlushAgain:
+            raise
+        except BaseException:
+            await (
+                own.drop()
+            )  # whatever it was, the next flush starts on a connection that knows nothing of it
+            raise
         return results
+
+
+class _OwnConnection:
+    """A lane's connection, taken from the pool once: asking the pool, the ping and the reset of every flush would cost
+    a tenth of it. A broken one is dropped and replaced."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._connection: AsyncConnection | None = None
+
+    async def __aenter__(self) -> _OwnConnection:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def get(self) -> AsyncConnection:
+        if self._connection is None:
+            self._connection = await self._engine.connect()
+        return self._connection
+
+    async def drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
 
 
 def _is_going_away(error: DBAPIError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -30,8 +31,16 @@ async def engine_of(request: Request) -> AsyncEngine:
     return (await deps_of(request)).engine
 
 
-async def merchant_of(request: Request) -> str:
-    """The id of the merchant whose key was sent. Raises Unauthenticated."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated merchant, and what its request may use."""
+
+    merchant_id: str
+    deps: Deps
+
+
+async def caller_of(request: Request) -> Caller:
+    """The merchant whose key was sent. Raises Unauthenticated."""
     token = _bearer(request)
     digest = hash_key(token)
     known = _cache.get(digest)
@@ -43,7 +52,7 @@ async def merchant_of(request: Request) -> str:
             _cache.clear()
         known = _cache[digest] = (time.monotonic() + CACHE_S, merchant_id)
     canonical.add(merchant_id=known[1])
-    return known[1]
+    return Caller(known[1], await deps_of(request))
 
 
 async def require_admin(request: Request) -> None:
@@ -69,5 +78,6 @@ def _bearer(request: Request) -> str:
     return token
 
 
-MerchantId = Annotated[str, Depends(merchant_of)]
+Merchant = Annotated[Caller, Depends(caller_of)]
+"""One dependency for both: each costs 20 us of FastAPI's machinery."""
 GatewayDeps = Annotated[Deps, Depends(deps_of)]

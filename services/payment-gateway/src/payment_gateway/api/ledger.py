@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from payment_gateway.api.access import GatewayDeps, MerchantId, require_admin
+from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
 from payment_gateway.api.documented import MONEY, READ, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.schemas import AccountBody, TransferBody
@@ -28,25 +28,31 @@ router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute
 
 
 @router.post("/accounts", status_code=201, responses=WRITE)
-async def open_one(body: AccountBody, deps: GatewayDeps, merchant: MerchantId) -> Response:
+async def open_one(body: AccountBody, caller: Merchant) -> Response:
     """Open an account; one that is open already stays as it is."""
-    await open_account(deps, own_account(merchant, body.name, body.currency), body.floor_minor)
+    await open_account(
+        caller.deps, own_account(caller.merchant_id, body.name, body.currency), body.floor_minor
+    )
     return JsonResponse(body.model_dump(), 201)
 
 
 @router.get("/accounts", responses=READ)
-async def list_all(deps: GatewayDeps, merchant: MerchantId) -> Response:
+async def list_all(caller: Merchant) -> Response:
     """The merchant's accounts with posted and pending counters in minor units."""
     return JsonResponse(
-        {"data": [_account_object(account) for account in await list_accounts(deps, merchant)]}
+        {
+            "data": [
+                _account_object(account) for account in await list_accounts(caller.deps, caller.merchant_id)
+            ]
+        }
     )
 
 
 @router.post("/transfers", status_code=201, responses=MONEY)
-async def transfer(body: TransferBody, request: Request, deps: GatewayDeps, merchant: MerchantId) -> Response:
+async def transfer(body: TransferBody, request: Request, caller: Merchant) -> Response:
     """Move money between two of the merchant's own accounts."""
     command = TransferFunds(
-        merchant_id=merchant,
+        merchant_id=caller.merchant_id,
         key=key_of(request.headers),
         fingerprint=fingerprint_of(request.url.path, await request.body()),
         debit=body.debit_account,
@@ -54,7 +60,7 @@ async def transfer(body: TransferBody, request: Request, deps: GatewayDeps, merc
         amount_minor=body.amount_minor,
         currency=body.currency,
     )
-    return respond(await transfer_funds(deps, command))
+    return respond(await transfer_funds(caller.deps, command))
 
 
 @router.get("/verification", dependencies=[Depends(require_admin)], responses=READ)

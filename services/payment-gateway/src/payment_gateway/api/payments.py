@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from payment_gateway.api.access import GatewayDeps, MerchantId
+from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.schemas import CaptureBody, CreatePaymentBody, RefundBody, VoidBody
 from payment_gateway.domain.objects import payment_object, refund_object
@@ -30,12 +30,10 @@ PAGE_MAX = 100
 
 
 @router.post("", status_code=201, responses=MONEY)
-async def create(
-    body: CreatePaymentBody, request: Request, deps: GatewayDeps, merchant: MerchantId
-) -> Response:
+async def create(body: CreatePaymentBody, request: Request, caller: Merchant) -> Response:
     """Create and confirm a payment. A decline is a result: 201 with `status: declined`."""
     command = CreatePayment(
-        merchant_id=merchant,
+        merchant_id=caller.merchant_id,
         key=key_of(request.headers),
         fingerprint=fingerprint_of(request.url.path, await request.body()),
         amount_minor=body.amount_minor,
@@ -47,64 +45,62 @@ async def create(
         customer=body.customer.model_dump(exclude_none=True) if body.customer else None,
         metadata=body.metadata,
     )
-    return respond(await create_payment(deps, command))
+    return respond(await create_payment(caller.deps, command))
 
 
 @router.post("/{payment_id}/capture", responses=MONEY)
 async def capture(
     payment_id: str,
     request: Request,
-    deps: GatewayDeps,
-    merchant: MerchantId,
+    caller: Merchant,
     body: CaptureBody | None = None,
 ) -> Response:
     """Capture what is held, or a part of it."""
-    act = await _act(request, merchant, payment_id, body.amount_minor if body else None)
-    return respond(await capture_payment(deps, act))
+    act = await _act(request, caller.merchant_id, payment_id, body.amount_minor if body else None)
+    return respond(await capture_payment(caller.deps, act))
 
 
 @router.post("/{payment_id}/void", responses=MONEY)
-async def void(
-    payment_id: str, request: Request, deps: GatewayDeps, merchant: MerchantId, body: VoidBody | None = None
-) -> Response:
+async def void(payment_id: str, request: Request, caller: Merchant, body: VoidBody | None = None) -> Response:
     """Give up what is held and not captured."""
-    return respond(await void_payment(deps, await _act(request, merchant, payment_id)))
+    return respond(await void_payment(caller.deps, await _act(request, caller.merchant_id, payment_id)))
 
 
 @router.post("/{payment_id}/refunds", status_code=201, responses=MONEY)
 async def refund(
-    payment_id: str, request: Request, deps: GatewayDeps, merchant: MerchantId, body: RefundBody | None = None
+    payment_id: str, request: Request, caller: Merchant, body: RefundBody | None = None
 ) -> Response:
     """Refund what is captured, or a part of it."""
     wanted = body or RefundBody()
-    act = await _act(request, merchant, payment_id, wanted.amount_minor, wanted.reason)
-    return respond(await refund_payment(deps, act))
+    act = await _act(request, caller.merchant_id, payment_id, wanted.amount_minor, wanted.reason)
+    return respond(await refund_payment(caller.deps, act))
 
 
 @router.get("/{payment_id}", responses=READ)
-async def get(payment_id: str, deps: GatewayDeps, merchant: MerchantId) -> Response:
+async def get(payment_id: str, caller: Merchant) -> Response:
     """One payment."""
-    return JsonResponse(payment_object(await get_payment(deps, merchant, payment_id)))
+    return JsonResponse(payment_object(await get_payment(caller.deps, caller.merchant_id, payment_id)))
 
 
 @router.get("", responses=READ)
 async def list_all(
-    deps: GatewayDeps,
-    merchant: MerchantId,
+    caller: Merchant,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
     cursor: Annotated[str | None, Query(max_length=64, pattern=r"^pay_[0-9a-z]{26}$")] = None,
     status: Status | None = None,
     reference: Annotated[str | None, Query(max_length=128)] = None,
 ) -> Response:
     """Payments, newest first; `next_cursor` continues."""
-    page = await list_payments(deps, merchant, before=cursor, limit=limit, status=status, reference=reference)
+    page = await list_payments(
+        caller.deps, caller.merchant_id, before=cursor, limit=limit, status=status, reference=reference
+    )
     return JsonResponse({"data": [payment_object(p) for p in page.payments], "next_cursor": page.next_before})
 
 
 @router.get("/{payment_id}/refunds", responses=READ)
-async def list_refunds_of(payment_id: str, deps: GatewayDeps, merchant: MerchantId) -> Response:
+async def list_refunds_of(payment_id: str, caller: Merchant) -> Response:
     """The refunds of a payment, oldest first."""
-    found = await list_refunds(deps, merchant, payment_id)
+    found = await list_refunds(caller.deps, caller.merchant_id, payment_id)
     return JsonResponse({"data": [refund_object(refund) for refund in found]})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from payment_gateway.api.access import GatewayDeps, MerchantId
+from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import READ, WRITE
 from payment_gateway.api.schemas import WebhookEndpointBody
 from payment_gateway.operations.register_webhook_endpoint import (
@@ -19,12 +19,12 @@ router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_clas
 
 
 @router.post("", status_code=201, responses=WRITE)
-async def register(body: WebhookEndpointBody, deps: GatewayDeps, merchant: MerchantId) -> Response:
+async def register(body: WebhookEndpointBody, caller: Merchant) -> Response:
     """Register an endpoint; its secret is shown this once."""
-    return JsonResponse(await register_webhook_endpoint(deps, merchant, body.url), 201)
+    return JsonResponse(await register_webhook_endpoint(caller.deps, caller.merchant_id, body.url), 201)
 
 
 @router.get("", responses=READ)
-async def list_all(deps: GatewayDeps, merchant: MerchantId) -> Response:
+async def list_all(caller: Merchant) -> Response:
     """The merchant's endpoints, without their secrets."""
-    return JsonResponse({"data": await list_webhook_endpoints(deps, merchant)})
+    return JsonResponse({"data": await list_webhook_endpoints(caller.deps, caller.merchant_id)})
