@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
+import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from data_pipeline.app import create_pipeline
 from data_pipeline.operations.deps import Deps
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
+from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
 
 sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib: siblings are found by this
 
-from pipeline_rig import World, deps_for, settings_for
+from pipeline_rig import NOON, World, deps_for, settings_for
+from running_service import Service
+from seeded_day import Seeded, fill
 
 
 @pytest.fixture
@@ -44,3 +53,29 @@ async def deps(database: TestDatabase, engine: AsyncEngine, world: World) -> Asy
     """What operations work with; it is noon."""
     async with deps_for(settings_for(database.app_url, world.url), engine) as deps:
         yield deps
+
+
+@pytest.fixture
+async def service(database: TestDatabase, world: World) -> AsyncIterator[Service]:
+    """Nothing has happened yet."""
+    app = create_pipeline(settings_for(database.app_url, world.url))
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    app.state.deps = replace(app.state.deps, clock=FixedClock(NOON))
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Service(f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.deps, session)
+    finally:
+        server.should_exit = True
+        await running
+        listening.close()
+
+
+@pytest.fixture
+async def seeded(service: Service, world: World) -> Seeded:
+    """The simulated hour before noon."""
+    return await fill(service.deps, world, NOON)

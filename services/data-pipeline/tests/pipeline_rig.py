@@ -139,7 +139,7 @@ def an_attempt(number: int, operation: str = "capture") -> dict[str, Any]:
 
 def an_assessment(position: int, number: int = 1, decision: str = "allow", **changes: Any) -> Event:
     """An event of the risk engine."""
-    assessment = {
+    assessment: dict[str, Any] = {
         "id": f"asm_{number:026d}",
         "decision": decision,
         "score": 12,

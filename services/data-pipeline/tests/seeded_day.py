@@ -17,6 +17,7 @@ from data_pipeline.operations.watch_heads import watch_heads
 from platform_kit.clock import isoformat
 from platform_kit.outbox import Event
 
+SEEDED = 150  # payments: enough for every status and decision; pages look the same with more
 REASONS = [
     {"code": "velocity_card_10m", "text": "Seven payments with this card in ten minutes"},
     {"code": "country_mismatch", "text": "The IP address is in another country than the card"},
@@ -44,11 +45,11 @@ class Seeded:
     lines: list[SettlementLine]
 
 
-def simulate(now: datetime, count: int = 400, seed: int = 7) -> Seeded:
+def simulate(now: datetime, count: int = SEEDED, seed: int = 7) -> Seeded:
     """`count` payments over the last hour before `now`, busier towards its end."""
     dice = random.Random(seed)
     seeded = Seeded([], [], [])
-    ages_s = sorted((3600 * dice.random() ** 1.6 for _ in range(count)), reverse=True)
+    ages_s = sorted((3500 * dice.random() ** 1.6 for _ in range(count)), reverse=True)
     for number, age_s in enumerate(ages_s, start=1):
         _one_payment(seeded, dice, number, now - timedelta(seconds=age_s + 2))
     return seeded
@@ -168,7 +169,7 @@ def _tell(seeded: Seeded, type_: str, payment: dict[str, Any], at: datetime, **p
     seeded.payments.append(an_event(len(seeded.payments) + 1, type_, payment=payment, at=at, **parts))
 
 
-async def fill(deps: Deps, world: World, now: datetime, *, count: int = 400) -> Seeded:
+async def fill(deps: Deps, world: World, now: datetime, *, count: int = SEEDED) -> Seeded:
     """Ingest the hour, let the producers say that this was all, reconcile with some breaks put in."""
     seeded = simulate(now, count)
     await ingest(deps.engine, seeded.payments, PAYMENTS)

@@ -137,7 +137,13 @@ def test_a_payment_without_assessment_has_no_decision() -> None:
 
 
 def test_a_fallback_decision_has_no_score() -> None:
-    risk = {"assessment_id": None, "decision": "allow", "score": None, "reasons": [], "fallback": True}
+    risk: dict[str, Any] = {
+        "assessment_id": None,
+        "decision": "allow",
+        "score": None,
+        "reasons": [],
+        "fallback": True,
+    }
     payment = read(envelope_of(an_event(1, payment=a_payment(1, risk=risk)))).payment
     assert payment is not None
     assert (payment.decision, payment.score, payment.is_fallback) == ("allow", None, True)

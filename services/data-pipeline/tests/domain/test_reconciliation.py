@@ -147,7 +147,8 @@ def test_break_ids_are_told_apart(ledger: list[LedgerLine], lines: list[Settleme
 def test_two_sides_that_agree_have_no_break(count: int) -> None:
     outcome = judge([booked(n) for n in range(count)], filed(*(a_line(n) for n in range(count))))
     assert len(outcome.matches) == count
-    assert outcome.breaks == outcome.excluded == ()
+    assert not outcome.breaks
+    assert not outcome.excluded
     assert {pair.rule for pair in outcome.matches} <= {MatchRule.REFERENCE_AND_KEY}
 
 
@@ -211,11 +212,13 @@ def test_a_charge_before_midnight_that_the_channel_settled_after_it_belongs_to_t
 
     ours = judge(ledger, file)
     assert [left.reason for left in ours.excluded] == [Exclusion.OTHER_PERIOD]
-    assert ours.matches == ours.breaks == ()
+    assert not ours.matches
+    assert not ours.breaks
 
     theirs = reconcile(TOMORROW, "card_sim", ledger, file, file_made_at=LATER)
     assert len(theirs.matches) == 1
-    assert theirs.breaks == theirs.excluded == ()
+    assert not theirs.breaks
+    assert not theirs.excluded
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from data_pipeline.api.access import answer, deps_of, require_internal
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.reconcile_day import ReconcileDay, reconcile_day
-from data_pipeline.operations.report_reconciliations import Reconciliations, report_reconciliations
+from data_pipeline.operations.report_reconciliations import (
+    Reconciliations,
+    report_reconciliations,
+    report_run,
+)
 from platform_kit.body import StrictRoute
+from platform_kit.ids import is_id
+from platform_kit.problems import NotFound
 
 router = APIRouter(prefix="/v1/reconciliations", tags=["reconciliation"], route_class=StrictRoute)
 
@@ -40,9 +46,15 @@ async def list_reconciliations(
 async def run_reconciliation(request: RunRequest, deps: Deps = Depends(deps_of)) -> Response:
     """Fetch the channel's file of that day now, and judge it. A refused file is a result, too."""
     run = await reconcile_day(deps, ReconcileDay(request.channel, request.date))
-    found = await report_reconciliations(deps, request.date, request.date)
-    mine = next(one for one in _with_breaks(found) if one["channel"] == request.channel)
-    return answer(mine | {"id": run.id}, 201)
+    return answer(await report_run(deps, run.id), 201)
+
+
+@router.get("/{run_id}")
+async def show_run(run_id: str, deps: Deps = Depends(deps_of)) -> Response:
+    """One run, with the open breaks of its day and channel."""
+    if not is_id("rec", run_id):
+        raise NotFound("This is not the id of a run.")
+    return answer(await report_run(deps, run_id))
 
 
 def _with_breaks(found: Reconciliations) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from data_pipeline.operations.report_rollups import report_ledger, report_rollup
 from platform_kit.problems import InvalidRequest
 
 SPAN_MAX = {Grain.MINUTE: timedelta(days=2), Grain.DAY: timedelta(days=400)}
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
 SPAN = {Grain.MINUTE: timedelta(hours=1), Grain.DAY: timedelta(days=30)}
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
@@ -40,6 +41,8 @@ async def show_rollups(
 ) -> Response:
     """Buckets of [from, to) by currency, method, channel and decision; default the last hour or 30 days."""
     before = before or deps.clock.now() + timedelta(minutes=1)
+    if not EARLIEST <= (after or before) <= before <= LATEST:
+        raise InvalidRange("Both ends must lie between the years 2000 and 2999, `from` before `to`.")
     after = after or before - SPAN[grain]
     if not timedelta() < before - after <= SPAN_MAX[grain]:
         raise InvalidRange(f"`to` must be after `from`, by at most {SPAN_MAX[grain].days} days.")

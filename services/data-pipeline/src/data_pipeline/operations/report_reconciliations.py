@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import breaks as break_store
+from platform_kit.problems import NotFound
 
 BREAKS_MAX: Final = 500
 
@@ -18,6 +19,17 @@ class Reconciliations:
 
     runs: list[dict[str, Any]]
     breaks: list[dict[str, Any]]
+
+
+async def report_run(deps: Deps, run_id: str) -> dict[str, Any]:
+    """One run, with the open breaks of its day and channel."""
+    async with deps.engine.connect() as conn:
+        await conn.execution_options(isolation_level="REPEATABLE READ")
+        run = await break_store.run(conn, run_id)
+        if run is None:
+            raise NotFound("There is no such run.")
+        breaks = await break_store.open_breaks(conn, run["day"], run["day"], BREAKS_MAX)
+        return run | {"breaks": [one for one in breaks if one["channel"] == run["channel"]]}
 
 
 async def report_reconciliations(deps: Deps, first: date, last: date) -> Reconciliations:
