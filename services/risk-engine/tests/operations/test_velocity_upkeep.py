@@ -19,7 +19,7 @@ from risk_engine.operations.record_outcomes import record_outcomes
 
 
 def an_event(number: int, kind: str = "payment.declined.v1", at: Any = NOON, **payment: Any) -> Event:
-    body = {
+    body: dict[str, Any] = {
         "id": f"pay_{number}",
         "merchant_id": "mer_1",
         "amount_minor": 1250,
