@@ -106,6 +106,7 @@ def test_secrets_are_random_kept_and_private(state: State, tmp_path: Path) -> No
     other = State(tmp_path / "another")
     other.prepare()
     assert state.secret("internal_token") == state.secret("internal_token") != other.secret("internal_token")
+    other.wipe()
     assert stat.S_IMODE((state.secrets / "internal_token").stat().st_mode) == 0o600
     assert state.secret("channel_secret").startswith("whsec_")
 

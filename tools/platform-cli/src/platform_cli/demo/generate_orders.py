@@ -1,7 +1,7 @@
 """Write `examples/orders.csv`: `python -m platform_cli.demo.generate_orders > examples/orders.csv`.
 
 A Friday of a shop that sells in eight currencies: 400 orders of regular customers, and what comes with them on any
-such day: declines, issuer challenges, a bad line to the channel, refunds, lost answers, and three kinds of fraud.
+such day: declines, issuer challenges, a bad line to the channel, refunds, lost answers, wholesale, and fraud.
 Seeded, so the file is the same each time; addresses are from the ranges reserved for documentation (RFC 5737, 2606).
 """
 
@@ -43,7 +43,7 @@ class Shop:
         return [replace(order, order=f"ord_{number:04}") for number, order in enumerate(made, start=1)]
 
     def _all(self) -> Iterator[Order]:
-        yield from self._shopping(215, Then.NOTHING)
+        yield from self._shopping(203, Then.NOTHING)
         yield from self._shopping(20, Then.REPLAY)
         yield from self._shopping(22, Then.REFUND)
         yield from self._shopping(10, Then.PARTIAL_REFUND)
@@ -57,6 +57,7 @@ class Shop:
         yield from self._account_takeover()
         yield from self._card_testing()
         yield from self._high_amounts()
+        yield from self._wholesale()
 
     def _shopping(self, count: int, then: Then) -> Iterator[Order]:
         for _ in range(count):
@@ -87,14 +88,14 @@ class Shop:
 
     def _stolen_card(self) -> Iterator[Order]:
         """A card on the issuer's stolen list, tried again and again within minutes, for more each time."""
-        thief = self._thief("thief_1", "198.51.100.77", "dev_e7a1", DAY + timedelta(hours=3, minutes=12))
+        thief = self._stranger("thief_1", "198.51.100.77", "dev_e7a1", DAY + timedelta(hours=3, minutes=12))
         for number in range(9):
             yield self._later(thief, 40 * number, 15_000 + 4_500 * number, "tok_stolen_4411", "stolen_card")
 
     def _account_takeover(self) -> Iterator[Order]:
         """A customer's good card in other hands: a new device abroad, a burst of rising amounts."""
         victim = self._customers[7]
-        thief = self._thief(
+        thief = self._stranger(
             victim.customer_id, "203.0.113.201", "dev_0ff1", DAY + timedelta(hours=4, minutes=30)
         )
         for number in range(8):
@@ -104,7 +105,7 @@ class Shop:
 
     def _card_testing(self) -> Iterator[Order]:
         """Many card numbers, one device: which of them are alive?"""
-        tester = self._thief("guest", "198.51.100.9", "dev_bot1", DAY + timedelta(hours=2, minutes=5))
+        tester = self._stranger("guest", "198.51.100.9", "dev_bot1", DAY + timedelta(hours=2, minutes=5))
         for number in range(32):
             token = f"tok_declined_t{number:02}" if number % 4 else f"tok_visa_t{number:02}"
             order = self._later(tester, 4 * number, 100 + number % 3, token, "card_testing")
@@ -112,11 +113,23 @@ class Shop:
 
     def _high_amounts(self) -> Iterator[Order]:
         for number in range(7):
-            place = self._thief(
+            place = self._stranger(
                 f"new_{number}", f"203.0.113.{40 + number}", f"dev_n{number:03}", self._moment()
             )
             amount = 380_000 + 65_000 * number
             yield self._later(place, 0, amount, f"tok_mastercard_n{number}", "high_amount")
+
+    def _wholesale(self) -> Iterator[Order]:
+        """Known customers who always buy for thousands: a person has a look, and lets them go."""
+        for buyer in range(3):
+            known = self._stranger(
+                f"trade_{buyer}", f"192.0.2.{200 + buyer}", f"dev_w{buyer}", DAY + timedelta(hours=8)
+            )
+            for number in range(4):
+                amount = 210_000 + 7_000 * number + 11_000 * buyer
+                token = f"tok_mastercard_w{buyer}{number % 2}"
+                order = self._later(known, 9_000 * number + 600 * buyer, amount, token, "wholesale")
+                yield replace(order, country="DE")
 
     def _order(self, customer: Order) -> Order:
         typical = MARKETS[customer.currency][1]
@@ -145,7 +158,7 @@ class Shop:
             story="shopping",
         )
 
-    def _thief(self, customer_id: str, ip: str, device_id: str, at: datetime) -> Order:
+    def _stranger(self, customer_id: str, ip: str, device_id: str, at: datetime) -> Order:
         email = f"{customer_id}@example.net"
         known = replace(self._customers[0], customer_id=customer_id, ip=ip, device_id=device_id, email=email)
         return replace(known, currency="EUR", country="RO", placed_at=_written(at))

@@ -94,7 +94,9 @@ async def _demonstrate(
     with console.status("starting Postgres, Redis and the platform") as status:
         copy = await bring_up(state, status.update, environ={})
     up_s = time.monotonic() - started
-    console.print(f"The platform runs: {copy.gateway_url}, console {copy.surroundings.url('pipeline')}/console")
+    console.print(
+        f"The platform runs: {copy.gateway_url}, console {copy.surroundings.url('pipeline')}/console"
+    )
     endpoints = _endpoints(copy)
     async with Shop(copy.gateway_url, copy.merchant.api_key) as shop, Witnesses(endpoints) as witnesses:
         drive_started = time.monotonic()

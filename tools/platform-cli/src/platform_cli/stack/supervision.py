@@ -148,6 +148,7 @@ def is_running(state: State) -> bool:
 
 def statuses(state: State) -> list[Status]:
     """All programs in the order of their start. Raises NotRunning."""
+    supervisor = client(state)
     log = state.run / "supervisord.log"
     spawned = re.findall(r"spawned: '([\w-]+)'", log.read_text(errors="replace"))
     return [
@@ -158,7 +159,7 @@ def statuses(state: State) -> list[Status]:
             info["start"],
             max(spawned.count(info["name"]) - 1, 0),
         )
-        for info in client(state).getAllProcessInfo()
+        for info in supervisor.getAllProcessInfo()
     ]
 
 
