@@ -14,7 +14,7 @@ import random
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -163,6 +163,6 @@ def _asked_pause(retry_after: str | None, now: datetime) -> timedelta:
     if value.isascii() and value.isdigit():
         return timedelta(seconds=min(int(value[:9]), RETRY_AFTER_MAX.total_seconds()))
     try:
-        return max(parsedate_to_datetime(value).astimezone(UTC) - now, timedelta(0))
-    except (ValueError, OverflowError):
+        return max(parsedate_to_datetime(value) - now, timedelta(0))
+    except (ValueError, OverflowError, TypeError):  # TypeError: a date without a zone is no HTTP date
         return timedelta(0)

@@ -1,6 +1,6 @@
 """Send what is due to merchants' servers, so that a slow one hurts nobody else.
 
-    claim     a short transaction: a few deliveries of each endpoint that is not busy, leased for a minute
+    claim     a short transaction: of each endpoint as many as it has places for (domain/webhook_flow.py), leased
     send      no transaction: all of them at once, each bounded in time and place (clients/egress.py)
     record    a short transaction: what came of them, as soon as some are back
 
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step, signed_headers
+from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
 from payment_gateway.store import webhooks
 from payment_gateway.store.webhooks import AttemptRecord, DueDelivery
 from platform_kit import canonical
@@ -23,15 +24,19 @@ from platform_kit import canonical
 if TYPE_CHECKING:
     from payment_gateway.operations.deps import Deps
 
-IN_FLIGHT_MAX: Final = 100  # of one process
-PER_ENDPOINT_MAX: Final = (
-    10  # claimed at once of one endpoint, and only while it has fewer than this in flight
-)
+IN_FLIGHT_MAX: Final = 200  # of one process, which is also as many connections
 RUN_S: Final = 30.0  # then this run takes no more; well below the task's limit of 60 s
 LOOK_EVERY_S: Final = 0.5  # for new ones while slow receivers keep the run open
-GATHER_S: Final = 0.02  # lets answers that come together be recorded together
+GATHER_S: Final = 0.01  # lets answers that come together be recorded together
 
-Sending = asyncio.Task[tuple[DueDelivery, Answer]]
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One attempt that was made, and how long the receiver took."""
+
+    delivery: DueDelivery
+    answer: Answer
+    seconds: float
 
 
 async def deliver_webhooks(deps: Deps) -> int:
@@ -46,63 +51,71 @@ async def deliver_webhooks(deps: Deps) -> int:
 
 async def _deliver_all(deps: Deps) -> int:
     stop_at_s = time.monotonic() + RUN_S
-    sending: set[Sending] = set()
-    in_flight: Counter[str] = Counter()
+    sending: set[asyncio.Task[Attempted]] = set()
+    flow = Flow()
     made = 0
     try:
         while True:
             if time.monotonic() < stop_at_s:
-                for delivery in await _claim(deps, IN_FLIGHT_MAX - len(sending), in_flight):
-                    in_flight[delivery.endpoint_id] += 1
-                    sending.add(asyncio.create_task(_send(deps, delivery)))
+                sending |= await _start(deps, IN_FLIGHT_MAX - len(sending), flow)
             if not sending:
                 return made
             done, sending = await _some_of(sending)
-            results = [task.result() for task in done]
-            await _record(deps, results)
-            in_flight.subtract(delivery.endpoint_id for delivery, _ in results)
-            made += len(results)
+            await _record(deps, done, flow)
+            made += len(done)
     finally:
         for task in sending:  # only when this run is cancelled: their leases give them back
             task.cancel()
 
 
-async def _claim(deps: Deps, room: int, in_flight: Counter[str]) -> list[DueDelivery]:
+async def _start(deps: Deps, room: int, flow: Flow) -> set[asyncio.Task[Attempted]]:
+    """Claim what is due and has a place, and set it on its way."""
     if room <= 0:
-        return []
-    busy = [endpoint for endpoint, count in in_flight.items() if count >= PER_ENDPOINT_MAX]
+        return set()
     async with deps.engine.begin() as connection:
-        return await webhooks.claim_due(connection, room, PER_ENDPOINT_MAX, busy)
+        claimed = await webhooks.claim_due(connection, room, PLACES_MAX, flow.free())
+    for delivery in claimed:
+        flow.take(delivery.endpoint_id)
+    return {asyncio.create_task(_send(deps, delivery)) for delivery in claimed}
 
 
-async def _send(deps: Deps, delivery: DueDelivery) -> tuple[DueDelivery, Answer]:
+async def _send(deps: Deps, delivery: DueDelivery) -> Attempted:
     """One attempt, signed anew: the id stays, the timestamp is the attempt's own."""
+    started = time.monotonic()
     signed_at_s = int(deps.clock.now().timestamp())
     signed = signed_headers(delivery.secrets, delivery.event_id, signed_at_s, delivery.body)
-    headers = {"Content-Type": "application/json", **signed}
-    return delivery, await deps.webhooks.send(delivery.url, headers, delivery.body)
+    answer = await deps.webhooks.send(
+        delivery.url, {"Content-Type": "application/json", **signed}, delivery.body
+    )
+    return Attempted(delivery, answer, time.monotonic() - started)
 
 
-async def _some_of(sending: set[Sending]) -> tuple[set[Sending], set[Sending]]:
+async def _some_of(
+    sending: set[asyncio.Task[Attempted]],
+) -> tuple[list[Attempted], set[asyncio.Task[Attempted]]]:
     """(finished, still going) once some have finished, or it is time to look for new ones."""
     await asyncio.wait(sending, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
     await asyncio.sleep(GATHER_S)
     done = {task for task in sending if task.done()}
-    return done, sending - done
+    return [task.result() for task in done], sending - done
 
 
-async def _record(deps: Deps, results: Sequence[tuple[DueDelivery, Answer]]) -> None:
-    if not results:
+async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
+    if not done:
         return
-    records = [_record_of(deps, delivery, answer) for delivery, answer in results]
-    gone = {delivery.endpoint_id for delivery, answer in results if answer.status == 410}
+    records = [_record_of(deps, attempted) for attempted in done]
+    gone = {attempted.delivery.endpoint_id for attempted in done if attempted.answer.status == 410}
     async with deps.engine.begin() as connection:
         await webhooks.record_attempts(connection, records)
         if gone:
             await webhooks.disable_endpoints(connection, gone)
+    for attempted, record in zip(done, records, strict=True):
+        succeeded = record.status == "delivered"
+        flow.give_back(attempted.delivery.endpoint_id, succeeded=succeeded, seconds=attempted.seconds)
 
 
-def _record_of(deps: Deps, delivery: DueDelivery, answer: Answer) -> AttemptRecord:
+def _record_of(deps: Deps, attempted: Attempted) -> AttemptRecord:
+    delivery, answer = attempted.delivery, attempted.answer
     step = next_step(answer, delivery.attempts + 1, deps.clock.now())
     match step:
         case Delivered():

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,9 +54,10 @@ INSERT_DELIVERIES = text(f"""
     ON CONFLICT (endpoint_id, event_id) DO NOTHING""")
 MOVE_CURSOR = text(f"UPDATE {_CURSOR} SET position = :position")
 
-# webhook_delivery_due_idx (endpoint_id, due_at) of due rows. The first part hops from endpoint to endpoint through
-# the index, so that a million deliveries due to one cost nothing; the second takes a few of each; only what is
-# taken is locked. Claiming moves due_at on, which is the lease.
+# webhook_delivery_due_idx (endpoint_id, due_at) of due rows. `waiting` hops from endpoint to endpoint through the
+# index, so that a million deliveries due to one cost nothing. `oldest` takes a few of each; they are locked there, so
+# that two senders never pick the same and neither waits. `chosen` keeps what each endpoint has a place for, first
+# ones first. Claiming moves due_at on, which is the lease.
 CLAIM_DUE_DELIVERIES = text(f"""
     WITH RECURSIVE waiting (endpoint_id) AS (
         (SELECT endpoint_id FROM {_DELIVERY} WHERE status = 'due' ORDER BY endpoint_id LIMIT 1)
@@ -64,17 +65,21 @@ CLAIM_DUE_DELIVERIES = text(f"""
         SELECT (SELECT d.endpoint_id FROM {_DELIVERY} AS d
                 WHERE d.status = 'due' AND d.endpoint_id > waiting.endpoint_id ORDER BY d.endpoint_id LIMIT 1)
         FROM waiting WHERE waiting.endpoint_id IS NOT NULL
+    ), place AS (
+        SELECT waiting.endpoint_id, COALESCE(known.free, 1) AS free
+        FROM waiting LEFT JOIN jsonb_to_recordset(CAST(:free AS jsonb)) AS known (endpoint_id text, free int)
+          ON known.endpoint_id = waiting.endpoint_id
+        WHERE COALESCE(known.free, 1) > 0
     ), oldest AS (
-        SELECT due.id FROM waiting CROSS JOIN LATERAL (
+        SELECT due.id, due.due_at, place.free,
+               row_number() OVER (PARTITION BY place.endpoint_id ORDER BY due.due_at) AS rank
+        FROM place CROSS JOIN LATERAL (
             SELECT d.id, d.due_at FROM {_DELIVERY} AS d
-            WHERE d.endpoint_id = waiting.endpoint_id AND d.status = 'due' AND d.due_at <= now()
-            ORDER BY d.due_at LIMIT :per_endpoint
+            WHERE d.endpoint_id = place.endpoint_id AND d.status = 'due' AND d.due_at <= now()
+            ORDER BY d.due_at LIMIT :per_endpoint FOR UPDATE SKIP LOCKED
         ) AS due
-        WHERE waiting.endpoint_id <> ALL(CAST(:busy AS text[]))
-        ORDER BY due.due_at LIMIT :limit
     ), chosen AS (
-        SELECT id FROM {_DELIVERY} WHERE id IN (SELECT id FROM oldest) AND status = 'due' AND due_at <= now()
-        FOR UPDATE SKIP LOCKED
+        SELECT id FROM oldest WHERE rank <= free ORDER BY rank, due_at LIMIT :limit
     ), claimed AS (
         UPDATE {_DELIVERY} AS d SET due_at = now() + make_interval(secs => {LEASE_S})
         FROM chosen WHERE d.id = chosen.id
@@ -169,10 +174,12 @@ async def move_cursor(conn: AsyncConnection, position: int) -> None:
 
 
 async def claim_due(
-    conn: AsyncConnection, limit: int, per_endpoint: int, busy: Collection[str]
+    conn: AsyncConnection, limit: int, per_endpoint: int, free: Mapping[str, int]
 ) -> list[DueDelivery]:
-    """Due deliveries, at most `per_endpoint` of each endpoint that is not `busy`; each goes to one sender."""
-    values = {"limit": limit, "per_endpoint": per_endpoint, "busy": list(busy)}
+    """Due deliveries, of each endpoint as many as it has `free` places (1 when it is not named) and never more than
+    `per_endpoint`; each goes to one sender."""
+    places = [{"endpoint_id": endpoint_id, "free": places} for endpoint_id, places in free.items()]
+    values = {"limit": limit, "per_endpoint": per_endpoint, "free": orjson.dumps(places).decode()}
     return [_due(row) for row in await conn.execute(CLAIM_DUE_DELIVERIES, values)]
 
 
