@@ -59,6 +59,17 @@ async def test_runs_at_the_same_time_add_each_delivery_once(
     assert len(await rig.deliveries()) == 100
 
 
+async def test_a_second_run_leaves_instead_of_waiting_for_the_first(rig: WebhookRig) -> None:
+    merchant = await rig.a_merchant()
+    await rig.an_endpoint(merchant, "/a")
+    await rig.happen(merchant)
+    async with rig.deps.engine.begin() as first:
+        await first.execute(text("SELECT 1 FROM payments.webhook_cursor FOR UPDATE"))
+        async with asyncio.timeout(2):
+            assert await fan_out_webhooks(rig.deps) == 0
+    assert await fan_out_webhooks(rig.deps) == 1
+
+
 async def test_an_event_without_a_position_waits_for_one(rig: WebhookRig) -> None:
     merchant = await rig.a_merchant()
     await rig.an_endpoint(merchant, "/a")
