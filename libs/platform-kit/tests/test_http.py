@@ -426,4 +426,5 @@ async def test_a_caller_that_goes_away_does_not_hold_the_probe() -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+    assert breaker.state is State.HALF_OPEN, "a caller that went away says nothing of the peer"
     assert breaker.acquire() is not None

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from platform_kit import outbox
+from platform_kit import lease, outbox
 from platform_kit.outbox import Event, Relay, events_router, trim
 
 
@@ -182,6 +182,7 @@ async def test_while_redis_is_down_positions_are_given_and_then_everything_is_pu
         own_redis.kill()
         await rig.write(5)
         await eventually(lambda: _is_numbered(rig, 7), what="numbering without Redis")
+        await eventually(lambda: _has_failed(relay), what="an attempt to publish")
         own_redis.start()
         await eventually(lambda: _has_length(redis, rig.stream, 5), what="publication after the restart")
         stop.set()
@@ -193,6 +194,10 @@ async def _has_length(redis: Any, stream: str, length: int) -> bool:
         return bool(await redis.xlen(stream) >= length)
     except (RedisConnectionError, OSError):
         return False
+
+
+async def _has_failed(relay: Relay) -> bool:
+    return relay._failures > 0
 
 
 async def _is_numbered(rig: Rig, count: int) -> bool:
@@ -235,18 +240,20 @@ async def test_two_running_relays_take_turns_and_the_second_takes_over(rig: Rig)
     first_stop, second_stop = asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(rig.relay().run(first_stop))
     second = asyncio.create_task(rig.relay().run(second_stop))
-    await rig.write(5)
-    await eventually(lambda: _has_length(rig.redis, rig.stream, 5))
-    assert await rig.on_stream() == [1, 2, 3, 4, 5]  # one of them was quiet
+    for _ in range(50):
+        await rig.write(2)
+        await asyncio.sleep(0.01)
+    await eventually(lambda: _has_length(rig.redis, rig.stream, 100))
+    assert await rig.on_stream() == list(range(1, 101))  # one of them was quiet
 
     first_stop.set()
     await first
     await rig.write(2)
-    await eventually(lambda: _has_length(rig.redis, rig.stream, 7), what="takeover")
+    await eventually(lambda: _has_length(rig.redis, rig.stream, 102), what="takeover")
     second_stop.set()
     await second
 
-    assert await rig.on_stream() == list(range(1, 8))
+    assert await rig.on_stream() == list(range(1, 103))
 
 
 async def test_a_relay_whose_lock_connection_dies_goes_on(rig: Rig) -> None:
@@ -261,6 +268,7 @@ async def test_a_relay_whose_lock_connection_dies_goes_on(rig: Rig) -> None:
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         )
+    await asyncio.sleep(lease.CHECK_S + 0.2)  # long enough to notice
     await rig.write(1)
     await eventually(lambda: _has_length(rig.redis, rig.stream, 2), what="relay after its lock was lost")
     stop.set()

@@ -226,21 +226,22 @@ async def test_of_two_consumers_one_reads_and_the_other_takes_over(rig: Rig) -> 
     async def has(count: int) -> bool:
         return len(await rig.applied()) >= count
 
-    for _ in range(10):
+    for _ in range(40):
         await published(rig, 3)
-    await eventually(lambda: has(30))
+        await asyncio.sleep(0.01)
+    await eventually(lambda: has(120))
     assert len(set(by)) == 1
 
     first = by[0]
     stops[first].set()
     await running[first]
     await published(rig, 3)
-    await eventually(lambda: has(33), what="takeover")
+    await eventually(lambda: has(123), what="takeover")
     stops[1 - first].set()
     await running[1 - first]
 
     assert set(by) == {0, 1}
-    assert await rig.applied() == list(range(1, 34))
+    assert await rig.applied() == list(range(1, 124))
 
 
 async def test_two_readers_without_the_lease_still_apply_each_event_once(rig: Rig) -> None:

@@ -218,7 +218,10 @@ class HttpClient:
         started = time.perf_counter()
         outcome = "cancelled"
         try:
-            with telemetry.span(f"{method} {self.name}", "client"):
+            if telemetry.is_tracing():
+                with telemetry.span(f"{method} {self.name}", "client"):
+                    response = await self._send(method, path, body, params, headers, deadline)
+            else:
                 response = await self._send(method, path, body, params, headers, deadline)
             outcome = f"{response.status // 100}xx"
             return response

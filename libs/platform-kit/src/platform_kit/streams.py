@@ -178,18 +178,13 @@ class StreamConsumer:
             if time.monotonic() < self._redis_after_s:
                 await self._catch_up_by_api()
             else:
-                await self._consume_or_catch_up()
+                await self._consume()
+                self._redis_failures = 0
+        except (RedisError, OSError, TimeoutError) as error:
+            self._redis_lost(error)  # the next round reads the API
         finally:
             telemetry.stream_lag.labels(self._stream, self._name).set(self.lag)
         return self.position - before
-
-    async def _consume_or_catch_up(self) -> None:
-        try:
-            await self._consume()
-            self._redis_failures = 0
-        except (RedisError, OSError, TimeoutError) as error:
-            self._redis_lost(error)
-            await self._catch_up_by_api()
 
     async def _consume(self) -> None:
         """Read from the stream; when there is nothing, compare with the head now and then."""
