@@ -59,12 +59,18 @@ e2e: bootstrap ## The HTTP suite against `make up`, or against GATEWAY_URL and i
 
 .PHONY: load
 load: bootstrap ## Locust against `make up` or GATEWAY_URL; exit code from loadtests/slo.yaml
-	$(WITH_ENV) $(BIN)/python -m loadtests $(LOAD_ARGS)
+	$(WITH_ENV) $(BIN)/locust -f loadtests/first_journey.py --headless --only-summary -u 8 -r 4 -t 30s $(LOAD_ARGS)
 
 .PHONY: fmt
 fmt: bootstrap ## Format and apply the safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+##@ Measure it
+
+.PHONY: bench-ledger
+bench-ledger: bootstrap ## The ledger: no-op, group commit, a transaction per request, hot pair against 1,000 accounts
+	$(BIN)/python -m benchmarks.ledger $(BENCH_ARGS)
 
 ##@ Keep it
 

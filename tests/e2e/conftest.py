@@ -88,9 +88,10 @@ class Client:
 
     async def settled(self, payment_id: str, pending: set[str] = PENDING) -> dict[str, Any]:
         """The payment once it is no longer pending."""
-        return await eventually(
+        found: dict[str, Any] = await eventually(
             lambda: self._unless_pending(payment_id, pending), f"{payment_id} is still pending"
         )
+        return found
 
     async def _unless_pending(self, payment_id: str, pending: set[str]) -> dict[str, Any] | None:
         payment = await self.payment(payment_id)

@@ -68,7 +68,9 @@ def _own_state(*, keep: bool) -> Iterator[State]:
     try:
         yield state
     finally:
-        if not keep:
+        if keep and supervision.is_running(state):
+            print(f"It still runs: PLATFORM_STATE={root} platform ps|logs|down; the next demo ends it.")
+        else:
             supervision.stop(state)
             shutil.rmtree(root, ignore_errors=True)
 

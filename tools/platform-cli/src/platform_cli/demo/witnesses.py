@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -41,17 +41,26 @@ class ChannelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the witnesses' records stood at a moment: what came before is not looked at again."""
+
+    position: int = 0
+    journals: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that the audit compares."""
 
     payments: Mapping[str, Mapping[str, Any]]  # gateway: payment id -> payment
     charges: Mapping[str, ChannelRecord]  # channels: key of the authorisation -> what was moved
-    positions: list[int]  # gateway: positions of all events, in their order
+    positions: list[int]  # gateway: positions of all events since the mark, in their order
     events_by_payment: Mapping[str, Counter[str]]  # payment id -> event types
     warehouse: Mapping[str, int]  # warehouse: position, head, lag
     reconciliations: list[Mapping[str, Any]]
     gateway_ledger: Mapping[str, int]  # currency -> sum of all debits
     warehouse_ledger: Mapping[str, int]  # currency -> money moved, as the events told it
+    since: Mark = field(default_factory=Mark)
 
 
 class Witnesses:
@@ -68,22 +77,29 @@ class Witnesses:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._session.close()
 
-    async def give_evidence(self, shop: Shop, days: list[date]) -> Evidence:
+    async def mark(self) -> Mark:
+        """Where their records stand now."""
+        heads = {channel: await self._journal_head(channel) for channel in CHANNELS}
+        return Mark(await self._event_head(), heads)
+
+    async def give_evidence(self, shop: Shop, days: list[date], since: Mark | None = None) -> Evidence:
         """Ask all of them, once everything is in the warehouse."""
+        since = since or Mark()
         warehouse = await self.wait_for_warehouse()
-        events = await self._events()
+        events = await self._events(since.position)
         by_payment: dict[str, Counter[str]] = {}
         for event in events:
             by_payment.setdefault(event["aggregate_id"], Counter())[event["type"]] += 1
         return Evidence(
             payments={payment["id"]: payment for payment in await shop.all_payments()},
-            charges=await self._charges(),
+            charges=await self._charges(since),
             positions=[event["position"] for event in events],
             events_by_payment=by_payment,
             warehouse=warehouse,
             reconciliations=[await self._reconcile(day, channel) for day in days for channel in CHANNELS],
             gateway_ledger={c["currency"]: c["debits_minor"] for c in (await self.ledger())["currencies"]},
             warehouse_ledger=await self._warehouse_ledger(),
+            since=since,
         )
 
     async def wait_for_warehouse(self, timeout_s: float = 60.0) -> dict[str, int]:
@@ -113,9 +129,12 @@ class Witnesses:
         report = await self._get(f"{self._at.pipeline_url}/v1/reports/ledger")
         return {line["currency"]: line["moved_minor"] for line in report["currencies"]}
 
-    async def _events(self) -> list[dict[str, Any]]:
+    async def _event_head(self) -> int:
+        query = {"after": "0", "limit": "1"}
+        return int((await self._get(f"{self._at.gateway_url}/internal/events", query))["head"])
+
+    async def _events(self, after: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        after = 0
         while True:
             query = {"after": str(after), "limit": str(PAGE)}
             page = (await self._get(f"{self._at.gateway_url}/internal/events", query))["data"]
@@ -124,10 +143,10 @@ class Witnesses:
             found += page
             after = page[-1]["position"]
 
-    async def _charges(self) -> dict[str, ChannelRecord]:
+    async def _charges(self, since: Mark) -> dict[str, ChannelRecord]:
         totals: dict[str, ChannelRecord] = {}
         for channel in CHANNELS:
-            for line in await self._journal(channel):
+            for line in await self._journal(channel, since.journals.get(channel, 0)):
                 key = line.get("original") or line["key"]
                 charged, refunded = line.get("charged_minor", 0), line.get("refunded_minor", 0)
                 was = totals.get(key, ChannelRecord(0, 0, 0))
@@ -136,14 +155,20 @@ class Witnesses:
                 )
         return totals
 
-    async def _journal(self, channel: str) -> list[dict[str, Any]]:
+    async def _journal(self, channel: str, after: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
-            query = {"channel": channel, "after": str(len(found)), "limit": str(PAGE)}
-            page = await self._get(f"{self._at.channels_url}/journal", query)
+            page = await self._journal_page(channel, after + len(found), PAGE)
             found += page["data"]
-            if len(found) >= page["head"]:
+            if after + len(found) >= page["head"]:
                 return found
+
+    async def _journal_head(self, channel: str) -> int:
+        return int((await self._journal_page(channel, 0, 1))["head"])
+
+    async def _journal_page(self, channel: str, after: int, limit: int) -> dict[str, Any]:
+        query = {"channel": channel, "after": str(after), "limit": str(limit)}
+        return await self._get(f"{self._at.channels_url}/journal", query)
 
     async def _reconcile(self, day: date, channel: str) -> dict[str, Any]:
         body = {"date": day.isoformat(), "channel": channel}

@@ -20,6 +20,7 @@ from platform_cli.stack.merchant import Merchant, demo_merchant
 from platform_cli.stack.roles import PORT_NAMES, ROLES, SERVICES, Surroundings, program
 from platform_cli.stack.state import State, write_private
 
+GROUP = "platform"
 SERVERS_READY_S = 60.0
 MIGRATION_TIMEOUT_S = 120.0
 Say = Callable[[str], None]
@@ -101,9 +102,10 @@ def _start_servers(state: State, backends: Backends, surroundings: Surroundings,
             role.name,
             [program(role.service.program), role.command],
             surroundings.environment(role),
-            order=10 + number,
+            order=10,
+            group=GROUP,
         )
-        for number, role in enumerate(ROLES)
+        for role in ROLES
     ]
     say("starting the supervisor")
     supervision.start(state, [*backends.programs, *roles])
@@ -149,10 +151,9 @@ async def _migrate(surroundings: Surroundings, service_name: str) -> None:
 
 
 def _start_roles(state: State) -> None:
-    supervisor = supervision.client(state)
     stopped = {
         status.name for status in supervision.statuses(state) if status.state not in {"RUNNING", "STARTING"}
     }
     for role in ROLES:
         if role.name in stopped:
-            supervisor.startProcess(role.name, False)
+            supervision.start_program(state, role.name, GROUP)

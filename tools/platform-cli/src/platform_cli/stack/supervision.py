@@ -29,7 +29,7 @@ MARK = "PLATFORM_STATE_MARK"  # in the environment of all that we start: how str
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One supervised process."""
+    """One supervised process. Programs of a group stop together instead of one after the other."""
 
     name: str
     argv: Sequence[str]
@@ -38,6 +38,7 @@ class Program:
     is_started_at_once: bool = False
     stop_signal: str = "TERM"
     account: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,13 @@ chmod=0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
-    return head + "".join(_section(program) for program in programs)
+    return head + "".join(_section(program) for program in programs) + _groups(programs)
+
+
+def _groups(programs: Sequence[Program]) -> str:
+    names = sorted({program.group for program in programs if program.group})
+    members = {name: ",".join(p.name for p in programs if p.group == name) for name in names}
+    return "".join(f"\n[group:{name}]\nprograms={members[name]}\npriority=100\n" for name in names)
 
 
 def _section(program: Program) -> str:
@@ -161,6 +168,11 @@ def statuses(state: State) -> list[Status]:
         )
         for info in supervisor.getAllProcessInfo()
     ]
+
+
+def start_program(state: State, name: str, group: str) -> None:
+    """Start a program that was not started with the supervisor; returns at once."""
+    client(state).startProcess(f"{group}:{name}", False)
 
 
 def stop(state: State) -> None:

@@ -1,0 +1,1 @@
+"""Load tests: Locust against `make up` or a cluster."""
