@@ -50,7 +50,8 @@ Step = tuple[int, int, int, str, str, str, str]
 steps = st.lists(
     st.tuples(
         st.integers(1, 12),  # which decision: repeated ones are retries
-        st.integers(-40 * 24 * 60, 60),  # minutes from noon, late and early ones mixed
+        # minutes from noon: the edges of windows, and late and early ones mixed
+        st.sampled_from([0, -10, -60, -24 * 60, -7 * 24 * 60, -30 * 24 * 60]) | st.integers(-40 * 24 * 60, 60),
         st.integers(0, 50_000),
         st.sampled_from(["", "card-1", "card-2"]),
         st.sampled_from(["", "customer-1"]),
