@@ -107,12 +107,13 @@ def test_an_outcome_from_before_the_outage_says_nothing_about_now() -> None:
     clock = Hand()
     breaker = a_breaker(clock)
     late_success = taken(breaker)
-    late_failure = taken(breaker)
+    late_failures = [taken(breaker) for _ in range(4)]
     for _ in range(4):
         call(breaker, ok=False)
     breaker.record(late_success, ok=True)
     assert state(breaker) is State.OPEN
     clock.at_s = 5.0
     breaker.record(taken(breaker), ok=True)
-    breaker.record(late_failure, ok=False)
+    for permit in late_failures:
+        breaker.record(permit, ok=False)
     assert state(breaker) is State.CLOSED

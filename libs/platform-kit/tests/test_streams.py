@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvicorn
 from event_rig import CURSOR, QUARANTINED, OwnRedis, Rig, an_event, eventually
+from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit import inbox, outbox, telemetry
-from platform_kit.http import NoAnswer
-from platform_kit.outbox import Event, EventPage
+from platform_kit.http import HttpClient, NoAnswer
+from platform_kit.outbox import Event, EventPage, events_router
 from platform_kit.redis import create_redis
-from platform_kit.streams import POISON_MAX, FetchFailed, PoisonCapReached, StreamConsumer
+from platform_kit.streams import POISON_MAX, FetchFailed, PoisonCapReached, StreamConsumer, events_api
 
 
 async def published(rig: Rig, count: int) -> None:
@@ -265,6 +268,42 @@ async def test_two_readers_without_the_lease_still_apply_each_event_once(rig: Ri
     await asyncio.gather(consume(1), consume(2), consume(3))
 
     assert await rig.applied() == list(range(1, 201))
+
+
+async def test_a_full_page_comes_through_the_real_api(rig: Rig) -> None:
+    """1,000 events of 2 kB, over HTTP: a page is larger than any other answer that the client takes."""
+    await rig.write(1200, data={"filler": "x" * 2000})
+    for _ in range(3):
+        await rig.relay().assign()
+    app = FastAPI()
+    app.include_router(events_router(lambda: rig.engine, rig_tables(), lambda: None))
+    async with serving_app(app) as url, HttpClient("producer", url, timeout_s=10) as client:
+        await rig.consume_all(rig.consumer(fetch=events_api(client, "token"), head_check_s=0), 1200)
+
+    assert await rig.applied() == list(range(1, 1201))
+
+
+@asynccontextmanager
+async def serving_app(app: FastAPI) -> AsyncIterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    running = asyncio.create_task(server.serve())
+    async with asyncio.timeout(5):
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells by this attribute only
+            await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await running
+
+
+async def test_an_api_that_refuses_is_a_reason_to_wait(rig: Rig) -> None:
+    async with serving_app(FastAPI()) as url, HttpClient("producer", url, timeout_s=5) as client:
+        with pytest.raises(FetchFailed, match="producer answered 404"):
+            await events_api(client, "token")(0, 10)
+
+
+async def test_a_read_may_not_wait_longer_than_the_socket(rig: Rig) -> None:
+    with pytest.raises(ValueError, match="socket timeout"):
+        rig.consumer(block_ms=2000)
 
 
 async def test_the_cursor_moves_only_for_who_has_seen_it(rig: Rig) -> None:

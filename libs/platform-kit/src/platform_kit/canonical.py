@@ -164,10 +164,8 @@ class CanonicalLogMiddleware:
         except Exception as error:
             fields["error"] = type(error).__name__
             log.exception("unhandled error", path=scope["path"])
-            if (
-                status
-            ):  # the head is out: cutting the connection is the only way left to say that this is no answer
-                raise
+            if status:
+                raise  # the head is out: a cut connection is the only way left to say that this is no answer
             await render(Problem(), Request(scope))(scope, receive, send_with_ids)
         finally:
             telemetry.leave_traceparent(trace_token)

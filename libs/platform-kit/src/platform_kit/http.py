@@ -74,6 +74,19 @@ class HttpResponse:
             raise NoAnswer(self.client, "unreadable_body") from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What every attempt of a call repeats."""
+
+    method: str
+    path: str
+    body: bytes | None
+    params: Mapping[str, str | int] | None
+    headers: dict[str, str]
+    deadline: Deadline | None
+    max_body_bytes: int
+
+
 class RetryBudget:
     """Tokens: each call earns `ratio`, each retry costs one, so retries stay below `ratio` of the calls
     (+1).
@@ -170,6 +183,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         deadline: Deadline | None = None,
         idempotent: bool | None = None,
+        max_body_bytes: int | None = None,
     ) -> HttpResponse:
         """One call, with its retries. Raises NotSent or NoAnswer; a 4xx or 5xx is an answer, not an error.
 
@@ -181,13 +195,14 @@ class HttpClient:
             sent["Content-Type"] = "application/json"
         if headers:
             sent.update(headers)
+        call = _Call(method, path, body, params, sent, deadline, max_body_bytes or self._max_body_bytes)
         repeatable = method in SAFE_METHODS if idempotent is None else idempotent
         self._budget.earn()
         attempt = 0
         may_have_arrived: NoAnswer | None = None
         while True:
             try:
-                return await self._attempt(method, path, body, params, sent, deadline)
+                return await self._attempt(call)
             except NoAnswer as error:
                 may_have_arrived = error
                 failure: CallFailed = error
@@ -204,25 +219,17 @@ class HttpClient:
             canonical.increase(f"{self.name}_retries")
             await asyncio.sleep(pause_s)
 
-    async def _attempt(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        params: Mapping[str, str | int] | None,
-        headers: dict[str, str],
-        deadline: Deadline | None,
-    ) -> HttpResponse:
+    async def _attempt(self, call: _Call) -> HttpResponse:
         """One attempt under the breaker, measured and traced."""
         permit = self._permit()
         started = time.perf_counter()
         outcome = "cancelled"
         try:
             if telemetry.is_tracing():
-                with telemetry.span(f"{method} {self.name}", "client"):
-                    response = await self._send(method, path, body, params, headers, deadline)
+                with telemetry.span(f"{call.method} {self.name}", "client"):
+                    response = await self._send(call)
             else:
-                response = await self._send(method, path, body, params, headers, deadline)
+                response = await self._send(call)
             outcome = f"{response.status // 100}xx"
             return response
         except NotSent:
@@ -245,24 +252,16 @@ class HttpClient:
             raise NotSent(self.name, "breaker_open")
         return permit
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        params: Mapping[str, str | int] | None,
-        headers: dict[str, str],
-        deadline: Deadline | None,
-    ) -> HttpResponse:
-        limit_s = self._timeout_s if deadline is None else deadline.sooner(self._timeout_s)
+    async def _send(self, call: _Call) -> HttpResponse:
+        limit_s = self._timeout_s if call.deadline is None else call.deadline.sooner(self._timeout_s)
         if limit_s <= 0:
             raise NotSent(self.name, "deadline")
-        self._add_context(headers, deadline)
+        self._add_context(call)
         connected: list[bool] = []
         token = _connected.set(connected)
         try:
             async with asyncio.timeout(limit_s):
-                return await self._exchange(method, path, body, params, headers)
+                return await self._exchange(call)
         except TimeoutError as error:  # ours, or aiohttp's while it waited for a connection
             raise self._failed(connected, "timeout" if connected else "connect_timeout") from error
         except aiohttp.InvalidURL as error:
@@ -275,11 +274,12 @@ class HttpClient:
     def _failed(self, connected: list[bool], reason: str) -> CallFailed:
         return (NoAnswer if connected else NotSent)(self.name, reason)
 
-    def _add_context(self, headers: dict[str, str], deadline: Deadline | None) -> None:
+    def _add_context(self, call: _Call) -> None:
         if not self._forward_context:
             return
-        if deadline is not None:
-            headers[DEADLINE_HEADER] = deadline.header()
+        headers = call.headers
+        if call.deadline is not None:
+            headers[DEADLINE_HEADER] = call.deadline.header()
         traceparent = telemetry.current_traceparent()
         if traceparent is not None:
             headers.setdefault("traceparent", traceparent)
@@ -287,31 +287,28 @@ class HttpClient:
         if request_id is not None:
             headers.setdefault("X-Request-Id", request_id)
 
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        params: Mapping[str, str | int] | None,
-        headers: dict[str, str],
-    ) -> HttpResponse:
+    async def _exchange(self, call: _Call) -> HttpResponse:
         session = self._session or self._open_session()
-        url = self._base_url + path
         async with session.request(
-            method, url, data=body, params=params, headers=headers, allow_redirects=False
+            call.method,
+            self._base_url + call.path,
+            data=call.body,
+            params=call.params,
+            headers=call.headers,
+            allow_redirects=False,
         ) as response:
-            content = await self._read(response)
+            content = await self._read(response, call.max_body_bytes)
             return HttpResponse(self.name, response.status, response.headers, content)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         """The body, up to the limit. A longer one is no answer that we can trust."""
-        if (response.content_length or 0) > self._max_body_bytes:
+        if (response.content_length or 0) > max_bytes:
             raise NoAnswer(self.name, "body_too_large")
         chunks: list[bytes] = []
         size = 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
-            if size > self._max_body_bytes:
+            if size > max_bytes:
                 raise NoAnswer(self.name, "body_too_large")
             chunks.append(chunk)
         return b"".join(chunks)

@@ -37,6 +37,7 @@ Fetch = Callable[[int, int], Awaitable[EventPage]]
 Quarantine = Callable[[AsyncConnection, Event, Exception], Awaitable[None]]
 """Keeps an event that cannot be applied, in the transaction that moves the cursor past it."""
 
+PAGE_MAX_BYTES: Final = 32 * 1024 * 1024  # 1,000 events of 32 kB; ordinary ones have 1 to 2
 BATCH_MAX: Final = (
     200  # 232,000 events/s are read and acknowledged at 200; the effects are the limit, not Redis
 )
@@ -69,7 +70,10 @@ def events_api(client: HttpClient, token: str, path: str = "/internal/events") -
 
     async def fetch(after: int, limit: int) -> EventPage:
         response = await client.get(
-            path, params={"after": after, "limit": limit}, headers={"Authorization": f"Bearer {token}"}
+            path,
+            params={"after": after, "limit": limit},
+            headers={"Authorization": f"Bearer {token}"},
+            max_body_bytes=PAGE_MAX_BYTES,
         )
         if response.status != 200:
             raise FetchFailed(f"{client.name} answered {response.status}")
@@ -102,6 +106,9 @@ class StreamConsumer:
         head_check_s: float = HEAD_CHECK_S,
         block_ms: int = BLOCK_MS,
     ) -> None:
+        timeout_s = redis.connection_pool.connection_kwargs.get("socket_timeout")
+        if timeout_s is not None and block_ms >= timeout_s * 1000:
+            raise ValueError(f"a read that waits {block_ms} ms needs a socket timeout above {timeout_s} s")
         self._engine = engine
         self._redis = redis
         self._stream = stream

@@ -441,6 +441,7 @@ def run_worker(
 
     `checks` are what /health/ready of OPS_PORT asks, beside that messages come round (liveness).
     """
+    telemetry.configure_tracing(settings, str(app.main))
     worker = app.worker
     worker.start()
     try:
