@@ -36,6 +36,7 @@ from payment_gateway.domain.attempt import (
     Unknown,
 )
 from payment_gateway.settings import Settings
+from platform_kit import canonical, telemetry
 
 ATTEMPT = an_attempt(a_payment(), id="att_1", amount_minor=1250)
 DETAILS = {"method": {"type": "card", "token": "tok_visa"}, "capture": True, "challenge": False}
@@ -190,12 +191,17 @@ async def test_looking_up_believes_nothing_but_a_good_answer() -> None:
 
 
 async def test_the_question_carries_our_key_and_nothing_of_our_inside() -> None:
-    async with a_channel(answer(DONE)) as (channel, server):
-        await channel.send(ATTEMPT, DETAILS)
+    token = telemetry.enter_traceparent(telemetry.new_traceparent())
+    try:
+        with canonical.line("request", request_id="req_of_a_merchant"):
+            async with a_channel(answer(DONE)) as (channel, server):
+                await channel.send(ATTEMPT, DETAILS)
+    finally:
+        telemetry.leave_traceparent(token)
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert b"idempotency-key: att_1" in head.lower()
     assert b"traceparent" not in head.lower()
-    assert b"x-request-id" not in head.lower()
+    assert b"req_of_a_merchant" not in head
     assert b"mer_" not in body
 
 

@@ -94,10 +94,12 @@ async def run_simulators(
         while not server.started:
             assert not serving.done(), "the simulators did not start"
             await asyncio.sleep(0.005)
-        async with aiohttp.ClientSession() as session:
-            yield RunningSimulators(f"http://127.0.0.1:{listener.getsockname()[1]}", session)
-        server.should_exit = True
-        await serving
+        try:
+            async with aiohttp.ClientSession() as session:
+                yield RunningSimulators(f"http://127.0.0.1:{listener.getsockname()[1]}", session)
+        finally:
+            server.should_exit = True
+            await serving
 
 
 @dataclass
@@ -106,9 +108,11 @@ class Hearer:
 
     statuses: list[int] = field(default_factory=lambda: [200])
     heard: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     url: str = ""
 
     async def hear(self, request: web.Request) -> web.Response:
+        self.paths.append(request.path)
         self.heard.append(
             ({name.lower(): value for name, value in request.headers.items()}, await request.read())
         )

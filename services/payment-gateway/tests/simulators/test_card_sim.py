@@ -90,6 +90,11 @@ async def test_a_key_is_not_used_for_two_things(
     assert await simulators.charged_minor("att_1") == 1250
 
 
+async def test_where_a_result_is_told_does_not_make_another_request(simulators: RunningSimulators) -> None:
+    await simulators.authorise("att_1", callback_url="http://127.0.0.1:9/old")
+    assert (await simulators.authorise("att_1", callback_url="http://127.0.0.1:9/new"))[0] == 200
+
+
 async def test_a_key_of_an_authorisation_is_not_one_of_a_refund(simulators: RunningSimulators) -> None:
     await simulators.authorise("att_1")
     status, _ = await simulators.post(
@@ -245,6 +250,37 @@ async def test_the_books_are_for_the_platform_only(simulators: RunningSimulators
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             async with simulators.session.get(simulators.url + path, headers=headers) as response:
                 assert response.status == 401
+
+
+@pytest.mark.parametrize(
+    ("token", "path", "done"),
+    [
+        ("tok_capture_timeout", "captures", True),
+        ("tok_void_timeout_7", "voids", True),
+        ("tok_refund_timeout", "refunds", True),
+        ("tok_refund_dropped", "refunds", False),
+    ],
+)
+async def test_what_is_done_to_an_authorisation_can_get_lost_too(
+    simulators: RunningSimulators, token: str, path: str, done: bool
+) -> None:
+    assert (await simulators.authorise("att_1", token, capture=path == "refunds"))[1][
+        "outcome"
+    ] == "succeeded"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await simulators.act(path, "act_1", "att_1", 1250)
+    found = await simulators.operation("act_1")
+    assert (found is not None and found["outcome"] == "succeeded") == done
+
+
+@pytest.mark.parametrize("act", ["capture", "refund"])
+async def test_what_is_done_to_an_authorisation_can_be_refused_too(
+    simulators: RunningSimulators, act: str
+) -> None:
+    await simulators.authorise("att_1", f"tok_{act}_declined", capture=act == "refund")
+    assert (await simulators.act(f"{act}s", "act_1", "att_1", 1250))["code"] == f"{act}_declined"
+    assert await simulators.charged_minor("act_1") == 0
 
 
 def test_every_token_of_the_contract_has_a_script() -> None:

@@ -66,6 +66,13 @@ async def test_a_report_is_repeated_until_it_is_taken_and_then_never_again(tmp_p
         assert gateway.heard == []
 
 
+async def test_a_result_goes_to_the_gateway_when_the_request_names_no_place(tmp_path: Path) -> None:
+    async with run_hearer() as gateway, run_simulators(tmp_path, gateway_url=gateway.url) as simulators:
+        await pay(simulators, "att_1")
+        await eventually(lambda: gateway.heard)
+        assert gateway.paths == ["/internal/channel-events/wallet_sim"]
+
+
 async def test_a_report_may_come_twice(tmp_path: Path) -> None:
     async with run_hearer() as gateway, run_simulators(tmp_path) as simulators:
         await pay(simulators, "att_1", "qr_twice", callback_url=gateway.url + "/r")

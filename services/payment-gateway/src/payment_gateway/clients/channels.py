@@ -104,7 +104,7 @@ class HttpChannel:
             forward_context=False,  # a third party learns nothing of our traces
         )
         async with client:
-            yield cls(name, client, f"{settings.public_url}/internal/channel-events/{name}")
+            yield cls(name, client, f"{settings.public_url.rstrip('/')}/internal/channel-events/{name}")
 
     @property
     def is_open(self) -> bool:

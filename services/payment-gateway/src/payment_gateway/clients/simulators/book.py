@@ -31,6 +31,7 @@ class Operation:
     capture: bool = False
     """Of an authorisation: takes the money at once (a sale)."""
     next_action: Mapping[str, Any] | None = None
+    token: str | None = None
     provider: str | None = None
     callback_url: str | None = None
     is_reported: bool = True
@@ -65,7 +66,7 @@ class Book:
         self.channel = channel
         self.journal = journal
         self._operations: dict[str, Operation] = {}
-        self._by_reference: dict[str, str] = {}
+        self._challenges: dict[str, str] = {}
         self._money_lines: dict[str, list[int]] = {}
         for line in journal.replay():
             self._apply(line["seq"], line)
@@ -73,9 +74,9 @@ class Book:
     def get(self, key: str) -> Operation | None:
         return self._operations.get(key)
 
-    def by_reference(self, reference: str) -> Operation | None:
-        """The authorisation that the channel calls `reference`."""
-        key = self._by_reference.get(reference)
+    def challenged(self, reference: str) -> Operation | None:
+        """The authorisation that the channel calls `reference`, if its payer was ever asked to act."""
+        key = self._challenges.get(reference)
         return self._operations[key] if key else None
 
     def authorisation(self, key: str) -> Operation | None:
@@ -125,8 +126,8 @@ class Book:
         else:
             operation = _operation(line)
             self._operations[operation.key] = operation
-            if operation.type == "authorisation" and operation.reference:
-                self._by_reference[operation.reference] = operation.key
+            if operation.next_action and operation.reference:
+                self._challenges[operation.reference] = operation.key
         self._count(seq, line, operation)
 
     def _count(self, seq: int, line: Mapping[str, Any], operation: Operation) -> None:
@@ -150,7 +151,7 @@ class Book:
 def _settle(operation: Operation, line: Mapping[str, Any]) -> None:
     """A payer's action, or the lack of it, has decided an authorisation."""
     operation.outcome, operation.code = line["outcome"], line["code"]
-    operation.is_reported = operation.callback_url is None
+    operation.is_reported = False
 
 
 def _operation(line: Mapping[str, Any]) -> Operation:
@@ -167,6 +168,7 @@ def _operation(line: Mapping[str, Any]) -> Operation:
         original=line.get("original"),
         capture=line.get("capture", False),
         next_action=line.get("next_action"),
+        token=line.get("token"),
         provider=line.get("provider"),
         callback_url=line.get("callback_url"),
         is_reported=line["outcome"] != "action_required",

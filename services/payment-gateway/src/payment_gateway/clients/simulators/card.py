@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from payment_gateway.clients.simulators import rules
@@ -18,8 +17,9 @@ class ChallengeClosed(Problem):
     status, code, title = 409, "challenge-closed", "This challenge is decided already"
 
 
-def authorise(book: Book, key: str, body: Mapping[str, Any], fingerprint: str, base_url: str) -> Operation:
+def authorise(book: Book, question: rules.Question, base_url: str, callback_url: str) -> Operation:
     """Hold (or with `capture` take) an amount. `challenge` asks the issuer to authenticate the payer first."""
+    body = question.body
     script = script_of(rules.text_of(body, "token", length_max=255))
     amount, captures = rules.amount_of(body), rules.flag_of(body, "capture", True)
     challenged = rules.flag_of(body, "challenge", False) and script.outcome == "succeeded"
@@ -28,32 +28,30 @@ def authorise(book: Book, key: str, body: Mapping[str, Any], fingerprint: str, b
     fields: dict[str, Any] = {}
     if outcome == "action_required":
         fields["next_action"] = {"type": "three_ds", "url": f"{base_url}/card/challenges/{reference}"}
-        fields["callback_url"] = body.get("callback_url")
+        fields["callback_url"] = rules.callback_of(body, callback_url)
     elif outcome == "succeeded" and captures:
         fields["charged_minor"] = amount
     return book.append(
-        "authorisation", key, fingerprint=fingerprint, outcome=outcome, code=script.code,
+        "authorisation", question.key, fingerprint=question.fingerprint, outcome=outcome, code=script.code,
         channel_reference=reference, amount_minor=amount, currency=rules.currency_of(body), capture=captures,
-        **fields,
+        token=body["token"], **fields,
     )  # fmt: skip
 
 
-def answer_challenge(book: Book, reference: str, outcome: object) -> Operation | None:
-    """The payer has passed, failed or left the issuer's page; None = no such challenge. Repeating an answer is fine.
+def answer_challenge(book: Book, operation: Operation, outcome: object) -> bool:
+    """The payer has passed, failed or left the issuer's page; False = said so before, nothing changes.
 
     Raises ChallengeClosed for another answer than the first, InvalidRequest for a word that is none of the three.
     """
     if outcome not in ("passed", *CHALLENGE_CODES):
         raise InvalidRequest("outcome must be passed, failed or abandoned.")
-    operation = book.by_reference(reference)
-    if operation is None or operation.next_action is None:
-        return None
     code = CHALLENGE_CODES.get(str(outcome))
-    if operation.outcome != "action_required":
-        if operation.code != code:
-            raise ChallengeClosed()
-        return operation
-    return settle(book, operation, code)
+    if operation.outcome == "action_required":
+        settle(book, operation, code)
+        return True
+    if operation.code != code:
+        raise ChallengeClosed()
+    return False
 
 
 def settle(book: Book, operation: Operation, code: str | None) -> Operation:

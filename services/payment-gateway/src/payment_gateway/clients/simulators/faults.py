@@ -60,6 +60,8 @@ class ConnectionAccess:
 def _aborter(send: Send) -> Callable[[], None]:
     def abort() -> None:
         transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+        if transport.is_closing():
+            return
         # A linger time of zero makes close send RST instead of FIN; the option belongs to the shared socket.
         with socket.socket(fileno=socket.dup(transport.get_extra_info("socket").fileno())) as twin:
             twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -25,10 +25,9 @@ log = get_logger(__name__)
 class Reporter:
     """Sends the results of one channel. Its work ends with the process and is taken up again from the journal."""
 
-    def __init__(self, book: Book, secret: str, default_url: str) -> None:
+    def __init__(self, book: Book, secret: str) -> None:
         self._book = book
         self._secret = secret
-        self._default_url = default_url
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
 
@@ -69,13 +68,13 @@ class Reporter:
         session = self._session or self._open_session()
         try:
             async with session.post(
-                operation.callback_url or self._default_url,
+                str(operation.callback_url),
                 data=body,
                 headers={"Content-Type": "application/json", **headers},
                 allow_redirects=False,
             ) as response:
                 return response.status // 100 == 2
-        except (aiohttp.ClientError, OSError, TimeoutError):
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):  # ValueError: no URL at all
             return False
 
     def _open_session(self) -> aiohttp.ClientSession:

@@ -1,4 +1,4 @@
-"""What both simulated channels decide alike: reading a request, keys, voids, refunds, captures, closing a question.
+"""What both simulated channels decide alike: keys, captures, voids, refunds, closing a question.
 
 Limits are kept here on the channel's own count, whatever its client believes (captured <= authorised, refunded <=
 captured). Deciding, writing and applying happen in one step of the loop, so no two requests see the same remainder.
@@ -7,17 +7,30 @@ captured). Deciding, writing and applying happen in one step of the loop, so no 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import orjson
 
 from payment_gateway.clients.simulators.book import Book, Operation
+from payment_gateway.clients.simulators.scripts import Script
 from platform_kit.ids import new_id
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import InvalidRequest, Problem
 
 KEY_LENGTH_MAX = 255
+REFERENCES = {"capture": "cp", "void": "vd", "refund": "rf"}
+
+
+class Question(Protocol):
+    """A request that may move money, as far as a decision looks at it."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+    @property
+    def fingerprint(self) -> str: ...
 
 
 class KeyConflict(Problem):
@@ -25,8 +38,9 @@ class KeyConflict(Problem):
 
 
 def fingerprint_of(path: str, body: Mapping[str, Any]) -> str:
-    """Tells one request from another under the same key."""
-    raw = path.encode() + orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    """Tells one request from another under the same key. Where the result is told does not make it another."""
+    asked = {name: value for name, value in body.items() if name != "callback_url"}
+    raw = path.encode() + orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(raw, digest_size=8).hexdigest()
 
 
@@ -72,43 +86,47 @@ def text_of(body: Mapping[str, Any], name: str, *, length_max: int = 2048) -> st
     return value
 
 
-def capture(book: Book, key: str, body: Mapping[str, Any], fingerprint: str) -> Operation:
+def callback_of(body: Mapping[str, Any], default: str) -> str:
+    return text_of(body, "callback_url") if "callback_url" in body else default
+
+
+def capture(book: Book, question: Question, script: Script) -> Operation:
     """Take (a part of) a hold; several parts are possible."""
-    amount = amount_of(body)
-    authorisation = book.authorisation(text_of(body, "original"))
-    code = _refusal(authorisation, body)
-    if authorisation and not code:
+    amount = amount_of(question.body)
+    original = _original(book, question)
+
+    def refusal(authorisation: Operation) -> str | None:
         if not authorisation.is_hold:
-            code = "not_capturable"
-        elif amount > authorisation.amount_minor - authorisation.captured_minor:
-            code = "amount_exceeds_authorised"
-    moved = {} if code else {"charged_minor": amount}
-    return _follow_up(book, "capture", key, body, fingerprint, authorisation, code, moved)
+            return "not_capturable"
+        left = authorisation.amount_minor - authorisation.captured_minor
+        return "amount_exceeds_authorised" if amount > left else None
+
+    return _follow_up(book, "capture", question, script, original, refusal, charged_minor=amount)
 
 
-def void(book: Book, key: str, body: Mapping[str, Any], fingerprint: str) -> Operation:
+def void(book: Book, question: Question, script: Script) -> Operation:
     """Give up what is held and not captured, or an action that the payer has not taken."""
-    amount_of(body, least=0)  # echoed, not used: a void gives up all that is left
-    authorisation = book.authorisation(text_of(body, "original"))
-    code = _refusal(authorisation, body)
-    if (
-        authorisation
-        and not code
-        and not (authorisation.is_hold or authorisation.outcome == "action_required")
-    ):
-        code = "already_voided" if authorisation.is_voided else "not_voidable"
-    return _follow_up(book, "void", key, body, fingerprint, authorisation, code, {})
+    amount_of(question.body, least=0)  # echoed, not used: a void gives up all that is left
+    original = _original(book, question)
+
+    def refusal(authorisation: Operation) -> str | None:
+        if authorisation.is_hold or authorisation.outcome == "action_required":
+            return None
+        return "already_voided" if authorisation.is_voided else "not_voidable"
+
+    return _follow_up(book, "void", question, script, original, refusal)
 
 
-def refund(book: Book, key: str, body: Mapping[str, Any], fingerprint: str) -> Operation:
+def refund(book: Book, question: Question, script: Script) -> Operation:
     """Give captured money back, in one or several parts."""
-    amount = amount_of(body)
-    authorisation = book.authorisation(text_of(body, "original"))
-    code = _refusal(authorisation, body)
-    if authorisation and not code and amount > authorisation.captured_minor - authorisation.refunded_minor:
-        code = "amount_exceeds_captured"
-    moved = {} if code else {"refunded_minor": amount}
-    return _follow_up(book, "refund", key, body, fingerprint, authorisation, code, moved)
+    amount = amount_of(question.body)
+    original = _original(book, question)
+
+    def refusal(authorisation: Operation) -> str | None:
+        left = authorisation.captured_minor - authorisation.refunded_minor
+        return "amount_exceeds_captured" if amount > left else None
+
+    return _follow_up(book, "refund", question, script, original, refusal, refunded_minor=amount)
 
 
 def close(book: Book, key: str) -> Operation:
@@ -119,31 +137,36 @@ def close(book: Book, key: str) -> Operation:
     )  # fmt: skip
 
 
-def _refusal(authorisation: Operation | None, body: Mapping[str, Any]) -> str | None:
-    if authorisation is None:
-        return "unknown_original"
-    return "currency_mismatch" if authorisation.currency != currency_of(body) else None
+def _original(book: Book, question: Question) -> Operation | None:
+    return book.authorisation(text_of(question.body, "original"))
 
 
 def _follow_up(
     book: Book,
     type: str,
-    key: str,
-    body: Mapping[str, Any],
-    fingerprint: str,
-    authorisation: Operation | None,
-    code: str | None,
-    moved: Mapping[str, int],
+    question: Question,
+    script: Script,
+    original: Operation | None,
+    refusal: Callable[[Operation], str | None],
+    **moved: int,
 ) -> Operation:
+    """Write what is done to an authorisation, or why it is not."""
+    currency = currency_of(question.body)
+    if original is None:
+        code: str | None = "unknown_original"
+    elif original.currency != currency:
+        code = "currency_mismatch"
+    else:
+        code = refusal(original) or script.code
     return book.append(
         type,
-        key,
-        fingerprint=fingerprint,
-        original=authorisation.key if authorisation else None,
+        question.key,
+        fingerprint=question.fingerprint,
+        original=original.key if original else None,
         outcome="declined" if code else "succeeded",
         code=code,
-        channel_reference=new_id({"capture": "cp", "void": "vd", "refund": "rf"}[type]),
-        amount_minor=body["amount_minor"],
-        currency=currency_of(body),
-        **moved,
+        channel_reference=new_id(REFERENCES[type]),
+        amount_minor=question.body["amount_minor"],
+        currency=currency,
+        **({} if code else moved),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -45,12 +46,39 @@ SCRIPTS: Final = {
 
 UNKNOWN_TOKEN: Final = Script("declined", "invalid_card")
 
+LATER: Final[Mapping[str, tuple[str, Script]]] = {
+    "tok_capture_timeout": ("captures", Script(fault=Fault.HANG_AFTER)),
+    "tok_capture_declined": ("captures", Script("declined", "capture_declined")),
+    "tok_void_timeout": ("voids", Script(fault=Fault.HANG_AFTER)),
+    "tok_refund_timeout": ("refunds", Script(fault=Fault.HANG_AFTER)),
+    "tok_refund_dropped": ("refunds", Script(fault=Fault.HANG_BEFORE)),
+    "tok_refund_declined": ("refunds", Script("declined", "refund_declined")),
+}
+"""Prefix of a token that authorises as tok_visa does -> what goes wrong with what is done to it later."""
+
+PLAIN: Final = Script()
+
 
 def script_of(token: str) -> Script:
-    """The script of the longest prefix that ends where the token ends or at an underscore."""
+    """The script of an authorisation."""
+    stem = _stem(token)
+    if stem is None:
+        return UNKNOWN_TOKEN
+    return SCRIPTS.get(stem, PLAIN)
+
+
+def later_script(token: str | None, act: str) -> Script:
+    """The script of what is done (captures, voids, refunds) to an authorisation of `token`."""
+    stem = _stem(token or "")
+    wanted, script = LATER.get(stem or "", ("", PLAIN))
+    return script if wanted == act else PLAIN
+
+
+def _stem(token: str) -> str | None:
+    """The longest known prefix that ends where the token ends or at an underscore."""
     stem = token
     while stem:
-        if found := SCRIPTS.get(stem):
-            return found
+        if stem in SCRIPTS or stem in LATER:
+            return stem
         stem = stem.rpartition("_")[0]
-    return UNKNOWN_TOKEN
+    return None

@@ -24,8 +24,9 @@ PROVIDERS: Final[Mapping[str, str | None]] = {
 """Provider -> the decline code that its payers end with (None: they pay)."""
 
 
-def pay(book: Book, key: str, body: Mapping[str, Any], fingerprint: str, base_url: str) -> Operation:
+def pay(book: Book, question: rules.Question, base_url: str, callback_url: str) -> Operation:
     """Ask a payer to pay. Money moves when the payer confirms; a wallet takes it at once, it holds nothing."""
+    body = question.body
     provider = rules.text_of(body, "provider", length_max=64)
     amount, currency = rules.amount_of(body), rules.currency_of(body)
     reference = new_id("wl")
@@ -35,7 +36,7 @@ def pay(book: Book, key: str, body: Mapping[str, Any], fingerprint: str, base_ur
         fields = {
             "outcome": "action_required",
             "code": None,
-            "callback_url": body.get("callback_url"),
+            "callback_url": rules.callback_of(body, callback_url),
             "next_action": {
                 "type": "qr",
                 "payload": f"WALLETSIM:{reference}:{currency}:{amount}",
@@ -44,8 +45,8 @@ def pay(book: Book, key: str, body: Mapping[str, Any], fingerprint: str, base_ur
             },
         }
     return book.append(
-        "authorisation", key, fingerprint=fingerprint, channel_reference=reference, amount_minor=amount,
-        currency=currency, capture=True, provider=provider, **fields,
+        "authorisation", question.key, fingerprint=question.fingerprint, channel_reference=reference,
+        amount_minor=amount, currency=currency, capture=True, provider=provider, **fields,
     )  # fmt: skip
 
 

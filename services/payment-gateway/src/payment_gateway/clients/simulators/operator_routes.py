@@ -1,0 +1,43 @@
+"""What the platform's own people and services may read of the channels: journal and settlement."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from payment_gateway.clients.simulators.asking import operators_simulators_of
+from payment_gateway.clients.simulators.settlement import settlement_file
+from platform_kit.app import JsonResponse
+from platform_kit.problems import InvalidRequest
+
+JOURNAL_PAGE_MAX = 1000
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+async def read_journal(request: Request) -> Response:
+    """GET /journal?channel=card_sim&after=0&limit=1000 -> {"data": [lines], "head": n}."""
+    simulators = operators_simulators_of(request)
+    query = request.query_params
+    journal = simulators.named(query.get("channel", "card_sim")).book.journal
+    after, limit = _number(query.get("after", "0")), _number(query.get("limit", "1000"))
+    lines = await asyncio.to_thread(journal.read, after, min(limit, JOURNAL_PAGE_MAX))
+    return JsonResponse(b'{"data":[%b],"head":%d}' % (b",".join(lines), journal.head))
+
+
+async def read_settlement(request: Request) -> Response:
+    """GET /settlement?channel=card_sim&date=2026-11-23 -> the file of that UTC day."""
+    simulators = operators_simulators_of(request)
+    book = simulators.named(request.query_params.get("channel", "")).book
+    day = request.query_params.get("date", "")
+    if not DAY.fullmatch(day):
+        raise InvalidRequest("date must be YYYY-MM-DD.")
+    return Response(await asyncio.to_thread(settlement_file, book, day), media_type="text/csv")
+
+
+def _number(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 12):
+        raise InvalidRequest("after and limit must be whole numbers.")
+    return int(value)
