@@ -12,7 +12,16 @@ from running_service import Service
 from seeded_day import Seeded
 
 from data_pipeline.api.console.chart import minute_chart, nice_ceiling
-from data_pipeline.api.console.render import account, ago, counted, milliseconds, money, percent, span
+from data_pipeline.api.console.render import (
+    account,
+    ago,
+    counted,
+    milliseconds,
+    money,
+    movement,
+    percent,
+    span,
+)
 from data_pipeline.operations.watch_heads import watch_heads
 from data_pipeline.store import positions
 from platform_kit.clock import FixedClock
@@ -322,4 +331,12 @@ def test_times_shares_and_counts_read_well() -> None:
         "2 lines",
         "2 currencies",
     )
+    kinds = ("posted", "pending", "post", "release", "void")
+    assert [movement(kind) for kind in kinds] == [
+        "posted",
+        "held",
+        "captured from hold",
+        "hold ended",
+        "hold ended",
+    ]
     assert account("merchant:mer_00000000000000000000000001:available") == "merchant …000001 available"

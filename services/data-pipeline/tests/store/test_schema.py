@@ -36,7 +36,8 @@ async def test_the_tables_in_code_and_the_migrated_schema_are_the_same(database:
             "include_name": lambda name, kind, _: kind != "schema" or name == "pipeline",
             "compare_type": True,
         }
-        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        found: list[object] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        return found
 
     # As superuser: our own roles have the schema in their search_path, so reflection would not name it.
     engine = create_engine(settings_for(database.admin_url))

@@ -6,11 +6,11 @@ wrong amount could take the place of the right one.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 from data_pipeline.domain.settlement import SettlementLine, SettlementType
@@ -65,104 +65,24 @@ class Pairing:
 
 
 def pair_lines(ledger: Iterable[LedgerLine], file: Iterable[FileLine]) -> Pairing:
-    """Pair by each rule in turn. The outcome does not depend on the order of the inputs."""
+    """Pair by each step in turn. What becomes a pair does not depend on the order of the inputs."""
     pairs: list[Pair] = []
-    ledger_left, file_left = sorted(ledger, key=_ledger_order), sorted(file, key=_file_order)
-    for rule, ledger_key, file_key in _STEPS:
-        ledger_left, file_left = _pair(pairs, rule, ledger_left, file_left, ledger_key, file_key)
+    ledger_left, file_left = list(ledger), list(file)
+    for step in _STEPS:
+        ledger_left, file_left = _pair(pairs, step, ledger_left, file_left)
+    ledger_left.sort(key=ledger_order)
+    file_left.sort(key=file_order)
     return Pairing(tuple(pairs), tuple(ledger_left), tuple(file_left))
 
 
-def _pair(
-    pairs: list[Pair],
-    rule: MatchRule,
-    ledger: list[LedgerLine],
-    file: list[FileLine],
-    ledger_key: Callable[[LedgerLine], Hashable],
-    file_key: Callable[[FileLine], Hashable],
-) -> tuple[list[LedgerLine], list[FileLine]]:
-    """One rule over what is left; a key of None pairs with nothing."""
-    waiting: defaultdict[Hashable, deque[int]] = defaultdict(deque)
-    for index, line in enumerate(file):
-        waiting[file_key(line)].append(index)
-    taken: set[int] = set()
-    left: list[LedgerLine] = []
-    for booked in ledger:
-        key = ledger_key(booked)
-        queue = waiting.get(key) if key is not None else None
-        if queue:
-            taken.add(index := queue.popleft())
-            pairs.append(Pair(booked, file[index], rule))
-        else:
-            left.append(booked)
-    return left, [line for index, line in enumerate(file) if index not in taken]
+def ledger_order(line: LedgerLine) -> tuple[datetime, str, str, str, int, str]:
+    """A total order, so that of several equal candidates the same ones pair in every run."""
+    key = line.channel_key or ""
+    return line.occurred_at, line.journal_id, line.type, key, line.amount_minor, line.currency
 
 
-def _ledger_both(line: LedgerLine) -> Hashable:
-    both = line.channel_reference is not None and line.channel_key is not None
-    return (line.type, line.channel_reference, line.channel_key) if both else None
-
-
-def _file_both(line: FileLine) -> Hashable:
-    return line.line.type, line.line.channel_reference, line.line.channel_key
-
-
-def _ledger_by_key(line: LedgerLine) -> Hashable:
-    return None if line.channel_key is None else (line.type, line.channel_key)
-
-
-def _file_by_key(line: FileLine) -> Hashable:
-    return line.line.type, line.line.channel_key
-
-
-def _ledger_by_reference(line: LedgerLine) -> Hashable:
-    return None if line.channel_reference is None else (line.type, line.channel_reference)
-
-
-def _file_by_reference(line: FileLine) -> Hashable:
-    return line.line.type, line.line.channel_reference
-
-
-def _ledger_by_reference_alone(line: LedgerLine) -> Hashable:
-    """Two keys that differ are two operations of one charge (captures in parts), not a wrong amount."""
-    return _ledger_by_reference(line) if line.channel_key is None else None
-
-
-def _with_money(
-    ledger_key: Callable[[LedgerLine], Hashable], file_key: Callable[[FileLine], Hashable]
-) -> tuple[Callable[[LedgerLine], Hashable], Callable[[FileLine], Hashable]]:
-    def of_ledger(line: LedgerLine) -> Hashable:
-        key = ledger_key(line)
-        return None if key is None else (key, line.amount_minor, line.currency)
-
-    def of_file(line: FileLine) -> Hashable:
-        return file_key(line), line.line.amount_minor, line.line.currency
-
-    return of_ledger, of_file
-
-
-_STEPS: Final = (
-    (MatchRule.REFERENCE_AND_KEY, *_with_money(_ledger_both, _file_both)),
-    (MatchRule.KEY, *_with_money(_ledger_by_key, _file_by_key)),
-    (MatchRule.REFERENCE, *_with_money(_ledger_by_reference, _file_by_reference)),
-    (MatchRule.REFERENCE_AND_KEY, _ledger_both, _file_both),
-    (MatchRule.KEY, _ledger_by_key, _file_by_key),
-    (MatchRule.REFERENCE, _ledger_by_reference_alone, _file_by_reference),
-)
-
-
-def _ledger_order(line: LedgerLine) -> tuple[datetime, str, str, str, int, str]:
-    return (
-        line.occurred_at,
-        line.journal_id,
-        line.type,
-        line.channel_key or "",
-        line.amount_minor,
-        line.currency,
-    )
-
-
-def _file_order(line: FileLine) -> tuple[object, ...]:
+def file_order(line: FileLine) -> tuple[object, ...]:
+    """A total order; the number of the line comes last, because a file that grows moves its lines."""
     it = line.line
     return (
         it.settled_on,
@@ -173,3 +93,73 @@ def _file_order(line: FileLine) -> tuple[object, ...]:
         it.currency,
         line.number,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Lines pair when `key` is equal; ledger lines that are not `usable` wait for a later step."""
+
+    rule: MatchRule
+    key: Callable[[LedgerLine | SettlementLine], Hashable]
+    usable: Callable[[LedgerLine], bool]
+
+
+def _pair(
+    pairs: list[Pair], step: _Step, ledger: list[LedgerLine], file: list[FileLine]
+) -> tuple[list[LedgerLine], list[FileLine]]:
+    """One step over what is left; returns what is left after it."""
+    if not ledger or not file:
+        return ledger, file
+    theirs: dict[Hashable, list[FileLine]] = {}
+    for line in file:
+        theirs.setdefault(step.key(line.line), []).append(line)
+    ours: dict[Hashable, list[LedgerLine]] = {}
+    left: list[LedgerLine] = []
+    for booked in ledger:
+        if step.usable(booked):
+            ours.setdefault(step.key(booked), []).append(booked)
+        else:
+            left.append(booked)
+    for key, candidates in ours.items():
+        lines = theirs.pop(key, [])
+        if len(candidates) == len(lines) == 1:  # nearly all of a day; a million of them in some seconds
+            pairs.append(Pair(candidates[0], lines[0], step.rule))
+            continue
+        candidates.sort(key=ledger_order)
+        lines.sort(key=file_order)
+        count = min(len(candidates), len(lines))
+        pairs.extend(Pair(candidates[n], lines[n], step.rule) for n in range(count))
+        left.extend(candidates[count:])
+        theirs[key] = lines[count:]
+    return left, [line for lines in theirs.values() for line in lines]
+
+
+def _has_both(line: LedgerLine) -> bool:
+    return line.channel_reference is not None and line.channel_key is not None
+
+
+def _has_key(line: LedgerLine) -> bool:
+    return line.channel_key is not None
+
+
+def _has_reference(line: LedgerLine) -> bool:
+    return line.channel_reference is not None
+
+
+def _has_reference_alone(line: LedgerLine) -> bool:
+    """Two keys that differ are two operations of one charge (captures in parts), not a wrong amount."""
+    return line.channel_reference is not None and line.channel_key is None
+
+
+_BOTH: Final = ("type", "channel_reference", "channel_key")
+_KEY: Final = ("type", "channel_key")
+_REFERENCE: Final = ("type", "channel_reference")
+_MONEY: Final = ("amount_minor", "currency")
+_STEPS: Final = (
+    _Step(MatchRule.REFERENCE_AND_KEY, attrgetter(*_BOTH, *_MONEY), _has_both),
+    _Step(MatchRule.KEY, attrgetter(*_KEY, *_MONEY), _has_key),
+    _Step(MatchRule.REFERENCE, attrgetter(*_REFERENCE, *_MONEY), _has_reference),
+    _Step(MatchRule.REFERENCE_AND_KEY, attrgetter(*_BOTH), _has_both),
+    _Step(MatchRule.KEY, attrgetter(*_KEY), _has_key),
+    _Step(MatchRule.REFERENCE, attrgetter(*_REFERENCE), _has_reference_alone),
+)

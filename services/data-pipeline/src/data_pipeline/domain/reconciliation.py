@@ -17,7 +17,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
-from data_pipeline.domain.matching import FileLine, LedgerLine, MatchRule, Pair, Pairing, pair_lines
+from data_pipeline.domain.matching import (
+    FileLine,
+    LedgerLine,
+    MatchRule,
+    Pair,
+    Pairing,
+    file_order,
+    ledger_order,
+    pair_lines,
+)
 
 EDGE: Final = timedelta(minutes=15)
 """How far from midnight a ledger line may lie and still be settled on the other day (queues, retries)."""
@@ -88,9 +97,10 @@ def reconcile(
     """Reconcile `day`. Both sides may hold lines of the neighbouring days; only those of `day` are judged."""
     pairing = pair_lines(ledger, file)
     ours = [pair for pair in pairing.pairs if pair.file.line.settled_on == day]
+    differing = sorted((pair for pair in ours if _difference(pair)), key=_pair_order)
     left = list(_ledger_leftovers(pairing, day, file_made_at))
     found = [
-        *((cls, pair.ledger, pair.file, pair.rule) for pair in ours if (cls := _difference(pair))),
+        *((cls, pair.ledger, pair.file, pair.rule) for pair in differing if (cls := _difference(pair))),
         *((cls, None, line, None) for cls, line in _file_leftovers(pairing, day)),
         *((why, line, None, None) for why, line in left if isinstance(why, BreakClass)),
     ]
@@ -110,6 +120,10 @@ def break_id(day: date, channel: str, break_class: BreakClass, references: Itera
     return "brk_" + base64.b32encode(hashlib.sha256(named.encode()).digest())[:26].decode().lower()
 
 
+def _pair_order(pair: Pair) -> tuple[object, ...]:
+    return ledger_order(pair.ledger), file_order(pair.file)
+
+
 def _difference(pair: Pair) -> BreakClass | None:
     if pair.ledger.currency != pair.file.line.currency:
         return BreakClass.CURRENCY_DIFFERS
@@ -125,7 +139,8 @@ def _of_other_days(pairing: Pairing, day: date) -> Iterator[Pair]:
 
 
 def _file_leftovers(pairing: Pairing, day: date) -> Iterator[tuple[BreakClass, FileLine]]:
-    seen = {_operation(pair.file) for pair in pairing.pairs}
+    asked = {_operation(line) for line in pairing.file_left}
+    seen = {operation for pair in pairing.pairs if (operation := _operation(pair.file)) in asked}
     for line in pairing.file_left:
         is_repeated = _operation(line) in seen
         seen.add(_operation(line))
@@ -136,7 +151,8 @@ def _file_leftovers(pairing: Pairing, day: date) -> Iterator[tuple[BreakClass, F
 def _ledger_leftovers(
     pairing: Pairing, day: date, file_made_at: datetime
 ) -> Iterator[tuple[BreakClass | Exclusion, LedgerLine]]:
-    seen = {_booked_operation(pair.ledger) for pair in pairing.pairs}
+    asked = {_booked_operation(line) for line in pairing.ledger_left}
+    seen = {operation for pair in pairing.pairs if (operation := _booked_operation(pair.ledger)) in asked}
     for line in pairing.ledger_left:
         is_repeated = line.channel_key is not None and _booked_operation(line) in seen
         seen.add(_booked_operation(line))

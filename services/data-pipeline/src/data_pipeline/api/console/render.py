@@ -90,6 +90,16 @@ def number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
+def movement(kind: str) -> str:
+    """What a transfer does, for a reader who knows holds and not our words for them."""
+    return {"pending": "held", "post": "captured from hold"}.get(
+        kind, "hold ended" if kind in _ENDS else kind
+    )
+
+
+_ENDS: Final = frozenset({"release", "void"})
+
+
 def account(name: str) -> str:
     """`merchant:mer_01…z9:available` -> `merchant …z9 available`: the owner's id cut to what tells it apart."""
     return " ".join(f"…{part[-6:]}" if len(part) > 20 else part for part in name.split(":"))
@@ -149,6 +159,7 @@ _templates.filters.update(
     number=number,
     counted=counted,
     account=account,
+    movement=movement,
     span=span,
     milliseconds=milliseconds,
     clock=clock,
