@@ -23,7 +23,9 @@ class Settings(ServiceSettings):
     webhook_allow_private: bool = Field(
         default=False, description="let webhooks go to private addresses (local only)"
     )
-    webhook_timeout_s: float = Field(default=10.0, gt=0)
+    webhook_timeout_s: float = Field(
+        default=10.0, gt=0, le=20, description="with a run of 30 s below the task limit and the lease (60 s)"
+    )
     hold_lifetime_s: int = Field(default=7 * 24 * 3600, gt=0, description="card holds last about a week")
     action_lifetime_s: int = Field(
         default=15 * 60, gt=0, description="a challenge or a QR code not used runs out"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 from standardwebhooks import Webhook, WebhookVerificationError
 from webhook_rig import TIMEOUT_S, WebhookRig, cut, drip_body, hang, parsed, run_webhook_rig, status
 
@@ -160,7 +161,7 @@ async def heard(rig: WebhookRig, path: str, count: int) -> None:
 
 async def test_a_receiver_that_hangs_delays_nobody_else(fresh_database: FreshDatabase) -> None:
     database = await fresh_database("payments")
-    async with run_webhook_rig(database.app_url, webhook_timeout_s=30) as rig:
+    async with run_webhook_rig(database.app_url, webhook_timeout_s=20) as rig:
         hanging, merchant = await rig.a_merchant(), await rig.a_merchant()
         endpoint, _ = await rig.due(hanging, "/hanging", 300)
         await rig.due(merchant, "/quick", 100)
@@ -273,3 +274,26 @@ async def test_no_transaction_is_open_while_a_receiver_is_waited_for(rig: Webhoo
     await asyncio.sleep(TIMEOUT_S / 2)
     assert rig.deps.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     await run
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_attempts_and_what_was_given_up_are_counted(rig: WebhookRig) -> None:
+    merchant = await rig.a_merchant()
+    before = {
+        outcome: counted("webhook_attempts_total", outcome=outcome) for outcome in ("2xx", "4xx", "timeout")
+    }
+    dead = counted("webhook_dead_total", cause="gone")
+    for path, answer in (("/ok", status(200)), ("/gone", status(410)), ("/slow", hang)):
+        await rig.an_endpoint(merchant, path)
+        rig.receiver.answers[path] = answer
+    await rig.happen(merchant)
+    await fan_out_webhooks(rig.deps)
+    await deliver_webhooks(rig.deps)
+    assert {outcome: counted("webhook_attempts_total", outcome=outcome) - was for outcome, was in before.items()} == {
+        "2xx": 1, "4xx": 1, "timeout": 1,
+    }  # fmt: skip
+    assert counted("webhook_dead_total", cause="gone") - dead == 1
+    assert counted("webhook_fanned_out_position") == 1

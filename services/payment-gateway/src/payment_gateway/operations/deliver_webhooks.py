@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step, signed_headers
 from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
+from payment_gateway.operations.webhook_metrics import observe_attempt
 from payment_gateway.store import webhooks
 from payment_gateway.store.webhooks import AttemptRecord, DueDelivery
 from platform_kit import canonical
@@ -112,6 +113,7 @@ async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
     for attempted, record in zip(done, records, strict=True):
         succeeded = record.status == "delivered"
         flow.give_back(attempted.delivery.endpoint_id, succeeded=succeeded, seconds=attempted.seconds)
+        observe_attempt(attempted.answer, attempted.seconds, is_dead=record.status == "dead")
 
 
 def _record_of(deps: Deps, attempted: Attempted) -> AttemptRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from payment_gateway.operations.webhook_metrics import webhook_fanned_out_position
 from payment_gateway.store import webhooks
 from platform_kit import canonical
 from platform_kit.ids import new_id
@@ -43,4 +44,5 @@ async def _fan_out_batch(deps: Deps) -> tuple[int, int]:
         deliveries = [(new_id("dlv"), row.endpoint_id, row.event_id) for row in found if row.endpoint_id]
         added = await webhooks.insert_deliveries(connection, deliveries) if deliveries else 0
         await webhooks.move_cursor(connection, found[-1].position)
+    webhook_fanned_out_position.set(found[-1].position)
     return len({row.position for row in found}), added
