@@ -6,6 +6,7 @@ tools/kind/preflight.sh
 
 if kind get clusters 2>/dev/null | grep -qx "$cluster"; then
   say "cluster $cluster is there"
+  kind export kubeconfig --name "$cluster" >/dev/null 2>&1
 else
   say "creating cluster $cluster (gateway on 127.0.0.1:$gateway_port, console on 127.0.0.1:$console_port)"
   sed -e "s/hostPort: 8080/hostPort: $gateway_port/" -e "s/hostPort: 8081/hostPort: $console_port/" kind-config.yaml |

@@ -1,0 +1,203 @@
+"""A kind cluster of the tests' own: its own name, kubeconfig and ports, deleted at the end (KIND_KEEP=1 keeps it)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client, config
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASE = "platform"
+NEEDED = ("docker", "kind", "kubectl", "helm")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster, and the programs that a user would run against it."""
+
+    environment: dict[str, str]
+    gateway_url: str
+    pipeline_url: str
+    core: Any
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, *command: str, within_s: float = 300, **more: str) -> str:
+        """Standard output of a program that must succeed."""
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.environment | more,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=within_s,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def timed(self, what: str, *command: str, **more: Any) -> str:
+        began = time.monotonic()
+        try:
+            return self.run(*command, **more)
+        finally:
+            self.seconds[what] = round(time.monotonic() - began, 1)
+
+    def pods(self, *, finished: bool = False) -> list[Any]:
+        """Pods of the release; without Jobs' and tests' finished ones, and without those that are going."""
+        found = self.core.list_namespaced_pod(
+            "default", label_selector=f"app.kubernetes.io/instance={RELEASE}"
+        ).items
+        return [
+            pod
+            for pod in found
+            if finished or (pod.status.phase != "Succeeded" and not pod.metadata.deletion_timestamp)
+        ]
+
+    def secret(self, name: str = f"{RELEASE}-credentials") -> dict[str, str]:
+        data = self.core.read_namespaced_secret(name, "default").data
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def settle(self, within_s: float = 120) -> None:
+        """Wait until every pod that is to stay is Ready, and none is going."""
+        give_up = time.monotonic() + within_s
+        while True:
+            everyone = self.core.list_namespaced_pod(
+                "default", label_selector=f"app.kubernetes.io/instance={RELEASE}"
+            ).items
+            waiting = [
+                pod.metadata.name for pod in everyone if pod.metadata.deletion_timestamp or not _ready(pod)
+            ]
+            if everyone and not waiting:
+                return
+            assert time.monotonic() < give_up, f"not settled after {within_s} s: {waiting}"
+            time.sleep(1)
+
+    @contextmanager
+    def port_forward(self, service: str, port: int) -> Iterator[str]:
+        """URL of a Service that has no NodePort, while the context is open."""
+        local = free_port()
+        forward = subprocess.Popen(
+            ["kubectl", "port-forward", f"service/{service}", f"{local}:{port}"],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            for _ in range(50):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", local)) == 0:
+                        break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{local}"
+        finally:
+            forward.terminate()
+            forward.wait(10)
+
+
+@dataclass(frozen=True)
+class Merchant:
+    """One merchant over HTTP, without retries."""
+
+    gateway_url: str
+    api_key: str
+
+    def call(self, method: str, path: str, body: object = None, key: str = "") -> tuple[int, Any, str]:
+        """Status, JSON and the version that answered."""
+        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.gateway_url + path, data, headers, method=method)  # noqa: S310 - ours
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                return answer.status, json.load(answer), answer.headers.get("X-App-Version", "")
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return (
+                    refusal.code,
+                    refusal.read().decode(errors="replace"),
+                    refusal.headers.get("X-App-Version", ""),
+                )
+
+    def pay(self, key: str) -> tuple[int, Any, str]:
+        card = {"type": "card", "card": {"token": f"tok_visa_{re.sub(r'[^a-z0-9]', '_', key)}"}}
+        return self.call(
+            "POST", "/v1/payments", {"amount_minor": 1250, "currency": "EUR", "method": card}, key
+        )
+
+    def payments(self) -> dict[str, str]:
+        """Status by id of every payment that the platform has of this merchant."""
+        found: dict[str, str] = {}
+        cursor = ""
+        while True:
+            status, page, _ = self.call("GET", f"/v1/payments?limit=100{cursor}")
+            assert status == 200, page
+            found |= {payment["id"]: payment["status"] for payment in page["data"]}
+            if not page["next_cursor"]:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    missing = [program for program in NEEDED if not shutil.which(program)]
+    if missing:
+        pytest.fail(f"kind tests need {', '.join(missing)} on PATH")
+    kubeconfig = tmp_path_factory.mktemp("kind") / "kubeconfig"
+    gateway, console = (os.environ.get(f"KIND_{door}_PORT") or free_port() for door in ("GATEWAY", "CONSOLE"))
+    environment = os.environ | {
+        "KUBECONFIG": str(kubeconfig),
+        "KIND_CLUSTER": "platform-test",
+        "KIND_GATEWAY_PORT": str(gateway),
+        "KIND_CONSOLE_PORT": str(console),
+        "VERSION": "v1",
+    }
+    with ExitStack() as stack:
+        if not os.environ.get("KIND_KEEP"):
+            stack.callback(subprocess.run, [ROOT / "tools/kind/down.sh"], env=environment, check=False)
+        began = time.monotonic()
+        subprocess.run([ROOT / "tools/kind/up.sh"], cwd=ROOT, env=environment, check=True, timeout=600)
+        config.load_kube_config(str(kubeconfig))  # type: ignore[no-untyped-call]
+        made = Cluster(
+            environment, f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{console}", client.CoreV1Api()
+        )
+        made.seconds["make kind-up"] = round(time.monotonic() - began, 1)
+        yield made
+        print("\nkind, seconds:", json.dumps(made.seconds))  # noqa: T201 - the evidence of this run
+
+
+@pytest.fixture(scope="session")
+def merchant(cluster: Cluster) -> Merchant:
+    """A merchant made at first use, whose payments every later step counts."""
+    admin = Merchant(cluster.gateway_url, cluster.secret()["admin_api_key"])
+    status, made, _ = admin.call("POST", "/v1/merchants", {"name": "Kind Shop", "country": "NL"})
+    assert status == 201, made
+    return Merchant(cluster.gateway_url, made["api_key"])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _ready(pod: Any) -> bool:
+    if "job-name" in pod.metadata.labels:
+        return bool(pod.status.phase == "Succeeded")
+    conditions = {condition.type: condition.status for condition in pod.status.conditions or []}
+    return conditions.get("Ready") == "True"
