@@ -66,12 +66,6 @@ fmt: bootstrap ## Format and apply the safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-##@ Measure it
-
-.PHONY: bench-ledger
-bench-ledger: bootstrap ## The ledger: no-op, group commit, a transaction per request, hot pair against 1,000 accounts
-	$(BIN)/python -m benchmarks.ledger $(BENCH_ARGS)
-
 ##@ Keep it
 
 .PHONY: lock
