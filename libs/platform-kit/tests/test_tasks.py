@@ -128,6 +128,17 @@ async def test_a_killed_broker_that_comes_back_is_consumed_from_again(
     await eventually(ticks_again, timeout_s=30, what="the schedule after the broker's restart")
 
 
+async def test_a_frozen_broker_does_not_hold_the_caller(
+    app: tasks.PlatformCelery, own_redis: OwnRedis
+) -> None:
+    assert await tasks.enqueue(app, a_worker.note_it, what="warm")
+    own_redis.freeze()
+    started = time.monotonic()
+    assert not await tasks.enqueue(app, a_worker.note_it, what="cold")
+    assert time.monotonic() - started < tasks.BROKER_TIMEOUT_S + 2
+    own_redis.thaw()
+
+
 async def test_sigterm_lets_a_running_task_end_and_the_process_leave(
     rig: Rig, app: tasks.PlatformCelery, worker: WorkerProcess
 ) -> None:

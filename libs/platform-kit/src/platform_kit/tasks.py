@@ -409,11 +409,13 @@ def _context(bound: Any) -> dict[str, Any]:
 async def enqueue(app: Celery, task: AsyncTask[Any, Any], **arguments: Any) -> bool:
     """Ask for a run of `task` soon; False when the broker did not take it (a sweeper will find the row).
 
-    Publishing blocks, so it happens in a thread.
+    Publishing blocks, so it happens in a thread, and is waited for BROKER_TIMEOUT_S at most: a frozen
+    broker may still take the message later, which does no harm.
     """
     headers = {TRACE_HEADER: telemetry.current_traceparent()}
     try:
-        await asyncio.to_thread(app.send_task, task.name, kwargs=arguments, headers=headers)
+        async with asyncio.timeout(BROKER_TIMEOUT_S):
+            await asyncio.to_thread(app.send_task, task.name, kwargs=arguments, headers=headers)
     except (OperationalError, OSError) as error:
         log.warning("broker not reachable, left to the sweeper", task=task.name, error=repr(error))
         return False
