@@ -83,6 +83,7 @@ async def assert_whole(deps: Deps, told: list[Event]) -> None:
     """The warehouse holds exactly what was told: no event missing, none twice, figures equal to the detail."""
     positions = [row["position"] for row in await rows(deps.engine, "stored_event", "position", "position")]
     assert positions == [event.position for event in told]
+    assert await scalar(deps.engine, "SELECT sum(stored) FROM pipeline.event_count") == len(told)
     moved = sum(
         transfer["amount_minor"]
         for event in told

@@ -142,6 +142,19 @@ async def test_of_a_growing_file_only_the_newest_two_keep_their_bytes(
     assert all(len(row["sha256"]) == 64 for row in files)
 
 
+async def test_of_the_runs_of_a_day_the_newest_are_kept(
+    deps: Deps, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_pipeline.store.breaks.RUNS_KEPT", 2)
+    kept = []
+    for minutes in range(4):
+        later = replace(deps, clock=FixedClock(NOON + timedelta(minutes=minutes)))
+        kept.append((await reconcile_day(later, TODAY_AT_CARDS)).id)
+    assert [row["id"] for row in await rows(deps.engine, "reconciliation_run", order="finished_at")] == kept[
+        2:
+    ]
+
+
 async def test_a_bad_file_is_refused_whole_and_changes_no_break(
     deps: Deps, world: World, booked: Callable[[int], Awaitable[None]]
 ) -> None:

@@ -59,7 +59,7 @@ async def ingest_events(conn: AsyncConnection, stream: str, events: Sequence[Eve
     usable = [(event, _usable(outcome)) for event, outcome in read if not _is_unknown(outcome)]
     if not usable:
         return
-    new = await event_store.insert(conn, [_stored(stream, event, facts) for event, facts in usable])
+    new = await event_store.insert(conn, stream, [_stored(stream, event, facts) for event, facts in usable])
     await _apply(conn, [facts for _, facts in usable if facts.envelope.position in new])
 
 

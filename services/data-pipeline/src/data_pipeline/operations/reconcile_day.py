@@ -281,6 +281,7 @@ async def _keep(deps: Deps, file: KeptFile, judged: _Judged) -> RunRow:
         run = replace(judged.run, file_id=await settlement_files.keep(conn, file))
         is_newest = await break_store.is_newest(conn, run)
         await break_store.add_run(conn, run)
+        await break_store.forget_old_runs(conn, run.channel, run.day)
         if judged.breaks is not None and is_newest:
             await break_store.replace_breaks(conn, run, judged.breaks)
     return run

@@ -76,6 +76,6 @@ async def report_overview(deps: Deps) -> Overview:
             decisions=decisions,
             minutes=every_minute(minutes, now, CHART_MINUTES),
             payments=await fact_store.latest_payments(conn, LATEST_PAYMENTS),
-            runs=await break_store.latest_runs(conn, first, today.date()),
+            runs=await break_store.latest_runs(conn, deps.settings.channels, first, today.date()),
             breaks=await break_store.open_breaks(conn, first, today.date(), BREAKS_SHOWN),
         )

@@ -36,5 +36,5 @@ async def report_reconciliations(deps: Deps, first: date, last: date) -> Reconci
     """Runs and open breaks of the days `first` to `last`, newest day first."""
     async with deps.engine.connect() as conn:
         await conn.execution_options(isolation_level="REPEATABLE READ")
-        runs = await break_store.latest_runs(conn, first, last)
+        runs = await break_store.latest_runs(conn, deps.settings.channels, first, last)
         return Reconciliations(runs, await break_store.open_breaks(conn, first, last, BREAKS_MAX))

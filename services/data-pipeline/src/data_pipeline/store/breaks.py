@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import text
@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.store.arrays import arrays, insert_many
 from data_pipeline.store.tables import reconciliation_break
+
+RUNS_KEPT: Final = 50  # of one day and channel; how its outcome came about, as far as anyone asks
 
 _COLUMNS = tuple(column.name for column in reconciliation_break.columns if column.name != "closed_at")
 _SAME = ("id", "day", "channel", "break_class", "opened_at")  # what a re-run may not change
@@ -54,11 +56,26 @@ _RUN = """
 """
 LATEST_RUNS = text(
     f"""
-    SELECT DISTINCT ON (r.day, r.channel) {_RUN}
-    FROM pipeline.reconciliation_run r JOIN pipeline.settlement_file f ON f.id = r.file_id
-    WHERE r.day BETWEEN :first AND :last                 -- reconciliation_run_latest_idx
-    ORDER BY r.day DESC, r.channel, r.finished_at DESC
+    SELECT {_RUN}
+    FROM generate_series(CAST(:first AS date), CAST(:last AS date), interval '1 day') AS days (day)
+    CROSS JOIN unnest(CAST(:channels AS text[])) AS channels (channel)
+    CROSS JOIN LATERAL (                                 -- reconciliation_run_latest_idx: one probe each
+        SELECT * FROM pipeline.reconciliation_run
+        WHERE day = days.day::date AND channel = channels.channel COLLATE "C"
+        ORDER BY finished_at DESC LIMIT 1
+    ) AS r
+    JOIN pipeline.settlement_file f ON f.id = r.file_id
+    ORDER BY r.day DESC, r.channel
     """  # noqa: S608
+)
+# The schedule adds a run a minute; the newest of a day say all that later ones do not.
+FORGET_OLD_RUNS = text(
+    """
+    DELETE FROM pipeline.reconciliation_run WHERE day = :day AND channel = :channel AND finished_at < (
+        SELECT min(finished_at) FROM (
+            SELECT finished_at FROM pipeline.reconciliation_run
+            WHERE day = :day AND channel = :channel ORDER BY finished_at DESC LIMIT :kept) AS newest)
+    """
 )
 RUN = text(
     f"""
@@ -137,6 +154,11 @@ async def add_run(conn: AsyncConnection, run: RunRow) -> None:
     await conn.execute(ADD_RUN, asdict(run) | {"totals": orjson.dumps(run.totals).decode()})
 
 
+async def forget_old_runs(conn: AsyncConnection, channel: str, day: date) -> None:
+    """Keep the newest RUNS_KEPT of this day and channel."""
+    await conn.execute(FORGET_OLD_RUNS, {"channel": channel, "day": day, "kept": RUNS_KEPT})
+
+
 async def replace_breaks(conn: AsyncConnection, run: RunRow, breaks: Sequence[BreakRow]) -> None:
     """Open what this run found, close what it did not find again."""
     await conn.execute(OPEN_BREAKS, arrays(breaks, _COLUMNS))
@@ -145,9 +167,12 @@ async def replace_breaks(conn: AsyncConnection, run: RunRow, breaks: Sequence[Br
     )
 
 
-async def latest_runs(conn: AsyncConnection, first: date, last: date) -> list[dict[str, Any]]:
-    """The last run of each day and channel, newest day first."""
-    result = await conn.execute(LATEST_RUNS, {"first": first, "last": last})
+async def latest_runs(
+    conn: AsyncConnection, channels: Sequence[str], first: date, last: date
+) -> list[dict[str, Any]]:
+    """The last run of each of these channels on each day, newest day first."""
+    values = {"channels": list(channels), "first": first, "last": last}
+    result = await conn.execute(LATEST_RUNS, values)
     return [dict(row) for row in result.mappings()]
 
 

@@ -35,14 +35,13 @@ TIMELINE = text(
     LIMIT :limit
     """
 )
-LAST_EVENT_AT = text(
+COUNT_MORE = text(
     """
-    SELECT occurred_at FROM pipeline.stored_event
-    WHERE stream = :stream AND position <= :position     -- primary key, read backwards
-    ORDER BY position DESC LIMIT 1
+    INSERT INTO pipeline.event_count AS kept (stream, stored) VALUES (:stream, :stored)
+    ON CONFLICT (stream) DO UPDATE SET stored = kept.stored + excluded.stored
     """
 )
-COUNT_EVENTS = text("SELECT count(*) FROM pipeline.stored_event")
+COUNT_EVENTS = text("SELECT sum(stored)::bigint FROM pipeline.event_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,13 @@ class StoredEvent:
     payload: str
 
 
-async def insert(conn: AsyncConnection, events: Sequence[StoredEvent]) -> set[int]:
-    """Keep these events; the positions that were not here yet. Only those may have effects."""
+async def insert(conn: AsyncConnection, stream: str, events: Sequence[StoredEvent]) -> set[int]:
+    """Keep these events of one stream; the positions that were new here. Only those may have effects."""
     result = await conn.execute(INSERT_EVENTS, arrays(events, _COLUMNS))
-    return set(result.scalars())
+    new = set(result.scalars())
+    if new:
+        await conn.execute(COUNT_MORE, {"stream": stream, "stored": len(new)})
+    return new
 
 
 async def timeline(conn: AsyncConnection, aggregate_ids: Sequence[str], limit: int) -> list[dict[str, Any]]:
@@ -71,11 +73,6 @@ async def timeline(conn: AsyncConnection, aggregate_ids: Sequence[str], limit: i
     return [dict(row) for row in result.mappings()]
 
 
-async def last_event_at(conn: AsyncConnection, stream: str, position: int) -> datetime | None:
-    """When the last kept event up to `position` happened."""
-    found: datetime | None = await conn.scalar(LAST_EVENT_AT, {"stream": stream, "position": position})
-    return found
-
-
 async def count(conn: AsyncConnection) -> int:
+    """Events stored, of all streams."""
     return int(await conn.scalar(COUNT_EVENTS) or 0)

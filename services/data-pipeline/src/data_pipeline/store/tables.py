@@ -78,6 +78,15 @@ stored_event = Table(
 )
 Index(None, stored_event.c.aggregate_id, stored_event.c.position)
 
+# How many events of each stream are stored: moved with every batch, because counting millions of rows for a
+# status page is a bug.
+event_count = Table(
+    "event_count",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("stored", BigInteger, nullable=False),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

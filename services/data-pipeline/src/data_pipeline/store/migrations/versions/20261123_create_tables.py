@@ -33,6 +33,13 @@ def upgrade() -> None:
         schema="pipeline",
     )
     op.create_table(
+        "event_count",
+        sa.Column("stream", sa.String(collation="C"), nullable=False),
+        sa.Column("stored", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("stream", name=op.f("event_count_pkey")),
+        schema="pipeline",
+    )
+    op.create_table(
         "fact_assessment",
         sa.Column("assessment_id", sa.String(collation="C"), nullable=False),
         sa.Column("merchant_id", sa.String(collation="C"), nullable=True),
