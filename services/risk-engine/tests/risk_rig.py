@@ -34,12 +34,13 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def settings_for(database_url: str, redis_url: str, **overrides: Any) -> Settings:
-    """Settings of one process; the deadline is long because two busy cores are not what is tested."""
+    """Settings of one process; deadlines are long because two busy cores are not what is tested."""
     values: dict[str, Any] = {
         "database_url": database_url,
         "redis_url": redis_url,
         "internal_token": SecretStr(TOKEN),
         "deadline_ms": 1000,
+        "velocity_timeout_ms": 500,
     }
     return Settings(**(values | overrides))
 

@@ -23,4 +23,5 @@ class Settings(ServiceSettings):
     deadline_ms: int = Field(
         default=50, ge=5, le=1000, description="of one decision, then the failure policy answers"
     )
+    velocity_timeout_ms: int = Field(default=25, ge=1, le=1000, description="Redis's share of the deadline")
     commit_lanes: int = Field(default=1, ge=1, le=4, description="flushes in flight at once")

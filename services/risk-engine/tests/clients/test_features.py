@@ -51,7 +51,8 @@ steps = st.lists(
     st.tuples(
         st.integers(1, 12),  # which decision: repeated ones are retries
         # minutes from noon: the edges of windows, and late and early ones mixed
-        st.sampled_from([0, -10, -60, -24 * 60, -7 * 24 * 60, -30 * 24 * 60]) | st.integers(-40 * 24 * 60, 60),
+        st.sampled_from([0, -10, -60, -24 * 60, -7 * 24 * 60, -30 * 24 * 60])
+        | st.integers(-40 * 24 * 60, 60),
         st.integers(0, 50_000),
         st.sampled_from(["", "card-1", "card-2"]),
         st.sampled_from(["", "customer-1"]),
@@ -147,7 +148,7 @@ async def test_lost_data_is_told_as_cold(features: FeatureStore) -> None:
 
 async def test_a_killed_redis_and_a_frozen_one_are_both_unavailable(killable_redis: KillableRedis) -> None:
     async with create_redis(killable_redis.url) as redis:
-        store = FeatureStore(redis, timeout_s=0.1)
+        store = FeatureStore(redis, timeout_s=0.5)
         await store.assess(a_subject(1), 100)
         with killable_redis.frozen(), pytest.raises(VelocityUnavailable, match="TimeoutError"):
             await store.assess(a_subject(2), 100)
@@ -188,3 +189,20 @@ async def test_answers_are_not_mixed_up_after_a_stall(killable_redis: KillableRe
             )
         )
         assert [one.windows["card_sum_24h"] for one in sums] == [1000 + n for n in range(100)]
+
+
+async def test_who_lost_patience_in_the_queue_is_not_sent_any_more(killable_redis: KillableRedis) -> None:
+    """Work nobody waits for would hold up those who do."""
+    async with create_redis(killable_redis.url) as redis:
+        store = FeatureStore(redis, timeout_s=0.05)
+        patient = FeatureStore(redis, timeout_s=5)
+        await patient.mark_warm()
+        store._script = patient._script
+        with killable_redis.frozen():
+            first = asyncio.create_task(patient.assess(a_subject(1, card="in-flight"), 1))
+            await asyncio.sleep(0.01)
+            with pytest.raises(VelocityUnavailable):
+                await store.assess(a_subject(2, card="queued"), 1)
+        await asyncio.gather(first, return_exceptions=True)
+        assert (await patient.assess(a_subject(3, card="later"), 1)).windows["card_count_10m"] == 1
+        assert not await redis.exists(key_of(SERIES[0], "queued"))

@@ -198,7 +198,7 @@ async def test_a_frozen_redis_costs_no_more_than_its_share_of_the_deadline(
             answer = await assess_payment(deps, a_subject(2))
             took_s = time.perf_counter() - began
         assert answer["degraded"] == ["velocity"]
-        assert took_s < 0.5  # the share is 25 ms; a client without it would wait two seconds
+        assert took_s < 1.5  # the share is half a second here; a client without it would wait two
 
 
 @pytest.mark.parametrize("band", Band)
@@ -263,7 +263,7 @@ async def test_past_the_deadline_the_amount_decides(
     new_database: Callable[[], Awaitable[str]], killable_redis: KillableRedis, band: Band
 ) -> None:
     """Row `deadline`: Redis freezes and eats what the rules would have needed."""
-    settings = settings_for(await new_database(), killable_redis.url, deadline_ms=30)
+    settings = settings_for(await new_database(), killable_redis.url, deadline_ms=40, velocity_timeout_ms=35)
     async with open_deps(settings) as opened:
         deps = with_rules(opened, a_rule(1, when="has_card", then="allow"))
         await deps.features.mark_warm()

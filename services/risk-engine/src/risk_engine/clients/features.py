@@ -22,7 +22,6 @@ from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
 
 WARM_KEY = "vel:warm"  # present = the windows are complete; gone after Redis lost its data
 DECLINES_KEY = "vel:declines"  # sequence number of the last stored decline that is in the windows
-TIMEOUT_S = 0.025  # half of the decision's deadline: what is left must do for rules and commit
 
 PROGRAM = """
 local series = {%(series)s}
@@ -115,7 +114,7 @@ def key_of(series: Series, entity: str) -> str:
 class FeatureStore:
     """The velocity windows of one Redis."""
 
-    def __init__(self, redis: Redis, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, redis: Redis, *, timeout_s: float) -> None:
         self._redis = redis
         self._timeout_s = timeout_s
         self._script = SharedScript(redis, program())

@@ -58,15 +58,14 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Open everything, yield it, flush and close. Nothing is asked of Postgres or Redis yet: they may be away."""
     engine = create_engine(settings)
     streams, windows = create_redis(settings.streams), create_redis(settings.velocity)
+    features = FeatureStore(windows, timeout_s=settings.velocity_timeout_ms / 1000)
     document = rule_files.read_rule_document(settings.rules_file or rule_files.PACKAGED)
     rules = RulesInUse(compile_rules(parse_rule_set(document)))
     try:
         async with Committer(
             engine, assessments.flush, name="assessments", lanes=settings.commit_lanes
         ) as committer:
-            yield Deps(
-                settings, engine, streams, FeatureStore(windows), load_scorer(settings), rules, committer
-            )
+            yield Deps(settings, engine, streams, features, load_scorer(settings), rules, committer)
     finally:
         await windows.aclose()
         await streams.aclose()
