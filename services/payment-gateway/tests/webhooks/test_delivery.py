@@ -17,6 +17,7 @@ from payment_gateway.domain.webhook import SCHEDULE
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.deps import open_deps
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
+from payment_gateway.store import webhooks
 from payment_gateway.store.events import after
 from platform_cli.embedded.testing import FreshDatabase
 
@@ -218,6 +219,16 @@ async def test_two_workers_share_the_work_and_send_nothing_twice(rig: WebhookRig
     assert all(count > 0 for count in made)
     came = [headers["webhook-id"] for headers, _ in rig.receiver.heard["/hook"]]
     assert sorted(came) == sorted(events)
+
+
+async def test_two_claims_at_the_same_moment_neither_wait_nor_take_the_same(rig: WebhookRig) -> None:
+    endpoint, _ = await rig.due(await rig.a_merchant(), "/hook", 10)
+    free = {endpoint["id"]: 5}
+    async with rig.deps.engine.begin() as first, rig.deps.engine.begin() as second, asyncio.timeout(5):
+        mine = await webhooks.claim_due(first, 100, 5, free)
+        yours = await webhooks.claim_due(second, 100, 5, free)
+    assert (len(mine), len(yours)) == (5, 5)
+    assert not {delivery.id for delivery in mine} & {delivery.id for delivery in yours}
 
 
 async def test_one_process_runs_one_delivery_at_a_time(rig: WebhookRig) -> None:
