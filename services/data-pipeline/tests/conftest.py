@@ -68,7 +68,7 @@ async def service(database: TestDatabase, world: World) -> AsyncIterator[Service
     app.state.deps = replace(app.state.deps, clock=FixedClock(NOON))
     try:
         async with aiohttp.ClientSession() as session:
-            yield Service(f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.deps, session)
+            yield Service(f"http://127.0.0.1:{listening.getsockname()[1]}", app, app.state.deps, session)
     finally:
         server.should_exit = True
         await running

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from fastapi import FastAPI
 from pipeline_rig import TOKEN
 
 from data_pipeline.operations.deps import Deps
@@ -16,6 +17,7 @@ class Service:
     """A running `data-pipeline api`."""
 
     url: str
+    app: FastAPI
     deps: Deps
     session: aiohttp.ClientSession
 

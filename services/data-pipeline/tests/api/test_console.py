@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from pipeline_rig import NOON, World, a_payment, a_sale, an_event, ingest
+from pipeline_rig import NOON, World, a_payment, a_sale, an_event, ingest, settings_for
 from running_service import Service
 from seeded_day import Seeded
 
@@ -25,6 +25,7 @@ from data_pipeline.api.console.render import (
 from data_pipeline.operations.watch_heads import watch_heads
 from data_pipeline.store import positions
 from platform_kit.clock import FixedClock
+from platform_kit.db import create_engine
 
 
 def text_of(html: str) -> str:
@@ -265,7 +266,20 @@ async def test_another_day_can_be_chosen_and_nonsense_is_refused(service: Servic
     assert "2026-11-20 was not reconciled" in text_of(
         await service.page("/console/reconciliation?day=2026-11-20")
     )
-    await service.page("/console/reconciliation?day=tomorrow", status=422)
+    html = await service.page("/console/reconciliation?day=tomorrow", status=422)
+    assert "This address is not understood" in text_of(html)
+
+
+async def test_without_its_database_the_console_says_so_and_tries_again(service: Service) -> None:
+    dead = create_engine(settings_for("postgresql://nobody@127.0.0.1:9/platform"))
+    service.app.state.deps = replace(service.deps, engine=dead)
+    for path in ("/console", "/console/reconciliation", f"/console/payments/{a_payment(1)['id']}"):
+        html = await service.page(path, status=503)
+        assert "The console cannot reach its database" in text_of(html)
+        assert "Payments go on" in text_of(html)
+        assert re.search(r"req_[0-9a-z]{26}", html)
+        assert 'http-equiv="refresh"' in html
+    await dead.dispose()
 
 
 async def test_a_page_weighs_little(service: Service, seeded: Seeded) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from data_pipeline.api.access import deps_of
 from data_pipeline.api.console.chart import minute_chart
 from data_pipeline.api.console.render import page
+from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.story import steps_of
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.find_payment import find_payment
@@ -23,7 +24,7 @@ from platform_kit.problems import NotFound
 MATRIX_DAYS: Final = 14
 QUERY_MAX: Final = 200
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
 @router.get("/")

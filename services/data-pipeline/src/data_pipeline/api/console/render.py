@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -174,19 +176,19 @@ def page(
     template: str,
     *,
     now: datetime,
-    streams: dict[str, StreamStatus],
+    streams: Mapping[str, StreamStatus] = MappingProxyType({}),
     status: int = 200,
     **context: Any,
 ) -> Response:
-    """A whole page: frame, freshness of the payments stream, content."""
+    """A whole page: frame, freshness of the payments stream where it is known, content."""
     settings = request.app.state.deps.settings
     html = _templates.get_template(template).render(
         environment=settings.environment,
         version=settings.app_version,
         path=request.url.path,
         now=now,
-        payments_stream=streams["payments"],
-        risk_stream=streams["risk"],
+        payments_stream=streams.get("payments"),
+        risk_stream=streams.get("risk"),
         **context,
     )
     return HTMLResponse(html, status, SECURITY_HEADERS)
