@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from platform_kit import lease, outbox
-from platform_kit.outbox import Event, Relay, events_router, trim
+from platform_kit.outbox import Event, Relay, SeqFloor, events_router, trim
 
 
 async def test_an_event_is_stored_and_read_back_as_it_was(rig: Rig) -> None:
@@ -100,6 +100,42 @@ async def test_a_transaction_that_commits_late_gets_a_later_position_and_is_not_
 
     page = await rig.fetch(0, 10)
     assert [event.id for event in page.events] == [late.id, early.id]
+
+
+async def test_a_transaction_that_stays_open_for_long_is_found_by_the_look_at_everything(rig: Rig) -> None:
+    relay = rig.relay()
+    relay._seq_floor = SeqFloor(step_s=0, full_every_s=0.3)
+    async with rig.engine.connect() as slow:
+        await outbox.append(slow, TABLES, [an_event()])
+        for _ in range(4):
+            await rig.write(1)
+            await relay.assign()
+        await slow.commit()
+
+    async def is_numbered() -> bool:
+        await relay.assign()
+        return None not in await rig.positions()
+
+    await eventually(is_numbered)
+    assert await rig.positions() == [1, 2, 3, 4, 5]
+
+
+def test_the_floor_is_two_steps_behind_and_falls_to_the_ground_now_and_then() -> None:
+    at_s = 0.0
+    floor = SeqFloor(step_s=2, full_every_s=5, now=lambda: at_s)
+    floor.saw(100)
+    assert floor.now() == 0
+    at_s = 2.0
+    assert floor.now() == 0
+    floor.saw(200)
+    at_s = 4.0
+    assert floor.now() == 100
+    floor.saw(150)
+    at_s = 5.0
+    assert floor.now() == 0
+    assert floor.now() == 100
+    at_s = 6.0
+    assert floor.now() == 200
 
 
 async def test_events_of_one_commit_keep_their_order_whatever_their_ids_say(rig: Rig) -> None:
