@@ -24,7 +24,7 @@ class Settings(ServiceSettings):
         default=False, description="let webhooks go to private addresses (local only)"
     )
     webhook_timeout_s: float = Field(
-        default=10.0, gt=0, le=20, description="with a run of 30 s below the task limit and the lease (60 s)"
+        default=10.0, gt=0, le=20, description="with a run of 10 s it stays below the drain (35 s)"
     )
     hold_lifetime_s: int = Field(default=7 * 24 * 3600, gt=0, description="card holds last about a week")
     action_lifetime_s: int = Field(
