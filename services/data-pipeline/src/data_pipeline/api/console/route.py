@@ -15,14 +15,6 @@ from data_pipeline.api.access import deps_of
 from data_pipeline.api.console.render import page
 from platform_kit.logging import get_logger
 
-MISTYPED)
-            except (SQLAlchemyError, OSError) as error:
-                log.error("console has no database", error=repr(error))
-                return _explain(request, 503, "The console cannot reach its database", NO_DATABASE)
-
-        return handle_or_explain
-
-
 MISTYPED: Final = "A part of it has the wrong form; a day is written like 2026-11-23."
 NO_DATABASE: Final = (
     "Payments go on: the gateway does not need this service. Figures come back by themselves when Postgres answers, "
@@ -42,7 +34,12 @@ class ConsoleRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError:
-                return _explain(request, 422, "This address is not understood",
+                return _explain(request, 422, "This address is not understood", MISTYPED)
+            except (SQLAlchemyError, OSError) as error:
+                log.error("console has no database", error=repr(error))
+                return _explain(request, 503, "The console cannot reach its database", NO_DATABASE)
+
+        return handle_or_explain
 
 
 def _explain(request: Request, status: int, title: str, advice: str) -> Response:
