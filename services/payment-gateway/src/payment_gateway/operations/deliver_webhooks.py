@@ -21,6 +21,7 @@ from payment_gateway.operations.webhook_metrics import observe_attempt
 from payment_gateway.store import webhooks
 from payment_gateway.store.webhooks import AttemptRecord, DueDelivery
 from platform_kit import canonical
+from platform_kit.logging import get_logger
 
 if TYPE_CHECKING:
     from payment_gateway.operations.deps import Deps
@@ -31,6 +32,8 @@ RUN_S: Final = (
 )
 LOOK_EVERY_S: Final = 0.5  # for new ones while slow receivers keep the run open
 GATHER_S: Final = 0.01  # lets answers that come together be recorded together
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,15 @@ async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
         succeeded = record.status == "delivered"
         flow.give_back(attempted.delivery.endpoint_id, succeeded=succeeded, seconds=attempted.seconds)
         observe_attempt(attempted.answer, attempted.seconds, is_dead=record.status == "dead")
+        if record.status == "dead":
+            log.warning(
+                "webhook given up",
+                delivery_id=record.id,
+                endpoint_id=attempted.delivery.endpoint_id,
+                event_id=attempted.delivery.event_id,
+                last_status_code=record.status_code,
+                last_error=record.error,
+            )
 
 
 def _record_of(deps: Deps, attempted: Attempted) -> AttemptRecord:

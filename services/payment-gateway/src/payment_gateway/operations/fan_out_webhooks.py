@@ -12,7 +12,7 @@ from platform_kit.ids import new_id
 if TYPE_CHECKING:
     from payment_gateway.operations.deps import Deps
 
-EVENTS_MAX: Final = 1000  # of one transaction: 0.3 s with three endpoints each, on a machine that is busy otherwise
+EVENTS_MAX: Final = 1000  # of one transaction: 0.3 s with three endpoints each, on a busy machine
 BATCHES_MAX: Final = 50  # of one run, which then gives way to other tasks
 
 
