@@ -9,6 +9,8 @@ import pytest
 from risk_rig import Api, a_request
 from sqlalchemy import text
 
+from risk_engine.api.schemas import AssessmentAnswer
+
 PATH = "/v1/assessments"
 
 
@@ -21,6 +23,7 @@ async def test_an_assessment_has_the_members_of_the_contract(api: Api) -> None:
     answer = await api.post(PATH, a_request())
     assert answer.status == 200
     body = answer.body
+    AssessmentAnswer.model_validate(body)
     assert body["id"].startswith("asm_")
     assert body["decision"] == "allow"
     assert 0 <= body["score"] <= 100
@@ -210,6 +213,17 @@ async def test_a_body_that_is_no_such_json_is_refused(api: Api, raw: bytes, stat
 async def test_another_media_type_is_refused(api: Api) -> None:
     assert (await api.post(PATH, RAW, content_type="text/plain")).status == 415
     assert (await api.post(PATH, RAW, content_encoding="gzip")).status == 415
+
+
+async def test_the_documented_schema_names_the_answer_and_the_request(api: Api) -> None:
+    schema = (await api.get("/openapi.json")).body
+    route = schema["paths"][PATH]["post"]
+    assert route["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith(
+        "/AssessmentAnswer"
+    )
+    assert route["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(
+        "/AssessmentRequest"
+    )
 
 
 async def test_events_can_be_read_for_gap_repair(api: Api) -> None:

@@ -9,7 +9,7 @@ from platform_kit.body import StrictRoute
 from platform_kit.ids import is_id
 from platform_kit.problems import InvalidRequest
 from risk_engine.api.authentication import require_internal
-from risk_engine.api.schemas import AssessmentRequest
+from risk_engine.api.schemas import AssessmentAnswer, AssessmentRequest
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.find_assessments import find_assessment, find_assessments
@@ -22,7 +22,7 @@ router = APIRouter(
 )
 
 
-@router.post("")
+@router.post("", responses={200: {"model": AssessmentAnswer}})
 async def create_assessment(body: AssessmentRequest, request: Request) -> Response:
     """Decide about a payment. The same merchant and key get the same answer, also after a crash."""
     deps = request.app.state.deps

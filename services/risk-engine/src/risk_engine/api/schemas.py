@@ -118,6 +118,31 @@ class AssessmentRequest(_Body):
 _NOBODY = Customer()
 
 
+class Reason(_Body):
+    """Why: `code` is stable, `text` is a sentence for people."""
+
+    code: str
+    text: str
+
+
+class AssessmentAnswer(_Body):
+    """The assessment object. It documents the API and is held to the answers by a test; it renders nothing."""
+
+    id: str
+    object: Literal["assessment"]
+    merchant_id: str
+    payment_id: str
+    decision: Literal["allow", "review", "challenge", "block"]
+    score: int = Field(
+        ge=0, le=100, description="probability of fraud in percent; 0 with `model` in `degraded`"
+    )
+    reasons: list[Reason]
+    rule_set: str = Field(description="content hash of the rules that decided")
+    model: str | None
+    degraded: list[str] = Field(description="parts that were missing; see docs/risk.md")
+    expires_at: str
+
+
 class RuleDocument(_Body):
     """POST /v1/rule-sets: the document; what is in it is checked by the domain, rule by rule."""
 

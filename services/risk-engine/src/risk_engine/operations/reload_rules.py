@@ -58,7 +58,7 @@ def _compiled(document: dict[str, object]) -> CompiledRuleSet:
 
 async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:
     """Publish the first set if there is none, then follow the pointer until `stop`."""
-    woken = asyncio.Event()
+    woken, failures = asyncio.Event(), 0
     listener = asyncio.create_task(_listen(deps, woken, stop))
     try:
         while not stop.is_set():
@@ -67,8 +67,11 @@ async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:
                 if deps.rules.publication == 0:
                     await publish_first_rule_set(deps)
                 await reload_rules(deps)
+                failures = 0
             except (SQLAlchemyError, OSError) as error:
-                log.warning("rule sets not readable", error=repr(error))
+                failures += 1
+                if failures in {1, 10} or failures % 100 == 0:
+                    log.warning("rule sets not readable", error=repr(error), failures=failures)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await woken.wait()
