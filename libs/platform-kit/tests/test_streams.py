@@ -17,10 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit import inbox, outbox, telemetry
+from platform_kit.apply_once import POISON_MAX, NotApplied, is_transient
 from platform_kit.http import HttpClient, NoAnswer
 from platform_kit.outbox import Event, EventPage, events_router
 from platform_kit.redis import create_redis
-from platform_kit.streams import POISON_MAX, FetchFailed, PoisonCapReached, StreamConsumer, events_api
+from platform_kit.streams import FetchFailed, PoisonCapReached, StreamConsumer, events_api
 
 
 async def published(rig: Rig, count: int) -> None:
@@ -261,7 +262,7 @@ async def test_two_readers_without_the_lease_still_apply_each_event_once(rig: Ri
                 return
             try:
                 await consumer.run_once()
-            except FetchFailed:
+            except NotApplied:
                 consumer._forget()
             await asyncio.sleep(dice.uniform(0, 0.002))
 
@@ -340,6 +341,52 @@ async def test_a_poison_event_is_set_aside_and_the_others_flow(rig: Rig) -> None
     async with rig.engine.connect() as conn:
         rows = (await conn.execute(QUARANTINED.select())).all()
     assert [(row.position, row.reason) for row in rows] == [(3, "KeyError('no such field')")]
+
+
+async def test_a_value_that_the_database_does_not_take_is_poison(rig: Rig) -> None:
+    """The driver refuses it before anything is sent: that must not look like a lost connection."""
+
+    async def apply(conn: AsyncConnection, events: Sequence[Event]) -> None:
+        for event in events:
+            wrong = "2026" if event.position != 2 else "not a date"
+            await conn.execute(text("SELECT make_date(CAST(CAST(:y AS text) AS int), 1, 1)"), {"y": wrong})
+            await conn.execute(text("SELECT CAST(:n AS bigint)"), {"n": 1 if event.position != 3 else 2**70})
+        await rig.apply(conn, events)
+
+    await published(rig, 4)
+    await rig.consume_all(rig.consumer(apply=apply, quarantine=keep), 4)
+
+    assert await rig.applied() == [1, 4]
+
+
+async def test_a_page_that_is_no_page_is_a_reason_to_wait(rig: Rig) -> None:
+    app = FastAPI()
+
+    @app.get("/internal/events")
+    async def events() -> dict[str, object]:
+        return {"data": [{"id": "evt_1"}], "head": 1}
+
+    async with serving_app(app) as url, HttpClient("producer", url, timeout_s=5) as client:
+        with pytest.raises(FetchFailed, match="no page of events"):
+            await events_api(client, "token")(0, 10)
+
+
+async def test_a_long_repair_ends_at_the_next_page_when_the_process_is_to_stop(rig: Rig) -> None:
+    stop = asyncio.Event()
+    pages = 0
+
+    async def endless(after: int, limit: int) -> EventPage:
+        nonlocal pages
+        pages += 1
+        if pages == 3:
+            stop.set()
+        return EventPage([an_event(position=after + 1)], 10**9)
+
+    async with asyncio.timeout(10):
+        await rig.consumer(fetch=endless).run(stop)
+
+    assert pages == 3
+    assert await rig.applied() == [1, 2, 3]
 
 
 async def test_without_a_quarantine_a_poison_event_stops_the_consumer_before_it(rig: Rig) -> None:
@@ -530,8 +577,6 @@ async def _disturb(rig: Rig, redis: Any, own_redis: OwnRedis, number: int) -> No
 
 
 def test_errors_that_pass_by_themselves_are_told_from_those_that_do_not() -> None:
-    from platform_kit.streams import is_transient
-
     class Lost(Exception):
         sqlstate = "57P01"
 
