@@ -55,7 +55,7 @@ async def publish(redis: Redis, events: list[Event]) -> None:
 
 def a_consumer(deps: Deps, redis: Redis) -> StreamConsumer:
     consumer = stream_consumer(deps, redis, PAYMENTS)
-    consumer._block_ms = 10  # the tests know when there is nothing more
+    consumer._reader._block_ms = 10  # the tests know when there is nothing more
     consumer._head_check_s = 0
     return consumer
 
