@@ -49,7 +49,7 @@ ASKED = DONE | {"outcome": "action_required", "next_action": ACTION}
 
 
 @asynccontextmanager
-async def a_channel(say: Say, timeout_s: float = 0.3) -> AsyncIterator[tuple[CardChannel, LyingServer]]:
+async def a_channel(say: Say, timeout_s: float = 1.0) -> AsyncIterator[tuple[CardChannel, LyingServer]]:
     async with run_lying_server(say) as server:
         settings = Settings(channel_timeout_s=timeout_s)
         async with CardChannel.open("card_sim", server.url, settings) as channel:

@@ -82,7 +82,7 @@ class Rig:
 @asynccontextmanager
 async def run_rig(example: Example, journals: Path) -> AsyncIterator[Rig]:
     async with run_hearer() as gateway, run_simulators(journals) as simulators:
-        settings = Settings(public_url=gateway.url, channel_timeout_s=2)
+        settings = Settings(public_url=gateway.url, channel_timeout_s=5)
         async with example.adapter.open(example.name, simulators.url + example.path, settings) as channel:
             yield Rig(example, channel, simulators, gateway)
 

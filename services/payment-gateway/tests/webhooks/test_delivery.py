@@ -196,13 +196,14 @@ async def test_an_endpoint_that_fails_is_tried_one_at_a_time(rig: WebhookRig) ->
     assert most == 1
 
 
-async def test_a_body_that_drips_for_ever_is_delivered_with_its_head(rig: WebhookRig) -> None:
-    await rig.due(await rig.a_merchant(), "/drip")
-    rig.receiver.answers["/drip"] = drip_body
-    started = time.monotonic()
-    await deliver_webhooks(rig.deps)
-    assert time.monotonic() - started < TIMEOUT_S
-    assert (await the_only(rig)).status == "delivered"
+async def test_a_body_that_drips_for_ever_is_delivered_with_its_head(fresh_database: FreshDatabase) -> None:
+    database = await fresh_database("payments")
+    async with run_webhook_rig(database.app_url, webhook_timeout_s=20) as rig:
+        await rig.due(await rig.a_merchant(), "/drip")
+        rig.receiver.answers["/drip"] = drip_body
+        async with asyncio.timeout(10):
+            await deliver_webhooks(rig.deps)
+        assert (await the_only(rig)).status == "delivered"
 
 
 async def test_many_deliveries_all_arrive_once(rig: WebhookRig) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -39,6 +39,7 @@ def test_the_signature_is_that_of_the_specification() -> None:
     assert sign(VECTOR_SECRET, *VECTOR) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+@settings(deadline=None)
 @given(st.text(), st.text("abcXYZ019_-", min_size=1, max_size=60))
 def test_the_public_library_accepts_what_we_sign(text: str, message_id: str) -> None:
     secret, body = new_secret(), text.encode()
@@ -102,6 +103,7 @@ def test_410_ends_it_at_once() -> None:
     assert next_step(Answer(status=410), 1, NOW) == Gone()
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.integers(1, 9))
 def test_jitter_only_ever_adds_and_at_most_a_tenth(share: float, attempt: int) -> None:
     step = next_step(Answer(status=500), attempt, NOW, lambda: share)

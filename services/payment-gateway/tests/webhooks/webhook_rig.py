@@ -24,7 +24,7 @@ from payment_gateway.store.tables import outbox
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event, Relay, append
 
-TIMEOUT_S = 0.4
+TIMEOUT_S = 1.0
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
