@@ -5,7 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PLATFORM := $(BIN)/platform
 STATE ?= $(or $(PLATFORM_STATE),.platform)
-WITH_ENV = set -a; [ -n "$$GATEWAY_URL" ] || . $(STATE)/env; set +a;
+# What runs is found through .platform/env, unless the environment names another platform.
+WITH_ENV = if [ -z "$$GATEWAY_URL" ] && [ -f $(STATE)/env ]; then . $(abspath $(STATE))/env; fi;
 PYTEST_ARGS ?=
 LOAD_ARGS ?=
 

@@ -18,6 +18,7 @@ from platform_cli.embedded import postgres, redis
 from platform_cli.embedded.unprivileged import server_user
 from platform_cli.stack import supervision
 from platform_cli.stack.backends import choose_backends, foreign_url
+from platform_cli.stack.ports import choose_port
 from platform_cli.stack.state import State
 
 Found = TypeVar("Found")
@@ -100,6 +101,19 @@ def test_ports_are_remembered_unless_somebody_took_them(state: State) -> None:
         second = state.ports(("gateway", "other"))
     assert second["gateway"] == first["gateway"]
     assert second["other"] != first["other"]
+
+
+def test_copies_that_start_at_the_same_moment_do_not_choose_the_same_port(
+    state: State, tmp_path: Path
+) -> None:
+    other = State(tmp_path / "another")
+    other.prepare()
+    ours, theirs = state.ports(("one", "two")), other.ports(("one", "two"))
+    port = ours["one"]
+    assert choose_port(other.root, [port]) != port
+    assert choose_port(state.root, [port]) == port
+    assert not set(ours.values()) & set(theirs.values())
+    other.wipe()
 
 
 def test_secrets_are_random_kept_and_private(state: State, tmp_path: Path) -> None:

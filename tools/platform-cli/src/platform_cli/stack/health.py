@@ -37,7 +37,10 @@ async def wait_until_ready(state: State, surroundings: Surroundings, say: Callab
     loop = asyncio.get_running_loop()
     deadline = loop.time() + READY_TIMEOUT_S
     while True:
-        waiting = [role for role, answer in (await _ask_all(surroundings)).items() if answer != "ready"]
+        answers = await _ask_all(surroundings)
+        running = {status.name for status in supervision.statuses(state) if status.state == "RUNNING"}
+        # Both: a stranger on our port may answer for a process of ours that cannot listen there.
+        waiting = [role for role, answer in answers.items() if answer != "ready" or role not in running]
         if not waiting:
             return
         say(f"{len(ROLES) - len(waiting)} of {len(ROLES)} ready, waiting for {', '.join(waiting)}")

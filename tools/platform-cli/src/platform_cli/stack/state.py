@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from platform_cli.embedded.databases import ROLES, roles_file
-from platform_cli.embedded.running import free_port, is_free
 from platform_cli.embedded.unprivileged import is_reachable, server_user, temporary_root
+from platform_cli.stack.ports import choose_port
 
 SOCKET_PATH_MAX = (
     90  # sun_path holds 104 bytes on macOS, 108 on Linux; supervisor appends ".<pid>" for a moment
@@ -113,9 +113,8 @@ class State:
         last: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
         chosen: dict[str, int] = {}
         for name in wanted:
-            candidates = [port for port in (last.get(name), PREFERRED_PORTS.get(name)) if port]
-            usable = (port for port in candidates if port not in chosen.values() and is_free(port))
-            chosen[name] = next(usable, 0) or _another_port(chosen)
+            remembered = [port for port in (last.get(name), PREFERRED_PORTS.get(name)) if port]
+            chosen[name] = choose_port(self.root, remembered, chosen.values())
         file.write_text(json.dumps(chosen, indent=1))
         return chosen
 
@@ -139,9 +138,3 @@ def _new_secret(name: str) -> str:
     if name == "admin_api_key":
         return f"sk_admin_{secrets.token_hex(24)}"
     return secrets.token_hex(24)
-
-
-def _another_port(taken: dict[str, int]) -> int:
-    while (port := free_port()) in taken.values():
-        continue
-    return port
