@@ -35,7 +35,7 @@ from data_pipeline.domain.matching import FileLine, LedgerLine
 from data_pipeline.domain.reconciliation import reconcile
 from data_pipeline.domain.settlement import SettlementFile, SettlementLine, SettlementType, generate, parse
 from data_pipeline.operations.ingest_events import ingest_into, set_aside_from
-from data_pipeline.operations.reconcile_day import collection_paused
+from data_pipeline.operations.match_day import collection_paused
 from data_pipeline.settings import CONSUMER, Settings
 from data_pipeline.store.tables import cursor
 from platform_cli.embedded.testing import DatabaseFactory, test_servers

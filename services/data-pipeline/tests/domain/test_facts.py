@@ -19,8 +19,9 @@ from pipeline_rig import (
     processing,
 )
 
+from data_pipeline.domain.event_facts import facts_of
 from data_pipeline.domain.events import PAYMENT_EVENTS, Envelope, Fault, Refused
-from data_pipeline.domain.facts import Facts, PaymentFact, channel_of, facts_of, supersede
+from data_pipeline.domain.facts import Facts, PaymentFact, channel_of, supersede
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

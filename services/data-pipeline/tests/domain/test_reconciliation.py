@@ -23,6 +23,7 @@ from data_pipeline.domain.reconciliation import (
     reconcile,
 )
 from data_pipeline.domain.settlement import SettlementLine, SettlementType
+from data_pipeline.domain.totals import day_totals
 
 MIDNIGHT = datetime.combine(TODAY, time(), UTC)
 TOMORROW = TODAY + timedelta(days=1)
@@ -264,3 +265,17 @@ def test_pairing_leaves_over_what_it_cannot_pair() -> None:
     pairing = pair_lines([booked(1), booked(2)], filed(a_line(2), a_line(3)))
     assert [line.journal_id for line in pairing.ledger_left] == ["je_1"]
     assert [line.line.channel_reference for line in pairing.file_left] == ["ch_capture_3"]
+
+
+def test_totals_keep_types_and_currencies_apart_and_sides_side_by_side() -> None:
+    ledger = [booked(1), booked(2, amount_minor=750), booked(3, type=SettlementType.REFUND, amount_minor=500)]
+    lines = [a_line(1), a_line(2, amount_minor=700), a_line(3, currency="JPY", fee_minor=0)]
+    totals = [
+        (t.type.value, t.currency, t.ledger_count, t.ledger_minor, t.file_count, t.file_minor, t.fee_minor)
+        for t in day_totals(ledger, lines)
+    ]
+    assert totals == [
+        ("charge", "EUR", 2, 2000, 2, 1950, 86),
+        ("charge", "JPY", 0, 0, 1, 1250, 0),
+        ("refund", "EUR", 1, 500, 0, 0, 0),
+    ]

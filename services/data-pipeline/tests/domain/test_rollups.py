@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_rig import NOON, an_event
 
-from data_pipeline.domain.facts import Facts, PaymentFact, facts_of, supersede
+from data_pipeline.domain.event_facts import facts_of
+from data_pipeline.domain.facts import Facts, PaymentFact, supersede
 from data_pipeline.domain.figures import approval_rate, blocked_share, every_minute, total
 from data_pipeline.domain.rollups import (
     LATENCY_BOUNDS_MS,

@@ -17,7 +17,6 @@ from data_pipeline.domain.settlement import (
     SettlementFile,
     SettlementLine,
     SettlementType,
-    control_totals,
     generate,
     parse,
 )
@@ -135,24 +134,6 @@ def test_a_file_of_too_many_lines_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     refused = read(GOOD)
     assert isinstance(refused, RefusedFile)
     assert refused.fault is FileFault.TOO_LARGE
-
-
-def test_control_totals_keep_types_and_currencies_apart() -> None:
-    lines = [
-        a_line(1),
-        a_line(2, amount_minor=750),
-        a_line(3, currency="JPY", fee_minor=0),
-        a_line(4, type=SettlementType.REFUND, amount_minor=500, fee_minor=0),
-    ]
-    totals = {
-        (kind.value, currency): (total.line_count, total.gross_minor, total.fee_minor)
-        for (kind, currency), total in control_totals(lines).items()
-    }
-    assert totals == {
-        ("charge", "EUR"): (2, 2000, 86),
-        ("charge", "JPY"): (1, 1250, 0),
-        ("refund", "EUR"): (1, 500, 0),
-    }
 
 
 def test_a_line_cannot_be_made_with_an_amount_that_is_no_payment() -> None:

@@ -145,7 +145,7 @@ async def test_of_a_growing_file_only_the_newest_two_keep_their_bytes(
 async def test_of_the_runs_of_a_day_the_newest_are_kept(
     deps: Deps, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data_pipeline.store.breaks.RUNS_KEPT", 2)
+    monkeypatch.setattr("data_pipeline.store.runs.RUNS_KEPT", 2)
     kept = []
     for minutes in range(4):
         later = replace(deps, clock=FixedClock(NOON + timedelta(minutes=minutes)))
@@ -197,6 +197,21 @@ async def test_a_charge_over_midnight_pairs_with_the_file_of_the_next_day(
     assert (today.state, today.matched_count) == ("balanced", 1)
     assert (again.state, again.excluded_count) == ("balanced", 1)
     assert [row["closed_at"] is not None for row in await rows(engine, "reconciliation_break")] == [True]
+
+
+async def test_a_line_that_two_days_files_hold_is_a_duplicate_on_the_second_day(
+    deps: Deps, world: World, engine: AsyncEngine
+) -> None:
+    yesterday = TODAY - timedelta(days=1)
+    await ingest(engine, [a_sale(1, at=NOON - timedelta(days=1))])
+    world.heads["gateway"] = 1
+    world.settle([a_line(1, settled_on=yesterday)], yesterday)
+    world.settle([a_line(1)])
+    for day in (yesterday, TODAY):
+        await reconcile_day(deps, ReconcileDay("card_sim", day))
+    assert [(row["day"], row["break_class"]) for row in await rows(engine, "reconciliation_break")] == [
+        (TODAY, "duplicate_in_file")
+    ]
 
 
 async def test_a_run_over_an_older_file_does_not_undo_a_newer_one(

@@ -12,12 +12,10 @@ equal hashes. `END` counts the lines and sums `amount_minor` over all currencies
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from platform_kit.money import CURRENCIES
@@ -102,15 +100,6 @@ class RefusedFile:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class ControlTotal:
-    """What one (type, currency) of a file adds up to, in minor units."""
-
-    line_count: int
-    gross_minor: int
-    fee_minor: int
-
-
 FIRST_LINE: Final = 2  # the header is line 1
 
 
@@ -140,17 +129,6 @@ def parse(raw: bytes, *, channel: str, day: date) -> SettlementFile | RefusedFil
             return line
         lines.append(line)
     return _balanced(tuple(lines), rows[-1], len(rows))
-
-
-def control_totals(lines: Iterable[SettlementLine]) -> Mapping[tuple[SettlementType, str], ControlTotal]:
-    """Count, gross and fee by (type, currency). Currencies are never added to each other."""
-    sums: defaultdict[tuple[SettlementType, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for line in lines:
-        total = sums[line.type, line.currency]
-        total[0] += 1
-        total[1] += line.amount_minor
-        total[2] += line.fee_minor
-    return MappingProxyType({key: ControlTotal(*sums[key]) for key in sorted(sums)})
 
 
 def _render(line: SettlementLine) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from data_pipeline.domain.event_facts import facts_of
 from data_pipeline.domain.events import Fault, Refused
-from data_pipeline.domain.facts import Facts, PaymentFact, facts_of, supersede
+from data_pipeline.domain.facts import Facts, PaymentFact, supersede
 from data_pipeline.domain.rollups import changes, latency_changes
 from data_pipeline.store import events as event_store
 from data_pipeline.store import facts as fact_store

@@ -7,30 +7,22 @@ has had the time to reach the ledger; what the ledger booked after the fetch is 
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from data_pipeline.clients.event_sources import PAYMENTS
-from data_pipeline.domain.matching import FileLine, LedgerLine
-from data_pipeline.domain.reconciliation import EDGE, Break, Reconciliation, reconcile
-from data_pipeline.domain.settlement import (
-    FIRST_LINE,
-    RefusedFile,
-    SettlementFile,
-    control_totals,
-    parse,
-)
+from data_pipeline.domain.reconciliation import EDGE
+from data_pipeline.domain.settlement import RefusedFile, SettlementFile, parse
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.match_day import match_day
 from data_pipeline.settings import CONSUMER
 from data_pipeline.store import breaks as break_store
 from data_pipeline.store import facts as fact_store
-from data_pipeline.store import positions, settlement_files
-from data_pipeline.store.breaks import BreakRow, RunRow
+from data_pipeline.store import positions, runs, settlement_files
+from data_pipeline.store.breaks import BreakRow
+from data_pipeline.store.runs import RunRow, judged_run, refused_run
 from data_pipeline.store.settlement_files import KeptFile
 from platform_kit import canonical
 from platform_kit.ids import new_id
@@ -79,7 +71,7 @@ async def reconcile_day(deps: Deps, command: ReconcileDay) -> RunRow:
     read = await asyncio.to_thread(parse, raw, channel=command.channel, day=command.day)
     file = _kept(command, raw, read, made_at)
     if isinstance(read, RefusedFile):
-        judged = _refused(file, position, deps.clock.now())
+        judged = _Judged(refused_run(file, position, deps.clock.now()), None)
     else:
         judged = await _judge(deps, file, read, position)
     run = await _keep(deps, file, judged)
@@ -140,148 +132,23 @@ async def _judge(deps: Deps, file: KeptFile, read: SettlementFile, position: int
     begins_at = datetime.combine(file.settled_on, time(), UTC)
     async with deps.engine.connect() as conn:
         ledger = await fact_store.ledger_lines(conn, file.channel, begins_at - EDGE, begins_at + DAY + EDGE)
-        neighbours = [
-            (day, await settlement_files.newest_accepted(conn, file.channel, day))
+        neighbours = {
+            day: await settlement_files.newest_accepted(conn, file.channel, day)
             for day in (file.settled_on - DAY, file.settled_on + DAY)
-        ]
-    lines = list(_numbered(read))
-    for day, raw in neighbours:
-        other = parse(raw, channel=file.channel, day=day) if raw else None
-        if isinstance(other, SettlementFile):
-            lines.extend(_numbered(other))
-    outcome = await asyncio.to_thread(_reconcile, file, ledger, lines)
-    run = _run(file, position, outcome, read, ledger, deps.clock.now())
-    return _Judged(run, [_row(run, file, broken) for broken in outcome.breaks])
-
-
-def _reconcile(file: KeptFile, ledger: list[LedgerLine], lines: list[FileLine]) -> Reconciliation:
-    with collection_paused():
-        return reconcile(file.settled_on, file.channel, ledger, lines, file_made_at=file.fetched_at)
-
-
-@contextmanager
-def collection_paused() -> Iterator[None]:
-    """Millions of small values without one cycle: looking for cycles among them took two thirds of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _numbered(read: SettlementFile) -> Iterator[FileLine]:
-    return (FileLine(number, line) for number, line in enumerate(read.lines, start=FIRST_LINE))
-
-
-def _refused(file: KeptFile, position: int, at: datetime) -> _Judged:
-    """A refused file changes no break: what was open stays open."""
-    return _Judged(
-        RunRow(
-            id=new_id("rec"),
-            channel=file.channel,
-            day=file.settled_on,
-            state="refused",
-            file_id=file.id,
-            position=position,
-            file_made_at=file.fetched_at,
-            finished_at=at,
-            ledger_count=0,
-            file_count=0,
-            matched_count=0,
-            break_count=0,
-            excluded_count=0,
-            totals=[],
-        ),
-        None,
-    )
-
-
-def _run(
-    file: KeptFile,
-    position: int,
-    outcome: Reconciliation,
-    read: SettlementFile,
-    ledger: Iterable[LedgerLine],
-    at: datetime,
-) -> RunRow:
-    of_day = [line for line in ledger if line.occurred_at.astimezone(UTC).date() == file.settled_on]
-    return RunRow(
-        id=new_id("rec"),
-        channel=file.channel,
-        day=file.settled_on,
-        state="broken" if outcome.breaks else "balanced",
-        file_id=file.id,
-        position=position,
-        file_made_at=file.fetched_at,
-        finished_at=at,
-        ledger_count=len(of_day),
-        file_count=len(read.lines),
-        matched_count=len(outcome.matches),
-        break_count=len(outcome.breaks),
-        excluded_count=len(outcome.excluded),
-        totals=_totals(read, of_day),
-    )
-
-
-def _totals(read: SettlementFile, ledger: Iterable[LedgerLine]) -> list[dict[str, object]]:
-    """Both sides' sums by type and currency, as they stand, before any matching."""
-    booked: dict[tuple[str, str], list[int]] = {}
-    for line in ledger:
-        total = booked.setdefault((line.type, line.currency), [0, 0])
-        total[0] += 1
-        total[1] += line.amount_minor
-    stated = {(str(kind), currency): total for (kind, currency), total in control_totals(read.lines).items()}
-    return [
-        {
-            "type": kind,
-            "currency": currency,
-            "ledger_count": booked.get((kind, currency), [0, 0])[0],
-            "ledger_minor": booked.get((kind, currency), [0, 0])[1],
-            "file_count": stated[kind, currency].line_count if (kind, currency) in stated else 0,
-            "file_minor": stated[kind, currency].gross_minor if (kind, currency) in stated else 0,
-            "fee_minor": stated[kind, currency].fee_minor if (kind, currency) in stated else 0,
         }
-        for kind, currency in sorted(booked.keys() | stated.keys())
-    ]
-
-
-def _row(run: RunRow, file: KeptFile, broken: Break) -> BreakRow:
-    ours, theirs = broken.ledger, broken.file.line if broken.file else None
-    settled_type = ours.type if ours else theirs.type if theirs else ""
-    return BreakRow(
-        id=broken.id,
-        day=run.day,
-        channel=run.channel,
-        break_class=broken.break_class,
-        settled_type=settled_type,
-        rule=broken.rule,
-        journal_id=ours.journal_id if ours else None,
-        payment_id=ours.payment_id if ours else None,
-        channel_reference=theirs.channel_reference if theirs else ours.channel_reference if ours else None,
-        channel_key=theirs.channel_key if theirs else ours.channel_key if ours else None,
-        ledger_amount_minor=ours.amount_minor if ours else None,
-        ledger_currency=ours.currency if ours else None,
-        ledger_at=ours.occurred_at if ours else None,
-        file_amount_minor=theirs.amount_minor if theirs else None,
-        file_currency=theirs.currency if theirs else None,
-        file_line=broken.file.number if broken.file else None,
-        file_sha256=file.sha256 if theirs else None,
-        run_id=run.id,
-        opened_at=run.finished_at,
-        last_seen_at=run.finished_at,
-    )
+    outcome = await asyncio.to_thread(match_day, file, read, ledger, neighbours)
+    run = judged_run(file, read, ledger, outcome, position, deps.clock.now())
+    return _Judged(run, [break_store.break_row(run, file, broken) for broken in outcome.breaks])
 
 
 async def _keep(deps: Deps, file: KeptFile, judged: _Judged) -> RunRow:
     """One transaction, one run of a day at a time; a run over an older file than one kept moves no break."""
     async with deps.engine.begin() as conn:
-        await break_store.lock_day(conn, file.channel, file.settled_on)
+        await runs.lock_day(conn, file.channel, file.settled_on)
         run = replace(judged.run, file_id=await settlement_files.keep(conn, file))
-        is_newest = await break_store.is_newest(conn, run)
-        await break_store.add_run(conn, run)
-        await break_store.forget_old_runs(conn, run.channel, run.day)
+        is_newest = await runs.is_newest(conn, run)
+        await runs.add_run(conn, run)
+        await runs.forget_old_runs(conn, run.channel, run.day)
         if judged.breaks is not None and is_newest:
             await break_store.replace_breaks(conn, run, judged.breaks)
     return run

@@ -15,6 +15,7 @@ from data_pipeline.store import breaks as break_store
 from data_pipeline.store import facts as fact_store
 from data_pipeline.store import quarantine as quarantine_store
 from data_pipeline.store import rollups as rollup_store
+from data_pipeline.store import runs as run_store
 
 CHART_MINUTES: Final = 60
 LATEST_PAYMENTS: Final = 15
@@ -76,6 +77,6 @@ async def report_overview(deps: Deps) -> Overview:
             decisions=decisions,
             minutes=every_minute(minutes, now, CHART_MINUTES),
             payments=await fact_store.latest_payments(conn, LATEST_PAYMENTS),
-            runs=await break_store.latest_runs(conn, deps.settings.channels, first, today.date()),
+            runs=await run_store.latest_runs(conn, deps.settings.channels, first, today.date()),
             breaks=await break_store.open_breaks(conn, first, today.date(), BREAKS_SHOWN),
         )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import breaks as break_store
+from data_pipeline.store import runs as run_store
 from platform_kit.problems import NotFound
 
 BREAKS_MAX: Final = 500
@@ -25,7 +26,7 @@ async def report_run(deps: Deps, run_id: str) -> dict[str, Any]:
     """One run, with the open breaks of its day and channel."""
     async with deps.engine.connect() as conn:
         await conn.execution_options(isolation_level="REPEATABLE READ")
-        run = await break_store.run(conn, run_id)
+        run = await run_store.run(conn, run_id)
         if run is None:
             raise NotFound("There is no such run.")
         breaks = await break_store.open_breaks(conn, run["day"], run["day"], BREAKS_MAX)
@@ -36,5 +37,5 @@ async def report_reconciliations(deps: Deps, first: date, last: date) -> Reconci
     """Runs and open breaks of the days `first` to `last`, newest day first."""
     async with deps.engine.connect() as conn:
         await conn.execution_options(isolation_level="REPEATABLE READ")
-        runs = await break_store.latest_runs(conn, deps.settings.channels, first, last)
+        runs = await run_store.latest_runs(conn, deps.settings.channels, first, last)
         return Reconciliations(runs, await break_store.open_breaks(conn, first, last, BREAKS_MAX))

@@ -1,0 +1,195 @@
+"""What an event says, as fact rows. Total: every input gives either facts or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from data_pipeline.domain.events import (
+    PAYMENT_EVENTS,
+    POSITION_MAX,
+    RISK_EVENTS,
+    Envelope,
+    Fault,
+    Refused,
+    read_envelope,
+)
+from data_pipeline.domain.facts import (
+    APPROVED,
+    DECISIONS,
+    MOVES_MONEY,
+    REFUND_STATUSES,
+    STATUSES,
+    TRANSFER_KINDS,
+    UNDECIDED,
+    AssessmentFact,
+    Facts,
+    PaymentFact,
+    RefundFact,
+    TransferFact,
+    channel_of,
+)
+from data_pipeline.domain.members import (
+    MINOR_MAX,
+    ContractViolation,
+    currency,
+    integer,
+    minor,
+    object_,
+    objects,
+    one_of,
+    optional,
+    text,
+    text_or_none,
+    texts,
+    time,
+)
+
+TRANSFERS_MAX: Final = 64  # transfers of one journal; a payment with fees has fewer than ten
+
+
+def facts_of(raw: object) -> Facts | Refused:
+    """Read one event as received. Never raises."""
+    try:
+        envelope = read_envelope(raw)
+    except ContractViolation as violation:
+        return Refused(Fault.NOT_AN_ENVELOPE, str(violation))
+    try:
+        if envelope.type in PAYMENT_EVENTS:
+            return _payment_facts(envelope)
+        if envelope.type in RISK_EVENTS:
+            return _risk_facts(envelope)
+    except ContractViolation as violation:
+        return Refused(Fault.CONTRACT_VIOLATION, str(violation))
+    return Refused(Fault.UNKNOWN_TYPE, "This program knows no event of this type.")
+
+
+def _payment_facts(envelope: Envelope) -> Facts:
+    data = envelope.data
+    payment = optional(data, "payment")
+    refund = optional(data, "refund")
+    if payment is None and not envelope.type.startswith("ledger."):
+        raise ContractViolation("/data/payment is missing")
+    return Facts(
+        envelope,
+        payment=_payment(payment, envelope) if payment is not None else None,
+        refund=_refund(refund, envelope) if refund is not None else None,
+        transfers=_transfers(optional(data, "journal"), optional(data, "attempt"), envelope),
+    )
+
+
+def _risk_facts(envelope: Envelope) -> Facts:
+    if envelope.type != "assessment.made.v1":
+        return Facts(envelope)  # an alert is kept in the event store; it has no fact of its own yet
+    return Facts(envelope, assessment=_assessment(object_(envelope.data, "assessment"), envelope))
+
+
+def _payment(body: Mapping[str, Any], envelope: Envelope) -> PaymentFact:
+    risk = optional(body, "risk") or {}
+    status = one_of(body, "status", STATUSES)
+    at = envelope.occurred_at
+    return PaymentFact(
+        payment_id=text(body, "id"),
+        merchant_id=text(body, "merchant_id"),
+        status=status,
+        amount_minor=minor(body, "amount_minor"),
+        currency=currency(body),
+        authorised_minor=minor(body, "authorised_minor"),
+        captured_minor=minor(body, "captured_minor"),
+        refunded_minor=minor(body, "refunded_minor"),
+        method=text(object_(body, "method"), "type"),
+        channel=text_or_none(body, "channel"),
+        reference=text_or_none(body, "reference"),
+        decline_code=text_or_none(body, "decline_code"),
+        decision=one_of(risk, "decision", DECISIONS) if risk else None,
+        score=integer(risk, "score", 0, 100) if risk.get("score") is not None else None,
+        is_fallback=bool(risk.get("fallback")) if risk else None,
+        assessment_id=text_or_none(risk, "assessment_id"),
+        version=integer(body, "version", 0, POSITION_MAX),
+        created_at=time(body, "created_at"),
+        updated_at=time(body, "updated_at"),
+        approved_at=at if status in APPROVED else None,
+        decided_at=at if status not in UNDECIDED else None,
+        position=envelope.position,
+    )
+
+
+def _refund(body: Mapping[str, Any], envelope: Envelope) -> RefundFact:
+    return RefundFact(
+        refund_id=text(body, "id"),
+        payment_id=text(body, "payment_id"),
+        amount_minor=minor(body, "amount_minor"),
+        currency=currency(body),
+        status=one_of(body, "status", REFUND_STATUSES),
+        reason=text_or_none(body, "reason"),
+        created_at=time(body, "created_at"),
+        position=envelope.position,
+    )
+
+
+def _transfers(
+    journal: Mapping[str, Any] | None, attempt: Mapping[str, Any] | None, envelope: Envelope
+) -> tuple[TransferFact, ...]:
+    if journal is None:
+        return ()
+    journal_id, rows = text(journal, "id"), journal.get("transfers")
+    if not isinstance(rows, list) or len(rows) > TRANSFERS_MAX:
+        raise ContractViolation(f"/transfers is not a list of at most {TRANSFERS_MAX}")
+    return tuple(_transfer(row, line, journal_id, attempt or {}, envelope) for line, row in enumerate(rows))
+
+
+def _transfer(
+    row: object, line: int, journal_id: str, attempt: Mapping[str, Any], envelope: Envelope
+) -> TransferFact:
+    if not isinstance(row, Mapping):
+        raise ContractViolation("/transfers has an item that is not an object")
+    debit, credit = text(row, "debit"), text(row, "credit")
+    if debit == credit:
+        raise ContractViolation("/debit and /credit are the same account")
+    kind = one_of(row, "kind", TRANSFER_KINDS)
+    settled_channel, settled_type = _settled(debit, credit) if kind in MOVES_MONEY else (None, None)
+    return TransferFact(
+        journal_id=journal_id,
+        line=line,
+        event_id=envelope.id,
+        position=envelope.position,
+        occurred_at=envelope.occurred_at,
+        aggregate_id=envelope.aggregate_id,
+        merchant_id=envelope.merchant_id,
+        debit=debit,
+        credit=credit,
+        amount_minor=integer(row, "amount_minor", 1, MINOR_MAX),
+        currency=currency(row),
+        kind=kind,
+        settled_channel=settled_channel,
+        settled_type=settled_type,
+        channel_reference=text_or_none(attempt, "channel_reference"),
+        channel_key=text_or_none(attempt, "channel_key") or text_or_none(attempt, "id"),
+    )
+
+
+def _settled(debit: str, credit: str) -> tuple[str | None, str | None]:
+    """Debiting a channel's receivable is a charge there, crediting it a refund."""
+    charged, refunded = channel_of(debit), channel_of(credit)
+    if charged and not refunded:
+        return charged, "charge"
+    if refunded and not charged:
+        return refunded, "refund"
+    return None, None
+
+
+def _assessment(body: Mapping[str, Any], envelope: Envelope) -> AssessmentFact:
+    request = optional(body, "request") or {}
+    return AssessmentFact(
+        assessment_id=text(body, "id"),
+        merchant_id=text_or_none(request, "merchant_id") or envelope.merchant_id,
+        payment_id=text_or_none(request, "payment_id"),
+        decision=one_of(body, "decision", DECISIONS),
+        score=integer(body, "score", 0, 100),
+        reasons=tuple(objects(body, "reasons")),
+        rule_set=text_or_none(body, "rule_set"),
+        model=text_or_none(body, "model"),
+        degraded=tuple(texts(body, "degraded")),
+        occurred_at=envelope.occurred_at,
+        position=envelope.position,
+    )
