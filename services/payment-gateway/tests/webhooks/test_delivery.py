@@ -277,6 +277,20 @@ async def test_a_late_failure_does_not_undo_what_another_worker_delivered(rig: W
     assert (delivery.status, delivery.last_error) == ("delivered", None)
 
 
+async def test_a_success_is_recorded_even_of_what_was_given_up_meanwhile(rig: WebhookRig) -> None:
+    endpoint, _ = await rig.due(await rig.a_merchant(), "/hook")
+
+    async def be_disabled_first(_: web.Request) -> web.Response:
+        async with rig.deps.engine.begin() as connection:
+            await webhooks.disable_endpoints(connection, [endpoint["id"]])
+        return web.Response()
+
+    rig.receiver.answers["/hook"] = be_disabled_first
+    assert await deliver_webhooks(rig.deps) == 1
+    delivery = await the_only(rig)
+    assert (delivery.status, delivery.last_error) == ("delivered", None)
+
+
 async def test_a_name_that_now_points_inside_is_not_reached_and_keeps_its_place_in_the_schedule(
     rig: WebhookRig,
 ) -> None:

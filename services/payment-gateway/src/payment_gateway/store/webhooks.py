@@ -91,8 +91,8 @@ CLAIM_DUE_DELIVERIES = text(f"""
     FROM claimed
     JOIN {_ENDPOINT} AS endpoint ON endpoint.id = claimed.endpoint_id
     JOIN {_EVENT} AS event ON event.id = claimed.event_id""")
-# A delivery that another run finished meanwhile (its lease ran out) stays finished. Pauses are added to the
-# database's own time.
+# A delivery that another run finished meanwhile (its lease ran out) stays finished, except that a success is the truth
+# also of one that was given up. Pauses are added to the database's own time.
 RECORD_ATTEMPTS = text(f"""
     UPDATE {_DELIVERY} AS d SET
         status = new.status, attempts = d.attempts + 1, last_status_code = new.status_code,
@@ -100,7 +100,7 @@ RECORD_ATTEMPTS = text(f"""
         delivered_at = CASE WHEN new.status = 'delivered' THEN now() END
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
          AS new (id text, status text, status_code smallint, error text, pause_s float8)
-    WHERE d.id = new.id AND d.status = 'due'""")
+    WHERE d.id = new.id AND (d.status = 'due' OR d.status = 'dead' AND new.status = 'delivered')""")
 DISABLE_ENDPOINTS = text(f"UPDATE {_ENDPOINT} SET enabled = false WHERE id = ANY(CAST(:ids AS text[]))")
 DROP_DUE = text(f"""
     UPDATE {_DELIVERY} SET status = 'dead', due_at = NULL, last_error = 'endpoint-disabled'
