@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from platform_kit import lease, outbox
-from platform_kit.outbox import Event, Relay, SeqFloor, events_router, trim
+from platform_kit.outbox import Event, Relay, events_router
+from platform_kit.relay import SeqFloor, trim
 
 
 async def test_an_event_is_stored_and_read_back_as_it_was(rig: Rig) -> None:

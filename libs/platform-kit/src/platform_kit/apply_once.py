@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from platform_kit import inbox, telemetry
 from platform_kit.db import sqlstate
+from platform_kit.events import Event
 from platform_kit.http import CallFailed
 from platform_kit.logging import get_logger
-from platform_kit.outbox import Event
 
 Apply = Callable[[AsyncConnection, Sequence[Event]], Awaitable[None]]
 """Applies events, in order, on the connection given; may raise. No network calls but to that connection."""

@@ -12,8 +12,8 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from platform_kit.events import Event
 from platform_kit.logging import get_logger
-from platform_kit.outbox import Event
 
 RETRY_S: Final = 0.1
 RETRY_MAX_S: Final = 5.0
