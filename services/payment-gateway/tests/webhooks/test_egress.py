@@ -145,6 +145,27 @@ async def test_a_name_that_points_inside_is_never_dialled(
     assert inside.requests == []
 
 
+@pytest.mark.parametrize("addresses", [[], [f"8.8.8.{number}" for number in range(9)]], ids=["none", "nine"])
+async def test_a_name_with_no_address_or_a_crowd_of_them_is_not_dialled(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    use(monkeypatch, StubbornDns(addresses))
+    with pytest.raises(NotAllowed):
+        await egress.resolve("hooks.example.com", 443, allow_private=False)
+
+
+async def test_a_name_server_that_does_not_answer_is_waited_for_a_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    monkeypatch.setattr(egress, "RESOLVE_TIMEOUT_S", 0.05)
+    with pytest.raises(TimeoutError):
+        await egress.resolve("hooks.example.com", 443, allow_private=False)
+
+
 async def test_a_name_that_changes_its_mind_is_asked_once_and_its_first_answer_is_what_is_dialled(
     monkeypatch: pytest.MonkeyPatch, inside: LyingServer
 ) -> None:
