@@ -50,7 +50,7 @@ FAILURE_POLICY: Mapping[Fault, Mapping[Band, Decision]] = MappingProxyType(
         Fault.MODEL: _row(_A, _A, _A, _A),  # rules carry the load, as before the model existed
         Fault.REFERENCE_RATE: _row(_A, _A, _A, _R),
         Fault.RULE_ERROR: _row(_A, _A, _R, _R),
-        Fault.DEADLINE: _row(_A, _R, _R, _B),  # nothing was looked at: money at stake decides
+        Fault.DEADLINE: _row(_A, _A, _R, _B),  # nothing was looked at: money at stake decides
         Fault.COMMIT_LATE: _row(_A, _A, _A, _A),  # the decision itself was made with everything
     }
 )
