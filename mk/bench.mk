@@ -7,3 +7,10 @@ bench: bench-ledger bench-risk bench-ingest ## All benchmarks, one after the oth
 bench-ledger: bootstrap ## Ledger writes over HTTP: no-op, group commit, a transaction each, hot accounts
 	$(BIN)/python -m benchmarks.ledger
 
+.PHONY: bench-risk
+bench-risk: bootstrap ## Risk decisions: rate per core and latency of the whole hot path
+	$(BIN)/python -m benchmarks.risk
+
+.PHONY: bench-ingest
+bench-ingest: bootstrap ## Events per second into the warehouse, and a reconciliation of a million lines a side
+	$(BIN)/python -m benchmarks.ingest
