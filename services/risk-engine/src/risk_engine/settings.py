@@ -11,6 +11,9 @@ class Settings(ServiceSettings):
     """An invalid value stops the process at start."""
 
     port: int = Field(default=8001, ge=0, le=65535)
+    request_body_max_bytes: int = Field(
+        default=256 * 1024, ge=1024, description="a rule set of 500 rules fits"
+    )
     gateway_url: str = Field(
         default="http://127.0.0.1:8000", description="events API, to fill gaps of the stream"
     )

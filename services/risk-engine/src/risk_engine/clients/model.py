@@ -127,10 +127,11 @@ class _NativeBooster:
 def _library() -> ctypes.CDLL:
     """The shared library inside the lightgbm wheel, found without importing the package (and with it scipy)."""
     spec = importlib.util.find_spec("lightgbm")
-    if spec is None or spec.origin is None:
+    found = sorted((Path(spec.origin).parent / "lib").glob("lib_lightgbm.*")) if spec and spec.origin else []
+    if not found:  # .so on Linux, .dylib on macOS
         raise ModelUnavailable("the lightgbm package is not installed")
     try:
-        library = ctypes.CDLL(str(Path(spec.origin).parent / "lib" / "lib_lightgbm.so"))
+        library = ctypes.CDLL(str(found[0]))
     except OSError as error:  # a slim image without libgomp1 ends here
         raise ModelUnavailable(str(error)) from error
     library.LGBM_GetLastError.restype = ctypes.c_char_p
