@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -327,6 +328,37 @@ async def test_a_periodic_job_that_failed_is_tried_again_in_its_slot_and_one_tha
     finally:
         await asyncio.to_thread(worker.stop)
     assert body.runs == 2
+
+
+async def test_what_a_worker_opens_it_closes_in_the_same_task_and_in_reverse(
+    settings: a_worker.WorkerSettings,
+) -> None:
+    """Task groups and timeouts inside of `open_deps` may only be left by the task that entered them."""
+    seen: list[tuple[str, object]] = []
+
+    @asynccontextmanager
+    async def opened(name: str) -> AsyncIterator[str]:
+        seen.append((f"{name} opened", asyncio.current_task()))
+        yield name
+        seen.append((f"{name} closed", asyncio.current_task()))
+
+    worker = tasks.Worker(settings, "test", lambda _: opened("deps"), None)
+    await asyncio.to_thread(worker.start, opened("ops"))
+    assert worker.deps == "deps"
+    await asyncio.to_thread(worker.stop)
+
+    assert [what for what, _ in seen] == ["deps opened", "ops opened", "ops closed", "deps closed"]
+    assert len({task for _, task in seen}) == 1
+
+
+async def test_a_worker_whose_deps_do_not_open_says_why(settings: a_worker.WorkerSettings) -> None:
+    @asynccontextmanager
+    async def broken(_: object) -> AsyncIterator[None]:
+        raise ConnectionRefusedError("no database")
+        yield
+
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.to_thread(tasks.Worker(settings, "test", broken, None).start)
 
 
 async def test_old_slots_are_forgotten(rig: Rig, settings: a_worker.WorkerSettings) -> None:

@@ -16,21 +16,14 @@ Operations are async and tasks are one line around them:
     run_worker(celery_app, settings)
 """
 
-# ruff: noqa: S608 - the table name is ours, never input
-
 from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-import uvloop
 from celery import Celery
 from celery.beat import Scheduler, Service
 from celery.signals import worker_ready, worker_shutting_down
@@ -39,14 +32,29 @@ from kombu.exceptions import OperationalError
 from redis import Redis as BlockingRedis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, func, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.elements import TextClause
+from sqlalchemy import Table
 
-from platform_kit import canonical, telemetry
+from platform_kit import telemetry
+from platform_kit.job_slots import claim_slot, current_slot, job_run_table
 from platform_kit.logging import get_logger
 from platform_kit.ops import Check, OpsServer
 from platform_kit.settings import ServiceSettings
+from platform_kit.task_worker import TRACE_HEADER, AsyncTask, Periodic, Worker
+
+__all__ = [
+    "AsyncTask",
+    "Periodic",
+    "PlatformCelery",
+    "Worker",
+    "async_task",
+    "claim_slot",
+    "create_celery",
+    "current_slot",
+    "enqueue",
+    "job_run_table",
+    "periodic",
+    "run_worker",
+]
 
 VISIBILITY_TIMEOUT_S: Final = 900  # a message not acknowledged for so long is delivered again
 TIME_LIMIT_MAX_S: Final = 600.0  # well below it, or a long task would run twice at once
@@ -56,28 +64,14 @@ HEARTBEAT: Final = "platform.heartbeat"
 HEARTBEAT_EVERY_S: Final = 5.0
 HEARTBEAT_MAX_AGE_S: Final = 60.0  # alive and connected, yet not consuming (celery#8030, #10205): restart me
 TICK_MAX_S: Final = 60.0
-SLOTS_KEPT: Final = 100  # of each job; more than a day is of no use to anyone
 DRAIN_MAX_S: Final = 25.0  # what still runs so long after SIGTERM is cut off: below the 30 s until SIGKILL
 BROKER_TIMEOUT_S: Final = 2.0
-TRACE_HEADER: Final = "traceparent"
 
 DepsT = TypeVar("DepsT")
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 P = ParamSpec("P")
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class AsyncTask(Generic[DepsT, P]):
-    """A named operation that a message may start. Calling it runs the body directly (tests, other tasks)."""
-
-    name: str
-    body: Callable[Concatenate[DepsT, P], Awaitable[Any]]
-    time_limit_s: float
-
-    async def __call__(self, deps: DepsT, *args: P.args, **kwargs: P.kwargs) -> Any:
-        return await self.body(deps, *args, **kwargs)
 
 
 def async_task(
@@ -96,19 +90,6 @@ def async_task(
     return decorate
 
 
-@dataclass(frozen=True)
-class Periodic:
-    """A task that runs once per slot of `every_s` seconds of database time, however many schedulers tick."""
-
-    task: AsyncTask[Any, Any]
-    every_s: float
-    tick_s: float
-
-    @property
-    def schedule_name(self) -> str:
-        return f"periodic {self.task.name}"
-
-
 def periodic(job: AsyncTask[Any, Any], every_s: float, *, tick_s: float | None = None) -> Periodic:
     """Run `job` (without arguments) every `every_s` seconds, keyed by (job, slot) in Postgres.
 
@@ -116,181 +97,6 @@ def periodic(job: AsyncTask[Any, Any], every_s: float, *, tick_s: float | None =
     worker was killed, the broker was away at midnight - is taken again by a later tick.
     """
     return Periodic(job, every_s, tick_s or min(every_s, TICK_MAX_S))
-
-
-def job_run_table(metadata: MetaData) -> Table:
-    """`job_run` in the schema of `metadata`: one row per slot of a periodic job."""
-    return Table(
-        "job_run",
-        metadata,
-        Column("job", Text(collation="C"), primary_key=True),
-        Column("slot", DateTime(timezone=True), primary_key=True, comment="start of the slot, database time"),
-        Column("claimed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-        Column("finished_at", DateTime(timezone=True)),
-        Column("attempts", Integer, nullable=False, server_default=text("1")),
-    )
-
-
-async def claim_slot(
-    conn: AsyncConnection, table: Table, job: str, slot: datetime, *, lease_s: float | None = None
-) -> bool:
-    """Take a slot; of any number of callers one gets True.
-
-    With `lease_s` a slot that was claimed longer ago and never finished may be taken again.
-    """
-    values = {"job": job, "slot": slot, "lease_s": lease_s}
-    return await conn.scalar(_job_sql(table)["CLAIM"], values) is not None
-
-
-async def current_slot(conn: AsyncConnection, every_s: float) -> datetime:
-    """The start of the slot that database time is in: the processes' clocks have no say."""
-    seconds = await conn.scalar(_CURRENT_SLOT, {"every_s": every_s})
-    assert seconds is not None
-    return datetime.fromtimestamp(float(seconds), UTC)
-
-
-_CURRENT_SLOT: Final = text(
-    "SELECT floor(extract(epoch FROM now()) / CAST(:every_s AS float8)) * CAST(:every_s AS float8)"
-)
-
-
-@lru_cache(maxsize=16)
-def _job_sql(table: Table) -> Mapping[str, TextClause]:
-    name = table.fullname
-    sources = {
-        "CLAIM": f"""
-            INSERT INTO {name} AS j (job, slot) VALUES (:job, :slot)
-            ON CONFLICT (job, slot) DO UPDATE SET claimed_at = now(), attempts = j.attempts + 1
-                WHERE j.finished_at IS NULL
-                  AND j.claimed_at < now() - make_interval(secs => CAST(:lease_s AS float8))
-            RETURNING 1""",
-        "FINISH": f"UPDATE {name} SET finished_at = now() WHERE job = :job AND slot = :slot",
-        # A failed run gives its slot back: the next tick tries again.
-        "RELEASE": f"""
-            UPDATE {name} SET claimed_at = to_timestamp(0) WHERE job = :job AND slot = :slot
-               AND finished_at IS NULL""",
-        # Index: the primary key. Slots of one job are few.
-        "FORGET": f"""
-            DELETE FROM {name} WHERE job = :job AND slot < CAST(:slot AS timestamptz)
-               - make_interval(secs => CAST(:every_s AS float8)) * {SLOTS_KEPT}""",
-    }
-    return {key: text(source) for key, source in sources.items()}
-
-
-class Worker(Generic[SettingsT, DepsT]):
-    """What a process needs to run tasks: one loop in a thread of its own, the deps opened once in it."""
-
-    def __init__(
-        self,
-        settings: SettingsT,
-        name: str,
-        open_deps: Callable[[SettingsT], AbstractAsyncContextManager[DepsT]],
-        job_run: Table | None,
-    ) -> None:
-        self.name = name
-        self.settings = settings
-        self._open_deps = open_deps
-        self._job_run = job_run
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stack = AsyncExitStack()
-        self._deps: DepsT | None = None
-        self._running: set[asyncio.Task[Any]] = set()
-        self.heartbeat_at_s = time.monotonic()
-
-    @property
-    def deps(self) -> DepsT:
-        assert self._deps is not None, "the worker has not started"
-        return self._deps
-
-    def start(self) -> None:
-        """Start the loop and open the deps; raises what `open_deps` raises."""
-        loop = self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=loop.run_forever, name=f"{self.name} loop", daemon=True)
-        self._thread.start()
-        self.call(self._enter())
-
-    def stop(self) -> None:
-        """Close the deps and end the loop."""
-        if self._loop is None or self._thread is None:
-            return
-        try:
-            self.call(self._stack.aclose())
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=5)
-            self._loop = None
-
-    def call(self, work: Any, timeout_s: float | None = None) -> Any:
-        """Run a coroutine on the loop from another thread and wait for it."""
-        assert self._loop is not None, "the worker has not started"
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
-
-    def cut_off_after(self, seconds: float) -> None:
-        """Cancel what still runs then. From any thread, and from a signal handler."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._cut_off)
-
-    def _cut_off(self) -> None:
-        for task in self._running:
-            task.cancel()
-
-    async def enter(self, context: AbstractAsyncContextManager[Any]) -> Any:
-        """Keep one more context open until the worker stops."""
-        return await self._stack.enter_async_context(context)
-
-    async def _enter(self) -> None:
-        self._deps = await self._stack.enter_async_context(self._open_deps(self.settings))
-
-    async def run(self, task: AsyncTask[Any, Any], arguments: Mapping[str, Any], **context: Any) -> Any:
-        """One run of a task: time limit, canonical line, metric, trace."""
-        traceparent = (
-            telemetry.valid_traceparent(context.pop(TRACE_HEADER, None)) or telemetry.new_traceparent()
-        )
-
-        def observe(outcome: str, seconds: float) -> None:
-            telemetry.task_seconds.labels(task.name, outcome).observe(seconds)
-
-        with (
-            telemetry.span(task.name, "consumer", traceparent=traceparent),
-            canonical.line("task", observe, task=task.name, trace_id=traceparent[3:35], **context),
-        ):
-            current = asyncio.current_task()
-            assert current is not None
-            self._running.add(current)
-            try:
-                async with asyncio.timeout(task.time_limit_s):
-                    return await task.body(self.deps, **arguments)
-            finally:
-                self._running.discard(current)
-
-    async def run_periodic(self, job: Periodic, **context: Any) -> None:
-        """One tick of a schedule: run the job when its slot is free, else nothing (not even a line)."""
-        engine = getattr(self.deps, "engine", None)
-        table = self._job_run
-        assert engine is not None, "periodic tasks need deps.engine"
-        assert table is not None, "periodic tasks need a job_run table"
-        name = job.task.name
-        async with engine.begin() as conn:
-            slot = await current_slot(conn, job.every_s)
-            if not await claim_slot(conn, table, name, slot, lease_s=job.task.time_limit_s + 5):
-                return
-            values = {"job": name, "slot": slot, "every_s": job.every_s}
-            await conn.execute(_job_sql(table)["FORGET"], values)
-        ended = "RELEASE"
-        try:
-            await self.run(job.task, {}, slot=slot.isoformat(), **context)
-            ended = "FINISH"
-        finally:
-            async with engine.begin() as conn:
-                await conn.execute(_job_sql(table)[ended], {"job": name, "slot": slot})
-
-    async def beat(self) -> None:
-        """The heartbeat task's body: a message has come all the way round."""
-        self.heartbeat_at_s = time.monotonic()
-
-    def heartbeat_age_s(self) -> float:
-        return time.monotonic() - self.heartbeat_at_s
 
 
 class MemoryScheduler(Scheduler):
@@ -445,11 +251,9 @@ def run_worker(
     """
     telemetry.configure_tracing(settings, str(app.main))
     worker = app.worker
-    worker.start()
+    live = {"consumes": lambda: _consumes(app)}
+    worker.start(OpsServer(settings.host, settings.ops_port, checks=checks or {}, live=live))
     try:
-        live = {"consumes": lambda: _consumes(app)}
-        ops = OpsServer(settings.host, settings.ops_port, checks=checks or {}, live=live)
-        worker.call(worker.enter(ops))
         beat = Service(app, max_interval=1, scheduler_cls=MemoryScheduler)
         threading.Thread(target=beat.start, name=f"{app.main} beat", daemon=True).start()
         try:
