@@ -8,7 +8,7 @@ async def test_a_payment_reaches_the_warehouse_and_the_console(
     merchant: Any, pipeline: Any, eventually: Any
 ) -> None:
     before = (await pipeline.get("/v1/status")).body["payments"]["position"]
-    paid = (await merchant.pay(amount_minor=7777, reference=f"console-{secrets.token_hex(4)}")).body
+    paid = (await merchant.pay(amount_minor=2777, reference=f"console-{secrets.token_hex(4)}")).body
 
     async def arrived() -> bool:
         status = (await pipeline.get("/v1/status")).body["payments"]

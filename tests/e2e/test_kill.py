@@ -10,6 +10,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -87,7 +88,7 @@ async def witnesses(platform: Any) -> AsyncIterator[Witnesses]:
 
 
 @pytest.mark.parametrize("role", PROCESSES)
-async def test_kill_9_loses_nothing(role: str, shop: Shop, witnesses: Witnesses, eventually: Any) -> None:
+async def test_kill_9_loses_nothing(role: str, shop: Shop, witnesses: Witnesses) -> None:
     await witnesses.wait_for_warehouse()
     mark = await witnesses.mark()
     day = datetime.now(UTC).date()
@@ -95,17 +96,28 @@ async def test_kill_9_loses_nothing(role: str, shop: Shop, witnesses: Witnesses,
 
     journeys = await drive_and_kill(shop, before["pid"])
 
-    async def is_back() -> bool:
-        now = processes()
-        is_new = bool(now) and now[role]["restarts"] > before["restarts"]
-        return is_new and all(row["health"] == "ready" for row in now.values())
-
-    await eventually(is_back, f"{role} did not come back", within_s=BACK_WITHIN_S, every_s=0.5)
+    await back_again(role, before["restarts"])
     days = sorted({day, datetime.now(UTC).date()})
     findings: list[Finding] = audit(journeys, await witnesses.give_evidence(shop, days, mark))
     assert findings == []
     assert (await witnesses.ledger())["balanced"] is True
-    assert sum(journey.status == "captured" for journey in journeys) > ORDERS // 2
+    assert sum(journey.status == "captured" for journey in journeys) > ORDERS // 5  # a dead channel takes few
+
+
+async def back_again(role: str, restarts: int) -> None:
+    """Return when the process was started anew and every process is ready."""
+    deadline = time.monotonic() + BACK_WITHIN_S
+    while True:
+        now = processes()
+        late = [
+            f"{row['role']}: {row['state']}, {row['health']}"
+            for row in now.values()
+            if row["health"] != "ready"
+        ]
+        if now and not late and now[role]["restarts"] > restarts:
+            return
+        assert time.monotonic() < deadline, f"after {BACK_WITHIN_S} s: {late or now.get(role)}"
+        await asyncio.sleep(0.5)
 
 
 async def drive_and_kill(shop: Shop, pid: int) -> list[Journey]:

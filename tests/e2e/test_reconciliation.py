@@ -10,7 +10,7 @@ import pytest
 async def test_today_balances(merchant: Any, pipeline: Any, platform: Any, channel: str) -> None:
     if not platform.internal_token:
         pytest.skip("INTERNAL_TOKEN is not set: a run cannot be asked for")
-    await merchant.pay(amount_minor=4321)
+    await merchant.pay(amount_minor=2321)
     body = {"date": datetime.now(UTC).date().isoformat(), "channel": channel}
     run = (await pipeline.post("/v1/reconciliations", body)).body
     assert run["state"] == "balanced", run

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -20,8 +21,9 @@ from platform_cli.stack.state import State
 from platform_cli.stack.welcome import welcome
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
-console = Console()
-errors = Console(stderr=True)
+WIDTH = None if sys.stdout.isatty() else 110  # a log or a document has no width of its own
+console = Console(width=WIDTH)
+errors = Console(stderr=True, width=WIDTH)
 
 
 @main.command()
