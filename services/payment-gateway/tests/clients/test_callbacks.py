@@ -48,6 +48,12 @@ def test_changed_or_malformed_headers_are_refused(changes: dict[str, str]) -> No
         verify_callback(SECRET, signed() | changes, BODY, now_s=NOW_S)
 
 
+@pytest.mark.parametrize("event_id", ["cev.1", "cev 1", "c" * 256, "cév"])
+def test_an_id_that_could_be_read_in_two_ways_is_refused_although_it_is_signed(event_id: str) -> None:
+    with pytest.raises(InvalidSignature):
+        verify_callback(SECRET, signed(id=event_id), BODY, now_s=NOW_S)
+
+
 @pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_every_header_is_needed(missing: str) -> None:
     headers = signed()

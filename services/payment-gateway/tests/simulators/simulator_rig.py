@@ -30,6 +30,7 @@ class RunningSimulators:
 
     url: str
     session: aiohttp.ClientSession
+    journals: Path
 
     async def post(self, path: str, key: str | None = None, **body: Any) -> tuple[int, dict[str, Any]]:
         headers = {"Idempotency-Key": key} if key is not None else {}
@@ -96,7 +97,7 @@ async def run_simulators(
             await asyncio.sleep(0.005)
         try:
             async with aiohttp.ClientSession() as session:
-                yield RunningSimulators(f"http://127.0.0.1:{listener.getsockname()[1]}", session)
+                yield RunningSimulators(f"http://127.0.0.1:{listener.getsockname()[1]}", session, journals)
         finally:
             server.should_exit = True
             await serving

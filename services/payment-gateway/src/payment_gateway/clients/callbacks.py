@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from platform_kit.body import loads_strict
 from platform_kit.problems import MalformedJson, Problem
 
 KEY_LENGTH_MAX = 255
-EVENT_ID_LENGTH_MAX = 255
+EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")  # no dot: the signed text joins id, timestamp and body by dots
 
 
 class InvalidSignature(Problem):
@@ -30,6 +31,8 @@ def verify_callback(
     Verified over the raw bytes, then parsed. Raises InvalidSignature, StaleTimestamp, MalformedJson.
     """
     event_id = headers.get(webhook.ID_HEADER, "")
+    if not EVENT_ID.fullmatch(event_id):
+        raise InvalidSignature()
     try:
         webhook.verify(
             secret,
