@@ -3,7 +3,9 @@
 100 rules, 17 windows over 7 series, the packaged model, one durable assessment and one event per decision; Postgres
 with fsync on. Three loads: one connection (latency without waiting), eight, and 32 (throughput). The generator, Redis
 and Postgres share the machine, so beside the rate stands the CPU of the api process alone: `per_core` is decisions
-per second of that CPU. Ends with exit code 1 when a request failed.
+per second of that CPU. The deadlines are set wide, because a decision that a busy machine cuts short is cheaper than a
+whole one; how many answers took longer than the real deadline is counted instead (`over_50_ms`). Ends with exit
+code 1 when a request failed or a decision was degraded: then the figures are not of what they claim to be.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import Any
 
 import orjson
 import uvloop
+from redis import Redis
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +37,7 @@ from benchmarks import report
 from benchmarks.client import Request, Run, drive, post
 from platform_cli.embedded.running import free_port
 from platform_cli.embedded.testing import DatabaseFactory, test_servers
+from risk_engine.clients.features import WARM_KEY
 from risk_engine.clients.rule_files import PACKAGED, read_rule_document
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -91,14 +95,17 @@ def requests(seed: int) -> Request:
 
 
 @contextmanager
-def api_process(database_url: str, redis_url: str, rules_file: Path) -> Iterator[tuple[int, int]]:
-    """A real `risk-engine api`; yields its pid and port."""
-    port = free_port()
+def api_process(database_url: str, redis_url: str, rules_file: Path) -> Iterator[tuple[int, int, int]]:
+    """A real `risk-engine api`; yields its pid, port and metrics port."""
+    port, ops_port = free_port(), free_port()
     environment = os.environ | {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "INTERNAL_TOKEN": TOKEN,
         "PORT": str(port),
+        "OPS_PORT": str(ops_port),
+        "DEADLINE_MS": "1000",
+        "VELOCITY_TIMEOUT_MS": "900",
         "RULES_FILE": str(rules_file),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
     }
@@ -106,7 +113,7 @@ def api_process(database_url: str, redis_url: str, rules_file: Path) -> Iterator
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(port, process)
-        yield process.pid, port
+        yield process.pid, port, ops_port
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -142,6 +149,7 @@ async def measure(pid: int, port: int, connections: int, seed: int) -> dict[str,
         "per_core": answered / api_s,
         "api_cpu": api_s / run.seconds,
         "generator_cpu": own_s / run.seconds,
+        "over_50_ms": sum(latency > 0.05 for latency in run.latencies_s) / answered,
         "failed": answered - run.statuses[200],
     }
 
@@ -169,23 +177,27 @@ async def measure_all(pid: int, port: int) -> dict[int, dict[str, float]]:
     }
 
 
+def degraded_so_far(ops_port: int) -> float:
+    """Decisions that missed a part, of any kind, since the process began."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/metrics", timeout=5) as response:
+        lines = response.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("risk_faults_total{"))
+
+
 def decisions_of(port: int) -> dict[str, float]:
-    """Share of each decision, and of degraded ones, among the last hundred."""
+    """Share of each decision among the last hundred."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/assessments?limit=100", headers=HEADERS)
     with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
         found = json.load(response)["data"]
-    shares = {
+    return {
         name: sum(one["decision"] == name for one in found) / len(found)
         for name in ("allow", "review", "challenge", "block")
-    }
-    return shares | {
-        "degraded": sum(bool(set(one["degraded"]) - {"velocity_cold"}) for one in found) / len(found)
     }
 
 
 def show(figures: dict[int, dict[str, float]]) -> None:
     table = Table(title=f"risk decisions, {RULES} rules, durable, fsync on", show_edge=False)
-    names = ("rps", "p50_ms", "p99_ms", "per_core", "api_cpu", "generator_cpu", "failed")
+    names = ("rps", "p50_ms", "p99_ms", "per_core", "api_cpu", "over_50_ms", "failed")
     for name in ("connections", *names):
         table.add_column(name, justify="right")
     for connections, found in figures.items():
@@ -198,10 +210,12 @@ def main() -> None:
         rules_file = Path(scratch) / "rules.json"
         rules_file.write_bytes(orjson.dumps(a_hundred_rules()))
         database = asyncio.run(DatabaseFactory(servers.admin_url).create("risk"))
-        with api_process(database.app_url, servers.redis_url, rules_file) as (pid, port):
+        with Redis.from_url(servers.redis_url) as redis:
+            redis.set(WARM_KEY, "1")
+        with api_process(database.app_url, servers.redis_url, rules_file) as (pid, port, ops_port):
             figures = uvloop.run(measure_all(pid, port))
             no_ops = uvloop.run(no_ops_per_core(pid, port))
-            mix = decisions_of(port)
+            mix, degraded = decisions_of(port), degraded_so_far(ops_port)
     best = max(found["per_core"] for found in figures.values())
     show(figures)
     path = report.write(
@@ -214,13 +228,16 @@ def main() -> None:
             "rules": RULES,
             "fsync": True,
             "mix": mix,
+            "degraded": degraded,
             "by_connections": {str(connections): found for connections, found in figures.items()},
         },
     )
     Console().print(
         f"{best:,.0f} decisions per second of api CPU (goal {GOAL_PER_CORE:,}, no-ops {no_ops:,.0f}); mix {mix}; {path}"
     )
-    if any(found["failed"] for found in figures.values()):
+    if degraded:
+        Console().print(f"{degraded:,.0f} decisions were degraded: these figures do not count")
+    if degraded or any(found["failed"] for found in figures.values()):
         sys.exit(1)
 
 
