@@ -276,7 +276,7 @@ async def test_without_its_database_the_console_says_so_and_tries_again(service:
     for path in ("/console", "/console/reconciliation", f"/console/payments/{a_payment(1)['id']}"):
         html = await service.page(path, status=503)
         assert "The console cannot reach its database" in text_of(html)
-        assert "Payments go on" in text_of(html)
+        assert "Look at Postgres first" in text_of(html)
         assert re.search(r"req_[0-9a-z]{26}", html)
         assert 'http-equiv="refresh"' in html
     await dead.dispose()

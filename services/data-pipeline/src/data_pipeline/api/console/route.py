@@ -17,8 +17,8 @@ from platform_kit.logging import get_logger
 
 MISTYPED: Final = "A part of it has the wrong form; a day is written like 2026-11-23."
 NO_DATABASE: Final = (
-    "Payments go on: the gateway does not need this service. Figures come back by themselves when Postgres answers, "
-    "and nothing is lost meanwhile."
+    "Look at Postgres first: the gateway may use the same one. Figures come back by themselves when it answers; events "
+    "that were missed meanwhile are fetched from where they are kept."
 )
 
 log = get_logger(__name__)
