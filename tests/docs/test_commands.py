@@ -15,7 +15,9 @@ from platform_cli.stack.state import clone
 
 ROOT = clone()
 SKIPPED = {".venv", ".platform", "node_modules", ".git"}
-FENCE = re.compile(r"^```(?:sh|bash|shell|console)?\n(.*?)^```", re.M | re.S)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+SHELL = {"sh", "bash", "shell", "console"}
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 WORDS = {"make": r"\bmake ([a-z][a-z0-9-]*)", "platform": r"(?<![\w/.-])platform ([a-z][a-z-]*)"}
@@ -28,7 +30,7 @@ def documents() -> list[Path]:
 def code(file: Path) -> Iterator[str]:
     """Shell blocks and inline code: what a reader would copy."""
     text = file.read_text(encoding="utf-8")
-    yield from FENCE.findall(text)
+    yield from (block for language, block in FENCE.findall(text) if language in SHELL)
     yield from INLINE.findall(FENCE.sub("", text))
 
 

@@ -1,5 +1,8 @@
 """What `platform up` says at its end: where everything is, and one command that pays."""
 
+import os
+from pathlib import Path
+
 from platform_cli.stack.bring_up import Running
 
 
@@ -17,11 +20,16 @@ def welcome(running: Running) -> str:
 
 Pay:
 
-  source {running.state.environment_file}
+  source {_as_typed(running.state.environment_file)}
   {curl_that_pays()}
 
 `make ps` shows the processes, `make logs` what they say, `make down` stops them.
 """
+
+
+def _as_typed(file: Path) -> str:
+    """Relative where that is shorter: from the clone, `.platform/env`."""
+    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
 
 def curl_that_pays() -> str:
