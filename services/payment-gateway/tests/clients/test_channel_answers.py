@@ -26,7 +26,8 @@ from lying_server import (
     silence,
 )
 
-from payment_gateway.clients.channels import CardChannel, outcome_of
+from payment_gateway.clients.channel_answers import outcome_of
+from payment_gateway.clients.channels import CardChannel
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Declined,

@@ -17,7 +17,8 @@ from factories import a_payment, an_attempt
 from simulator_rig import SECRET, Hearer, RunningSimulators, eventually, run_hearer, run_simulators
 
 from payment_gateway.clients.callbacks import verify_callback
-from payment_gateway.clients.channels import CardChannel, HttpChannel, WalletChannel, outcome_of
+from payment_gateway.clients.channel_answers import outcome_of
+from payment_gateway.clients.channels import CardChannel, HttpChannel, WalletChannel
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Attempt,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from payment_gateway.clients.callbacks import verify_callback
-from payment_gateway.clients.channels import outcome_of
+from payment_gateway.clients.channel_answers import outcome_of
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.record_answer import record
 from payment_gateway.store import attempts, payments
