@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from event_rig import JOB_RUN
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from platform_kit import canonical, db, tasks, telemetry
 from platform_kit.logging import configure_logging
 from platform_kit.settings import ServiceSettings
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class WorkerSettings(ServiceSettings):

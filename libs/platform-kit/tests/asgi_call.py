@@ -21,7 +21,12 @@ class Answer:
 
 
 async def call(
-    app: ASGIApp, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b""
+    app: ASGIApp,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
 ) -> Answer:
     """One request; raises what the application raises."""
     path, _, query = path.partition("?")
@@ -33,7 +38,9 @@ async def call(
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()],
+        "headers": [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()
+        ],
         "client": ("127.0.0.1", 1),
         "server": ("testserver", 80),
         "scheme": "http",
@@ -50,5 +57,7 @@ async def call(
 
     await app(scope, receive, send)
     start = next(message for message in sent if message["type"] == "http.response.start")
-    content = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+    content = b"".join(
+        message.get("body", b"") for message in sent if message["type"] == "http.response.body"
+    )
     return Answer(start["status"], {k.decode(): v.decode("latin-1") for k, v in start["headers"]}, content)

@@ -223,9 +223,9 @@ async def test_of_two_consumers_one_reads_and_the_other_takes_over(rig: Rig) -> 
 
         return apply
 
-    running = [
-        asyncio.create_task(rig.consumer(apply=applying(number)).run(stops[number])) for number in (0, 1)
-    ]
+    consumers = [rig.consumer(apply=applying(number)) for number in (0, 1)]
+    reads = [_counted_reads(consumer) for consumer in consumers]
+    running = [asyncio.create_task(consumers[number].run(stops[number])) for number in (0, 1)]
 
     async def has(count: int) -> bool:
         return len(await rig.applied()) >= count
@@ -234,9 +234,10 @@ async def test_of_two_consumers_one_reads_and_the_other_takes_over(rig: Rig) -> 
         await published(rig, 3)
         await asyncio.sleep(0.01)
     await eventually(lambda: has(120))
-    assert len(set(by)) == 1
-
     first = by[0]
+    assert reads[first]
+    assert not reads[1 - first], "the standby has read"
+
     stops[first].set()
     await running[first]
     await published(rig, 3)
@@ -246,6 +247,19 @@ async def test_of_two_consumers_one_reads_and_the_other_takes_over(rig: Rig) -> 
 
     assert set(by) == {0, 1}
     assert await rig.applied() == list(range(1, 124))
+
+
+def _counted_reads(consumer: StreamConsumer) -> list[int]:
+    """Grows with every read of the stream."""
+    reads: list[int] = []
+    read = consumer._reader.read
+
+    async def counting() -> Any:
+        reads.append(1)
+        return await read()
+
+    consumer._reader.read = counting  # type: ignore[method-assign]
+    return reads
 
 
 async def test_two_readers_without_the_lease_still_apply_each_event_once(rig: Rig) -> None:

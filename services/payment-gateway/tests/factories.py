@@ -31,7 +31,9 @@ def a_payment(**changes: Any) -> Payment:
 
 def held(**changes: Any) -> Payment:
     """A payment of 100.00 EUR that is authorised and not captured."""
-    return a_payment(**{"status": Status.AUTHORISED, "authorised_minor": 10_000, "capture": "manual"} | changes)
+    return a_payment(
+        **{"status": Status.AUTHORISED, "authorised_minor": 10_000, "capture": "manual"} | changes
+    )
 
 
 def captured(**changes: Any) -> Payment:

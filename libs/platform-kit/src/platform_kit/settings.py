@@ -74,7 +74,9 @@ class ServiceSettings(BaseSettings):
         parts = urlsplit(url or self.redis_url)
         if parts.password is None and self.redis_password is not None:
             password = quote(self.redis_password.get_secret_value(), safe="")
-            parts = parts._replace(netloc=f"{parts.username or ''}:{password}@{parts.netloc.rpartition('@')[2]}")
+            parts = parts._replace(
+                netloc=f"{parts.username or ''}:{password}@{parts.netloc.rpartition('@')[2]}"
+            )
         return urlunsplit(parts)
 
 

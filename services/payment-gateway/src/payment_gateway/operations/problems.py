@@ -47,7 +47,9 @@ class NoChannel(Problem):
     status, code, title = 503, "no-channel", "The channel cannot be asked now"
 
     def __init__(self) -> None:
-        super().__init__("Nothing was done; send it again shortly, with the same key.", headers={"Retry-After": "5"})
+        super().__init__(
+            "Nothing was done; send it again shortly, with the same key.", headers={"Retry-After": "5"}
+        )
 
 
 def problem_of(error: Exception) -> Problem:
