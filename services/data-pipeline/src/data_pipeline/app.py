@@ -30,7 +30,12 @@ PACKAGE = "data_pipeline"
 MIGRATION_WAIT_S = 120.0  # the database may still be starting (first install of the chart)
 CONSUMER_POOL = 6  # two leases, two transactions, the watch, one to spare
 
-main = typer.Typer(help="The data pipeline's processes.", no_args_is_help=True, add_completion=False)
+main = typer.Typer(
+    help="The data pipeline's processes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its boxes print local variables, secrets among them
+)
 
 
 def create_pipeline(settings: Settings) -> FastAPI:

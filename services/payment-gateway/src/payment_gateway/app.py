@@ -30,7 +30,12 @@ STREAM = "events:payments"
 PACKAGE = "payment_gateway"
 MIGRATION_WAIT_S = 120.0  # the database may still be starting (first install of the chart)
 
-main = typer.Typer(help="The payment gateway's processes.", no_args_is_help=True, add_completion=False)
+main = typer.Typer(
+    help="The payment gateway's processes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its boxes print local variables, secrets among them
+)
 
 
 def create_gateway(settings: Settings) -> FastAPI:

@@ -20,7 +20,13 @@ from platform_cli.stack.roles import Surroundings
 from platform_cli.stack.state import State
 from platform_cli.stack.welcome import welcome
 
-main = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
+main = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help=__doc__,
+    pretty_exceptions_enable=False,  # its boxes print local variables, secrets among them
+)
 WIDTH = None if sys.stdout.isatty() else 110  # a log or a document has no width of its own
 console = Console(width=WIDTH)
 errors = Console(stderr=True, width=WIDTH)

@@ -54,7 +54,7 @@ async def transfer(body: TransferBody, request: Request, caller: Merchant) -> Re
     command = TransferFunds(
         merchant_id=caller.merchant_id,
         key=key_of(request.headers),
-        fingerprint=fingerprint_of(request.url.path, await request.body()),
+        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         debit=body.debit_account,
         credit=body.credit_account,
         amount_minor=body.amount_minor,

@@ -35,7 +35,7 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
     command = CreatePayment(
         merchant_id=caller.merchant_id,
         key=key_of(request.headers),
-        fingerprint=fingerprint_of(request.url.path, await request.body()),
+        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         amount_minor=body.amount_minor,
         currency=body.currency,
         capture=body.capture,
@@ -122,7 +122,7 @@ async def _act(
         merchant_id=merchant,
         payment_id=payment_id,
         key=key_of(request.headers),
-        fingerprint=fingerprint_of(request.url.path, await request.body()),
+        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         amount_minor=amount_minor,
         reason=reason,
     )
