@@ -50,8 +50,10 @@ def up() -> None:
 @main.command()
 def down() -> None:
     """Stop everything that `up` started; data stays."""
+    state = State.default()
     with console.status("stopping"):
-        supervision.stop(State.default())
+        supervision.stop(state)
+    state.environment_file.unlink(missing_ok=True)  # its addresses may be somebody else's from now on
     console.print("stopped; the data is kept (`make reset` wipes it)")
 
 
