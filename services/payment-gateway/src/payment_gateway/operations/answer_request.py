@@ -7,14 +7,15 @@ from typing import Any
 
 import orjson
 
+from payment_gateway.domain.attempt import Attempt
 from payment_gateway.domain.objects import payment_object, refund_object
 from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.domain.refund import Refund
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.problems import problem_of
-from payment_gateway.store import payments
+from payment_gateway.store import attempts, payments
 from payment_gateway.store.commit import AlreadyClaimed, Commit, Done, Refused
-from platform_kit.idempotency import Claim, KeyInProgress, StoredResponse
+from platform_kit.idempotency import Claim, KeyInProgress, KeyRecord, StoredResponse
 
 PENDING = frozenset({Status.PROCESSING, Status.UNKNOWN})
 
@@ -55,28 +56,42 @@ async def claim(deps: Deps, commit: Commit) -> Done | Answer:
             return Answer(stored.status, stored.body)
         case Refused(error=error):
             raise problem_of(error)
+        case AlreadyClaimed(record=record) if record.subject == commit.claim.subject:
+            return await _own_commit(deps, record)
         case AlreadyClaimed(record=record):
-            if record.response is None and record.fingerprint == commit.claim.fingerprint:
-                return await _still_open(deps, record.subject)
-            stored = record.replay_for(commit.claim)
-            return Answer(stored.status, stored.body, replayed=True)
-
-
-async def _still_open(deps: Deps, subject: str) -> Answer:
-    """The key's request has not ended. While its sender works: 409. When the answer was lost: how it stands."""
-    async with deps.engine.connect() as connection:
-        payment = await payments.get(connection, subject, merchant_id=None)
-    if payment is None or payment.status is not Status.UNKNOWN:
-        raise KeyInProgress()
-    return Answer(202, orjson.dumps(payment_object(payment)), replayed=True)
+            return await _replay(deps, record, commit.claim)
 
 
 async def find_stored(deps: Deps, wanted: Claim) -> Answer | None:
     """The stored answer of a repeated key, before any work is done for it. Raises KeyReused or KeyInProgress."""
     record = await deps.replays.submit(wanted)
-    if record is None:
-        return None
+    return await _replay(deps, record, wanted) if record else None
+
+
+async def _replay(deps: Deps, record: KeyRecord, wanted: Claim) -> Answer:
+    """What an earlier request with this key was answered. While its sender works: 409; once its answer is lost: how
+    the payment stands."""
     if record.response is None and record.fingerprint == wanted.fingerprint:
-        return await _still_open(deps, record.subject)
+        _, payment = await _claimed(deps, record.subject)
+        if payment is None or payment.status is not Status.UNKNOWN:
+            raise KeyInProgress()
+        return Answer(202, orjson.dumps(payment_object(payment)), replayed=True)
     stored = record.replay_for(wanted)
     return Answer(stored.status, stored.body, replayed=True)
+
+
+async def _own_commit(deps: Deps, record: KeyRecord) -> Done | Answer:
+    """The claim is this request's own: its COMMIT had happened although its answer was lost. Go on from there."""
+    if record.response is not None:
+        return Answer(record.response.status, record.response.body)
+    attempt, payment = await _claimed(deps, record.subject)
+    return Done(payment, None, None, attempt)
+
+
+async def _claimed(deps: Deps, attempt_id: str) -> tuple[Attempt | None, Payment | None]:
+    """The attempt that an open key waits for, and its payment."""
+    async with deps.engine.connect() as connection:
+        attempt = await attempts.get(connection, attempt_id)
+        if attempt is None:
+            return None, None
+        return attempt, await payments.get(connection, attempt.payment_id, merchant_id=None)

@@ -58,7 +58,12 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
     Raises KeyReused, KeyInProgress, NoChannel, NotCommitted (nothing was charged), CommitUnknown.
     """
     payment_id = new_id("pay")
-    wanted = Claim(f"{command.merchant_id} POST /v1/payments", command.key, command.fingerprint, payment_id)
+    wanted = Claim(
+        f"{command.merchant_id} POST /v1/payments",
+        command.key,
+        command.fingerprint,
+        subject=first_attempt_id(payment_id),
+    )
     if stored := await find_stored(deps, wanted):
         return stored
     assessment = await deps.risk.assess(_assessment_request(command, payment_id, deps))
@@ -67,7 +72,7 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
         payment_id=payment_id, decision=assessment.decision, channel=route.channel if route else None
     )
 
-    done = await claim(deps, _commit_a(command, wanted, assessment, route))
+    done = await claim(deps, _commit_a(command, payment_id, wanted, assessment, route))
     if isinstance(done, Answer):
         return done
     assert done.payment is not None
@@ -101,12 +106,14 @@ def _captures_at_once(command: CreatePayment, assessment: Assessment) -> bool:
     return command.capture == "automatic" and assessment.decision is not Decision.REVIEW
 
 
-def _commit_a(command: CreatePayment, wanted: Claim, assessment: Assessment, route: Route | None) -> Commit:
+def _commit_a(
+    command: CreatePayment, payment_id: str, wanted: Claim, assessment: Assessment, route: Route | None
+) -> Commit:
     """Claim, payment, attempt and events; a blocked payment ends here, response included."""
 
     def decide(locked: Locked) -> Effects:
         payment = Payment(
-            id=wanted.subject,
+            id=payment_id,
             merchant_id=command.merchant_id,
             amount_minor=command.amount_minor,
             currency=command.currency,

@@ -49,7 +49,7 @@ async def mark_and_ask(deps: Deps, act: Act, operation: Operation, mark: Mark) -
     if payment.channel is not None and not deps.channels[payment.channel].is_open:
         raise NoChannel()
     wanted = Claim(
-        f"{act.merchant_id} POST /v1/payments/{{id}}/{operation}", act.key, act.fingerprint, payment.id
+        f"{act.merchant_id} POST /v1/payments/{{id}}/{operation}", act.key, act.fingerprint, new_id("att")
     )
 
     def decide(locked: Locked) -> Effects:
@@ -73,7 +73,7 @@ def first_attempt_id(payment_id: str) -> str:
 def _attempt(locked: Locked, operation: Operation, wanted: Claim) -> Attempt:
     payment: Any = locked.payment
     return Attempt(
-        id=new_id("att"),
+        id=wanted.subject,
         payment_id=payment.id,
         operation=operation,
         channel=payment.channel or "",

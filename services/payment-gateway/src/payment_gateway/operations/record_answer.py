@@ -29,7 +29,7 @@ from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.problems import ChannelRefused, NoChannel, stored_problem
 from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Effects, Locked
 from platform_kit import canonical
-from platform_kit.idempotency import StoredResponse
+from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 
@@ -47,7 +47,7 @@ async def ask_and_record(
     done = await record(deps, merchant_id, attempt, outcome)
     if _did_nothing(attempt, outcome):
         raise NoChannel()
-    return answer_of(done)
+    return await _answer(deps, attempt, done)
 
 
 async def record(
@@ -67,10 +67,19 @@ async def record(
     return result
 
 
-def answer_of(done: Done) -> Answer:
-    """The final object, or 202 with how it stands while the outcome is not known."""
-    if done.response:
-        return Answer(done.response.status, done.response.body)
+async def _answer(deps: Deps, attempt: Attempt, done: Done) -> Answer:
+    """The final object, or 202 with how it stands while the outcome is not known.
+
+    When the channel's report or the resolver was quicker than we, or our own COMMIT's answer was lost, the final answer
+    is already stored under the key.
+    """
+    stored = done.response
+    if stored is None and attempt.claim is not None:
+        scope, key = attempt.claim
+        record = await deps.replays.submit(Claim(scope, key, b"", attempt.id))
+        stored = record.response if record else None
+    if stored:
+        return Answer(stored.status, stored.body)
     if done.refund:
         return Answer(202, orjson.dumps(refund_object(done.refund)))
     assert done.payment is not None
