@@ -1,7 +1,6 @@
 """Composition root: one program, one command per process."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -37,11 +36,6 @@ SERVICE = "risk-engine"
 PACKAGE = "risk_engine"
 EVENTS = "events:risk"
 MIGRATION_WAIT_S = 60.0
-GC_THRESHOLDS = (
-    10_000,
-    20,
-    50,
-)  # a decision makes some hundred objects: young ones are looked at every 50 decisions
 
 cli = typer.Typer(
     help="The risk engine, one command per process.",
@@ -107,9 +101,7 @@ def _engine_of(request: Request) -> AsyncEngine:
 def api() -> None:
     """Answer assessments over HTTP."""
     settings = Settings.load()
-    app = build_app(settings)
-    _spare_the_collector()
-    serve(app, settings)
+    serve(build_app(settings), settings)
 
 
 @cli.command()
@@ -159,14 +151,6 @@ def migrate() -> None:
     settings = _begin()
     url = settings.asyncpg_url(for_migration=True)
     asyncio.run(migrations.upgrade(url, PACKAGE, tables.SCHEMA, wait_s=MIGRATION_WAIT_S))
-
-
-def _spare_the_collector() -> None:
-    """Keep full garbage collections from walking everything that was imported: modules and models live as long as
-    the process. Those walks were the tail of a decision (p99 with and without: docs/risk.md)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _begin() -> Settings:
