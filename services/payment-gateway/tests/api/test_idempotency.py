@@ -89,6 +89,12 @@ KEYS = [
 ]
 
 
+async def test_a_card_number_is_no_key_and_a_uuid_is_no_card_number(gateway: RunningGateway) -> None:
+    refused = await gateway.pay(key="4242 4242 4242 4242")
+    assert (refused.status, refused.problem) == (422, "card-data-not-allowed")
+    assert (await gateway.pay(key="a4242424-2424-4242-9000-000000000000")).status == 201
+
+
 async def test_a_key_is_needed_wherever_money_moves(
     gateway: RunningGateway, subtests: pytest.Subtests
 ) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
+from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.schemas import AccountBody, TransferBody
@@ -22,7 +23,7 @@ from payment_gateway.operations.transfer_funds import (
 from payment_gateway.operations.verify_ledger import verify_ledger
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
-from platform_kit.idempotency import fingerprint_of, key_of
+from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute)
 
@@ -53,7 +54,7 @@ async def transfer(body: TransferBody, request: Request, caller: Merchant) -> Re
     """Move money between two of the merchant's own accounts."""
     command = TransferFunds(
         merchant_id=caller.merchant_id,
-        key=key_of(request.headers),
+        key=idempotency_key_of(request),
         fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         debit=body.debit_account,
         credit=body.credit_account,

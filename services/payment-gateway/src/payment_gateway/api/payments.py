@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
+from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.schemas import CaptureBody, CreatePaymentBody, RefundBody, VoidBody
 from payment_gateway.domain.objects import payment_object, refund_object
@@ -21,7 +22,7 @@ from payment_gateway.operations.refund_payment import refund_payment
 from payment_gateway.operations.void_payment import void_payment
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
-from platform_kit.idempotency import REPLAY_HEADER, fingerprint_of, key_of
+from platform_kit.idempotency import REPLAY_HEADER, fingerprint_of
 from platform_kit.problems import MEDIA_TYPE
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=StrictRoute)
@@ -34,7 +35,7 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
     """Create and confirm a payment. A decline is a result: 201 with `status: declined`."""
     command = CreatePayment(
         merchant_id=caller.merchant_id,
-        key=key_of(request.headers),
+        key=idempotency_key_of(request),
         fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         amount_minor=body.amount_minor,
         currency=body.currency,
@@ -121,7 +122,7 @@ async def _act(
     return Act(
         merchant_id=merchant,
         payment_id=payment_id,
-        key=key_of(request.headers),
+        key=idempotency_key_of(request),
         fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         amount_minor=amount_minor,
         reason=reason,
