@@ -117,3 +117,16 @@ def test_an_outcome_from_before_the_outage_says_nothing_about_now() -> None:
     for permit in late_failures:
         breaker.record(permit, ok=False)
     assert state(breaker) is State.CLOSED
+
+
+def test_while_a_probe_is_under_way_no_other_call_would_be_permitted() -> None:
+    now = [0.0]
+    breaker = Breaker("probed", calls_min=1, open_s=5, now=lambda: now[0])
+    permit = breaker.acquire()
+    assert permit is not None
+    breaker.record(permit, ok=False)
+    assert not breaker.would_permit
+    now[0] = 6
+    assert breaker.would_permit
+    assert breaker.acquire() is not None
+    assert not breaker.would_permit

@@ -8,13 +8,16 @@ from typing import Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.responses import Response
 
 from platform_kit.body import BodyLimitMiddleware
 from platform_kit.canonical import CanonicalLogMiddleware
+from platform_kit.db import is_unavailable
 from platform_kit.logging import configure_logging, get_logger
 from platform_kit.ops import Check, OpsServer, failing
-from platform_kit.problems import Problem, install_problem_handlers, render
+from platform_kit.problems import Problem, Unavailable, install_problem_handlers, render
 from platform_kit.settings import ServiceSettings
 from platform_kit.telemetry import configure_tracing
 
@@ -67,6 +70,8 @@ def create_app(
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_body_max_bytes)
     app.add_middleware(CanonicalLogMiddleware, service=service, version=settings.app_version)
     install_problem_handlers(app)
+    for kind in (DBAPIError, PoolTimeoutError, ConnectionRefusedError):  # the last: asyncpg's, not wrapped
+        app.add_exception_handler(kind, _on_database_error)
     app.add_exception_handler(Exception, _on_bug)
     app.include_router(_doors(service, settings.app_version))
     for router in routers:
@@ -103,6 +108,20 @@ def _doors(service: str, version: str) -> APIRouter:
         return JsonResponse({"service": service, "version": version})
 
     return router
+
+
+class DatabaseUnavailable(Unavailable):
+    """Before anything of the request was done: what was begun ends in the committer, which says so itself."""
+
+    code, title = "database-unavailable", "The database is not available"
+
+
+async def _on_database_error(request: Request, error: Exception) -> Response:
+    """503 for a database that is not there; what it refuses is a bug of ours."""
+    if not is_unavailable(error):
+        raise error
+    log.warning("database not reachable", error=repr(error))
+    return render(DatabaseUnavailable("Nothing was written; send it again shortly."), request)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -69,6 +69,12 @@ class Breaker:
             self._move(State.HALF_OPEN)
         return self._state
 
+    @property
+    def would_permit(self) -> bool:
+        """Whether `acquire` would give a permit now: not while open, nor while a probe is under way."""
+        state = self.state
+        return state is State.CLOSED or (state is State.HALF_OPEN and not self._probing)
+
     def acquire(self) -> Permit | None:
         """A permit, or None when no call may be made now."""
         state = self.state

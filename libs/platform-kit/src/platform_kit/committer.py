@@ -21,12 +21,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from platform_kit import telemetry
-from platform_kit.db import sqlstate
+from platform_kit.db import is_unavailable, sqlstate
 from platform_kit.logging import get_logger
 from platform_kit.problems import Unavailable
 
@@ -159,14 +159,12 @@ class Committer(Generic[Item, Result]):
                 log.warning("commit answer lost", error=repr(error.__cause__), attempt=attempt)
             except TryFlushAgain:
                 continue  # the reading is repeated at once: the other process has already committed
-            except (OSError, InterfaceError, PoolTimeoutError) as error:
+            except (OSError, PoolTimeoutError) as error:
                 log.warning("database not reachable", error=repr(error), attempt=attempt)
             except DBAPIError as error:
-                if not (error.connection_invalidated or sqlstate(error) in RETRIED_STATES):
-                    if _is_going_away(error):
-                        log.warning("database is going away", error=repr(error.orig), attempt=attempt)
-                    else:
-                        raise
+                if not (is_unavailable(error) or sqlstate(error) in RETRIED_STATES):
+                    raise
+                log.warning("flush is tried again", error=repr(error.orig), attempt=attempt)
             await asyncio.sleep(random.uniform(0, RETRY_DELAY_S * 2**attempt))
         raise CommitUnknown() if may_be_committed else NotCommitted()
 
@@ -214,11 +212,6 @@ class _OwnConnection:
         if connection is not None:
             await connection.invalidate()
             await connection.close()
-
-
-def _is_going_away(error: DBAPIError) -> bool:
-    """Class 57 (shutdown, crash, cannot connect now), 53 (out of connections, disk full), 08 (connection)."""
-    return (sqlstate(error) or "")[:2] in {"57", "53", "08"}
 
 
 def _fail(future: asyncio.Future[Result], error: Exception) -> None:

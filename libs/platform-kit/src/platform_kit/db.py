@@ -8,6 +8,8 @@ import asyncpg
 import orjson
 from sqlalchemy import MetaData, event, text
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from platform_kit.settings import ServiceSettings
@@ -38,6 +40,7 @@ def create_engine(settings: ServiceSettings, *, pool_size: int | None = None) ->
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
+        hide_parameters=True,  # they hold customers' data, and an error's text goes to the log
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={
@@ -77,3 +80,12 @@ def sqlstate(error: BaseException) -> str | None:
             return str(state)
         seen = getattr(seen, "orig", None) or seen.__cause__
     return None
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database is not there, rather than saying no: a lost or refused connection, no connection free in
+    time, SQLSTATE class 08 (connection), 53 (no resources) or 57 (shutdown, crash, starting)."""
+    if isinstance(error, DBAPIError):
+        gone = error.connection_invalidated or isinstance(error, InterfaceError)
+        return gone or (sqlstate(error) or "")[:2] in {"08", "53", "57"}
+    return isinstance(error, PoolTimeoutError | ConnectionError | TimeoutError)

@@ -173,5 +173,8 @@ def _slug(kind: str) -> str:
 
 
 def _pointer(loc: Sequence[str | int]) -> str:
-    parts = [str(part) for part in loc if part != "body"]
+    """JSON pointer into the body. Pydantic puts the tag of a union into the path; our tags are named like the member
+    that they bring (`method: {type: card, card: {...}}`), so a repetition is the tag."""
+    named = [str(part) for part in loc if part != "body"]
+    parts = [part for before, part in zip(["", *named], named, strict=False) if part != before]
     return "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)

@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
     channel_timeout_s: float = Field(default=5.0, gt=0)
     public_url: str = "http://127.0.0.1:8000"
     admin_api_key: SecretStr = SecretStr("")
-    channel_secret: SecretStr = SecretStr("whsec_bG9jYWwtb25seQ==")
+    channel_secret: SecretStr = SecretStr("")
     webhook_allow_private: bool = Field(
         default=False, description="let webhooks go to private addresses (local only)"
     )
@@ -27,9 +27,6 @@ class Settings(ServiceSettings):
         default=10.0, gt=0, le=20, description="with a run of 10 s it stays below the drain (35 s)"
     )
     hold_lifetime_s: int = Field(default=7 * 24 * 3600, gt=0, description="card holds last about a week")
-    action_lifetime_s: int = Field(
-        default=15 * 60, gt=0, description="a challenge or a QR code not used runs out"
-    )
 
     # the channel simulators' own process
     gateway_url: str = "http://127.0.0.1:8000"

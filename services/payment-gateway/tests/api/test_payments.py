@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
+import asyncpg
 import pytest
-from gateway_rig import RunningGateway
+from gateway_rig import RunningGateway, a_sale, run_gateway
+from sqlalchemy import text
+
+from payment_gateway.operations.expire_holds import expire_holds
+from platform_cli.embedded.testing import FreshDatabase
 
 
 async def test_a_sale_is_captured_once_at_the_channel_and_in_the_ledger(gateway: RunningGateway) -> None:
@@ -181,3 +187,74 @@ async def eventually_status(gateway: RunningGateway, payment_id: str, status: st
     async with asyncio.timeout(5):
         while await gateway.status(payment_id) != status:  # noqa: ASYNC110 - another process decides
             await asyncio.sleep(0.05)
+
+
+async def test_events_carry_the_trace_of_the_request_that_made_them(gateway: RunningGateway) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    await gateway.post("/v1/payments", a_sale(), headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    async with gateway.deps.engine.connect() as connection:
+        found = await connection.scalars(text("SELECT traceparent FROM payments.outbox_event"))
+        assert [str(value)[3:35] for value in found] == [trace, trace]
+
+
+async def test_a_refusal_that_is_stored_names_its_request(gateway: RunningGateway) -> None:
+    payment_id = await gateway.hold(1_000)
+    reply = await gateway.post(f"/v1/payments/{payment_id}/capture", {"amount_minor": 1_001})
+    assert reply.body["request_id"] == reply.headers["X-Request-Id"]
+
+
+async def test_without_the_database_the_answer_is_503_and_says_that_nothing_was_written(
+    fresh_database: FreshDatabase, tmp_path: Path
+) -> None:
+    database = await fresh_database("payments")
+    async with run_gateway(database, tmp_path / "journals") as gateway:
+        connection = await asyncpg.connect(database.admin_url)
+        await connection.execute("ALTER ROLE payments_app CONNECTION LIMIT 0")
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'payments_app'"
+        )
+        try:
+            for reply in (await gateway.pay(), await gateway.call("GET", "/v1/payments")):
+                assert reply.status == 503, reply.raw
+                assert reply.headers["Retry-After"]
+        finally:
+            await connection.execute("ALTER ROLE payments_app CONNECTION LIMIT -1")
+            await connection.close()
+        assert (await gateway.pay()).status == 201
+
+
+async def test_a_hold_that_is_too_old_is_given_up_at_the_channel_and_expires(gateway: RunningGateway) -> None:
+    old, new = await gateway.hold(), await gateway.hold()
+    async with gateway.deps.engine.begin() as connection:
+        aged = text("UPDATE payments.payment SET created_at = now() - interval '8 days' WHERE id = :id")
+        await connection.execute(aged, {"id": old})
+    assert await expire_holds(gateway.deps) == 1
+    assert [await gateway.status(one) for one in (old, new)] == ["expired", "authorised"]
+    assert (await gateway.simulators.operation("att_" + old[4:]) or {})["outcome"] == "succeeded"
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_a_finished_key_is_answered_while_the_channel_is_away(gateway: RunningGateway) -> None:
+    payment_id = await gateway.hold()
+    done = await gateway.post(f"/v1/payments/{payment_id}/capture", key="k")
+    breaker = gateway.deps.channels["card_sim"]._http.breaker  # type: ignore[attr-defined]
+    while breaker.would_permit:
+        breaker.record(breaker.acquire(), ok=False)
+    again = await gateway.post(f"/v1/payments/{payment_id}/capture", key="k")
+    assert (again.status, again.raw) == (200, done.raw)
+    assert (await gateway.pay()).problem == "no-channel"
+
+
+@pytest.mark.parametrize("path", ["/v1/payments/%00", "/v1/payments/pay_x", "/v1/payments/%00/refunds"])
+async def test_what_is_no_payment_id_is_not_found(gateway: RunningGateway, path: str) -> None:
+    assert (await gateway.call("GET", path)).status == 404
+
+
+async def test_a_nul_in_a_query_is_refused(gateway: RunningGateway) -> None:
+    assert (await gateway.call("GET", "/v1/payments?reference=a%00b")).status == 422
+
+
+async def test_a_transfer_to_the_same_account_is_refused(gateway: RunningGateway) -> None:
+    body = {"debit_account": "a", "credit_account": "a", "amount_minor": 5, "currency": "EUR"}
+    reply = await gateway.post("/v1/ledger/transfers", body)
+    assert (reply.status, reply.problem) == (422, "same-account")

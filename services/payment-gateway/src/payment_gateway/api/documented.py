@@ -44,7 +44,7 @@ MONEY: Responses = (
     WRITE
     | _problems(
         _409="invalid-state with `allowed`, operation-in-progress, or idempotency-in-progress; nothing moved",
-        _503="nothing was written; send it again with the same key",
+        _503="no-channel, not-committed: nothing was done; commit-unknown: it may have been. Repeat the same key",
     )
     | {202: {"description": "not final yet: poll the object, or repeat the request with the same key"}}
 )

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
-from payment_gateway.api.schemas import CaptureBody, CreatePaymentBody, RefundBody, VoidBody
+from payment_gateway.api.schemas import CaptureBody, CreatePaymentBody, Reference, RefundBody, VoidBody
 from payment_gateway.domain.objects import payment_object, refund_object
 from payment_gateway.domain.payment import Status
 from payment_gateway.operations.answer_request import Answer
@@ -89,7 +89,7 @@ async def list_all(
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
     cursor: Annotated[str | None, Query(max_length=64, pattern=r"^pay_[0-9a-z]{26}$")] = None,
     status: Status | None = None,
-    reference: Annotated[str | None, Query(max_length=128)] = None,
+    reference: Annotated[Reference | None, Query()] = None,
 ) -> Response:
     """Payments, newest first; `next_cursor` continues."""
     page = await list_payments(

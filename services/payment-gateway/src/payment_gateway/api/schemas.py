@@ -4,9 +4,17 @@ a card number, a control character or what Postgres refuses."""
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from payment_gateway.api.card_data import has_many_digits, holds_card_number
@@ -49,8 +57,8 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _token(value: str) -> str:
-    if has_many_digits(value):
+def _token(value: Any) -> Any:
+    if isinstance(value, str) and has_many_digits(value):
         raise PydanticCustomError("card-data-not-allowed", "a token is not made of a card number")
     return value
 
@@ -59,7 +67,7 @@ class Card(Body):
     token: Annotated[
         str,
         StringConstraints(pattern=r"^tok_[a-z0-9_]{1,60}$"),
-        AfterValidator(_token),
+        BeforeValidator(_token),
         Field(examples=["tok_visa"]),
     ]
 
@@ -150,3 +158,9 @@ class TransferBody(Body):
     credit_account: AccountSlug = Field(examples=["savings"])
     amount_minor: AmountMinor
     currency: Currency
+
+    @model_validator(mode="after")
+    def _two_accounts(self) -> Self:
+        if self.debit_account == self.credit_account:
+            raise PydanticCustomError("same-account", "debit_account and credit_account must differ")
+        return self

@@ -15,12 +15,17 @@ from payment_gateway.clients.channel_answers import outcome_of_body, outcome_of_
 from payment_gateway.domain.attempt import Attempt, NotProcessed, Operation, Outcome, Unknown
 from payment_gateway.settings import Settings
 from platform_kit import canonical
-from platform_kit.breaker import Breaker, State
+from platform_kit.breaker import Breaker
 from platform_kit.http import CallFailed, HttpClient, NotSent
 
 ANSWER_MAX_BYTES: Final = 16 * 1024  # an answer has 400 bytes; a longer one is not one that we understand
 NOT_FOUND_YET: Final = Unknown("not-found-yet")
-PATHS: Final = {Operation.CAPTURE: "/captures", Operation.VOID: "/voids", Operation.REFUND: "/refunds"}
+PATHS: Final = {
+    Operation.CAPTURE: "/captures",
+    Operation.VOID: "/voids",
+    Operation.EXPIRE: "/voids",
+    Operation.REFUND: "/refunds",
+}
 
 
 class Channel(Protocol):
@@ -85,7 +90,7 @@ class HttpChannel:
 
     @property
     def is_open(self) -> bool:
-        return self._http.breaker is None or self._http.breaker.state is not State.OPEN
+        return self._http.breaker is None or self._http.breaker.would_permit
 
     async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
         path, body = self._question(attempt, details)

@@ -112,11 +112,15 @@ def _void(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) ->
     if not isinstance(outcome, Succeeded):
         return Change(machine.attempt_closed(payment, at), None)
     where = (payment.merchant_id, attempt.channel, payment.currency, payment.capturable_minor)
-    return Change(machine.voided(payment, at), "payment.voided.v1", ledger.release_of_hold(*where))
+    released = ledger.release_of_hold(*where)
+    if attempt.operation is Operation.EXPIRE:
+        return Change(machine.voided(payment, at, machine.Event.EXPIRE), "payment.expired.v1", released)
+    return Change(machine.voided(payment, at), "payment.voided.v1", released)
 
 
 _CHANGES: Final = {
     Operation.AUTHORISE: _authorisation,
     Operation.CAPTURE: _capture,
     Operation.VOID: _void,
+    Operation.EXPIRE: _void,
 }

@@ -14,6 +14,7 @@ class Operation(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    EXPIRE = "expire"  # to a channel it is a void
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,12 @@ def allowed_events(status: Status) -> list[str]:
     return sorted({str(event) for state, event in TRANSITIONS if state is status})
 
 
+def merchant_acts(status: Status) -> list[str]:
+    """What a merchant may ask for in this state: the `allowed` member of a refusal."""
+    acts = {Event.CAPTURE: _HELD, Event.VOID: _HELD, Event.REFUND: (_S.PARTIALLY_CAPTURED, _S.CAPTURED)}
+    return sorted(str(act) for act, states in acts.items() if status in states)
+
+
 def advance(payment: Payment, event: Event, to: Status, at: datetime, **changes: Any) -> Payment:
     """The payment after `event`; raises IllegalTransition for a pair that is not in the table."""
     if to not in TRANSITIONS.get((payment.status, event), frozenset()):

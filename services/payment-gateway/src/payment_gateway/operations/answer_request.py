@@ -13,7 +13,7 @@ from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.domain.refund import Refund
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.problems import problem_of
-from payment_gateway.store import attempts, payments
+from payment_gateway.store import attempts, payments, refunds
 from payment_gateway.store.commit import AlreadyClaimed, Commit, Done, Refused
 from platform_kit.idempotency import Claim, KeyInProgress, KeyRecord, StoredResponse
 
@@ -72,12 +72,25 @@ async def _replay(deps: Deps, record: KeyRecord, wanted: Claim) -> Answer:
     """What an earlier request with this key was answered. While its sender works: 409; once its answer is lost: how
     the payment stands."""
     if record.response is None and record.fingerprint == wanted.fingerprint:
-        _, payment = await _claimed(deps, record.subject)
-        if payment is None or payment.status is not Status.UNKNOWN:
-            raise KeyInProgress()
-        return Answer(202, orjson.dumps(payment_object(payment)), replayed=True)
+        return await _still_open(deps, record)
     stored = record.replay_for(wanted)
     return Answer(stored.status, stored.body, replayed=True)
+
+
+async def _still_open(deps: Deps, record: KeyRecord) -> Answer:
+    """202 with how it stands once the channel's answer is lost; 409 while the sender is still waiting for it."""
+    async with deps.engine.connect() as connection:
+        attempt = await attempts.get(connection, record.subject)
+        if attempt is None or not await attempts.is_unknown(connection, attempt.id):
+            raise KeyInProgress()
+        if attempt.refund_id is not None:
+            found = await refunds.of_payment(connection, attempt.payment_id)
+            shown = next(refund_object(refund) for refund in found if refund.id == attempt.refund_id)
+        else:
+            payment = await payments.get(connection, attempt.payment_id, merchant_id=None)
+            assert payment is not None
+            shown = payment_object(payment)
+    return Answer(202, orjson.dumps(shown), replayed=True)
 
 
 async def _own_commit(deps: Deps, record: KeyRecord) -> Done | Answer:

@@ -18,10 +18,17 @@ from typing import Any
 
 from payment_gateway.domain import payment as machine
 from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.domain.risk import Assessment, Decision
 from payment_gateway.domain.routing import NoRoute, Route, choose
-from payment_gateway.operations.answer_request import Answer, claim, find_stored, payment_response
+from payment_gateway.operations.answer_request import (
+    Answer,
+    accepted,
+    claim,
+    find_stored,
+    payment_response,
+)
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.mark_and_ask import first_attempt_id
@@ -77,7 +84,8 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
         return done
     assert done.payment is not None
     if done.payment.status is not Status.PROCESSING:
-        assert done.response is not None, "a payment that risk blocked is final"
+        if done.response is None:  # our COMMIT's answer was lost, and a resolver has taken over meanwhile
+            return accepted(payment_object(done.payment))
         return Answer(done.response.status, done.response.body)
     details = {
         "method": command.method,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from payment_gateway.domain.attempt import Attempt, Outcome
@@ -21,9 +22,10 @@ def payment_event(
     journal: Journal | None = None,
     attempt: Attempt | None = None,
     outcome: Outcome | None = None,
+    at: datetime | None = None,
     **members: Any,
 ) -> Event:
-    """`kind` is a type such as `payment.captured.v1`; its time is the payment's last change."""
+    """`kind` is a type such as `payment.captured.v1`; its time is `at`, or else the payment's last change."""
     data = {
         "payment": payment_object(payment),
         "refund": refund_object(refund) if refund else None,
@@ -36,5 +38,5 @@ def payment_event(
         aggregate_id=payment.id,
         merchant_id=payment.merchant_id,
         data=data | members,
-        occurred_at=payment.updated_at,
+        occurred_at=at or payment.updated_at,
     )

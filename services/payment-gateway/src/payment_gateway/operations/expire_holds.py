@@ -1,4 +1,4 @@
-"""Holds and unfinished actions do not last for ever: void them at the channel once their lifetime is over."""
+"""Holds do not last for ever: give them up at the channel once their lifetime is over."""
 
 from __future__ import annotations
 
@@ -18,14 +18,9 @@ EXPIRE_MAX = 100  # per run
 
 async def expire_holds(deps: Deps) -> int:
     """Returns how many holds were given up."""
-    settings = deps.settings
     async with deps.engine.connect() as connection:
-        due = await payments.expiring(
-            connection, settings.hold_lifetime_s, settings.action_lifetime_s, EXPIRE_MAX
-        )
-    expired = [
-        await _expire(deps, payment) for payment in due if payment.status is not Status.REQUIRES_ACTION
-    ]
+        due = await payments.expiring(connection, deps.settings.hold_lifetime_s, EXPIRE_MAX)
+    expired = [await _expire(deps, payment) for payment in due]
     canonical.add(expired=sum(expired))
     return sum(expired)
 
@@ -40,7 +35,7 @@ async def _expire(deps: Deps, payment: Payment) -> bool:
         attempt = Attempt(
             id=new_id("att"),
             payment_id=payment.id,
-            operation=Operation.VOID,
+            operation=Operation.EXPIRE,
             channel=str(payment.channel),
             amount_minor=locked.payment.capturable_minor,
             currency=payment.currency,

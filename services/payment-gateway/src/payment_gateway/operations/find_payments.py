@@ -9,6 +9,7 @@ from payment_gateway.domain.payment import Payment
 from payment_gateway.domain.refund import Refund
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import payments, refunds
+from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
 
@@ -22,8 +23,10 @@ class Page:
 
 async def get_payment(deps: Deps, merchant_id: str, payment_id: str) -> Payment:
     """Raises NotFound, also for another merchant's payment."""
-    async with deps.engine.connect() as connection:
-        payment = await payments.get(connection, payment_id, merchant_id)
+    payment = None
+    if is_id("pay", payment_id):  # anything else is no payment's, and Postgres would choke on some of it
+        async with deps.engine.connect() as connection:
+            payment = await payments.get(connection, payment_id, merchant_id)
     if payment is None:
         raise NotFound("This merchant has no such payment.")
     return payment

@@ -14,7 +14,7 @@ from typing import Any
 
 from payment_gateway.domain.attempt import Attempt, Operation
 from payment_gateway.domain.payment import Payment
-from payment_gateway.operations.answer_request import Answer, claim
+from payment_gateway.operations.answer_request import Answer, claim, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import NoChannel, stored_refusal
@@ -46,11 +46,14 @@ async def mark_and_ask(deps: Deps, act: Act, operation: Operation, mark: Mark) -
     Raises NotFound, NoChannel, InvalidState, AmountExceedsRemaining, OperationInProgress, KeyReused, KeyInProgress.
     """
     payment = await get_payment(deps, act.merchant_id, act.payment_id)
-    if payment.channel is not None and not deps.channels[payment.channel].is_open:
-        raise NoChannel()
     wanted = Claim(
         f"{act.merchant_id} POST /v1/payments/{{id}}/{operation}", act.key, act.fingerprint, new_id("att")
     )
+
+    if stored := await find_stored(deps, wanted):
+        return stored
+    if payment.channel is not None and not deps.channels[payment.channel].is_open:
+        raise NoChannel()
 
     def decide(locked: Locked) -> Effects:
         assert locked.payment is not None

@@ -8,7 +8,7 @@ from payment_gateway.domain.ledger import InsufficientFunds as LedgerInsufficien
 from payment_gateway.domain.payment import (
     AmountExceedsRemaining as DomainAmountExceedsRemaining,
 )
-from payment_gateway.domain.payment import IllegalTransition
+from payment_gateway.domain.payment import IllegalTransition, merchant_acts
 from payment_gateway.domain.payment import OperationInProgress as DomainOperationInProgress
 from payment_gateway.store.commit import UnknownAccount as StoreUnknownAccount
 from platform_kit import canonical
@@ -55,9 +55,10 @@ class NoChannel(Problem):
 def problem_of(error: Exception) -> Problem:
     """The Problem that tells a domain refusal to a client."""
     match error:
-        case IllegalTransition(status=status, event=event, allowed=allowed):
+        case IllegalTransition(status=status, event=event):
             return InvalidState(
-                f"A payment that is {status} cannot be {_PARTICIPLES.get(event, event)}.", allowed=allowed
+                f"A payment that is {status} cannot be {_PARTICIPLES.get(event, event)}.",
+                allowed=merchant_acts(status),
             )
         case DomainAmountExceedsRemaining(remaining_minor=remaining):
             return AmountExceedsRemaining(f"{remaining} minor units remain.", remaining_minor=remaining)

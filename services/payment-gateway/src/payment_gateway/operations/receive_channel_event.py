@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from payment_gateway.clients.callbacks import verify_callback
+from payment_gateway.clients.callbacks import InvalidSignature, verify_callback
 from payment_gateway.clients.channel_answers import outcome_of
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.record_answer import record
@@ -20,6 +20,8 @@ async def receive_channel_event(deps: Deps, channel: str, headers: Mapping[str, 
     Raises InvalidSignature, StaleTimestamp, or NotFound for an attempt that is not ours.
     """
     secret = deps.settings.channel_secret.get_secret_value()
+    if not secret:
+        raise InvalidSignature("No CHANNEL_SECRET is set here, so no report can be believed.")
     event_id, body = verify_callback(secret, headers, raw)
     canonical.add(channel=channel, channel_event_id=event_id)
     async with deps.engine.connect() as connection:

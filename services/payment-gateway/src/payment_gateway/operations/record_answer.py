@@ -29,6 +29,7 @@ from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.problems import ChannelRefused, NoChannel, stored_problem
 from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Effects, Locked
 from platform_kit import canonical
+from platform_kit.committer import CommitUnknown, NotCommitted
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
@@ -41,13 +42,17 @@ async def ask_and_record(
 ) -> Answer:
     """Send the question, make its outcome durable, and answer the client who waits for it.
 
-    Raises NoChannel for a capture or void that provably never reached the channel.
+    Raises NoChannel for a capture or void that provably never reached the channel, CommitUnknown when the outcome could
+    not be recorded now: the resolver will.
     """
     outcome = await deps.channels[attempt.channel].send(attempt, details)
-    done = await record(deps, merchant_id, attempt, outcome)
-    if _did_nothing(attempt, outcome):
-        raise NoChannel()
-    return await _answer(deps, attempt, done)
+    try:
+        done = await record(deps, merchant_id, attempt, outcome)
+        if _did_nothing(attempt, outcome):
+            raise NoChannel()
+        return await _answer(deps, attempt, done)
+    except NotCommitted:
+        raise CommitUnknown() from None  # the channel has been asked: "nothing happened" would be a lie
 
 
 async def record(
@@ -102,7 +107,7 @@ def commit_of_answer(
             change = change_refund(attempt, outcome, locked.payment, locked.refund, locked.now)
         else:
             change = change_payment(attempt, outcome, locked.payment, locked.now)
-        return _effects(attempt, outcome, change, _due_at(outcome, change, tries, locked.now))
+        return _effects(attempt, outcome, change, _due_at(outcome, change, tries, locked.now), locked.now)
 
     return Commit(
         decide=decide,
@@ -114,7 +119,9 @@ def commit_of_answer(
     )
 
 
-def _effects(attempt: Attempt, outcome: Outcome, change: Change | None, due_at: datetime | None) -> Effects:
+def _effects(
+    attempt: Attempt, outcome: Outcome, change: Change | None, due_at: datetime | None, at: datetime
+) -> Effects:
     if change is None:
         return Effects()
     journal = Journal(new_id("je"), change.payment.id, change.postings) if change.postings else None
@@ -127,6 +134,7 @@ def _effects(attempt: Attempt, outcome: Outcome, change: Change | None, due_at: 
             journal=journal,
             attempt=attempt,
             outcome=outcome,
+            at=at,
         )
         events = (told,)
     return Effects(
@@ -142,7 +150,11 @@ def _effects(attempt: Attempt, outcome: Outcome, change: Change | None, due_at: 
 
 def _did_nothing(attempt: Attempt, outcome: Outcome) -> bool:
     """A capture or void that never reached the channel: the client may repeat it with the same key."""
-    return isinstance(outcome, NotProcessed) and attempt.operation in (Operation.CAPTURE, Operation.VOID)
+    return isinstance(outcome, NotProcessed) and attempt.operation in (
+        Operation.CAPTURE,
+        Operation.VOID,
+        Operation.EXPIRE,
+    )
 
 
 def _due_at(outcome: Outcome, change: Change | None, tries: int, now: datetime) -> datetime | None:

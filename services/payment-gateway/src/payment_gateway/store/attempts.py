@@ -25,10 +25,11 @@ _INSERT = rows.insert_statement(table)
 RECORD_ANSWERS = text(
     f"UPDATE {table.fullname} AS old SET outcome = new.outcome, code = new.code,"  # noqa: S608 - our own names
     " channel_reference = COALESCE(new.channel_reference, old.channel_reference),"
-    " due_at = new.due_at, tries = old.tries + 1"
+    " due_at = new.due_at, tries = LEAST(old.tries + 1, 1000)"
     f" FROM jsonb_populate_recordset(CAST(NULL AS {table.fullname}), CAST(:rows AS jsonb)) AS new"
     " WHERE old.id = new.id"
 )
+IS_UNKNOWN = text(f"SELECT 1 FROM {table.fullname} WHERE id = :id AND outcome = 'unknown'")  # noqa: S608
 GET_ATTEMPT = text(f"SELECT * FROM {table.fullname} WHERE id = :id")  # noqa: S608
 # attempt_due_idx. Claiming moves due_at on, so that a resolver that dies gives the row back by itself.
 CLAIM_DUE_ATTEMPTS = text(
@@ -67,6 +68,11 @@ async def record_answers(
 async def get(conn: AsyncConnection, attempt_id: str) -> Attempt | None:
     row = (await conn.execute(GET_ATTEMPT, {"id": attempt_id})).first()
     return _attempt(row) if row else None
+
+
+async def is_unknown(conn: AsyncConnection, attempt_id: str) -> bool:
+    """Whether the channel was asked and its answer lost, and not found since."""
+    return await conn.scalar(IS_UNKNOWN, {"id": attempt_id}) is not None
 
 
 async def claim_due(conn: AsyncConnection, limit: int) -> list[tuple[Attempt, int]]:

@@ -7,6 +7,7 @@ pure function over what was locked, write set-based. A refusal is a result: it n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -97,6 +98,8 @@ class Commit:
     refusal_response: Callable[[Exception], StoredResponse | None] = field(default=lambda _: None)
     """What the key shall answer for ever after a refusal; None leaves the key unclaimed, so that it may try again."""
     received: ChannelEventReceived | None = None
+    context: Context = field(default_factory=copy_context)
+    """The request's own: its ids and trace go into what the committer's task decides for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ class _Batch:
         try:
             effects = self._effects(commit)
         except REFUSALS as error:
-            response = commit.refusal_response(error) if claim else None
+            response = commit.context.run(commit.refusal_response, error) if claim else None
             if claim and response:
                 self._claim(claim, response)
             return Refused(error, response)
@@ -215,7 +218,7 @@ class _Batch:
         assert self.now is not None
         payment = self.payments.get(commit.payment_id) if commit.payment_id else None
         refund = self.refunds.get(commit.refund_id) if commit.refund_id else None
-        effects = commit.decide(Locked(payment, refund, self.now))
+        effects = commit.context.run(commit.decide, Locked(payment, refund, self.now))
         if effects.journal:
             touched = apply(self.accounts, effects.journal.postings)
             self.accounts |= touched

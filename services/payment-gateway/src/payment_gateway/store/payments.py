@@ -38,10 +38,9 @@ LIST_PAYMENTS = text(
 )
 # payment_may_expire_idx
 LIST_EXPIRING = text(
-    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE"  # noqa: S608
-    " (status IN ('authorised', 'partially_captured') AND updated_at < now() - make_interval(secs => :hold_s)"
-    "  OR status = 'requires_action' AND updated_at < now() - make_interval(secs => :action_s))"
-    " ORDER BY updated_at LIMIT :limit"
+    f"SELECT {_COLUMNS} FROM {table.fullname}"  # noqa: S608
+    " WHERE status IN ('authorised', 'partially_captured') AND open_attempt_id IS NULL"
+    " AND created_at < now() - make_interval(secs => :hold_s) ORDER BY created_at LIMIT :limit"
 )
 
 _INSERT = rows.insert_statement(table)
@@ -78,9 +77,9 @@ async def page(
     return [_payment(row) for row in await conn.execute(LIST_PAYMENTS, parameters)]
 
 
-async def expiring(conn: AsyncConnection, hold_s: int, action_s: int, limit: int) -> Sequence[Payment]:
-    """Holds and unfinished actions that are older than their lifetime (seconds), oldest first."""
-    found = await conn.execute(LIST_EXPIRING, {"hold_s": hold_s, "action_s": action_s, "limit": limit})
+async def expiring(conn: AsyncConnection, hold_s: int, limit: int) -> Sequence[Payment]:
+    """Holds that are older than their lifetime (seconds since they were asked for), oldest first."""
+    found = await conn.execute(LIST_EXPIRING, {"hold_s": hold_s, "limit": limit})
     return [_payment(row) for row in found]
 
 

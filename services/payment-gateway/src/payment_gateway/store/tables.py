@@ -93,10 +93,10 @@ payment = Table(
     _one_of("status", tuple(Status)),
     Index("payment_by_merchant_idx", "merchant_id", "id"),
     Index("payment_by_reference_idx", "merchant_id", "reference", postgresql_where=text("reference IS NOT NULL")),
-    # Holds and unfinished actions that run out: the expiry job's work list.
+    # Holds that run out: the expiry job's work list.
     Index(
-        "payment_may_expire_idx", "updated_at",
-        postgresql_where=text("status IN ('authorised', 'partially_captured', 'requires_action')"),
+        "payment_may_expire_idx", "created_at",
+        postgresql_where=text("status IN ('authorised', 'partially_captured')"),
     ),
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from payment_gateway.clients.simulators import card
 from payment_gateway.clients.simulators.asking import json_of, simulators_of
 from platform_kit.app import JsonResponse
+from platform_kit.money import Money
 from platform_kit.problems import NotFound
 
 POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -24,7 +25,7 @@ async def show_challenge(request: Request) -> Response:
     if operation is None:
         raise NotFound()
     page = (
-        f'<form method="post"><p>Pay {operation.amount_minor} {operation.currency}?</p>{BUTTONS}</form>'
+        f'<form method="post"><p>Pay {Money(operation.amount_minor, operation.currency)}?</p>{BUTTONS}</form>'
         if operation.outcome == "action_required"
         else "<p>This challenge is decided.</p>"
     )

@@ -189,10 +189,10 @@ def upgrade() -> None:
     op.create_index(
         "payment_may_expire_idx",
         "payment",
-        ["updated_at"],
+        ["created_at"],
         unique=False,
         schema="payments",
-        postgresql_where=sa.text("status IN ('authorised', 'partially_captured', 'requires_action')"),
+        postgresql_where=sa.text("status IN ('authorised', 'partially_captured')"),
     )
     op.create_table(
         "webhook_cursor",
