@@ -92,7 +92,7 @@ def build_app(settings: Settings) -> FastAPI:
     )
 
 
-def _engine_of(request: Request) -> AsyncEngine:
+async def _engine_of(request: Request) -> AsyncEngine:  # async: FastAPI runs what is not in a thread
     engine: AsyncEngine = request.app.state.deps.engine
     return engine
 

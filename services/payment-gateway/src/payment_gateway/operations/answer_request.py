@@ -9,15 +9,13 @@ import orjson
 
 from payment_gateway.domain.attempt import Attempt
 from payment_gateway.domain.objects import payment_object, refund_object
-from payment_gateway.domain.payment import Payment, Status
+from payment_gateway.domain.payment import Payment
 from payment_gateway.domain.refund import Refund
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.problems import problem_of
 from payment_gateway.store import attempts, payments, refunds
 from payment_gateway.store.commit import AlreadyClaimed, Commit, Done, Refused
 from platform_kit.idempotency import Claim, KeyInProgress, KeyRecord, StoredResponse
-
-PENDING = frozenset({Status.PROCESSING, Status.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
