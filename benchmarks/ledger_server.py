@@ -16,7 +16,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.schemas import TransferBody
+from payment_gateway.api.schemas.ledger import TransferBody
 from payment_gateway.app import create_gateway
 from payment_gateway.operations.deps import Deps
 from payment_gateway.settings import Settings

@@ -11,7 +11,7 @@ from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
 from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ, WRITE
 from payment_gateway.api.payments import respond
-from payment_gateway.api.schemas import AccountBody, TransferBody
+from payment_gateway.api.schemas.ledger import AccountBody, TransferBody
 from payment_gateway.domain.ledger import Account
 from payment_gateway.operations.transfer_funds import (
     TransferFunds,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, require_admin
 from payment_gateway.api.documented import WRITE
-from payment_gateway.api.schemas import MerchantBody
+from payment_gateway.api.schemas.merchants import MerchantBody
 from payment_gateway.operations.manage_merchants import create_merchant
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
-from payment_gateway.api.schemas import CaptureBody, CreatePaymentBody, Reference, RefundBody, VoidBody
+from payment_gateway.api.schemas.fields import Reference
+from payment_gateway.api.schemas.payments import CaptureBody, CreatePaymentBody, RefundBody, VoidBody
 from payment_gateway.domain.objects import payment_object, refund_object
 from payment_gateway.domain.payment import Status
 from payment_gateway.operations.answer_request import Answer

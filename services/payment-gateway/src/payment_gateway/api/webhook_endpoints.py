@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import READ, WRITE
-from payment_gateway.api.schemas import WebhookEndpointBody
+from payment_gateway.api.schemas.webhooks import WebhookEndpointBody
 from payment_gateway.operations.register_webhook_endpoint import (
     list_webhook_endpoints,
     register_webhook_endpoint,

@@ -1,0 +1,27 @@
+"""The schema `payments`. Every invariant of the domain stands here once more as a constraint (pair assertions)."""
+
+from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
+from payment_gateway.store.tables.ledger import account, transfer
+from payment_gateway.store.tables.merchants import api_key, merchant
+from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
+from payment_gateway.store.tables.schema import SCHEMA, metadata
+from payment_gateway.store.tables.webhooks import webhook_cursor, webhook_delivery, webhook_endpoint
+
+__all__ = [
+    "SCHEMA",
+    "account",
+    "api_key",
+    "attempt",
+    "channel_event",
+    "idempotency_key",
+    "job_run",
+    "merchant",
+    "metadata",
+    "outbox",
+    "payment",
+    "refund",
+    "transfer",
+    "webhook_cursor",
+    "webhook_delivery",
+    "webhook_endpoint",
+]
