@@ -96,7 +96,7 @@ async def _own_commit(deps: Deps, record: KeyRecord) -> Done | Answer:
     if record.response is not None:
         return Answer(record.response.status, record.response.body)
     attempt, payment = await _claimed(deps, record.subject)
-    return Done(payment, None, None, attempt)
+    return Done(payment, None, attempt)
 
 
 async def _claimed(deps: Deps, attempt_id: str) -> tuple[Attempt | None, Payment | None]:

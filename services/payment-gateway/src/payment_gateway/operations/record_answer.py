@@ -27,6 +27,7 @@ from payment_gateway.operations.answer_request import Answer, payment_response, 
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.problems import ChannelRefused, NoChannel, stored_problem
+from payment_gateway.store import refunds
 from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Effects, Locked
 from platform_kit import canonical
 from platform_kit.committer import CommitUnknown, NotCommitted
@@ -85,8 +86,8 @@ async def _answer(deps: Deps, attempt: Attempt, done: Done) -> Answer:
         stored = record.response if record else None
     if stored:
         return Answer(stored.status, stored.body)
-    if done.refund:
-        return Answer(202, orjson.dumps(refund_object(done.refund)))
+    if attempt.refund_id:
+        return Answer(202, orjson.dumps(refund_object(done.rows[attempt.refund_id])))
     assert done.payment is not None
     return Answer(202, orjson.dumps(payment_object(done.payment)))
 
@@ -103,8 +104,8 @@ def commit_of_answer(
     def decide(locked: Locked) -> Effects:
         assert locked.payment is not None
         if attempt.operation is Operation.REFUND:
-            assert locked.refund is not None
-            change = change_refund(attempt, outcome, locked.payment, locked.refund, locked.now)
+            refund = locked.rows[str(attempt.refund_id)]
+            change = change_refund(attempt, outcome, locked.payment, refund, locked.now)
         else:
             change = change_payment(attempt, outcome, locked.payment, locked.now)
         return _effects(attempt, outcome, change, _due_at(outcome, change, tries, locked.now), locked.now)
@@ -112,7 +113,7 @@ def commit_of_answer(
     return Commit(
         decide=decide,
         payment_id=attempt.payment_id,
-        refund_id=attempt.refund_id,
+        also=((refunds, attempt.refund_id),) if attempt.refund_id else (),
         accounts=accounts_of(attempt, merchant_id) if isinstance(outcome, Succeeded) else (),
         finishes=attempt.claim,
         received=received,
@@ -139,7 +140,7 @@ def _effects(
         events = (told,)
     return Effects(
         payment=change.payment,
-        refund=change.refund,
+        rows=((refunds, change.refund),) if change.refund else (),
         answer=(attempt, outcome, due_at),
         journal=journal,
         events=events,

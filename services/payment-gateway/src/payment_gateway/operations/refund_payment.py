@@ -12,6 +12,7 @@ from payment_gateway.operations.answer_request import Answer
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.mark_and_ask import Act, mark_and_ask
+from payment_gateway.store import refunds
 from payment_gateway.store.commit import Effects, Locked
 from platform_kit.ids import new_id
 
@@ -32,6 +33,6 @@ async def refund_payment(deps: Deps, act: Act) -> Answer:
         )
         asked = replace(attempt, amount_minor=amount_minor, refund_id=refund.id)
         created = payment_event("refund.created.v1", reserved, refund=refund, attempt=asked)
-        return Effects(payment=reserved, refund=refund, attempt=asked, events=(created,))
+        return Effects(payment=reserved, rows=((refunds, refund),), attempt=asked, events=(created,))
 
     return await mark_and_ask(deps, act, Operation.REFUND, mark)

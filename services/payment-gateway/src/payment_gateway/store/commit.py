@@ -6,10 +6,11 @@ pure function over what was locked, write set-based. A refusal is a result: it n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Protocol
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,8 +23,7 @@ from payment_gateway.domain.payment import (
     OperationInProgress,
     Payment,
 )
-from payment_gateway.domain.refund import Refund
-from payment_gateway.store import attempts, ledger, payments, refunds
+from payment_gateway.store import attempts, ledger, payments
 from payment_gateway.store.tables import channel_event, idempotency_key, outbox
 from platform_kit import idempotency
 from platform_kit.committer import TryFlushAgain
@@ -39,6 +39,14 @@ class UnknownAccount(Exception):
         super().__init__(f"{account} is not open")
 
 
+class RowKind(Protocol):
+    """How rows other than payments are locked and written; the modules of this package are such (`store.refunds`)."""
+
+    async def lock(self, conn: AsyncConnection, ids: Collection[str], /) -> dict[str, Any]: ...
+    async def insert(self, conn: AsyncConnection, rows: Iterable[Any], /) -> None: ...
+    async def update(self, conn: AsyncConnection, rows: Iterable[Any], /) -> None: ...
+
+
 Refusal = (
     IllegalTransition | AmountExceedsRemaining | OperationInProgress | InsufficientFunds | UnknownAccount
 )
@@ -50,7 +58,8 @@ class Locked:
     """What a decision may look at: the rows that the flush has locked, and the database's time."""
 
     payment: Payment | None
-    refund: Refund | None
+    rows: Mapping[str, Any]
+    """What `Commit.also` asked for, by id."""
     now: datetime
 
 
@@ -59,7 +68,8 @@ class Effects:
     """What a decision wants written, all of it or nothing."""
 
     payment: Payment | None = None
-    refund: Refund | None = None
+    rows: tuple[tuple[RowKind, Any], ...] = ()
+    """Further rows as they shall stand: new ones, or changed ones that `Commit.also` has locked."""
     attempt: Attempt | None = None
     """A question that is about to be sent."""
     answer: tuple[Attempt, Outcome, datetime | None] | None = None
@@ -88,7 +98,8 @@ class Commit:
 
     decide: Callable[[Locked], Effects]
     payment_id: str | None = None
-    refund_id: str | None = None
+    also: tuple[tuple[RowKind, str], ...] = ()
+    """Further rows to lock (kind and id): a refund, a dispute, a payout."""
     accounts: tuple[AccountName, ...] = ()
     opens_accounts: bool = True
     claim: Claim | None = None
@@ -104,12 +115,13 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The effects are durable. `payment` and `refund` are the rows as they now stand; `attempt` is what to send."""
+    """The effects are durable. `payment` and `rows` are as they now stand; `attempt` is what to send."""
 
     payment: Payment | None
-    refund: Refund | None
     response: StoredResponse | None
     attempt: Attempt | None = None
+    rows: Mapping[str, Any] = field(default_factory=dict)
+    """The rows that `Commit.also` locked and those that the effects wrote, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +149,8 @@ async def flush(conn: AsyncConnection, commits: Sequence[Commit]) -> list[Result
         batch.keys = await idempotency.find(conn, idempotency_key, claims)
     if ids := {c.payment_id for c in commits if c.payment_id}:
         batch.payments = await payments.lock(conn, ids)
-    if ids := {c.refund_id for c in commits if c.refund_id}:
-        batch.refunds = await refunds.lock(conn, ids)
+    for kind, wanted in _by_kind(locked for commit in commits for locked in commit.also):
+        batch.rows |= await kind.lock(conn, set(wanted))
     if names := {name for c in commits if c.opens_accounts for name in c.accounts}:
         await ledger.open_accounts(conn, names)
     if names := {name for c in commits for name in c.accounts}:
@@ -158,6 +170,14 @@ async def find_keys(conn: AsyncConnection, claims: Sequence[Claim]) -> list[KeyR
 _NOW = text("SELECT now()")
 
 
+def _by_kind(pairs: Iterable[tuple[RowKind, Any]]) -> list[tuple[RowKind, list[Any]]]:
+    """What belongs to each kind, the kinds in the order of their names: two flushes lock them alike."""
+    found: dict[RowKind, list[Any]] = {}
+    for kind, member in pairs:
+        found.setdefault(kind, []).append(member)
+    return sorted(found.items(), key=lambda item: str(getattr(item[0], "__name__", item[0])))
+
+
 class _Batch:
     """The state of one flush: what was read, and what is to be written."""
 
@@ -166,12 +186,12 @@ class _Batch:
         self.now: datetime | None = None
         self.keys: dict[tuple[str, str], KeyRecord] = {}
         self.payments: dict[str, Payment] = {}
-        self.refunds: dict[str, Refund] = {}
+        self.rows: dict[str, Any] = {}
         self.accounts: dict[AccountName, Account] = {}
         self.new_payments: dict[str, Payment] = {}
         self.changed_payments: dict[str, Payment] = {}
-        self.new_refunds: dict[str, Refund] = {}
-        self.changed_refunds: dict[str, Refund] = {}
+        self.new_rows: dict[str, tuple[RowKind, Any]] = {}
+        self.changed_rows: dict[str, tuple[RowKind, Any]] = {}
         self.new_attempts: list[Attempt] = []
         self.answers: list[tuple[Attempt, Outcome, datetime | None]] = []
         self.touched_accounts: dict[AccountName, Account] = {}
@@ -203,11 +223,12 @@ class _Batch:
             self.finished[commit.finishes] = effects.response
         elif commit.finishes and effects.releases:
             self.released.append(commit.finishes)
+        locked = {id: self.rows[id] for _, id in commit.also if id in self.rows}
         return Done(
             effects.payment or self.payments.get(commit.payment_id or ""),
-            effects.refund or self.refunds.get(commit.refund_id or ""),
             effects.response,
             effects.attempt,
+            locked | {row.id: row for _, row in effects.rows},
         )
 
     def _effects(self, commit: Commit) -> Effects:
@@ -217,8 +238,8 @@ class _Batch:
                 raise UnknownAccount(name)
         assert self.now is not None
         payment = self.payments.get(commit.payment_id) if commit.payment_id else None
-        refund = self.refunds.get(commit.refund_id) if commit.refund_id else None
-        effects = commit.context.run(commit.decide, Locked(payment, refund, self.now))
+        rows = {id: self.rows[id] for _, id in commit.also if id in self.rows}
+        effects = commit.context.run(commit.decide, Locked(payment, rows, self.now))
         if effects.journal:
             touched = apply(self.accounts, effects.journal.postings)
             self.accounts |= touched
@@ -230,10 +251,10 @@ class _Batch:
             is_new = commit.payment_id is None or effects.payment.id in self.new_payments
             (self.new_payments if is_new else self.changed_payments)[effects.payment.id] = effects.payment
             self.payments[effects.payment.id] = effects.payment
-        if effects.refund:
-            is_new = commit.refund_id is None or effects.refund.id in self.new_refunds
-            (self.new_refunds if is_new else self.changed_refunds)[effects.refund.id] = effects.refund
-            self.refunds[effects.refund.id] = effects.refund
+        for kind, row in effects.rows:
+            is_new = row.id not in self.rows or row.id in self.new_rows
+            (self.new_rows if is_new else self.changed_rows)[row.id] = (kind, row)
+            self.rows[row.id] = row
         if effects.attempt:
             self.new_attempts.append(effects.attempt)
         if effects.answer:
@@ -257,10 +278,10 @@ async def _write(conn: AsyncConnection, batch: _Batch) -> None:
         await payments.insert(conn, batch.new_payments.values())
     if batch.changed_payments:
         await payments.update(conn, batch.changed_payments.values())
-    if batch.new_refunds:
-        await refunds.insert(conn, batch.new_refunds.values())
-    if batch.changed_refunds:
-        await refunds.update(conn, batch.changed_refunds.values())
+    for kind, rows in _by_kind(batch.new_rows.values()):
+        await kind.insert(conn, rows)
+    for kind, rows in _by_kind(batch.changed_rows.values()):
+        await kind.update(conn, rows)
     if batch.new_attempts:
         await attempts.insert(conn, batch.new_attempts)
     if batch.answers:
