@@ -27,6 +27,9 @@ class Settings(ServiceSettings):
         default=10.0, gt=0, le=20, description="with a run of 10 s it stays below the drain (35 s)"
     )
     hold_lifetime_s: int = Field(default=7 * 24 * 3600, gt=0, description="card holds last about a week")
+    action_lifetime_s: int = Field(
+        default=3600, gt=0, description="how long a payer may take over a challenge or a code"
+    )
 
     # the channel simulators' own process
     gateway_url: str = "http://127.0.0.1:8000"

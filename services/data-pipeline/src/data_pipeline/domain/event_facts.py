@@ -97,7 +97,7 @@ def _payment(body: Mapping[str, Any], envelope: Envelope) -> PaymentFact:
         authorised_minor=minor(body, "authorised_minor"),
         captured_minor=minor(body, "captured_minor"),
         refunded_minor=minor(body, "refunded_minor"),
-        method=text(object_(body, "method"), "type"),
+        method=_method(body),
         channel=text_or_none(body, "channel"),
         reference=text_or_none(body, "reference"),
         decline_code=text_or_none(body, "decline_code"),
@@ -112,6 +112,12 @@ def _payment(body: Mapping[str, Any], envelope: Envelope) -> PaymentFact:
         decided_at=at if status not in UNDECIDED else None,
         position=envelope.position,
     )
+
+
+def _method(body: Mapping[str, Any]) -> str:
+    """`none` for a payment that has yet to be given one."""
+    method = optional(body, "method")
+    return text(method, "type") if method is not None else "none"
 
 
 def _refund(body: Mapping[str, Any], envelope: Envelope) -> RefundFact:

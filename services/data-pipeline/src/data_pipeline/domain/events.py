@@ -23,12 +23,15 @@ PAYMENT_EVENTS: Final = frozenset(
     f"{name}.v1"
     for name in (
         "payment.created",
+        "payment.updated",
+        "payment.confirmed",
         "payment.requires_action",
         "payment.authorised",
         "payment.captured",
         "payment.declined",
         "payment.failed",
         "payment.unknown",
+        "payment.cancelled",
         "payment.voided",
         "payment.expired",
         "refund.created",

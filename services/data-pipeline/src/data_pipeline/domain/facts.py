@@ -14,8 +14,10 @@ from typing import Any, Final
 from data_pipeline.domain.events import Envelope
 
 APPROVED: Final = frozenset({"authorised", "partially_captured", "captured"})
-UNDECIDED: Final = frozenset({"processing", "requires_action", "unknown"})
-STATUSES: Final = APPROVED | UNDECIDED | {"declined", "failed", "voided", "expired"}
+UNDECIDED: Final = frozenset(
+    {"requires_payment_method", "requires_confirmation", "processing", "requires_action", "unknown"}
+)
+STATUSES: Final = APPROVED | UNDECIDED | {"declined", "failed", "cancelled", "voided", "expired"}
 DECISIONS: Final = frozenset({"allow", "challenge", "review", "block"})
 REFUND_STATUSES: Final = frozenset({"pending", "succeeded", "failed"})
 TRANSFER_KINDS: Final = frozenset({"posted", "pending", "post", "release", "void"})

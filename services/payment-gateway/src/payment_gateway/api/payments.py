@@ -11,15 +11,26 @@ from payment_gateway.api.access import Merchant
 from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.schemas.fields import Reference
-from payment_gateway.api.schemas.payments import CaptureBody, CreatePaymentBody, RefundBody, VoidBody
+from payment_gateway.api.schemas.payments import (
+    CancelBody,
+    CaptureBody,
+    ConfirmBody,
+    CreatePaymentBody,
+    RefundBody,
+    UpdatePaymentBody,
+    VoidBody,
+)
 from payment_gateway.domain.objects import payment_object, refund_object
 from payment_gateway.domain.payment import Status
 from payment_gateway.operations.answer_request import Answer
+from payment_gateway.operations.cancel_payment import cancel_payment
 from payment_gateway.operations.capture_payment import capture_payment
+from payment_gateway.operations.confirm_payment import ConfirmPayment, confirm_payment
 from payment_gateway.operations.create_payment import CreatePayment, create_payment
 from payment_gateway.operations.find_payments import get_payment, list_payments, list_refunds
 from payment_gateway.operations.mark_and_ask import Act
 from payment_gateway.operations.refund_payment import refund_payment
+from payment_gateway.operations.update_payment import UpdatePayment, update_payment
 from payment_gateway.operations.void_payment import void_payment
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
@@ -41,13 +52,51 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
         amount_minor=body.amount_minor,
         currency=body.currency,
         capture=body.capture,
-        method=body.method.stored(),
+        method=body.method.stored() if body.method else None,
         reference=body.reference,
         description=body.description,
         customer=body.customer.model_dump(exclude_none=True) if body.customer else None,
         metadata=body.metadata,
+        statement_descriptor=body.statement_descriptor,
+        confirm=body.confirm,
     )
     return respond(await create_payment(caller.deps, command))
+
+
+@router.post("/{payment_id}", responses=MONEY)
+async def update(payment_id: str, body: UpdatePaymentBody, request: Request, caller: Merchant) -> Response:
+    """Change words at any time, and what is to be charged before it is confirmed."""
+    command = UpdatePayment(
+        merchant_id=caller.merchant_id,
+        payment_id=payment_id,
+        key=idempotency_key_of(request),
+        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        changes=body.changes(),
+    )
+    return respond(await update_payment(caller.deps, command))
+
+
+@router.post("/{payment_id}/confirm", responses=MONEY)
+async def confirm(
+    payment_id: str, request: Request, caller: Merchant, body: ConfirmBody | None = None
+) -> Response:
+    """Charge a payment that was created without confirmation, or whose last try was refused."""
+    command = ConfirmPayment(
+        merchant_id=caller.merchant_id,
+        payment_id=payment_id,
+        key=idempotency_key_of(request),
+        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        method=body.method.stored() if body and body.method else None,
+    )
+    return respond(await confirm_payment(caller.deps, command))
+
+
+@router.post("/{payment_id}/cancel", responses=MONEY)
+async def cancel(
+    payment_id: str, request: Request, caller: Merchant, body: CancelBody | None = None
+) -> Response:
+    """Give up a payment of which nothing is captured: before it is confirmed, while the payer acts, or its hold."""
+    return respond(await cancel_payment(caller.deps, await _act(request, caller.merchant_id, payment_id)))
 
 
 @router.post("/{payment_id}/capture", responses=MONEY)

@@ -109,11 +109,20 @@ def _capture(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime)
 
 
 def _void(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) -> Change:
+    expires = attempt.operation is Operation.EXPIRE
+    if payment.status is Status.REQUIRES_ACTION:
+        if not isinstance(
+            outcome, Succeeded
+        ):  # the payer was quicker, perhaps: the authorisation is asked about again
+            return Change(machine.attempt_closed(payment, at, attempt.original), None)
+        if expires:
+            return Change(machine.voided(payment, at, machine.Event.EXPIRE), "payment.expired.v1")
+        return Change(machine.cancelled(payment, at), "payment.cancelled.v1")
     if not isinstance(outcome, Succeeded):
         return Change(machine.attempt_closed(payment, at), None)
     where = (payment.merchant_id, attempt.channel, payment.currency, payment.capturable_minor)
     released = ledger.release_of_hold(*where)
-    if attempt.operation is Operation.EXPIRE:
+    if expires:
         return Change(machine.voided(payment, at, machine.Event.EXPIRE), "payment.expired.v1", released)
     return Change(machine.voided(payment, at), "payment.voided.v1", released)
 

@@ -31,11 +31,13 @@ def payment_object(payment: Payment) -> dict[str, Any]:
         "authorised_minor": payment.authorised_minor,
         "captured_minor": payment.captured_minor,
         "refunded_minor": payment.refunded_minor,
+        "disputed_minor": payment.disputed_minor,
         "capture": payment.capture,
         "method": _method_object(payment),
         "channel": payment.channel,
         "reference": payment.reference,
         "description": payment.description,
+        "statement_descriptor": payment.statement_descriptor,
         "decline_code": payment.decline_code,
         "next_action": payment.next_action,
         "risk": payment.risk,
@@ -113,8 +115,10 @@ def reference_of(outcome: Outcome | None) -> str | None:
     return outcome.reference if isinstance(outcome, Succeeded | Declined | ActionRequired) else None
 
 
-def _method_object(payment: Payment) -> dict[str, Any]:
+def _method_object(payment: Payment) -> dict[str, Any] | None:
     """Of a card only the public stem of its token is shown: the whole token identifies the card."""
+    if payment.method is None:
+        return None
     if payment.method["type"] != "card":
         return dict(payment.method)
     stem = "_".join(str(payment.method["token"]).split("_")[:2])

@@ -17,21 +17,27 @@ from typing import Any, Final
 class Status(StrEnum):
     """Where a payment stands. Refund totals are columns, not states."""
 
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"  # created, and nothing to charge yet
+    REQUIRES_CONFIRMATION = "requires_confirmation"  # complete: waits for the merchant's confirmation
     PROCESSING = "processing"  # the channel is being asked, or is about to be
     REQUIRES_ACTION = "requires_action"  # the payer must act: a 3DS challenge, a QR code to scan
     UNKNOWN = "unknown"  # asked, and no answer that we understand: the resolver finds out
     AUTHORISED = "authorised"
     PARTIALLY_CAPTURED = "partially_captured"
     CAPTURED = "captured"
-    DECLINED = "declined"  # refused by the channel or by risk: final
-    FAILED = "failed"  # provably not charged, for a technical reason: final
-    VOIDED = "voided"
+    DECLINED = "declined"  # refused by the channel or by risk; may be confirmed again, with another method
+    FAILED = "failed"  # provably not charged, for a technical reason; may be confirmed again
+    CANCELLED = "cancelled"  # given up before any money was held
+    VOIDED = "voided"  # the hold was given up
     EXPIRED = "expired"
 
 
 class Event(StrEnum):
     """What can happen to a payment."""
 
+    PREPARE = "prepare"
+    CONFIRM = "confirm"
+    CANCEL = "cancel"
     AUTHORISE = "authorise"
     CAPTURE = "capture"
     CHALLENGE = "challenge"
@@ -44,11 +50,20 @@ class Event(StrEnum):
 
 
 _S = Status
+_UNCONFIRMED: Final = (_S.REQUIRES_PAYMENT_METHOD, _S.REQUIRES_CONFIRMATION)
+_REFUSED: Final = (_S.DECLINED, _S.FAILED)
 _UNRESOLVED: Final = (_S.PROCESSING, _S.REQUIRES_ACTION, _S.UNKNOWN)
 _HELD: Final = (_S.AUTHORISED, _S.PARTIALLY_CAPTURED)
 
 TRANSITIONS: Final[Mapping[tuple[Status, Event], frozenset[Status]]] = MappingProxyType(
     {
+        **{(s, Event.PREPARE): frozenset(_UNCONFIRMED) for s in _UNCONFIRMED},
+        # A refused payment may be tried again, with another method: the payer is still there.
+        **{(s, Event.CONFIRM): frozenset({_S.PROCESSING}) for s in (*_UNCONFIRMED, *_REFUSED)},
+        **{
+            (s, Event.CANCEL): frozenset({_S.CANCELLED})
+            for s in (*_UNCONFIRMED, *_REFUSED, _S.REQUIRES_ACTION)
+        },
         **{(s, Event.AUTHORISE): frozenset({_S.AUTHORISED}) for s in _UNRESOLVED},
         **{(s, Event.DECLINE): frozenset({_S.DECLINED}) for s in _UNRESOLVED},
         **{(s, Event.FAIL): frozenset({_S.FAILED}) for s in _UNRESOLVED},
@@ -59,7 +74,6 @@ TRANSITIONS: Final[Mapping[tuple[Status, Event], frozenset[Status]]] = MappingPr
         **{(s, Event.CAPTURE): frozenset({_S.PARTIALLY_CAPTURED, _S.CAPTURED}) for s in _HELD},
         (_S.AUTHORISED, Event.VOID): frozenset({_S.VOIDED}),
         (_S.PARTIALLY_CAPTURED, Event.VOID): frozenset({_S.CAPTURED}),  # gives up the rest of the hold
-        (_S.REQUIRES_ACTION, Event.VOID): frozenset({_S.VOIDED}),
         (_S.AUTHORISED, Event.EXPIRE): frozenset({_S.EXPIRED}),
         (_S.PARTIALLY_CAPTURED, Event.EXPIRE): frozenset({_S.CAPTURED}),
         (_S.REQUIRES_ACTION, Event.EXPIRE): frozenset({_S.EXPIRED}),
@@ -69,7 +83,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Event], frozenset[Status]]] = MappingPr
 )
 """(from, event) -> the states that it may lead to. The diagram in the docs is generated from this table."""
 
-FINAL: Final = frozenset({_S.DECLINED, _S.FAILED, _S.VOIDED, _S.EXPIRED})
+FINAL: Final = frozenset({_S.CANCELLED, _S.VOIDED, _S.EXPIRED})
 
 
 class IllegalTransition(Exception):
@@ -101,7 +115,7 @@ class Payment:
     amount_minor: int
     currency: str
     capture: str  # automatic | manual
-    method: Mapping[str, Any]
+    method: Mapping[str, Any] | None
     channel: str | None
     status: Status
     created_at: datetime
@@ -110,12 +124,16 @@ class Payment:
     authorised_minor: int = 0
     captured_minor: int = 0
     refunded_minor: int = 0  # succeeded and pending refunds: what is asked for is reserved
+    disputed_minor: int = 0  # reserved or taken by disputes: shares what was captured with the refunds
     open_attempt_id: str | None = None
+    authorised_by: str | None = None
+    """The attempt that the channel authorised: what captures, voids and refunds belong to."""
     decline_code: str | None = None
     next_action: Mapping[str, Any] | None = None
     risk: Mapping[str, Any] | None = None
     reference: str | None = None
     description: str | None = None
+    statement_descriptor: str | None = None
     customer: Mapping[str, Any] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -126,8 +144,8 @@ class Payment:
 
     @property
     def refundable_minor(self) -> int:
-        """What is captured and neither refunded nor being refunded."""
-        return self.captured_minor - self.refunded_minor
+        """What is captured and neither refunded, being refunded nor disputed."""
+        return self.captured_minor - self.refunded_minor - self.disputed_minor
 
 
 def allowed_events(status: Status) -> list[str]:
@@ -137,7 +155,13 @@ def allowed_events(status: Status) -> list[str]:
 
 def merchant_acts(status: Status) -> list[str]:
     """What a merchant may ask for in this state: the `allowed` member of a refusal."""
-    acts = {Event.CAPTURE: _HELD, Event.VOID: _HELD, Event.REFUND: (_S.PARTIALLY_CAPTURED, _S.CAPTURED)}
+    acts = {
+        Event.CONFIRM: (*_UNCONFIRMED, *_REFUSED),
+        Event.CANCEL: (*_UNCONFIRMED, *_REFUSED, _S.REQUIRES_ACTION, *_HELD),
+        Event.CAPTURE: _HELD,
+        Event.VOID: _HELD,
+        Event.REFUND: (_S.PARTIALLY_CAPTURED, _S.CAPTURED),
+    }
     return sorted(str(act) for act, states in acts.items() if status in states)
 
 
@@ -148,18 +172,47 @@ def advance(payment: Payment, event: Event, to: Status, at: datetime, **changes:
     return replace(payment, status=to, version=payment.version + 1, updated_at=at, **changes)
 
 
-def open_attempt(payment: Payment, attempt_id: str, at: datetime) -> Payment:
+def prepared(payment: Payment, at: datetime, **changes: Any) -> Payment:
+    """Details of a payment that is not confirmed yet. Raises IllegalTransition once it is."""
+    method = changes.get("method", payment.method)
+    to = Status.REQUIRES_CONFIRMATION if method else Status.REQUIRES_PAYMENT_METHOD
+    return advance(payment, Event.PREPARE, to, at, **changes)
+
+
+def annotated(payment: Payment, at: datetime, **changes: Any) -> Payment:
+    """Words about a payment, which may change in any state: description, reference, metadata."""
+    return replace(payment, version=payment.version + 1, updated_at=at, **changes)
+
+
+def confirmed(payment: Payment, at: datetime, **changes: Any) -> Payment:
+    """The merchant wants it charged, now with this method and route."""
+    return advance(
+        payment, Event.CONFIRM, Status.PROCESSING, at, decline_code=None, next_action=None, **changes
+    )
+
+
+def cancelled(payment: Payment, at: datetime) -> Payment:
+    """Given up before any money was held."""
+    return advance(payment, Event.CANCEL, Status.CANCELLED, at, open_attempt_id=None, next_action=None)
+
+
+def open_attempt(payment: Payment, attempt_id: str, at: datetime, **changes: Any) -> Payment:
     """Mark that the channel is about to be asked; at most one such question is open per payment."""
     if payment.open_attempt_id is not None:
         raise OperationInProgress()
+    return replace(payment, open_attempt_id=attempt_id, version=payment.version + 1, updated_at=at, **changes)
+
+
+def replace_attempt(payment: Payment, attempt_id: str, at: datetime) -> Payment:
+    """Ask the channel to give up an action that the payer has not taken: the open question is now whether it did."""
     return replace(payment, open_attempt_id=attempt_id, version=payment.version + 1, updated_at=at)
 
 
 def authorised(payment: Payment, at: datetime) -> Payment:
     """The channel holds the amount."""
     return advance(
-        payment, Event.AUTHORISE, Status.AUTHORISED, at,
-        authorised_minor=payment.amount_minor, open_attempt_id=None, next_action=None,
+        payment, Event.AUTHORISE, Status.AUTHORISED, at, authorised_minor=payment.amount_minor,
+        authorised_by=payment.open_attempt_id, open_attempt_id=None, next_action=None,
     )  # fmt: skip
 
 
@@ -167,7 +220,8 @@ def captured_at_once(payment: Payment, at: datetime) -> Payment:
     """A sale: authorised and captured by one answer of the channel."""
     return advance(
         payment, Event.CAPTURE, Status.CAPTURED, at, authorised_minor=payment.amount_minor,
-        captured_minor=payment.amount_minor, open_attempt_id=None, next_action=None,
+        captured_minor=payment.amount_minor, authorised_by=payment.open_attempt_id, open_attempt_id=None,
+        next_action=None,
     )  # fmt: skip
 
 
@@ -191,7 +245,7 @@ def captured(payment: Payment, amount_minor: int, at: datetime) -> Payment:
 
 
 def voided(payment: Payment, at: datetime, event: Event = Event.VOID) -> Payment:
-    """The rest of the hold is given up (event VOID) or has run out (event EXPIRE)."""
+    """The rest of the hold is given up (event VOID) or has run out (event EXPIRE, also of an action not taken)."""
     if payment.status is Status.PARTIALLY_CAPTURED:
         to = Status.CAPTURED
     else:
@@ -199,11 +253,12 @@ def voided(payment: Payment, at: datetime, event: Event = Event.VOID) -> Payment
     return advance(payment, event, to, at, open_attempt_id=None, next_action=None)
 
 
-def declined(payment: Payment, code: str, at: datetime) -> Payment:
-    """The channel or the risk engine refused: final, a result and not an error."""
+def declined(payment: Payment, code: str, at: datetime, **changes: Any) -> Payment:
+    """The channel or the risk engine refused: a result and not an error."""
     return advance(
-        payment, Event.DECLINE, Status.DECLINED, at, decline_code=code, open_attempt_id=None, next_action=None
-    )
+        payment, Event.DECLINE, Status.DECLINED, at, decline_code=code, open_attempt_id=None,
+        next_action=None, **changes,
+    )  # fmt: skip
 
 
 def failed(payment: Payment, code: str, at: datetime) -> Payment:
@@ -225,9 +280,10 @@ def answer_lost(payment: Payment, at: datetime) -> Payment:
     return advance(payment, Event.LOSE_ANSWER, Status.UNKNOWN, at)
 
 
-def attempt_closed(payment: Payment, at: datetime) -> Payment:
-    """A capture or void that the channel refused: the payment stays as it was and may be acted on again."""
-    return replace(payment, open_attempt_id=None, version=payment.version + 1, updated_at=at)
+def attempt_closed(payment: Payment, at: datetime, reopened: str | None = None) -> Payment:
+    """A capture or void that the channel refused: the payment stays as it was and may be acted on again. `reopened` is
+    the question that is open again: the authorisation whose payer has still to act."""
+    return replace(payment, open_attempt_id=reopened, version=payment.version + 1, updated_at=at)
 
 
 def refund_reserved(payment: Payment, amount_minor: int | None, at: datetime) -> tuple[Payment, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -30,6 +30,14 @@ class Answer:
 def payment_response(payment: Payment, status: int = 201) -> StoredResponse:
     """The final answer about a payment. A decline is a result: it is created like any other."""
     return StoredResponse(status, orjson.dumps(payment_object(payment)))
+
+
+CREATE_ROUTE: Final = "POST /v1/payments"
+
+
+def created_status(claimed: tuple[str, str] | None) -> int:
+    """201 for the key that created the payment, 200 for one that confirmed it later."""
+    return 201 if claimed is None or claimed[0].endswith(f" {CREATE_ROUTE}") else 200
 
 
 def refund_response(refund: Refund) -> StoredResponse:

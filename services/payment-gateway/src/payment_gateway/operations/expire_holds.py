@@ -1,4 +1,4 @@
-"""Holds do not last for ever: give them up at the channel once their lifetime is over."""
+"""Holds do not last for ever, nor do actions that no payer takes: give them up at the channel after their lifetime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ EXPIRE_MAX = 100  # per run
 async def expire_holds(deps: Deps) -> int:
     """Returns how many holds were given up."""
     async with deps.engine.connect() as connection:
-        due = await payments.expiring(connection, deps.settings.hold_lifetime_s, EXPIRE_MAX)
+        due = await payments.expiring(
+            connection, deps.settings.hold_lifetime_s, deps.settings.action_lifetime_s, EXPIRE_MAX
+        )
     expired = [await _expire(deps, payment) for payment in due]
     canonical.add(expired=sum(expired))
     return sum(expired)
@@ -30,19 +32,22 @@ async def _expire(deps: Deps, payment: Payment) -> bool:
 
     def mark(locked: Locked) -> Effects:
         assert locked.payment is not None
-        if locked.payment.status not in (Status.AUTHORISED, Status.PARTIALLY_CAPTURED):
-            raise machine.IllegalTransition(locked.payment.status, Event.EXPIRE)
+        held = locked.payment
+        waits = held.status is Status.REQUIRES_ACTION
+        if not waits and held.status not in (Status.AUTHORISED, Status.PARTIALLY_CAPTURED):
+            raise machine.IllegalTransition(held.status, Event.EXPIRE)
         attempt = Attempt(
             id=new_id("att"),
             payment_id=payment.id,
             operation=Operation.EXPIRE,
-            channel=str(payment.channel),
-            amount_minor=locked.payment.capturable_minor,
-            currency=payment.currency,
+            channel=str(held.channel),
+            amount_minor=held.capturable_minor,
+            currency=held.currency,
             sent_at=locked.now,
-            original=first_attempt_id(payment.id),
+            original=held.authorised_by or held.open_attempt_id or first_attempt_id(held.id),
         )
-        return Effects(payment=machine.open_attempt(locked.payment, attempt.id, locked.now), attempt=attempt)
+        mark_open = machine.replace_attempt if waits else machine.open_attempt
+        return Effects(payment=mark_open(held, attempt.id, locked.now), attempt=attempt)
 
     done = await deps.committer.submit(Commit(mark, payment_id=payment.id))
     if not isinstance(done, Done) or done.attempt is None:

@@ -34,22 +34,25 @@ class Act:
     fingerprint: bytes
     amount_minor: int | None = None
     reason: str | None = None
+    scope: str | None = None
+    """Where the key counts; None = this merchant's native route for the operation."""
 
 
 Mark = Callable[[Payment, Attempt, Locked], Effects]
-"""Checks the locked payment and marks it; raises a domain refusal. The attempt's amount is the mark's to set."""
+"""Checks the locked payment and marks it; raises a domain refusal. The attempt's amount is the mark's to set. Effects
+without an attempt, but with a response, need no channel and are final."""
 
 
-async def mark_and_ask(deps: Deps, act: Act, operation: Operation, mark: Mark) -> Answer:
-    """The final answer, or 202 while the channel's is not known.
+async def mark_and_ask(
+    deps: Deps, act: Act, operation: Operation, mark: Mark, route: str | None = None
+) -> Answer:
+    """The final answer, or 202 while the channel's is not known. `route` names the act in the key's scope.
 
     Raises NotFound, NoChannel, InvalidState, AmountExceedsRemaining, OperationInProgress, KeyReused, KeyInProgress.
     """
     payment = await get_payment(deps, act.merchant_id, act.payment_id)
-    wanted = Claim(
-        f"{act.merchant_id} POST /v1/payments/{{id}}/{operation}", act.key, act.fingerprint, new_id("att")
-    )
-
+    scope = act.scope or f"{act.merchant_id} POST /v1/payments/{{id}}/{route or operation}"
+    wanted = Claim(scope, act.key, act.fingerprint, new_id("att"))
     if stored := await find_stored(deps, wanted):
         return stored
     if payment.channel is not None and not deps.channels[payment.channel].is_open:
@@ -63,7 +66,9 @@ async def mark_and_ask(deps: Deps, act: Act, operation: Operation, mark: Mark) -
     done = await claim(deps, commit)
     if isinstance(done, Answer):
         return done
-    assert done.attempt is not None
+    if done.attempt is None:
+        assert done.response is not None
+        return Answer(done.response.status, done.response.body)
     # Shielded: a client who hangs up must not leave a question open that was answered.
     return await asyncio.shield(ask_and_record(deps, act.merchant_id, done.attempt, {}))
 
@@ -83,6 +88,6 @@ def _attempt(locked: Locked, operation: Operation, wanted: Claim) -> Attempt:
         amount_minor=payment.capturable_minor,
         currency=payment.currency,
         sent_at=locked.now,
-        original=first_attempt_id(payment.id),
+        original=payment.authorised_by or payment.open_attempt_id or first_attempt_id(payment.id),
         claim=(wanted.scope, wanted.key),
     )

@@ -39,6 +39,14 @@ class UnknownAccount(Problem):
     status, code, title = 422, "unknown-account", "An account is not open"
 
 
+class MethodMissing(Problem):
+    status, code, title = 422, "missing-field", "A required member is missing"
+
+    def __init__(self) -> None:
+        errors = [{"pointer": "/method", "code": self.code, "detail": "a payment is confirmed with a method"}]
+        super().__init__("The payment has no method yet: send one.", errors=errors)
+
+
 class ChannelRefused(Problem):
     status, code, title = 422, "channel-refused", "The channel did not carry this out"
 
@@ -85,4 +93,12 @@ def stored_problem(problem: Problem) -> StoredResponse:
     return StoredResponse(problem.status, orjson.dumps(problem.body(None, canonical.get("request_id"))))
 
 
-_PARTICIPLES = {"capture": "captured", "void": "voided", "refund": "refunded", "authorise": "authorised"}
+_PARTICIPLES = {
+    "authorise": "authorised",
+    "cancel": "cancelled",
+    "capture": "captured",
+    "confirm": "confirmed",
+    "prepare": "changed",
+    "refund": "refunded",
+    "void": "voided",
+}

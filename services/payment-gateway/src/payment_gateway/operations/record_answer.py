@@ -5,6 +5,7 @@ asked, the channel's own report, and the resolver; so none of them can tell the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from payment_gateway.domain.answer import Change, accounts_of, change_payment, c
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Attempt,
+    Declined,
     NotProcessed,
     Operation,
     Outcome,
@@ -23,7 +25,12 @@ from payment_gateway.domain.attempt import (
 )
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.objects import payment_object, refund_object
-from payment_gateway.operations.answer_request import Answer, payment_response, refund_response
+from payment_gateway.operations.answer_request import (
+    Answer,
+    created_status,
+    payment_response,
+    refund_response,
+)
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.problems import ChannelRefused, NoChannel, stored_problem
@@ -141,12 +148,24 @@ def _effects(
     return Effects(
         payment=change.payment,
         rows=((refunds, change.refund),) if change.refund else (),
-        answer=(attempt, outcome, due_at),
+        answers=((attempt, outcome, due_at), *_given_up(attempt, outcome, change)),
         journal=journal,
         events=events,
         response=_response(attempt, outcome, change),
         releases=_did_nothing(attempt, outcome),
     )
+
+
+def _given_up(
+    attempt: Attempt, outcome: Outcome, change: Change
+) -> tuple[tuple[Attempt, Outcome, None], ...]:
+    """An action that the payer has not taken is given up: nobody needs to ask about its authorisation any more."""
+    if attempt.operation not in (Operation.VOID, Operation.EXPIRE) or not isinstance(outcome, Succeeded):
+        return ()
+    if change.payment.authorised_by is not None or attempt.original is None:
+        return ()
+    authorisation = replace(attempt, id=attempt.original, operation=Operation.AUTHORISE)
+    return ((authorisation, Declined("cancelled"), None),)
 
 
 def _did_nothing(attempt: Attempt, outcome: Outcome) -> bool:
@@ -171,7 +190,7 @@ def _response(attempt: Attempt, outcome: Outcome, change: Change) -> StoredRespo
         return None
     match attempt.operation:
         case Operation.AUTHORISE:
-            return payment_response(change.payment)
+            return payment_response(change.payment, created_status(attempt.claim))
         case Operation.REFUND:
             assert change.refund is not None
             return refund_response(change.refund)

@@ -13,10 +13,11 @@ from payment_gateway.store.commit import Effects, Locked
 
 async def void_payment(deps: Deps, act: Act) -> Answer:
     """200 with the payment. Raises what `mark_and_ask` raises."""
+    return await mark_and_ask(deps, act, Operation.VOID, give_up_hold)
 
-    def mark(payment: Payment, attempt: Attempt, locked: Locked) -> Effects:
-        if payment.status not in (Status.AUTHORISED, Status.PARTIALLY_CAPTURED):
-            raise machine.IllegalTransition(payment.status, Event.VOID)
-        return Effects(payment=machine.open_attempt(payment, attempt.id, locked.now), attempt=attempt)
 
-    return await mark_and_ask(deps, act, Operation.VOID, mark)
+def give_up_hold(payment: Payment, attempt: Attempt, locked: Locked, event: Event = Event.VOID) -> Effects:
+    """Mark a held payment as being voided. Raises IllegalTransition (of `event`) for one that holds nothing."""
+    if payment.status not in (Status.AUTHORISED, Status.PARTIALLY_CAPTURED):
+        raise machine.IllegalTransition(payment.status, event)
+    return Effects(payment=machine.open_attempt(payment, attempt.id, locked.now), attempt=attempt)

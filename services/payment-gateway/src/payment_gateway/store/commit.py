@@ -72,8 +72,8 @@ class Effects:
     """Further rows as they shall stand: new ones, or changed ones that `Commit.also` has locked."""
     attempt: Attempt | None = None
     """A question that is about to be sent."""
-    answer: tuple[Attempt, Outcome, datetime | None] | None = None
-    """What came of a question, and when to ask again if it is not settled."""
+    answers: tuple[tuple[Attempt, Outcome, datetime | None], ...] = ()
+    """What came of questions, and when to ask again about one that is not settled."""
     journal: Journal | None = None
     events: tuple[Event, ...] = ()
     response: StoredResponse | None = None
@@ -257,8 +257,7 @@ class _Batch:
             self.rows[row.id] = row
         if effects.attempt:
             self.new_attempts.append(effects.attempt)
-        if effects.answer:
-            self.answers.append(effects.answer)
+        self.answers.extend(effects.answers)
         if effects.journal:
             self.journals.append(effects.journal)
         self.events.extend(effects.events)

@@ -18,8 +18,9 @@ from payment_gateway.store.tables import payment as table
 _COLUMNS = ", ".join(column.name for column in table.columns)
 _FIELDS = tuple(f.name for f in fields(Payment))
 _MUTABLE = (
-    "status", "version", "channel", "authorised_minor", "captured_minor", "refunded_minor", "open_attempt_id",
-    "decline_code", "next_action", "risk", "updated_at",
+    "status", "version", "channel", "amount_minor", "capture", "method", "authorised_minor", "captured_minor",
+    "refunded_minor", "disputed_minor", "open_attempt_id", "authorised_by", "decline_code", "next_action", "risk",
+    "reference", "description", "statement_descriptor", "customer", "metadata", "updated_at",
 )  # fmt: skip
 
 # Primary key; locked in id order, so that two flushes never wait for each other in a circle.
@@ -39,8 +40,12 @@ LIST_PAYMENTS = text(
 # payment_may_expire_idx
 LIST_EXPIRING = text(
     f"SELECT {_COLUMNS} FROM {table.fullname}"  # noqa: S608
-    " WHERE status IN ('authorised', 'partially_captured') AND open_attempt_id IS NULL"
-    " AND created_at < now() - make_interval(secs => :hold_s) ORDER BY created_at LIMIT :limit"
+    " WHERE status IN ('authorised', 'partially_captured', 'requires_action')"
+    " AND (status = 'requires_action' OR open_attempt_id IS NULL)"
+    " AND created_at < now() - make_interval("
+    "   secs => CASE status WHEN 'requires_action' THEN CAST(:action_s AS double precision)"
+    "   ELSE CAST(:hold_s AS double precision) END)"
+    " ORDER BY created_at LIMIT :limit"
 )
 
 _INSERT = rows.insert_statement(table)
@@ -77,9 +82,9 @@ async def page(
     return [_payment(row) for row in await conn.execute(LIST_PAYMENTS, parameters)]
 
 
-async def expiring(conn: AsyncConnection, hold_s: int, limit: int) -> Sequence[Payment]:
-    """Holds that are older than their lifetime (seconds since they were asked for), oldest first."""
-    found = await conn.execute(LIST_EXPIRING, {"hold_s": hold_s, "limit": limit})
+async def expiring(conn: AsyncConnection, hold_s: int, action_s: int, limit: int) -> Sequence[Payment]:
+    """Holds, and actions that no payer took, which are older than their lifetimes (seconds), oldest first."""
+    found = await conn.execute(LIST_EXPIRING, {"hold_s": hold_s, "action_s": action_s, "limit": limit})
     return [_payment(row) for row in found]
 
 

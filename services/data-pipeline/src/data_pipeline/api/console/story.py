@@ -10,12 +10,15 @@ from data_pipeline.operations.show_payment import PaymentStory
 
 TITLES: Final = {
     "payment.created.v1": "Payment created",
+    "payment.updated.v1": "Payment changed",
+    "payment.confirmed.v1": "Confirmed by the merchant",
     "payment.requires_action.v1": "Payer must act",
     "payment.authorised.v1": "Authorised",
     "payment.captured.v1": "Captured",
     "payment.declined.v1": "Declined",
     "payment.failed.v1": "Failed",
     "payment.unknown.v1": "Outcome unknown: the channel did not answer",
+    "payment.cancelled.v1": "Cancelled",
     "payment.voided.v1": "Voided",
     "payment.expired.v1": "Expired",
     "refund.created.v1": "Refund requested",

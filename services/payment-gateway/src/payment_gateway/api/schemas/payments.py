@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import string
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from payment_gateway.api.card_data import has_many_digits
@@ -63,17 +71,78 @@ class Customer(Body):
     email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
 
 
+Method = Annotated[CardMethod | WalletMethod, Field(discriminator="type")]
+
+
+def _descriptor(value: str) -> str:
+    if not any(character.isalpha() for character in value) or not set(value) <= DESCRIPTOR_CHARACTERS:
+        raise PydanticCustomError(
+            "invalid-text", "letters (at least one), digits, spaces and . , - + & / only"
+        )
+    return value
+
+
+DESCRIPTOR_CHARACTERS = frozenset(string.ascii_letters + string.digits + " .,-+&/")
+StatementDescriptor = Annotated[
+    str,
+    StringConstraints(min_length=5, max_length=22),
+    AfterValidator(_descriptor),
+    Field(examples=["CORNER SHOP"], description="what the payer reads on the statement"),
+]
+
+
 class CreatePaymentBody(Body):
-    """Create and confirm a payment."""
+    """Create a payment, and confirm it at once unless `confirm` is false."""
 
     amount_minor: AmountMinor
     currency: Currency
     capture: Literal["automatic", "manual"] = "automatic"
-    method: Annotated[CardMethod | WalletMethod, Field(discriminator="type")]
+    method: Method | None = Field(None, description="required when the payment is confirmed at once")
+    confirm: bool = Field(True, validate_default=True)
     reference: Reference | None = Field(None, examples=["order-1001"])
     description: LongText | None = None
+    statement_descriptor: StatementDescriptor | None = None
     customer: Customer | None = None
     metadata: Metadata = Field(default_factory=dict)
+
+    @field_validator("confirm")
+    @classmethod
+    def _has_a_method(cls, confirm: bool, info: ValidationInfo) -> bool:
+        if confirm and "method" in info.data and info.data["method"] is None:
+            raise PydanticCustomError("missing-field", "a payment that is confirmed at once needs a method")
+        return confirm
+
+
+class UpdatePaymentBody(Body):
+    """What is left out stays as it is; `metadata` replaces what was there. Reference, description and metadata may
+    change at any time, the rest only before the payment is confirmed."""
+
+    amount_minor: AmountMinor | None = None
+    method: Method | None = None
+    capture: Literal["automatic", "manual"] | None = None
+    reference: Reference | None = None
+    description: LongText | None = None
+    statement_descriptor: StatementDescriptor | None = None
+    customer: Customer | None = None
+    metadata: Metadata | None = None
+
+    def changes(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in self.model_fields_set}
+        if self.method:
+            named["method"] = self.method.stored()
+        if self.customer:
+            named["customer"] = self.customer.model_dump(exclude_none=True)
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class ConfirmBody(Body):
+    """Without a method, the payment is charged with the one that it has."""
+
+    method: Method | None = None
+
+
+class CancelBody(Body):
+    """Nothing to say; the body may be left out."""
 
 
 class CaptureBody(Body):

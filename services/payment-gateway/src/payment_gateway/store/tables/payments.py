@@ -27,35 +27,45 @@ payment = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("capture", String, nullable=False),
-    Column("method", JSONB, nullable=False),
+    Column("method", JSONB),
     Column("channel", String),
     Column("status", String, nullable=False),
     Column("version", Integer, nullable=False),
     Column("authorised_minor", BigInteger, nullable=False),
     Column("captured_minor", BigInteger, nullable=False),
     Column("refunded_minor", BigInteger, nullable=False),
+    Column("disputed_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("open_attempt_id", Id),
+    Column("authorised_by", Id),
     Column("decline_code", String),
     Column("next_action", JSONB),
     Column("risk", JSONB),
     Column("reference", String),
     Column("description", String),
+    Column("statement_descriptor", String),
     Column("customer", JSONB),
     Column("metadata", JSONB, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
-    CheckConstraint("0 <= refunded_minor AND refunded_minor <= captured_minor", name="refunded_within_captured"),
+    CheckConstraint(
+        "0 <= refunded_minor AND 0 <= disputed_minor AND refunded_minor + disputed_minor <= captured_minor",
+        name="refunded_within_captured",
+    ),
     CheckConstraint("captured_minor <= authorised_minor", name="captured_within_authorised"),
     CheckConstraint("authorised_minor <= amount_minor", name="authorised_within_amount"),
+    # Nothing can be charged that has no method.
+    CheckConstraint(
+        "method IS NOT NULL OR status IN ('requires_payment_method', 'cancelled')", name="method_is_known"
+    ),
     one_of("capture", ("automatic", "manual")),
     one_of("status", tuple(Status)),
     Index("payment_by_merchant_idx", "merchant_id", "id"),
     Index("payment_by_reference_idx", "merchant_id", "reference", postgresql_where=text("reference IS NOT NULL")),
-    # Holds that run out: the expiry job's work list.
+    # Holds and payers' actions that run out: the expiry job's work list.
     Index(
         "payment_may_expire_idx", "created_at",
-        postgresql_where=text("status IN ('authorised', 'partially_captured')"),
+        postgresql_where=text("status IN ('authorised', 'partially_captured', 'requires_action')"),
     ),
 )  # fmt: skip
 

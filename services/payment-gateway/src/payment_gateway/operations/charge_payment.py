@@ -1,0 +1,149 @@
+"""Charge a payment that its merchant confirms, at its creation or later: assess, route, mark, charge, record.
+
+    assess and route   no transaction: the risk engine and the routing rules, each idempotent
+    commit A           key claimed, payment PROCESSING, the attempt "about to be sent", events
+    charge             no transaction: the channel is asked under the attempt's own key
+    commit B           state, postings, events and the stored response
+
+A crash before A leaves nothing. After A the attempt on record says which channel to ask with which key, and
+`resolve_attempts` completes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from payment_gateway.domain import payment as machine
+from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.objects import payment_object
+from payment_gateway.domain.payment import Payment, Status
+from payment_gateway.domain.risk import Assessment, Decision
+from payment_gateway.domain.routing import NoRoute, Route, choose
+from payment_gateway.operations.answer_request import (
+    Answer,
+    accepted,
+    claim,
+    created_status,
+    payment_response,
+)
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.events import payment_event
+from payment_gateway.operations.problems import NoChannel, stored_refusal
+from payment_gateway.operations.record_answer import ask_and_record
+from payment_gateway.store.commit import Commit, Effects, Locked
+from platform_kit import canonical
+from platform_kit.clock import isoformat
+from platform_kit.idempotency import Claim
+
+Begin = Callable[[Locked], Payment]
+"""The payment as it enters PROCESSING, from the locked row or from nothing. Raises a domain refusal."""
+
+
+async def charge_payment(
+    deps: Deps, wanted: Claim, payment: Payment, begin: Begin, *, event: str, is_new: bool
+) -> Answer:
+    """The payment as it stands after the channel was asked: 201 (200 when it was created before) when that is final or
+    up to the payer, else 202. `payment` is what is to be charged, as known now; `wanted.subject` names the attempt.
+
+    Raises KeyReused, KeyInProgress, NoChannel, NotCommitted (nothing was charged), CommitUnknown.
+    """
+    assert payment.method is not None
+    assessment = await deps.risk.assess(_assessment_request(deps, payment, wanted.key))
+    route = _route(deps, payment, assessment)
+    canonical.add(
+        payment_id=payment.id, decision=assessment.decision, channel=route.channel if route else None
+    )
+    commit = _commit_a(wanted, None if is_new else payment.id, begin, assessment, route, event)
+    done = await claim(deps, commit)
+    if isinstance(done, Answer):
+        return done
+    assert done.payment is not None
+    if done.payment.status is not Status.PROCESSING:
+        if done.response is None:  # our COMMIT's answer was lost, and a resolver has taken over meanwhile
+            return accepted(payment_object(done.payment))
+        return Answer(done.response.status, done.response.body)
+    details = {
+        "method": payment.method,
+        "capture": _captures_at_once(payment, assessment),
+        "challenge": assessment.decision is Decision.CHALLENGE,
+    }
+    attempt = done.attempt or _attempt(done.payment, wanted)
+    # Shielded: a client who hangs up must not leave a question open that was answered.
+    return await asyncio.shield(ask_and_record(deps, payment.merchant_id, attempt, details))
+
+
+def _route(deps: Deps, payment: Payment, assessment: Assessment) -> Route | None:
+    """The channel, or None for a payment that risk blocked and no channel will see."""
+    assert payment.method is not None
+    if assessment.decision is Decision.BLOCK:
+        return None
+    closed = frozenset(name for name, channel in deps.channels.items() if not channel.is_open)
+    try:
+        return choose(str(payment.method["type"]), closed)
+    except NoRoute:
+        raise NoChannel() from None
+
+
+def _captures_at_once(payment: Payment, assessment: Assessment) -> bool:
+    """What risk wants reviewed is held and waits for the merchant's capture or void."""
+    return payment.capture == "automatic" and assessment.decision is not Decision.REVIEW
+
+
+def _commit_a(
+    wanted: Claim,
+    payment_id: str | None,
+    begin: Begin,
+    assessment: Assessment,
+    route: Route | None,
+    event: str,
+) -> Commit:
+    """Claim, payment, attempt and events; a blocked payment ends here, response included."""
+
+    def decide(locked: Locked) -> Effects:
+        payment = begin(locked)
+        if route is None:
+            blocked = machine.declined(payment, "risk_blocked", locked.now, risk=assessment.as_object())
+            told = payment_event("payment.declined.v1", blocked)
+            status = created_status((wanted.scope, wanted.key))
+            return Effects(payment=blocked, events=(told,), response=payment_response(blocked, status))
+        payment = machine.open_attempt(
+            payment, wanted.subject, locked.now, channel=route.channel, risk=assessment.as_object()
+        )
+        attempt = _attempt(payment, wanted)
+        chosen = {"channel": route.channel, "reason": route.reason}
+        told = payment_event(event, payment, attempt=attempt, route=chosen)
+        return Effects(payment=payment, attempt=attempt, events=(told,))
+
+    return Commit(decide, payment_id=payment_id, claim=wanted, refusal_response=stored_refusal)
+
+
+def _attempt(payment: Payment, wanted: Claim) -> Attempt:
+    assert payment.channel is not None
+    return Attempt(
+        id=wanted.subject,
+        payment_id=payment.id,
+        operation=Operation.AUTHORISE,
+        channel=payment.channel,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        sent_at=payment.updated_at,
+        claim=(wanted.scope, wanted.key),
+    )
+
+
+def _assessment_request(deps: Deps, payment: Payment, key: str) -> dict[str, Any]:
+    assert payment.method is not None
+    customer = payment.customer or {}
+    return {
+        "merchant_id": payment.merchant_id,
+        "idempotency_key": key,
+        "payment_id": payment.id,
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "method": payment.method["type"],
+        "card": payment.method.get("token"),
+        "customer": {name: customer.get(name) for name in ("id", "country", "ip", "device_id")} or None,
+        "occurred_at": isoformat(deps.clock.now()),
+    }

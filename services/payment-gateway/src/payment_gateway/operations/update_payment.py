@@ -1,0 +1,61 @@
+"""Change a payment: its words at any time, what is to be charged only before it is confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from payment_gateway.domain import payment as machine
+from payment_gateway.domain.payment import Payment
+from payment_gateway.operations.answer_request import Answer, claim, find_stored, payment_response
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.events import payment_event
+from payment_gateway.operations.find_payments import get_payment
+from payment_gateway.operations.problems import stored_refusal
+from payment_gateway.store.commit import Commit, Effects, Locked
+from platform_kit.idempotency import Claim
+from platform_kit.ids import new_id
+
+WORDS: Final = frozenset({"reference", "description", "metadata"})
+"""What says nothing about the charge."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePayment:
+    """`changes`: field of the payment -> its new value; what is not named stays."""
+
+    merchant_id: str
+    payment_id: str
+    key: str
+    fingerprint: bytes
+    changes: Mapping[str, Any]
+    scope: str | None = None
+    """Where the key counts; None = this merchant's native route."""
+
+
+async def update_payment(deps: Deps, command: UpdatePayment) -> Answer:
+    """200 with the payment. Raises NotFound, InvalidState, KeyReused, KeyInProgress."""
+    payment = await get_payment(deps, command.merchant_id, command.payment_id)
+    scope = command.scope or f"{command.merchant_id} POST /v1/payments/{{id}}"
+    wanted = Claim(scope, command.key, command.fingerprint, new_id("act"))
+    if stored := await find_stored(deps, wanted):
+        return stored
+
+    def decide(locked: Locked) -> Effects:
+        assert locked.payment is not None
+        changed = _changed(locked.payment, command.changes, locked)
+        told = payment_event("payment.updated.v1", changed)
+        return Effects(payment=changed, events=(told,), response=payment_response(changed, 200))
+
+    commit = Commit(decide, payment_id=payment.id, claim=wanted, refusal_response=stored_refusal)
+    done = await claim(deps, commit)
+    if isinstance(done, Answer):
+        return done
+    assert done.response is not None
+    return Answer(done.response.status, done.response.body)
+
+
+def _changed(payment: Payment, changes: Mapping[str, Any], locked: Locked) -> Payment:
+    change = machine.annotated if changes.keys() <= WORDS else machine.prepared
+    return change(payment, locked.now, **changes)
