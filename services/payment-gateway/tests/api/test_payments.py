@@ -258,3 +258,21 @@ async def test_a_transfer_to_the_same_account_is_refused(gateway: RunningGateway
     body = {"debit_account": "a", "credit_account": "a", "amount_minor": 5, "currency": "EUR"}
     reply = await gateway.post("/v1/ledger/transfers", body)
     assert (reply.status, reply.problem) == (422, "same-account")
+
+
+async def test_a_final_capture_of_a_part_gives_up_the_rest_of_the_hold(gateway: RunningGateway) -> None:
+    payment_id = await gateway.hold(10_000)
+    captured = await gateway.post(
+        f"/v1/payments/{payment_id}/capture", {"amount_minor": 6_000, "final": True}
+    )
+    assert (captured.status, captured.body["status"]) == (200, "captured")
+    assert captured.body["captured_minor"] == 6_000
+    more = await gateway.post(f"/v1/payments/{payment_id}/capture", {"amount_minor": 1})
+    assert (more.status, more.problem) == (409, "invalid-state")
+    too_much = await gateway.post(f"/v1/payments/{payment_id}/refunds", {"amount_minor": 6_001})
+    assert (too_much.status, too_much.body["remaining_minor"]) == (422, 6_000)
+    accounts = (await gateway.verification())["balanced"]
+    assert accounts is True
+    async with gateway.deps.engine.connect() as connection:
+        pending = await connection.scalar(text("SELECT sum(debits_pending) FROM payments.account"))
+    assert pending == 0, "nothing is held any more"

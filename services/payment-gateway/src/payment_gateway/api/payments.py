@@ -27,11 +27,12 @@ from payment_gateway.operations.cancel_payment import cancel_payment
 from payment_gateway.operations.capture_payment import capture_payment
 from payment_gateway.operations.confirm_payment import ConfirmPayment, confirm_payment
 from payment_gateway.operations.create_payment import CreatePayment, create_payment
-from payment_gateway.operations.find_payments import get_payment, list_payments, list_refunds
+from payment_gateway.operations.find_payments import get_payment, list_payments, refunds_of
 from payment_gateway.operations.mark_and_ask import Act
 from payment_gateway.operations.refund_payment import refund_payment
 from payment_gateway.operations.update_payment import UpdatePayment, update_payment
 from payment_gateway.operations.void_payment import void_payment
+from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.idempotency import REPLAY_HEADER, fingerprint_of
@@ -108,7 +109,7 @@ async def capture(
 ) -> Response:
     """Capture what is held, or a part of it."""
     act = await _act(request, caller.merchant_id, payment_id, body.amount_minor if body else None)
-    return respond(await capture_payment(caller.deps, act))
+    return respond(await capture_payment(caller.deps, act, is_final=body is not None and body.final))
 
 
 @router.post("/{payment_id}/void", responses=MONEY)
@@ -142,16 +143,15 @@ async def list_all(
     reference: Annotated[Reference | None, Query()] = None,
 ) -> Response:
     """Payments, newest first; `next_cursor` continues."""
-    page = await list_payments(
-        caller.deps, caller.merchant_id, before=cursor, limit=limit, status=status, reference=reference
-    )
-    return JsonResponse({"data": [payment_object(p) for p in page.payments], "next_cursor": page.next_before})
+    window = Window(limit, before=cursor)
+    page = await list_payments(caller.deps, caller.merchant_id, window, status=status, reference=reference)
+    return JsonResponse({"data": [payment_object(p) for p in page.items], "next_cursor": page.next_before})
 
 
 @router.get("/{payment_id}/refunds", responses=READ)
 async def list_refunds_of(payment_id: str, caller: Merchant) -> Response:
     """The refunds of a payment, oldest first."""
-    found = await list_refunds(caller.deps, caller.merchant_id, payment_id)
+    found = await refunds_of(caller.deps, caller.merchant_id, payment_id)
     return JsonResponse({"data": [refund_object(refund) for refund in found]})
 
 

@@ -22,6 +22,7 @@ ANSWER_MAX_BYTES: Final = 16 * 1024  # an answer has 400 bytes; a longer one is 
 NOT_FOUND_YET: Final = Unknown("not-found-yet")
 PATHS: Final = {
     Operation.CAPTURE: "/captures",
+    Operation.FINAL_CAPTURE: "/captures",
     Operation.VOID: "/voids",
     Operation.EXPIRE: "/voids",
     Operation.REFUND: "/refunds",
@@ -130,7 +131,8 @@ class HttpChannel:
         if attempt.operation is Operation.AUTHORISE:
             path, body = self._authorisation(details)
             return path, {**body, **amount, "callback_url": self._callback_url}
-        return PATHS[attempt.operation], {"original": attempt.original, **amount}
+        final = {"final": True} if attempt.operation is Operation.FINAL_CAPTURE else {}
+        return PATHS[attempt.operation], {"original": attempt.original, **amount, **final}
 
     def _authorisation(self, details: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Path and members of an authorisation, without amount and callback."""

@@ -103,9 +103,13 @@ def _authorisation(attempt: Attempt, outcome: Outcome, payment: Payment, at: dat
 def _capture(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) -> Change:
     if not isinstance(outcome, Succeeded):
         return Change(machine.attempt_closed(payment, at), None)
-    where = (payment.merchant_id, attempt.channel, payment.currency, attempt.amount_minor)
-    after = machine.captured(payment, attempt.amount_minor, at)
-    return Change(after, "payment.captured.v1", ledger.capture_of_hold(*where))
+    where = (payment.merchant_id, attempt.channel, payment.currency)
+    postings = ledger.capture_of_hold(*where, attempt.amount_minor)
+    is_final = attempt.operation is Operation.FINAL_CAPTURE
+    if is_final and (rest := payment.capturable_minor - attempt.amount_minor):
+        postings += ledger.release_of_hold(*where, rest)
+    after = machine.captured(payment, attempt.amount_minor, at, is_final=is_final)
+    return Change(after, "payment.captured.v1", postings)
 
 
 def _void(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) -> Change:
@@ -130,6 +134,7 @@ def _void(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) ->
 _CHANGES: Final = {
     Operation.AUTHORISE: _authorisation,
     Operation.CAPTURE: _capture,
+    Operation.FINAL_CAPTURE: _capture,
     Operation.VOID: _void,
     Operation.EXPIRE: _void,
 }

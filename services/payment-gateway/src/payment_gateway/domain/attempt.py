@@ -12,6 +12,7 @@ from typing import Any, Final
 class Operation(StrEnum):
     AUTHORISE = "authorise"
     CAPTURE = "capture"
+    FINAL_CAPTURE = "final_capture"  # the channel gives up what is left of the hold in the same act
     VOID = "void"
     REFUND = "refund"
     EXPIRE = "expire"  # to a channel it is a void

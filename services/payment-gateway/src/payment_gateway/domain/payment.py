@@ -235,12 +235,12 @@ def check_capture(payment: Payment, amount_minor: int | None) -> int:
     return wanted
 
 
-def captured(payment: Payment, amount_minor: int, at: datetime) -> Payment:
-    """A part of the hold, or all that is left of it, is captured."""
+def captured(payment: Payment, amount_minor: int, at: datetime, *, is_final: bool = False) -> Payment:
+    """A part of the hold, or all that is left of it, is captured; a final part gives up the rest."""
     total = payment.captured_minor + amount_minor
     if total > payment.authorised_minor:
         raise AmountExceedsRemaining(payment.capturable_minor)
-    to = Status.CAPTURED if total == payment.authorised_minor else Status.PARTIALLY_CAPTURED
+    to = Status.CAPTURED if is_final or total == payment.authorised_minor else Status.PARTIALLY_CAPTURED
     return advance(payment, Event.CAPTURE, to, at, captured_minor=total, open_attempt_id=None)
 
 

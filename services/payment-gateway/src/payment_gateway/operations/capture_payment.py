@@ -13,12 +13,13 @@ from payment_gateway.operations.mark_and_ask import Act, mark_and_ask
 from payment_gateway.store.commit import Effects, Locked
 
 
-async def capture_payment(deps: Deps, act: Act) -> Answer:
-    """200 with the payment. Raises what `mark_and_ask` raises."""
+async def capture_payment(deps: Deps, act: Act, *, is_final: bool = False) -> Answer:
+    """200 with the payment; a final capture gives up what it leaves of the hold. Raises what `mark_and_ask` raises."""
 
     def mark(payment: Payment, attempt: Attempt, locked: Locked) -> Effects:
         amount_minor = machine.check_capture(payment, act.amount_minor)
         marked = machine.open_attempt(payment, attempt.id, locked.now)
         return Effects(payment=marked, attempt=replace(attempt, amount_minor=amount_minor))
 
-    return await mark_and_ask(deps, act, Operation.CAPTURE, mark)
+    operation = Operation.FINAL_CAPTURE if is_final else Operation.CAPTURE
+    return await mark_and_ask(deps, act, operation, mark, route="capture")

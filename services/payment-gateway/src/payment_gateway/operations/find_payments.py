@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from payment_gateway.domain.payment import Payment
 from payment_gateway.domain.refund import Refund
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import payments, refunds
+from payment_gateway.store.pages import Page, Window
 from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`next_before` is the id to continue before; None at the end."""
-
-    payments: Sequence[Payment]
-    next_before: str | None
 
 
 async def get_payment(deps: Deps, merchant_id: str, payment_id: str) -> Payment:
@@ -32,20 +24,33 @@ async def get_payment(deps: Deps, merchant_id: str, payment_id: str) -> Payment:
     return payment
 
 
-async def list_payments(
-    deps: Deps, merchant_id: str, *, before: str | None, limit: int, status: str | None, reference: str | None
-) -> Page:
-    """Newest first, by keyset: stable while payments are added."""
+async def list_payments(deps: Deps, merchant_id: str, window: Window, **filters: str | None) -> Page[Payment]:
+    """Newest first. `filters`: status, reference, customer (its id), channel_was_asked ("true" or "false")."""
     async with deps.engine.connect() as connection:
-        found = await payments.page(
-            connection, merchant_id, before=before, limit=limit + 1, status=status, reference=reference
-        )
-    more = len(found) > limit
-    return Page(found[:limit], found[limit - 1].id if more else None)
+        return await payments.page(connection, merchant_id, window, **filters)
 
 
-async def list_refunds(deps: Deps, merchant_id: str, payment_id: str) -> Sequence[Refund]:
-    """Oldest first. Raises NotFound."""
+async def get_refund(deps: Deps, merchant_id: str, refund_id: str) -> Refund:
+    """Raises NotFound, also for another merchant's refund."""
+    refund = None
+    if is_id("rf", refund_id):
+        async with deps.engine.connect() as connection:
+            refund = await refunds.get(connection, refund_id, merchant_id)
+    if refund is None:
+        raise NotFound("This merchant has no such refund.")
+    return refund
+
+
+async def list_refunds(
+    deps: Deps, merchant_id: str, window: Window, payment_id: str | None = None
+) -> Page[Refund]:
+    """Newest first; of one payment when it is named."""
+    async with deps.engine.connect() as connection:
+        return await refunds.page(connection, merchant_id, window, payment_id)
+
+
+async def refunds_of(deps: Deps, merchant_id: str, payment_id: str) -> Sequence[Refund]:
+    """All refunds of a payment, oldest first. Raises NotFound."""
     payment = await get_payment(deps, merchant_id, payment_id)
     async with deps.engine.connect() as connection:
         return await refunds.of_payment(connection, payment.id)

@@ -172,6 +172,7 @@ def _did_nothing(attempt: Attempt, outcome: Outcome) -> bool:
     """A capture or void that never reached the channel: the client may repeat it with the same key."""
     return isinstance(outcome, NotProcessed) and attempt.operation in (
         Operation.CAPTURE,
+        Operation.FINAL_CAPTURE,
         Operation.VOID,
         Operation.EXPIRE,
     )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.store import rows
+from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import payment as table
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
@@ -29,13 +30,16 @@ LOCK_PAYMENTS = text(
 )
 GET_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 GET_ANY_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id")  # noqa: S608
-# payment_by_merchant_idx; keyset, newest first, stable under inserts because ids rise with time.
-LIST_PAYMENTS = text(
-    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE merchant_id = :merchant_id"  # noqa: S608
-    " AND (CAST(:before AS text) IS NULL OR id < :before)"
-    " AND (CAST(:status AS text) IS NULL OR status = :status)"
-    " AND (CAST(:reference AS text) IS NULL OR reference = :reference)"
-    " ORDER BY id DESC LIMIT :limit"
+# payment_by_merchant_idx
+PAYMENTS = PageQuery(
+    table,
+    _COLUMNS,
+    {
+        "status": "status = :status",
+        "reference": "reference = :reference",
+        "customer": "customer ->> 'id' = :customer",
+        "channel_was_asked": "(channel IS NOT NULL) = CAST(:channel_was_asked AS boolean)",
+    },
 )
 # payment_may_expire_idx
 LIST_EXPIRING = text(
@@ -67,19 +71,11 @@ async def get(conn: AsyncConnection, payment_id: str, merchant_id: str | None) -
 
 
 async def page(
-    conn: AsyncConnection,
-    merchant_id: str,
-    *,
-    before: str | None,
-    limit: int,
-    status: str | None,
-    reference: str | None,
-) -> Sequence[Payment]:
-    """Payments older than the id `before`, newest first."""
-    parameters = {
-        "merchant_id": merchant_id, "before": before, "limit": limit, "status": status, "reference": reference,
-    }  # fmt: skip
-    return [_payment(row) for row in await conn.execute(LIST_PAYMENTS, parameters)]
+    conn: AsyncConnection, merchant_id: str, window: Window, **filters: str | None
+) -> Page[Payment]:
+    """A merchant's payments, newest first; `filters` are those of `PAYMENTS`."""
+    found, has_more = await PAYMENTS.rows(conn, merchant_id, window, **filters)
+    return Page([_payment(row) for row in found], has_more)
 
 
 async def expiring(conn: AsyncConnection, hold_s: int, action_s: int, limit: int) -> Sequence[Payment]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.refund import Refund, RefundStatus
 from payment_gateway.store import rows
+from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import refund as table
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
@@ -22,6 +23,9 @@ LOCK_REFUNDS = text(
 )
 # refund_payment_id_idx
 LIST_REFUNDS = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE payment_id = :payment_id ORDER BY id")  # noqa: S608
+# refund_by_merchant_idx
+REFUNDS = PageQuery(table, _COLUMNS, {"payment_id": "payment_id = :payment_id"})
+GET_REFUND = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, ("status",))
@@ -35,6 +39,20 @@ async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Refund]
 async def of_payment(conn: AsyncConnection, payment_id: str) -> Sequence[Refund]:
     """All refunds of a payment, oldest first."""
     return [_refund(row) for row in await conn.execute(LIST_REFUNDS, {"payment_id": payment_id})]
+
+
+async def get(conn: AsyncConnection, refund_id: str, merchant_id: str) -> Refund | None:
+    """A merchant's refund; another merchant's is as absent as none."""
+    row = (await conn.execute(GET_REFUND, {"id": refund_id, "merchant_id": merchant_id})).first()
+    return _refund(row) if row else None
+
+
+async def page(
+    conn: AsyncConnection, merchant_id: str, window: Window, payment_id: str | None = None
+) -> Page[Refund]:
+    """A merchant's refunds, newest first."""
+    found, has_more = await REFUNDS.rows(conn, merchant_id, window, payment_id=payment_id)
+    return Page([_refund(row) for row in found], has_more)
 
 
 async def insert(conn: AsyncConnection, refunds: Iterable[Refund]) -> None:

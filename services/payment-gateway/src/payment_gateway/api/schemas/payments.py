@@ -146,9 +146,10 @@ class CancelBody(Body):
 
 
 class CaptureBody(Body):
-    """Without an amount, all that is held is captured."""
+    """Without an amount, all that is held is captured. A `final` part gives up what it leaves of the hold."""
 
     amount_minor: AmountMinor | None = None
+    final: bool = False
 
 
 class VoidBody(Body):

@@ -138,6 +138,8 @@ class Book:
         authorisation.refunded_minor += refunded
         if charged or refunded:
             self._money_lines.setdefault(line["at"][:10], []).append(seq)
+        if operation.type == "capture" and line.get("final"):
+            authorisation.is_voided = True  # what is left of it
         if operation.type == "void" and operation.outcome == "succeeded":
             authorisation.is_voided = True
             if authorisation.outcome == "action_required":

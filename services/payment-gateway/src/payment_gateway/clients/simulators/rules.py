@@ -91,8 +91,9 @@ def callback_of(body: Mapping[str, Any], default: str) -> str:
 
 
 def capture(book: Book, question: Question, script: Script) -> Operation:
-    """Take (a part of) a hold; several parts are possible."""
+    """Take (a part of) a hold; several parts are possible until one is `final`, which gives up the rest."""
     amount = amount_of(question.body)
+    final = {"final": True} if flag_of(question.body, "final", False) else {}
     original = _original(book, question)
 
     def refusal(authorisation: Operation) -> str | None:
@@ -101,7 +102,7 @@ def capture(book: Book, question: Question, script: Script) -> Operation:
         left = authorisation.amount_minor - authorisation.captured_minor
         return "amount_exceeds_authorised" if amount > left else None
 
-    return _follow_up(book, "capture", question, script, original, refusal, charged_minor=amount)
+    return _follow_up(book, "capture", question, script, original, refusal, charged_minor=amount, **final)
 
 
 def void(book: Book, question: Question, script: Script) -> Operation:

@@ -83,6 +83,7 @@ refund = Table(
     ForeignKeyConstraint(["payment_id"], ["payments.payment.id"]),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
     one_of("status", ("pending", "succeeded", "failed")),
+    Index("refund_by_merchant_idx", "merchant_id", "id"),
 )
 
 # One question to a channel. A row without `outcome` is "about to be sent, or sent": whoever finds it after `due_at`

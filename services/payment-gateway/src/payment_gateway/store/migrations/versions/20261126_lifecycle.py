@@ -52,3 +52,4 @@ def upgrade() -> None:
         schema="payments",
         postgresql_where=sa.text("status IN ('authorised', 'partially_captured', 'requires_action')"),
     )
+    op.create_index("refund_by_merchant_idx", "refund", ["merchant_id", "id"], schema="payments")
