@@ -8,7 +8,15 @@ from collections.abc import Mapping
 import typer
 from fastapi import FastAPI
 
-from payment_gateway.api import events, internal, ledger, merchants, payments, webhook_endpoints
+from payment_gateway.api import (
+    events,
+    internal,
+    ledger,
+    merchants,
+    payments,
+    webhook_deliveries,
+    webhook_endpoints,
+)
 from payment_gateway.clients.simulators.app import create_simulators
 from payment_gateway.operations.deps import Deps, open_deps
 from payment_gateway.settings import Settings
@@ -47,6 +55,7 @@ def create_gateway(settings: Settings) -> FastAPI:
             payments.router,
             events.router,
             webhook_endpoints.router,
+            webhook_deliveries.router,
             ledger.router,
             merchants.router,
             internal.router,

@@ -17,8 +17,9 @@ from payment_gateway.domain.webhook import SCHEDULE
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.deps import open_deps
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
-from payment_gateway.store import webhooks
-from payment_gateway.store.events import after
+from payment_gateway.operations.manage_webhook_endpoints import rotate_webhook_secret
+from payment_gateway.store import webhook_endpoints, webhooks
+from payment_gateway.store.events import page
 from platform_cli.embedded.testing import FreshDatabase
 
 
@@ -36,7 +37,7 @@ async def test_an_event_arrives_signed_and_as_the_events_api_shows_it(rig: Webho
     assert headers["content-type"] == "application/json"
     Webhook(endpoint["secret"]).verify(body, headers)
     async with rig.deps.engine.connect() as connection:
-        assert [parsed(body)] == list(await after(connection, merchant, 0, 10))
+        assert [parsed(body)] == list(await page(connection, merchant, limit=10))
     assert "position" not in parsed(body)
     delivery = await the_only(rig)
     assert (delivery.status, delivery.attempts, delivery.last_status_code) == ("delivered", 1, 200)
@@ -57,10 +58,10 @@ async def test_each_endpoint_has_its_own_secret(rig: WebhookRig) -> None:
 
 async def test_during_a_rotation_both_secrets_verify(rig: WebhookRig) -> None:
     old, _ = await rig.due(await rig.a_merchant(), "/hook")
-    new = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    await rig.execute("UPDATE payments.webhook_endpoint SET secret = :both", both=f"{new} {old['secret']}")
+    merchant = await rig.merchant_of(old["id"])
+    new = await rotate_webhook_secret(rig.deps, merchant, old["id"], timedelta(hours=1))
     await deliver_webhooks(rig.deps)
-    for secret in (new, old["secret"]):
+    for secret in (new["secret"], old["secret"]):
         assert len(rig.receiver.events("/hook", secret)) == 1
 
 
@@ -151,7 +152,7 @@ async def test_410_disables_the_endpoint_and_says_so_of_what_was_due(rig: Webhoo
     assert len(rig.receiver.heard["/gone"]) == 1
     assert [row.status for row in await rig.deliveries(other["id"])] == ["delivered"]
     await rig.happen(merchant)
-    assert await fan_out_webhooks(rig.deps) == 1, "only for the endpoint that is left"
+    assert await fan_out_webhooks(rig.deps) == 2, "only for the endpoint that is left: this, and the alert"
 
 
 async def heard(rig: WebhookRig, path: str, count: int) -> None:
@@ -282,7 +283,7 @@ async def test_a_success_is_recorded_even_of_what_was_given_up_meanwhile(rig: We
 
     async def be_disabled_first(_: web.Request) -> web.Response:
         async with rig.deps.engine.begin() as connection:
-            await webhooks.disable_endpoints(connection, [endpoint["id"]])
+            await webhook_endpoints.disable(connection, [endpoint["id"]], "gone")
         return web.Response()
 
     rig.receiver.answers["/hook"] = be_disabled_first

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from webhook_rig import WebhookRig, run_webhook_rig
 
-from payment_gateway.operations.register_webhook_endpoint import (
+from payment_gateway.operations.manage_webhook_endpoints import (
     ENDPOINTS_MAX,
     TooManyWebhookEndpoints,
     WebhookUrlNotAllowed,
@@ -20,14 +20,14 @@ async def test_the_secret_is_shown_once_and_never_listed(rig: WebhookRig) -> Non
     merchant = await rig.a_merchant()
     made = await rig.an_endpoint(merchant, "/hook")
     assert made["secret"].startswith("whsec_")
-    (listed,) = await list_webhook_endpoints(rig.deps, merchant)
+    (listed,) = (await list_webhook_endpoints(rig.deps, merchant)).endpoints
     assert listed == {name: value for name, value in made.items() if name != "secret"}
 
 
 async def test_a_merchant_sees_only_its_own(rig: WebhookRig) -> None:
     merchant, other = await rig.a_merchant(), await rig.a_merchant()
     await rig.an_endpoint(merchant, "/hook")
-    assert await list_webhook_endpoints(rig.deps, other) == []
+    assert (await list_webhook_endpoints(rig.deps, other)).endpoints == []
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ async def test_a_url_that_could_lead_inside_is_refused(fresh_database: FreshData
             await rig.an_endpoint_at(merchant, url)
         assert (refused.value.status, refused.value.code) == (422, "webhook-url-not-allowed")
         assert url not in str(refused.value.body("/", None)), "the refusal never repeats the input"
-        assert await list_webhook_endpoints(rig.deps, merchant) == []
+        assert (await list_webhook_endpoints(rig.deps, merchant)).endpoints == []
 
 
 async def test_a_merchant_has_no_more_endpoints_than_the_limit_even_in_a_race(rig: WebhookRig) -> None:
@@ -58,4 +58,4 @@ async def test_a_merchant_has_no_more_endpoints_than_the_limit_even_in_a_race(ri
         return_exceptions=True,
     )
     assert sum(isinstance(result, TooManyWebhookEndpoints) for result in made) == 4
-    assert len(await list_webhook_endpoints(rig.deps, merchant)) == ENDPOINTS_MAX
+    assert len((await list_webhook_endpoints(rig.deps, merchant)).endpoints) == ENDPOINTS_MAX

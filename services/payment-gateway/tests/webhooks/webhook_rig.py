@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from payment_gateway.operations.deps import Deps, open_deps
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.operations.manage_merchants import create_merchant
-from payment_gateway.operations.register_webhook_endpoint import register_webhook_endpoint
+from payment_gateway.operations.manage_webhook_endpoints import register_webhook_endpoint
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import outbox
 from platform_kit.ids import new_id
@@ -92,6 +92,11 @@ class WebhookRig:
 
     async def an_endpoint_at(self, merchant_id: str, url: str) -> dict[str, Any]:
         return await register_webhook_endpoint(self.deps, merchant_id, url)
+
+    async def merchant_of(self, endpoint_id: str) -> str:
+        statement = text("SELECT merchant_id FROM payments.webhook_endpoint WHERE id = :id")
+        async with self.deps.engine.connect() as connection:
+            return str((await connection.execute(statement, {"id": endpoint_id})).scalar_one())
 
     async def happen(self, merchant_id: str | None, count: int = 1, *, numbered: bool = True) -> list[str]:
         """Events of a merchant, committed and (by the relay) numbered; returns their ids."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from data_pipeline.domain.events import (
+    ENDPOINT_EVENTS,
     PAYMENT_EVENTS,
     POSITION_MAX,
     RISK_EVENTS,
@@ -59,6 +60,8 @@ def facts_of(raw: object) -> Facts | Refused:
             return _payment_facts(envelope)
         if envelope.type in RISK_EVENTS:
             return _risk_facts(envelope)
+        if envelope.type in ENDPOINT_EVENTS:
+            return Facts(envelope)
     except ContractViolation as violation:
         return Refused(Fault.CONTRACT_VIOLATION, str(violation))
     return Refused(Fault.UNKNOWN_TYPE, "This program knows no event of this type.")

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import READ
-from payment_gateway.operations.find_events import list_events
+from payment_gateway.api.schemas.webhooks import EVENT_TYPE_PATTERN, Moment
+from payment_gateway.operations.find_events import get_event, list_events
+from payment_gateway.store.events import EventFilter
 from platform_kit.app import JsonResponse
+from platform_kit.body import StrictRoute
 
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute)
+
+EventId = Annotated[str | None, Query(max_length=64, pattern=r"^evt_[0-9a-z]{26}$")]
 
 
 @router.get("", responses=READ)
 async def list_all(
     caller: Merchant,
-    after: Annotated[str | None, Query(max_length=64, pattern=r"^evt_[0-9a-z]{26}$")] = None,
+    after: EventId = None,
+    before: EventId = None,
+    type: Annotated[str | None, Query(max_length=100, pattern=EVENT_TYPE_PATTERN)] = None,
+    occurred_from: Annotated[Moment | None, Query()] = None,
+    occurred_to: Annotated[Moment | None, Query()] = None,
+    order: Literal["asc", "desc"] = "asc",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Response:
-    """Events in the order in which they became facts; `after` is the id of the last one that you have."""
-    page = await list_events(caller.deps, caller.merchant_id, after, limit)
-    return JsonResponse({"data": list(page.events), "next_after": page.next_after})
+    """Events in the order in which they became facts, or backwards. Pass the last id that you have: as `after` when
+    going forward, as `before` when going back."""
+    page = await list_events(
+        caller.deps,
+        caller.merchant_id,
+        after=after,
+        before=before,
+        where=EventFilter(type, occurred_from, occurred_to),
+        newest_first=order == "desc",
+        limit=limit,
+    )
+    last = page.events[-1]["id"] if page.has_more else None
+    return JsonResponse(
+        {
+            "data": list(page.events),
+            "has_more": page.has_more,
+            "next_after": last if order == "asc" else None,
+            "next_before": last if order == "desc" else None,
+        }
+    )
+
+
+@router.get("/{event_id}", responses=READ)
+async def get(event_id: str, caller: Merchant) -> Response:
+    """One event, as it was or will be sent to webhook endpoints."""
+    return JsonResponse(await get_event(caller.deps, caller.merchant_id, event_id))

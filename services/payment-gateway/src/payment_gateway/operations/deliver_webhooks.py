@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step, signed_headers
+from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step
 from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
+from payment_gateway.domain.webhook_keys import headers_of
+from payment_gateway.domain.webhook_style import render_event, style_headers
+from payment_gateway.operations.disable_webhook_endpoints import disable_webhook_endpoints
 from payment_gateway.operations.webhook_metrics import observe_attempt
-from payment_gateway.store import webhooks
+from payment_gateway.store import webhook_endpoints, webhooks
 from payment_gateway.store.webhooks import AttemptRecord, DueDelivery
 from platform_kit import canonical
 from platform_kit.logging import get_logger
@@ -79,7 +82,11 @@ async def _start(deps: Deps, room: int, flow: Flow) -> set[asyncio.Task[Attempte
     if room <= 0:
         return set()
     async with deps.engine.begin() as connection:
-        claimed = await webhooks.claim_due(connection, room, PLACES_MAX, flow.free())
+        found = await webhooks.claim_due(connection, room, PLACES_MAX, flow.free())
+        claimed = [delivery for delivery in found if delivery.enabled]
+        if disabled := {delivery.endpoint_id for delivery in found if not delivery.enabled}:
+            # The fan-out had read the endpoint just before it was disabled.
+            await webhook_endpoints.drop_due(connection, disabled)
     for delivery in claimed:
         flow.take(delivery.endpoint_id)
     return {asyncio.create_task(_send(deps, delivery)) for delivery in claimed}
@@ -88,12 +95,24 @@ async def _start(deps: Deps, room: int, flow: Flow) -> set[asyncio.Task[Attempte
 async def _send(deps: Deps, delivery: DueDelivery) -> Attempted:
     """One attempt, signed anew: the id stays, the timestamp is the attempt's own."""
     started = time.monotonic()
-    signed_at_s = int(deps.clock.now().timestamp())
-    signed = signed_headers(delivery.secrets, delivery.event_id, signed_at_s, delivery.body)
-    answer = await deps.webhooks.send(
-        delivery.url, {"Content-Type": "application/json", **signed}, delivery.body
-    )
+    try:
+        headers, body = _message(deps, delivery)
+    except Exception:  # a renderer's bug about one event must not stop everybody else's
+        log.exception("webhook not rendered", delivery_id=delivery.id, event_id=delivery.event.id)
+        return Attempted(delivery, Answer(error="not-rendered"), 0.0)
+    answer = await deps.webhooks.send(delivery.url, headers, body)
     return Attempted(delivery, answer, time.monotonic() - started)
+
+
+def _message(deps: Deps, delivery: DueDelivery) -> tuple[dict[str, str], bytes]:
+    """Headers and body of one attempt."""
+    now = deps.clock.now()
+    at_s = int(now.timestamp())
+    keys = [delivery.keys, *(one.keys for one in delivery.retiring if one.expires_at > now)]
+    body = render_event(delivery.style, delivery.event)
+    signed = headers_of(keys, delivery.event.id, at_s, body)
+    extra = style_headers(delivery.style, [one.secret for one in keys], at_s, body)
+    return {"Content-Type": "application/json", **signed, **extra}, body
 
 
 async def _some_of(
@@ -111,10 +130,20 @@ async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
         return
     records = [_record_of(deps, attempted) for attempted in done]
     gone = {attempted.delivery.endpoint_id for attempted in done if attempted.answer.status == 410}
+    well = {
+        attempted.delivery.endpoint_id
+        for attempted, record in zip(done, records, strict=True)
+        if record.status == "delivered"
+    }
+    ill = {attempted.delivery.endpoint_id for attempted in done} - well
     async with deps.engine.begin() as connection:
         await webhooks.record_attempts(connection, records)
-        if gone:
-            await webhooks.disable_endpoints(connection, gone)
+        if well:
+            await webhook_endpoints.note_success(connection, well)
+        if ill:
+            failing = await webhook_endpoints.note_failure(connection, ill)
+            await disable_webhook_endpoints(connection, set(failing) - gone, "failing")
+        await disable_webhook_endpoints(connection, gone, "gone")
     for attempted, record in zip(done, records, strict=True):
         succeeded = record.status == "delivered"
         flow.give_back(attempted.delivery.endpoint_id, succeeded=succeeded, seconds=attempted.seconds)
@@ -124,7 +153,7 @@ async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
                 "webhook given up",
                 delivery_id=record.id,
                 endpoint_id=attempted.delivery.endpoint_id,
-                event_id=attempted.delivery.event_id,
+                event_id=attempted.delivery.event.id,
                 last_status_code=record.status_code,
                 last_error=record.error,
             )
@@ -140,4 +169,13 @@ def _record_of(deps: Deps, attempted: Attempted) -> AttemptRecord:
             status = "due"
         case Dead() | Gone():
             status, pause = "dead", None
-    return AttemptRecord(delivery.id, status, answer.status, answer.error, pause)
+    return AttemptRecord(
+        id=delivery.id,
+        cycle=delivery.cycle,
+        number=delivery.attempts + 1,
+        status=status,
+        status_code=answer.status,
+        error=answer.error,
+        pause=pause,
+        seconds=attempted.seconds,
+    )

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import events
-from platform_kit.problems import Problem
+from payment_gateway.store.events import EventFilter
+from platform_kit.ids import is_id
+from platform_kit.problems import NotFound, Problem
 
 
 class InvalidCursor(Problem):
@@ -17,18 +21,54 @@ class InvalidCursor(Problem):
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
+    """`has_more` is exact: another event of this page's kind lies beyond its last one."""
+
     events: Sequence[Mapping[str, Any]]
-    next_after: str | None
+    has_more: bool
 
 
-async def list_events(deps: Deps, merchant_id: str, after: str | None, limit: int) -> EventPage:
-    """Events after the event with id `after`. Raises InvalidCursor for an id that is no event of this merchant."""
+async def get_event(deps: Deps, merchant_id: str, event_id: str) -> Mapping[str, Any]:
+    """Raises NotFound, also for another merchant's event."""
+    found = None
+    if is_id("evt", event_id):
+        async with deps.engine.connect() as connection:
+            found = await events.get(connection, merchant_id, event_id)
+    if found is None:
+        raise NotFound("This merchant has no such event.")
+    return found
+
+
+async def list_events(
+    deps: Deps,
+    merchant_id: str,
+    *,
+    after: str | None,
+    before: str | None,
+    where: EventFilter,
+    newest_first: bool,
+    limit: int,
+) -> EventPage:
+    """Events between the events `after` and `before`, both excluded; stable while events are added.
+
+    Raises InvalidCursor for an id that is no event of this merchant.
+    """
     async with deps.engine.connect() as connection:
-        position = 0
-        if after is not None:
-            found = await events.position_of(connection, merchant_id, after)
-            if found is None:
-                raise InvalidCursor("`after` must be the id of an event that you received.")
-            position = found
-        page = await events.after(connection, merchant_id, position, limit)
-    return EventPage(page, page[-1]["id"] if len(page) == limit else None)
+        found = await events.page(
+            connection,
+            merchant_id,
+            after=await _position(connection, merchant_id, after) or 0,
+            before=await _position(connection, merchant_id, before),
+            where=where,
+            newest_first=newest_first,
+            limit=limit + 1,
+        )
+    return EventPage(found[:limit], len(found) > limit)
+
+
+async def _position(connection: AsyncConnection, merchant_id: str, event_id: str | None) -> int | None:
+    if event_id is None:
+        return None
+    position = await events.position_of(connection, merchant_id, event_id)
+    if position is None:
+        raise InvalidCursor("A cursor must be the id of an event that you received.")
+    return position

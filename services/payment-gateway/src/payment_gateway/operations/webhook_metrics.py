@@ -19,6 +19,14 @@ webhook_dead_total = Counter("webhook_dead_total", "Deliveries given up, by caus
 webhook_fanned_out_position = Gauge(
     "webhook_fanned_out_position", "Position up to which events are deliveries; compare with outbox_position."
 )
+webhook_endpoints_disabled_total = Counter(
+    "webhook_endpoints_disabled_total",
+    "Endpoints that we disabled by ourselves: `gone` (410) or `failing`.",
+    ["reason"],
+)
+webhook_blocked_total = Counter(
+    "webhook_blocked_total", "Attempts that were not sent because their address is not of the open Internet."
+)
 
 
 def outcome_of(answer: Answer) -> str:
@@ -32,5 +40,7 @@ def observe_attempt(answer: Answer, seconds: float, *, is_dead: bool) -> None:
     """One attempt that was recorded."""
     webhook_attempts_total.labels(outcome_of(answer)).inc()
     webhook_attempt_seconds.observe(seconds)
+    if answer.error == "not-allowed":
+        webhook_blocked_total.inc()
     if is_dead:
         webhook_dead_total.labels("gone" if answer.status == 410 else "schedule_over").inc()

@@ -1,8 +1,12 @@
 """A merchant's view of the outbox: numbered events only, since what has no position yet may still be overtaken."""
 
+# ruff: noqa: S608 - the names in the statements are our own tables', never input
+
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -12,34 +16,70 @@ from payment_gateway.store.tables import outbox
 from platform_kit.clock import isoformat
 
 _EVENT = outbox.event.fullname
-POSITION_OF = text(f"SELECT position FROM {_EVENT} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608 - our own table
-# event_by_merchant_idx
-EVENTS_AFTER = text(
-    f"SELECT id, type, aggregate_id, merchant_id, occurred_at, data FROM {_EVENT}"  # noqa: S608 - our own table
-    " WHERE merchant_id = :merchant_id AND position > :position ORDER BY position LIMIT :limit"
+_COLUMNS = "id, type, aggregate_id, merchant_id, occurred_at, data"
+POSITION_OF = text(f"SELECT position FROM {_EVENT} WHERE id = :id AND merchant_id = :merchant_id")
+GET_EVENT = text(
+    f"SELECT {_COLUMNS} FROM {_EVENT} WHERE id = :id AND merchant_id = :merchant_id AND position IS NOT NULL"
 )
+# event_by_merchant_idx, read in either direction.
+_PAGE = f"""
+    SELECT {_COLUMNS} FROM {_EVENT}
+    WHERE merchant_id = :merchant_id AND position > :after
+      AND (CAST(:before AS bigint) IS NULL OR position < :before)
+      AND (CAST(:type AS text) IS NULL OR type = :type
+           OR (right(:type, 2) = '.*' AND starts_with(type, left(:type, -1))))
+      AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
+      AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
+    ORDER BY position"""
+OLDEST_FIRST, NEWEST_FIRST = text(f"{_PAGE} ASC LIMIT :limit"), text(f"{_PAGE} DESC LIMIT :limit")
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """`type` is exact, or `x.*` for all that begin so; `since` <= occurred_at < `until`."""
+
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 async def position_of(conn: AsyncConnection, merchant_id: str, event_id: str) -> int | None:
+    """The position of a merchant's event; None also for one that has none yet."""
     found: int | None = await conn.scalar(POSITION_OF, {"id": event_id, "merchant_id": merchant_id})
     return found
 
 
-async def after(
-    conn: AsyncConnection, merchant_id: str, position: int, limit: int
+async def get(conn: AsyncConnection, merchant_id: str, event_id: str) -> dict[str, Any] | None:
+    """A merchant's event; another merchant's is as absent as none."""
+    row = (await conn.execute(GET_EVENT, {"id": event_id, "merchant_id": merchant_id})).first()
+    return _event(row) if row else None
+
+
+async def page(
+    conn: AsyncConnection,
+    merchant_id: str,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    where: EventFilter = EventFilter(),
+    newest_first: bool = False,
+    limit: int,
 ) -> Sequence[dict[str, Any]]:
-    """Envelopes without `position`: a global counter would tell a merchant the platform's volume."""
-    rows = await conn.execute(
-        EVENTS_AFTER, {"merchant_id": merchant_id, "position": position, "limit": limit}
-    )
-    return [
-        {
-            "id": row.id,
-            "type": row.type,
-            "occurred_at": isoformat(row.occurred_at),
-            "aggregate_id": row.aggregate_id,
-            "merchant_id": row.merchant_id,
-            "data": row.data,
-        }
-        for row in rows
-    ]
+    """Events between two positions, both excluded."""
+    values = {
+        "merchant_id": merchant_id, "after": after, "before": before, "limit": limit,
+        "type": where.type, "since": where.since, "until": where.until,
+    }  # fmt: skip
+    return [_event(row) for row in await conn.execute(NEWEST_FIRST if newest_first else OLDEST_FIRST, values)]
+
+
+def _event(row: Any) -> dict[str, Any]:
+    """The envelope without `position`: a global counter would tell a merchant the platform's volume."""
+    return {
+        "id": row.id,
+        "type": row.type,
+        "occurred_at": isoformat(row.occurred_at),
+        "aggregate_id": row.aggregate_id,
+        "merchant_id": row.merchant_id,
+        "data": row.data,
+    }

@@ -1,36 +1,42 @@
-"""Webhook endpoints, the deliveries that are due to them, and how far events have been turned into deliveries."""
+"""Deliveries that are due to webhook endpoints, and how far events have been turned into deliveries."""
 
 # ruff: noqa: S608 - the names in the statements are our own tables', never input
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payment_gateway.store.tables import merchant, outbox, webhook_cursor, webhook_delivery, webhook_endpoint
-from platform_kit.clock import isoformat
+from payment_gateway.domain.webhook_endpoint import PING, RetiringKeys
+from payment_gateway.domain.webhook_keys import Keys
+from payment_gateway.domain.webhook_style import StoredEvent
+from payment_gateway.store.tables import (
+    outbox,
+    webhook_attempt,
+    webhook_cursor,
+    webhook_delivery,
+    webhook_endpoint,
+)
+from payment_gateway.store.webhook_endpoints import retiring_of
 
-_EVENT, _MERCHANT = outbox.event.fullname, merchant.fullname
+_EVENT, _ATTEMPT = outbox.event.fullname, webhook_attempt.fullname
 _CURSOR, _DELIVERY, _ENDPOINT = webhook_cursor.fullname, webhook_delivery.fullname, webhook_endpoint.fullname
 
 # Longer than an attempt may take (10 s) and its record: a sender that died gives its deliveries back by itself.
 LEASE_S = 60
 
-LOCK_MERCHANT = text(f"SELECT id FROM {_MERCHANT} WHERE id = :merchant_id FOR UPDATE")
-COUNT_ENDPOINTS = text(f"SELECT count(*) FROM {_ENDPOINT} WHERE merchant_id = :merchant_id AND enabled")
-INSERT_ENDPOINT = text(
-    f"INSERT INTO {_ENDPOINT} (id, merchant_id, url, secret) VALUES (:id, :merchant_id, :url, :secret)"
-    " RETURNING created_at"
-)
-LIST_ENDPOINTS = text(
-    f"SELECT id, url, enabled, created_at FROM {_ENDPOINT} WHERE merchant_id = :merchant_id ORDER BY id"
-)
+# Whether an endpoint wants to hear of an event; a ping is for the one endpoint that asked for it.
+WANTS_EVENT = f"""
+    event.type <> '{PING}' AND (endpoint.event_types IS NULL OR EXISTS (
+        SELECT FROM unnest(endpoint.event_types) AS wanted (type)
+        WHERE event.type = wanted.type
+           OR (right(wanted.type, 2) = '.*' AND starts_with(event.type, left(wanted.type, -1)))))"""
 
 # One fan-out at a time: whoever comes second leaves. Alone in its statement, so that the next one's snapshot is
 # taken under the lock.
@@ -39,13 +45,14 @@ LOCK_CURSOR = text(f"SELECT position FROM {_CURSOR} FOR UPDATE SKIP LOCKED")
 # made.
 EVENTS_AND_ENDPOINTS = text(f"""
     WITH batch AS (
-        SELECT id, merchant_id, occurred_at, position FROM {_EVENT}
+        SELECT id, merchant_id, type, occurred_at, position FROM {_EVENT}
         WHERE position > :position ORDER BY position LIMIT :limit
     )
-    SELECT batch.position, batch.id AS event_id, endpoint.id AS endpoint_id
-    FROM batch LEFT JOIN {_ENDPOINT} AS endpoint
-      ON endpoint.merchant_id = batch.merchant_id AND endpoint.enabled AND endpoint.created_at <= batch.occurred_at
-    ORDER BY batch.position""")
+    SELECT event.position, event.id AS event_id, endpoint.id AS endpoint_id
+    FROM batch AS event LEFT JOIN {_ENDPOINT} AS endpoint
+      ON endpoint.merchant_id = event.merchant_id AND endpoint.enabled AND endpoint.created_at <= event.occurred_at
+         AND {WANTS_EVENT}
+    ORDER BY event.position""")
 INSERT_DELIVERIES = text(f"""
     INSERT INTO {_DELIVERY} (id, endpoint_id, event_id, due_at)
     SELECT id, endpoint_id, event_id, now()
@@ -83,28 +90,32 @@ CLAIM_DUE_DELIVERIES = text(f"""
     ), claimed AS (
         UPDATE {_DELIVERY} AS d SET due_at = now() + make_interval(secs => {LEASE_S})
         FROM chosen WHERE d.id = chosen.id
-        RETURNING d.id, d.endpoint_id, d.event_id, d.attempts
+        RETURNING d.id, d.endpoint_id, d.event_id, d.attempts, d.cycle
     )
-    SELECT claimed.id, claimed.endpoint_id, claimed.attempts, endpoint.url, endpoint.secret,
+    SELECT claimed.id, claimed.endpoint_id, claimed.attempts, claimed.cycle,
+           endpoint.url, endpoint.enabled, endpoint.style, endpoint.secret, endpoint.private_key, endpoint.retiring,
            event.id AS event_id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at,
            CAST(event.data AS text) AS data
     FROM claimed
     JOIN {_ENDPOINT} AS endpoint ON endpoint.id = claimed.endpoint_id
     JOIN {_EVENT} AS event ON event.id = claimed.event_id""")
 # A delivery that another run finished meanwhile (its lease ran out) stays finished, except that a success is the truth
-# also of one that was given up. Pauses are added to the database's own time.
+# also of one that was given up. What belongs to the
+# cycle before a replay no longer decides anything. Pauses are added to the database's own time.
 RECORD_ATTEMPTS = text(f"""
     UPDATE {_DELIVERY} AS d SET
         status = new.status, attempts = d.attempts + 1, last_status_code = new.status_code,
         last_error = new.error, due_at = now() + make_interval(secs => new.pause_s),
         delivered_at = CASE WHEN new.status = 'delivered' THEN now() END
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-         AS new (id text, status text, status_code smallint, error text, pause_s float8)
-    WHERE d.id = new.id AND (d.status = 'due' OR d.status = 'dead' AND new.status = 'delivered')""")
-DISABLE_ENDPOINTS = text(f"UPDATE {_ENDPOINT} SET enabled = false WHERE id = ANY(CAST(:ids AS text[]))")
-DROP_DUE = text(f"""
-    UPDATE {_DELIVERY} SET status = 'dead', due_at = NULL, last_error = 'endpoint-disabled'
-    WHERE endpoint_id = ANY(CAST(:ids AS text[])) AND status = 'due'""")
+         AS new (id text, cycle int, status text, status_code smallint, error text, pause_s float8)
+    WHERE d.id = new.id AND d.cycle = new.cycle
+      AND (d.status = 'due' OR d.status = 'dead' AND new.status = 'delivered')""")
+KEEP_ATTEMPTS = text(f"""
+    INSERT INTO {_ATTEMPT} (delivery_id, cycle, number, status_code, error, duration_ms)
+    SELECT id, cycle, number, status_code, error, duration_ms
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+         AS new (id text, cycle int, number smallint, status_code smallint, error text, duration_ms int)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +125,14 @@ class DueDelivery:
     id: str
     endpoint_id: str
     url: str
-    secrets: tuple[str, ...]
-    """Live secrets, the newest first: several while one is being replaced."""
+    enabled: bool
+    style: str
+    keys: Keys
+    retiring: tuple[RetiringKeys, ...]
+    cycle: int
     attempts: int
-    event_id: str
-    body: bytes
+    """Within this cycle."""
+    event: StoredEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +140,14 @@ class AttemptRecord:
     """What came of one attempt. `pause` until the next one, None = there is none."""
 
     id: str
+    cycle: int
+    number: int
+    """Within its cycle, from 1."""
     status: str
     status_code: int | None
     error: str | None
     pause: timedelta | None
-
-
-async def insert_endpoint(
-    conn: AsyncConnection, *, id: str, merchant_id: str, url: str, secret: str
-) -> datetime:
-    """Returns the database's time of creation."""
-    values = {"id": id, "merchant_id": merchant_id, "url": url, "secret": secret}
-    created_at: datetime = (await conn.execute(INSERT_ENDPOINT, values)).scalar_one()
-    return created_at
-
-
-async def count_endpoints(conn: AsyncConnection, merchant_id: str) -> int:
-    """How many live endpoints a merchant has; no other request of this merchant counts until the transaction ends."""
-    await conn.execute(LOCK_MERCHANT, {"merchant_id": merchant_id})
-    return int((await conn.execute(COUNT_ENDPOINTS, {"merchant_id": merchant_id})).scalar_one())
-
-
-async def list_endpoints(conn: AsyncConnection, merchant_id: str) -> Sequence[Any]:
-    return (await conn.execute(LIST_ENDPOINTS, {"merchant_id": merchant_id})).all()
+    seconds: float
 
 
 async def lock_cursor(conn: AsyncConnection) -> int | None:
@@ -184,10 +183,13 @@ async def claim_due(
 
 
 async def record_attempts(conn: AsyncConnection, records: Sequence[AttemptRecord]) -> None:
-    """Write what came of attempts."""
+    """Write what came of attempts, and keep each as history."""
     listed = [
         {
             "id": record.id,
+            "cycle": record.cycle,
+            "number": record.number,
+            "duration_ms": round(record.seconds * 1000),
             "status": record.status,
             "status_code": record.status_code,
             "error": record.error,
@@ -195,13 +197,9 @@ async def record_attempts(conn: AsyncConnection, records: Sequence[AttemptRecord
         }
         for record in sorted(records, key=lambda record: record.id)
     ]
-    await conn.execute(RECORD_ATTEMPTS, {"rows": orjson.dumps(listed).decode()})
-
-
-async def disable_endpoints(conn: AsyncConnection, endpoint_ids: Collection[str]) -> None:
-    """Send nothing more there; what is still due is dead, and says why."""
-    await conn.execute(DISABLE_ENDPOINTS, {"ids": list(endpoint_ids)})
-    await conn.execute(DROP_DUE, {"ids": list(endpoint_ids)})
+    rows = {"rows": orjson.dumps(listed).decode()}
+    await conn.execute(RECORD_ATTEMPTS, rows)
+    await conn.execute(KEEP_ATTEMPTS, rows)
 
 
 def _due(row: Any) -> DueDelivery:
@@ -209,22 +207,18 @@ def _due(row: Any) -> DueDelivery:
         id=row.id,
         endpoint_id=row.endpoint_id,
         url=row.url,
-        secrets=tuple(row.secret.split()),
+        enabled=row.enabled,
+        style=row.style,
+        keys=Keys(row.secret, row.private_key),
+        retiring=retiring_of(row.retiring),
+        cycle=row.cycle,
         attempts=row.attempts,
-        event_id=row.event_id,
-        body=_body(row),
-    )
-
-
-def _body(row: Any) -> bytes:
-    """The envelope as GET /v1/events shows it: without the position, which would tell the platform's volume."""
-    return orjson.dumps(
-        {
-            "id": row.event_id,
-            "type": row.type,
-            "occurred_at": isoformat(row.occurred_at),
-            "aggregate_id": row.aggregate_id,
-            "merchant_id": row.merchant_id,
-            "data": orjson.Fragment(row.data),
-        }
+        event=StoredEvent(
+            id=row.event_id,
+            type=row.type,
+            aggregate_id=row.aggregate_id,
+            merchant_id=row.merchant_id,
+            occurred_at=row.occurred_at,
+            data=row.data,
+        ),
     )

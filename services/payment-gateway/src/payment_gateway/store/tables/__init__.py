@@ -5,7 +5,12 @@ from payment_gateway.store.tables.ledger import account, transfer
 from payment_gateway.store.tables.merchants import api_key, merchant
 from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
 from payment_gateway.store.tables.schema import SCHEMA, metadata
-from payment_gateway.store.tables.webhooks import webhook_cursor, webhook_delivery, webhook_endpoint
+from payment_gateway.store.tables.webhooks import (
+    webhook_attempt,
+    webhook_cursor,
+    webhook_delivery,
+    webhook_endpoint,
+)
 
 __all__ = [
     "SCHEMA",
@@ -21,6 +26,7 @@ __all__ = [
     "payment",
     "refund",
     "transfer",
+    "webhook_attempt",
     "webhook_cursor",
     "webhook_delivery",
     "webhook_endpoint",

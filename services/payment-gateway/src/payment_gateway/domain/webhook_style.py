@@ -1,0 +1,70 @@
+"""How an endpoint wants to be spoken to: the body of a message, and headers beyond those of Standard Webhooks.
+
+`native` is the event as `GET /v1/events` shows it. `stripe` adds `Stripe-Signature`, so that an unmodified Stripe
+client verifies it; the facade gives that style its body by an entry in RENDERERS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import orjson
+
+from platform_kit.clock import isoformat
+
+NATIVE: Final = "native"
+STRIPE: Final = "stripe"
+STYLES: Final = (NATIVE, STRIPE)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it lies in the outbox; `data` is its JSON text."""
+
+    id: str
+    type: str
+    aggregate_id: str
+    merchant_id: str | None
+    occurred_at: datetime
+    data: str
+
+
+def native_body(event: StoredEvent) -> bytes:
+    """The envelope as GET /v1/events shows it: without the position, which would tell the platform's volume."""
+    return orjson.dumps(
+        {
+            "id": event.id,
+            "type": event.type,
+            "occurred_at": isoformat(event.occurred_at),
+            "aggregate_id": event.aggregate_id,
+            "merchant_id": event.merchant_id,
+            "data": orjson.Fragment(event.data),
+        }
+    )
+
+
+RENDERERS: Final[dict[str, Callable[[StoredEvent], bytes]]] = {NATIVE: native_body}
+"""Style -> body. A style without an entry of its own gets the native body."""
+
+
+def render_event(style: str, event: StoredEvent) -> bytes:
+    """The body of a message in an endpoint's style: the same bytes for every attempt."""
+    return RENDERERS.get(style, native_body)(event)
+
+
+def style_headers(style: str, secrets: Sequence[str], timestamp_s: int, body: bytes) -> dict[str, str]:
+    """What a style adds to the headers of Standard Webhooks; nothing for `native`."""
+    if style != STRIPE:
+        return {}
+    signatures = (f"v1={_stripe_mac(secret, timestamp_s, body)}" for secret in secrets)
+    return {"Stripe-Signature": ",".join([f"t={timestamp_s}", *signatures])}
+
+
+def _stripe_mac(secret: str, timestamp_s: int, body: bytes) -> str:
+    """Stripe keys its HMAC with the secret as it is shown, prefix included."""
+    return hmac.new(secret.encode(), f"{timestamp_s}.".encode() + body, hashlib.sha256).hexdigest()
