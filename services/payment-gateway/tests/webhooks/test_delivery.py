@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from lying_server import run_lying_server
 from prometheus_client import REGISTRY
 from standardwebhooks import Webhook, WebhookVerificationError
 from webhook_rig import TIMEOUT_S, WebhookRig, cut, drip_body, hang, parsed, run_webhook_rig, status
@@ -153,6 +154,31 @@ async def test_410_disables_the_endpoint_and_says_so_of_what_was_due(rig: Webhoo
     assert [row.status for row in await rig.deliveries(other["id"])] == ["delivered"]
     await rig.happen(merchant)
     assert await fan_out_webhooks(rig.deps) == 2, "only for the endpoint that is left: this, and the alert"
+
+
+async def drip_head(writer: asyncio.StreamWriter) -> None:
+    """A byte every tenth of a second, and never a whole head."""
+    for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"." * 1000:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+
+async def test_a_receiver_that_drips_is_given_up_in_time_and_delays_nobody_else(rig: WebhookRig) -> None:
+    merchant = await rig.a_merchant()
+    async with run_lying_server(drip_head) as dripping:
+        slow = await rig.an_endpoint_at(merchant, dripping.url + "/drip")
+        await rig.an_endpoint(merchant, "/quick")
+        await rig.happen(merchant, 50)
+        await fan_out_webhooks(rig.deps)
+        run = asyncio.create_task(deliver_webhooks(rig.deps))
+        started = time.monotonic()
+        await heard(rig, "/quick", 50)
+        assert time.monotonic() - started < TIMEOUT_S, "before the first dripping attempt has ended"
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        assert len(dripping.requests) <= 1, "a stranger has one place"
+    assert {row.status for row in await rig.deliveries(slow["id"])} == {"due"}
 
 
 async def heard(rig: WebhookRig, path: str, count: int) -> None:
