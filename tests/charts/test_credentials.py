@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "umbrella-chart" / "templates" / "credentials.yaml"
 
+VAULT = {"vault_app_password", "vault_keys", "vault_fingerprint_key"}  # of the two processes that open cards
+
 FILES = {
     "postgres": {
         "postgres_password",
         *(
             f"{schema}_{role}_password"
-            for schema in ("payments", "risk", "pipeline")
+            for schema in ("payments", "risk", "pipeline", "vault")
             for role in ("owner", "app")
         ),
     },
     "redis": {"redis_password"},
     "migrate": {"migration_database_password"},
+    "payment-gateway-migrate": {"migration_database_password", "vault_owner_password"},
     "first-payment": {"admin_api_key"},
     "payment-gateway-api": {
         "database_password",
@@ -33,8 +36,15 @@ FILES = {
         "internal_token",
         "admin_api_key",
         "channel_secret",
+        *VAULT,
     },
-    "payment-gateway-worker": {"database_password", "redis_password", "internal_token", "channel_secret"},
+    "payment-gateway-worker": {
+        "database_password",
+        "redis_password",
+        "internal_token",
+        "channel_secret",
+        *VAULT,
+    },
     "payment-gateway-relay": {"database_password", "redis_password"},
     "channels": {"channel_secret", "internal_token"},
     "risk-engine-api": {"database_password", "redis_password", "internal_token"},
@@ -67,7 +77,7 @@ def secret_items(pod: Object) -> list[dict[str, str]]:
 
 def test_each_pod_mounts_only_the_keys_that_it_needs(helm: Helm) -> None:
     for name, pod in pods(helm.template()).items():
-        expected = FILES["migrate" if name.endswith("-migrate") else name]
+        expected = FILES.get(name) or FILES["migrate" if name.endswith("-migrate") else name]
         assert {item["path"] for item in secret_items(pod)} == expected, name
 
 
@@ -75,14 +85,19 @@ def test_an_owner_password_is_only_in_postgres_and_in_its_migration(helm: Helm) 
     for name, pod in pods(helm.template()).items():
         owners = {item["key"] for item in secret_items(pod) if item["key"].endswith("_owner_password")}
         if name.endswith("-migrate"):
-            schema = {"payment-gateway": "payments", "risk-engine": "risk", "data-pipeline": "pipeline"}
-            assert owners == {f"{schema[name.removesuffix('-migrate')]}_owner_password"}
+            schemas = {
+                "payment-gateway": {"payments", "vault"},
+                "risk-engine": {"risk"},
+                "data-pipeline": {"pipeline"},
+            }
+            own = schemas[name.removesuffix("-migrate")]
+            assert owners == {f"{schema}_owner_password" for schema in own}
         elif name != "postgres":
             assert owners == set(), name
 
 
 def test_every_mounted_key_is_one_that_the_chart_generates(helm: Helm) -> None:
-    generated = set(re.findall(r'"(\w+_(?:password|token|key|secret))"', TEMPLATE.read_text()))
+    generated = set(re.findall(r'"(\w+_(?:password|token|keys?|secret))"', TEMPLATE.read_text()))
     mounted = {item["key"] for pod in pods(helm.template()).values() for item in secret_items(pod)}
     assert mounted == generated
 

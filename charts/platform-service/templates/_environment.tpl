@@ -10,12 +10,12 @@ The environment of a service's processes. Nothing secret is in it: passwords and
 {{- ((.Values.global).redis).host | default (printf "%s-redis" .Release.Name) }}
 {{- end }}
 
-{{/* Context: dict "chart" <chart> "role" <owner or app>. No password: the process reads it from its file. */}}
+{{/* Context: dict "chart" <chart> "role" <owner or app>, and "schema" if it is not the service's own. No password: the process reads it from its file. */}}
 {{- define "platform-service.database-url" -}}
 {{- $database := dict "port" 5432 "name" "platform" "query" "" }}
 {{- $database = merge (dict) (((.chart.Values.global).database) | default dict) $database }}
 {{- $query := ternary (printf "?%s" $database.query) "" (ne $database.query "") }}
-{{- printf "postgresql://%s_%s@%s:%d/%s%s" .chart.Values.database.schema .role (include "platform-service.postgres-host" .chart) (int $database.port) $database.name $query }}
+{{- printf "postgresql://%s_%s@%s:%d/%s%s" (.schema | default .chart.Values.database.schema) .role (include "platform-service.postgres-host" .chart) (int $database.port) $database.name $query }}
 {{- end }}
 
 {{- define "platform-service.redis-url" -}}
@@ -39,6 +39,9 @@ the later winning. It is the ConfigMap's data and what the pods' checksum is mad
       "DATABASE_URL" (include "platform-service.database-url" (dict "chart" . "role" "app"))
       "REDIS_URL" (include "platform-service.redis-url" .)
       "OTLP_ENDPOINT" ($global.otlpEndpoint | default "") }}
+{{- range .Values.database.furtherSchemas }}
+{{- $_ := set $common (printf "%s_DATABASE_URL" (upper .)) (include "platform-service.database-url" (dict "chart" $ "role" "app" "schema" .)) }}
+{{- end }}
 {{- $own := include (printf "%s.environment" .Chart.Name) . | fromYaml }}
 {{- range $name, $value := merge (dict) .Values.config $own $common }}
 {{ $name }}: {{ $value | toString | quote }}

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import orjson
 from sqlalchemy import MetaData, event, text
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -32,10 +32,13 @@ def metadata(schema: str) -> MetaData:
     return MetaData(schema=schema, naming_convention=NAMING_CONVENTION)
 
 
-def create_engine(settings: ServiceSettings, *, pool_size: int | None = None) -> AsyncEngine:
-    """The engine of one process: `pool_size` connections and none beyond, JSON by orjson, UTC."""
+def create_engine(
+    settings: ServiceSettings, *, pool_size: int | None = None, url: URL | None = None
+) -> AsyncEngine:
+    """The engine of one process: `pool_size` connections and none beyond, JSON by orjson, UTC. `url` names another
+    database or role than the service's own."""
     engine = create_async_engine(
-        settings.asyncpg_url(),
+        url or settings.asyncpg_url(),
         pool_size=pool_size or settings.database_pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,

@@ -63,9 +63,10 @@ def run_env(metadata: MetaData) -> None:
 
 
 def config(package: str, connection: Connection | None = None) -> Config:
-    """Alembic's configuration for `package`, whose scripts live in `<package>/store/migrations`."""
+    """Alembic's configuration for `package`, whose scripts live in `<package>/store/migrations`; a second history of
+    the same service is named in full, as in `payment_gateway.store.vault:migrations`."""
     made = Config()
-    made.set_main_option("script_location", f"{package}.store:migrations")
+    made.set_main_option("script_location", package if ":" in package else f"{package}.store:migrations")
     made.attributes["connection"] = connection
     return made
 

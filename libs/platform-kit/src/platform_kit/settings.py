@@ -55,8 +55,8 @@ class ServiceSettings(BaseSettings):
     def asyncpg_url(self, *, for_migration: bool = False) -> URL:
         """The database URL with driver and password filled in; the owner's for `migrate`."""
         if for_migration and self.migration_database_url:
-            return _with_password(self.migration_database_url, self.migration_database_password)
-        return _with_password(self.database_url, self.database_password)
+            return with_password(self.migration_database_url, self.migration_database_password)
+        return with_password(self.database_url, self.database_password)
 
     @property
     def broker(self) -> str:
@@ -80,7 +80,8 @@ class ServiceSettings(BaseSettings):
         return urlunsplit(parts)
 
 
-def _with_password(url: str, password: SecretStr | None) -> URL:
+def with_password(url: str, password: SecretStr | None) -> URL:
+    """A database URL with our driver, and the password filled in where the URL has none."""
     parsed = make_url(url).set(drivername="postgresql+asyncpg")
     if parsed.password is None and password is not None:
         parsed = parsed.set(password=password.get_secret_value())

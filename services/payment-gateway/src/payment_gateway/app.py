@@ -9,16 +9,20 @@ import typer
 from fastapi import FastAPI
 
 from payment_gateway.api import (
+    customers,
     events,
     internal,
     ledger,
     merchants,
+    payment_methods,
     payments,
     webhook_deliveries,
     webhook_endpoints,
 )
 from payment_gateway.clients.simulators.app import create_simulators
+from payment_gateway.operations import rotate_vault_keys as rotate
 from payment_gateway.operations.deps import Deps, open_deps
+from payment_gateway.operations.vault import open_vault
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import SCHEMA, outbox
 from payment_gateway.worker import celery_app
@@ -36,6 +40,8 @@ from platform_kit.tasks import run_worker
 SERVICE = "payment-gateway"
 STREAM = "events:payments"
 PACKAGE = "payment_gateway"
+VAULT_SCHEMA = "vault"
+VAULT_MIGRATIONS = "payment_gateway.store.vault:migrations"
 MIGRATION_WAIT_S = 120.0  # the database may still be starting (first install of the chart)
 
 main = typer.Typer(
@@ -58,6 +64,8 @@ def create_gateway(settings: Settings) -> FastAPI:
             webhook_deliveries.router,
             ledger.router,
             merchants.router,
+            customers.router,
+            payment_methods.router,
             internal.router,
         ],
         open_deps=open_deps,
@@ -102,7 +110,23 @@ def migrate() -> None:
     settings = Settings.load()
     configure_logging(settings, SERVICE)
     url = settings.asyncpg_url(for_migration=True)
+    if settings.vault_migration_database_url:  # first: the payments' schema opens the doors of the processes
+        vault_url = settings.vault_url(for_migration=True)
+        asyncio.run(upgrade(vault_url, VAULT_MIGRATIONS, VAULT_SCHEMA, wait_s=MIGRATION_WAIT_S))
     asyncio.run(upgrade(url, PACKAGE, SCHEMA, wait_s=MIGRATION_WAIT_S))
+
+
+@main.command()
+def rotate_vault_keys() -> None:
+    """Bring every card under the newest of VAULT_KEYS; the older keys can go afterwards."""
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    typer.echo(f"{asyncio.run(_rotate(settings))} cards re-wrapped")
+
+
+async def _rotate(settings: Settings) -> int:
+    async with open_vault(settings) as vault:
+        return await rotate.rotate_vault_keys(vault)
 
 
 async def _relay(settings: Settings, stop: asyncio.Event) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pydantic import Field, SecretStr
+from sqlalchemy.engine import URL
 
-from platform_kit.settings import ServiceSettings
+from platform_kit.settings import ServiceSettings, with_password
 
 
 class Settings(ServiceSettings):
@@ -31,6 +32,21 @@ class Settings(ServiceSettings):
         default=3600, gt=0, description="how long a payer may take over a challenge or a code"
     )
 
+    # the card vault: its own schema, roles and keys; without keys this process takes no card numbers
+    vault_database_url: str | None = Field(default=None, description="as vault_app")
+    vault_app_password: SecretStr | None = None
+    vault_migration_database_url: str | None = Field(default=None, description="as vault_owner")
+    vault_owner_password: SecretStr | None = None
+    vault_keys: SecretStr = Field(default=SecretStr(""), description="id:base64,id:base64, the newest first")
+    vault_fingerprint_key: SecretStr = SecretStr("")
+
     # the channel simulators' own process
     gateway_url: str = "http://127.0.0.1:8000"
     channel_journal_dir: str = ".platform/channels"
+
+    def vault_url(self, *, for_migration: bool = False) -> URL:
+        """The vault's database as its program, or as its owner. Raises ValueError when that is not set."""
+        url = self.vault_migration_database_url if for_migration else self.vault_database_url
+        if not url:
+            raise ValueError("vault keys are set, and where the vault is, is not: set VAULT_DATABASE_URL")
+        return with_password(url, self.vault_owner_password if for_migration else self.vault_app_password)

@@ -8,6 +8,7 @@ from payment_gateway.operations.expire_holds import expire_holds
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.operations.reap_keys import reap_keys
 from payment_gateway.operations.resolve_attempts import resolve_attempts
+from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
@@ -38,12 +39,18 @@ async def deliver(deps: Deps) -> None:
     await deliver_webhooks(deps)
 
 
+@async_task("vault.rotate_keys", time_limit_s=300)
+async def rotate(deps: Deps) -> None:
+    await rotate_vault_keys(deps.vault)
+
+
 SCHEDULE = [
     periodic(resolve, every_s=1),
     periodic(fan_out, every_s=1),
     periodic(deliver, every_s=1),
     periodic(expire, every_s=60),
     periodic(reap, every_s=3600),
+    periodic(rotate, every_s=300),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from platform_cli.embedded.testing import TestDatabase
 from platform_kit.ids import new_id
 
 ADMIN = "admin-key-of-tests"
+VAULT_KEYS = "k1:" + base64.b64encode(b"1" * 32).decode()
 _keys = count(1)
 
 
@@ -157,6 +159,9 @@ async def run_gateway(
                     "internal_token": TOKEN,
                     "channel_secret": SECRET,
                     "admin_api_key": ADMIN,
+                    "vault_database_url": database.url("vault_app"),
+                    "vault_keys": VAULT_KEYS,
+                    "vault_fingerprint_key": "fingerprint-key-of-tests-32-bytes-long",
                     "webhook_allow_private": True,
                     "log_level": "ERROR",
                 }

@@ -21,7 +21,7 @@ BEGIN
     -- Two starts at once would both CREATE ROLE, and one would fail.
     PERFORM pg_advisory_xact_lock(hashtext('platform.roles'));
 
-    FOREACH area IN ARRAY ARRAY['payments', 'risk', 'pipeline'] LOOP
+    FOREACH area IN ARRAY ARRAY['payments', 'risk', 'pipeline', 'vault'] LOOP
         FOREACH role_name IN ARRAY ARRAY[area || '_owner', area || '_app'] LOOP
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
                 EXECUTE format('CREATE ROLE %I', role_name);

@@ -7,6 +7,7 @@ import unicodedata
 
 from starlette.requests import Request
 
+from payment_gateway.domain.cards import luhn_valid
 from platform_kit.idempotency import key_of
 from platform_kit.problems import Problem
 
@@ -29,12 +30,6 @@ def holds_card_number(text: str) -> bool:
 def has_many_digits(text: str) -> bool:
     """Whether `text` has as many digits in a row as the shortest card number."""
     return _MANY_DIGITS.search(text) is not None
-
-
-def luhn_valid(digits: str) -> bool:
-    """ISO/IEC 7812-1 annex B."""
-    doubled = [int(d) * 2 if i % 2 else int(d) for i, d in enumerate(reversed(digits))]
-    return sum(n - 9 if n > 9 else n for n in doubled) % 10 == 0
 
 
 def idempotency_key_of(request: Request) -> str:

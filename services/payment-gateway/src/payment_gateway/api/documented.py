@@ -48,3 +48,11 @@ MONEY: Responses = (
     )
     | {202: {"description": "not final yet: poll the object, or repeat the request with the same key"}}
 )
+CONFLICT: Responses = WRITE | _problems(
+    _409="idempotency-in-progress, or the object's state does not admit it; nothing was written",
+    _503="not-committed: nothing was written; commit-unknown: it may have been. Repeat the same key",
+)
+VAULT: Responses = CONFLICT | _problems(
+    _422="invalid-card-number, test-cards-only, invalid-expiry, invalid-cvc, or a member that is not acceptable",
+    _503="vault-closed, not-committed: nothing was written; commit-unknown: it may have been. Repeat the same key",
+)

@@ -146,7 +146,7 @@ class CardChannel(HttpChannel):
 
     def _authorisation(self, details: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return "/authorisations", {
-            "token": details["method"]["token"],
+            **_card_or_token(details["method"]),
             "capture": details["capture"],
             "challenge": details["challenge"],
         }
@@ -159,6 +159,11 @@ class WalletChannel(HttpChannel):
 
     def _authorisation(self, details: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return "/payments", {"provider": details["method"]["provider"], "capture": details["capture"]}
+
+
+def _card_or_token(method: Mapping[str, Any]) -> dict[str, Any]:
+    """A card itself, where the vault has just revealed it; a test token otherwise."""
+    return {"card": method["card"]} if "card" in method else {"token": method["token"]}
 
 
 def _lost(error: CallFailed) -> Unknown:

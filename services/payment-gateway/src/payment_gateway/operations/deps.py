@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from payment_gateway.clients.channels import CardChannel, Channel, WalletChannel
 from payment_gateway.clients.risk import RiskClient
+from payment_gateway.clients.vaulted import VaultedChannel
 from payment_gateway.clients.webhooks import WebhookSender
+from payment_gateway.operations.vault import Vault, open_vault
 from payment_gateway.settings import Settings
 from payment_gateway.store import commit
 from payment_gateway.store.commit import Commit, Result
@@ -34,6 +36,7 @@ class Deps:
     channels: Mapping[str, Channel]
     risk: RiskClient
     webhooks: WebhookSender
+    vault: Vault
     clock: Clock
 
 
@@ -59,6 +62,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 allow_private=settings.webhook_allow_private,
             )
         )
+        vault = await stack.enter_async_context(open_vault(settings))
         channels: tuple[Channel, ...] = (
             await stack.enter_async_context(
                 CardChannel.open("card_sim", settings.card_channel_url, settings)
@@ -74,8 +78,9 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             engine=engine,
             committer=committer,
             replays=replays,
-            channels={channel.name: channel for channel in channels},
+            channels={channel.name: VaultedChannel(channel, vault.reveal) for channel in channels},
             risk=RiskClient(risk, settings.risk_deadline_s),
             webhooks=webhooks,
+            vault=vault,
             clock=SystemClock(),
         )

@@ -9,7 +9,9 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy.engine import URL, make_url
 
-ROLES = tuple(f"{schema}_{kind}" for schema in ("payments", "risk", "pipeline") for kind in ("owner", "app"))
+ROLES = tuple(
+    f"{schema}_{kind}" for schema in ("payments", "risk", "pipeline", "vault") for kind in ("owner", "app")
+)
 
 
 def roles_file(start: Path | None = None) -> Path:

@@ -154,6 +154,10 @@ class DatabaseFactory:
         if service is not None:
             role = f"{service}_owner"
             await _migrate(databases.url_for(self.admin_url, name, role, PASSWORDS[role]), service)
+        if service == "payments":
+            await _migrate_vault(
+                databases.url_for(self.admin_url, name, "vault_owner", PASSWORDS["vault_owner"])
+            )
         return name
 
 
@@ -165,3 +169,11 @@ async def _migrate(owner_url: str, service: str) -> None:
     from platform_kit.migrations import upgrade
 
     await upgrade(make_url(owner_url).set(drivername="postgresql+asyncpg"), package, service)
+
+
+async def _migrate_vault(owner_url: str) -> None:
+    """The gateway's second schema, as its own owner."""
+    from platform_kit.migrations import upgrade
+
+    url = make_url(owner_url).set(drivername="postgresql+asyncpg")
+    await upgrade(url, "payment_gateway.store.vault:migrations", "vault")

@@ -86,6 +86,11 @@ def _surroundings(state: State, ports: dict[str, int], backends: Backends) -> Su
             "internal_token": state.secret("internal_token"),
             **({"redis_password": backends.redis_password} if backends.redis_password else {}),
             **{name: state.secret(name) for name in service.secrets},
+            **{
+                f"{schema}_{kind}_password": passwords[f"{schema}_{kind}"]
+                for schema in service.further_schemas
+                for kind in ("app", "owner")
+            },
         }
         for name, value in values.items():
             write_private(state.secrets / service.name / name, value)

@@ -16,9 +16,16 @@ class Service:
     program: str
     schema: str
     secrets: tuple[str, ...]  # beside the database's, Redis' and the internal token
+    further_schemas: tuple[str, ...] = ()  # each with roles and a migration of its own
 
 
-GATEWAY = Service("gateway", "payment-gateway", "payments", ("admin_api_key", "channel_secret"))
+GATEWAY = Service(
+    "gateway",
+    "payment-gateway",
+    "payments",
+    ("admin_api_key", "channel_secret", "vault_keys", "vault_fingerprint_key"),
+    ("vault",),
+)
 RISK = Service("risk", "risk-engine", "risk", ())
 PIPELINE = Service("pipeline", "data-pipeline", "pipeline", ())
 SERVICES = (GATEWAY, RISK, PIPELINE)
@@ -90,6 +97,7 @@ class Surroundings:
             "HOST": LOOPBACK,
             "DATABASE_URL": f"postgresql://{service.schema}_app@{self.database}",
             "MIGRATION_DATABASE_URL": f"postgresql://{service.schema}_owner@{self.database}",
+            **self._further_databases(service),
             "REDIS_URL": self.redis_url,
             "SECRETS_DIR": str(self.secrets / service.name),
             "GATEWAY_URL": self.url("gateway"),
@@ -101,6 +109,14 @@ class Surroundings:
             "WALLET_CHANNEL_URL": f"{self.url('channels')}/wallet",
             "CHANNEL_JOURNAL_DIR": str(self.channel_journal),
             "WEBHOOK_ALLOW_PRIVATE": "true",  # on a laptop the merchant's endpoint is on loopback, too
+        }
+
+    def _further_databases(self, service: Service) -> dict[str, str]:
+        """As VAULT_DATABASE_URL and VAULT_MIGRATION_DATABASE_URL."""
+        return {
+            f"{schema.upper()}_{variable}": f"postgresql://{schema}_{kind}@{self.database}"
+            for schema in service.further_schemas
+            for variable, kind in (("DATABASE_URL", "app"), ("MIGRATION_DATABASE_URL", "owner"))
         }
 
     def health_url(self, role: Role) -> str:

@@ -135,6 +135,8 @@ def write_private(file: Path, text: str) -> None:
 def _new_secret(name: str) -> str:
     if name == "channel_secret":  # Standard Webhooks names the encoding of its keys
         return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    if name == "vault_keys":  # the newest first; docs/vault.md says how another one is added
+        return "k1:" + base64.b64encode(secrets.token_bytes(32)).decode()
     if name == "admin_api_key":
         return f"sk_admin_{secrets.token_hex(24)}"
     return secrets.token_hex(24)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from payment_gateway.clients.simulators import rules
 from payment_gateway.clients.simulators.book import Book, Operation
 from payment_gateway.clients.simulators.running import Simulators
+from payment_gateway.domain.cards import TEST_CARDS
 from platform_kit.app import JsonResponse
 from platform_kit.problems import InvalidRequest, MalformedJson, Unauthenticated
 
@@ -33,9 +34,20 @@ class Question:
 
 async def question_of(request: Request) -> Question:
     """Raises MalformedJson, InvalidRequest."""
-    body = await json_of(request)
+    body = without_card(await json_of(request))
     key = rules.checked_key(request.headers.get("idempotency-key"))
     return Question(key, body, rules.fingerprint_of(request.url.path, body))
+
+
+def without_card(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A card becomes the test token that stands for it, at the door: neither the journal nor a fingerprint, which could
+    be searched for the number, ever sees one. An unknown number is an unknown token."""
+    card = body.get("card")
+    if not isinstance(card, dict):
+        return body
+    known = TEST_CARDS.get(str(card.get("number")))
+    rest = {name: value for name, value in body.items() if name != "card"}
+    return {**rest, "token": known.token if known else "tok_no_such_card"}
 
 
 async def json_of(request: Request) -> Mapping[str, Any]:

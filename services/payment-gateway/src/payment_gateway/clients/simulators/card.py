@@ -45,7 +45,7 @@ def answer_challenge(book: Book, operation: Operation, outcome: object) -> bool:
     """
     if outcome not in ("passed", *CHALLENGE_CODES):
         raise InvalidRequest("outcome must be passed, failed or abandoned.")
-    code = CHALLENGE_CODES.get(str(outcome))
+    code = CHALLENGE_CODES.get(str(outcome)) or script_of(operation.token or "").code_after_action
     if operation.outcome == "action_required":
         settle(book, operation, code)
         return True

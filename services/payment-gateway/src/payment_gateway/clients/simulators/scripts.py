@@ -25,17 +25,26 @@ class Script:
     outcome: str = "succeeded"
     code: str | None = None
     fault: Fault | None = None
+    code_after_action: str | None = None
+    """Why it is declined although the payer has authenticated."""
 
 
 SCRIPTS: Final = {
     "tok_visa": Script(),
     "tok_mastercard": Script(),
+    "tok_amex": Script(),
+    "tok_discover": Script(),
     "tok_declined": Script("declined", "card_declined"),
     "tok_insufficient_funds": Script("declined", "insufficient_funds"),
     "tok_expired": Script("declined", "expired_card"),
     "tok_lost": Script("declined", "lost_card"),
     "tok_stolen": Script("declined", "stolen_card"),
+    "tok_wrong_cvc": Script("declined", "incorrect_cvc"),
+    "tok_processing_error": Script("declined", "processing_error"),
+    "tok_charge_declined": Script("declined", "card_declined"),  # after it was saved without complaint
     "tok_3ds": Script("action_required"),
+    "tok_3ds_declined": Script("action_required", code_after_action="card_declined"),
+    "tok_3ds_insufficient_funds": Script("action_required", code_after_action="insufficient_funds"),
     "tok_timeout": Script(fault=Fault.HANG_AFTER),
     "tok_dropped": Script(fault=Fault.HANG_BEFORE),
     "tok_reset": Script(fault=Fault.RESET_AFTER),

@@ -1,5 +1,6 @@
 """The schema `payments`. Every invariant of the domain stands here once more as a constraint (pair assertions)."""
 
+from payment_gateway.store.tables.customers import customer, payment_method
 from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
 from payment_gateway.store.tables.ledger import account, transfer
 from payment_gateway.store.tables.merchants import api_key, merchant
@@ -18,12 +19,14 @@ __all__ = [
     "api_key",
     "attempt",
     "channel_event",
+    "customer",
     "idempotency_key",
     "job_run",
     "merchant",
     "metadata",
     "outbox",
     "payment",
+    "payment_method",
     "refund",
     "transfer",
     "webhook_attempt",

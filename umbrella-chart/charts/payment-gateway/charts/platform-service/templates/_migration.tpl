@@ -44,6 +44,10 @@ spec:
           value: /run/secrets/platform
         - name: MIGRATION_DATABASE_URL
           value: {{ include "platform-service.database-url" (dict "chart" . "role" "owner") }}
+        {{- range .Values.database.furtherSchemas }}
+        - name: {{ upper . }}_MIGRATION_DATABASE_URL
+          value: {{ include "platform-service.database-url" (dict "chart" $ "role" "owner" "schema" .) }}
+        {{- end }}
       resources:
         {{- toYaml .Values.migrations.resources | nindent 8 }}
       securityContext:
@@ -57,5 +61,9 @@ spec:
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 16Mi}
-    {{- include "platform-service.secret-volume" (dict "chart" . "files" (list "migration_database_password")) | nindent 4 }}
+    {{- $files := list "migration_database_password" }}
+    {{- range .Values.database.furtherSchemas }}
+    {{- $files = append $files (printf "%s_owner_password" .) }}
+    {{- end }}
+    {{- include "platform-service.secret-volume" (dict "chart" . "files" $files) | nindent 4 }}
 {{- end }}

@@ -1,0 +1,72 @@
+"""Customers: parse, one operation, render."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from payment_gateway.api.access import Merchant
+from payment_gateway.api.card_data import idempotency_key_of
+from payment_gateway.api.documented import CONFLICT, READ, WRITE
+from payment_gateway.api.payments import PAGE_MAX, respond
+from payment_gateway.api.schemas.customers import CustomerBody, Email
+from payment_gateway.domain.customer import customer_object
+from payment_gateway.operations.manage_customers import (
+    CreateCustomer,
+    create_customer,
+    delete_customer,
+    get_customer,
+    list_customers,
+    update_customer,
+)
+from platform_kit.app import JsonResponse
+from platform_kit.body import StrictRoute
+from platform_kit.idempotency import fingerprint_of
+
+router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=StrictRoute)
+
+
+@router.post("", status_code=201, responses=CONFLICT)
+async def create(body: CustomerBody, request: Request, caller: Merchant) -> Response:
+    """Remember somebody who pays."""
+    command = CreateCustomer(
+        merchant_id=caller.merchant_id,
+        key=idempotency_key_of(request),
+        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        values=body.given(),
+    )
+    return respond(await create_customer(caller.deps, command))
+
+
+@router.get("/{customer_id}", responses=READ)
+async def get(customer_id: str, caller: Merchant) -> Response:
+    """One customer."""
+    return JsonResponse(customer_object(await get_customer(caller.deps, caller.merchant_id, customer_id)))
+
+
+@router.get("", responses=READ)
+async def list_all(
+    caller: Merchant,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
+    cursor: Annotated[str | None, Query(max_length=64, pattern=r"^cus_[0-9a-z]{26}$")] = None,
+    email: Annotated[Email | None, Query()] = None,
+) -> Response:
+    """Customers, newest first; `next_cursor` continues."""
+    found, more = await list_customers(
+        caller.deps, caller.merchant_id, before=cursor, limit=limit, email=email
+    )
+    return JsonResponse({"data": [customer_object(customer) for customer in found], "next_cursor": more})
+
+
+@router.patch("/{customer_id}", responses=WRITE)
+async def update(customer_id: str, body: CustomerBody, caller: Merchant) -> Response:
+    """Change what is given; null takes a value away. May be repeated, so it needs no key."""
+    return JsonResponse(await update_customer(caller.deps, caller.merchant_id, customer_id, body.given()))
+
+
+@router.delete("/{customer_id}", responses=READ)
+async def delete(customer_id: str, caller: Merchant) -> Response:
+    """Forget who it was, and detach the payment methods. Payments stay as they are."""
+    return JsonResponse(await delete_customer(caller.deps, caller.merchant_id, customer_id))

@@ -1,0 +1,119 @@
+"""Customers and their saved payment methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from payment_gateway.domain.cards import card_of_token
+from platform_kit.clock import isoformat
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Somebody who pays a merchant more than once."""
+
+    id: str
+    merchant_id: str
+    created_at: datetime
+    updated_at: datetime
+    name: str | None = None
+    email: str | None = None
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMethod:
+    """A way to pay that can be named again. `method` is what a channel is asked with: a card by the vault's token or a
+    test token, never by number; `card` is what may be shown of it."""
+
+    id: str
+    merchant_id: str
+    type: str
+    method: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    card: Mapping[str, Any] | None = None
+    customer_id: str | None = None
+    billing_details: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    detached_at: datetime | None = None
+    """Given up for good: it can neither pay nor be attached again."""
+
+    @property
+    def vault_card(self) -> str | None:
+        """The vault's token, of a card that was given by number."""
+        token = self.method.get("token")
+        return token if isinstance(token, str) and is_vault_token(token) else None
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The `method` of a payment with it. `identity` tells cards apart, for who must know and may not see them."""
+        shown = dict(self.card or {})
+        card = (
+            {name: shown.get(name) for name in ("brand", "last4", "exp_month", "exp_year")} if shown else None
+        )
+        known = {"identity": shown["fingerprint"]} if shown.get("fingerprint") else {}
+        return {**self.method, "payment_method": self.id, **({"card": card} if card else {}), **known}
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a check without money found: passed, or up to the payer, or refused with `code`."""
+
+    outcome: str  # succeeded | action_required | declined
+    code: str | None = None
+
+
+def is_vault_token(token: str) -> bool:
+    """Whether a card token is the vault's, to be opened before a channel sees the card."""
+    return token.startswith("card_")
+
+
+def verification_of_token(token: str) -> Verification:
+    """What the issuer of a test token says about the card without charging it."""
+    test_card = card_of_token(token)
+    if test_card is None:
+        return Verification("succeeded")
+    if test_card.refusal:
+        return Verification("declined", test_card.refusal)
+    return Verification("action_required" if test_card.needs_action else "succeeded")
+
+
+def customer_object(customer: Customer) -> dict[str, Any]:
+    """What a merchant sees of a customer."""
+    return {
+        "id": customer.id,
+        "object": "customer",
+        "name": customer.name,
+        "email": customer.email,
+        "description": customer.description,
+        "metadata": customer.metadata,
+        "created_at": isoformat(customer.created_at),
+        "updated_at": isoformat(customer.updated_at),
+    }
+
+
+def payment_method_object(method: PaymentMethod) -> dict[str, Any]:
+    """What a merchant sees of a payment method: of a card at most its first six and last four digits."""
+    own = {"card": method.card} if method.type == "card" else {method.type: _details(method)}
+    return {
+        "id": method.id,
+        "object": "payment_method",
+        "type": method.type,
+        **own,
+        "customer_id": method.customer_id,
+        "billing_details": method.billing_details,
+        "metadata": method.metadata,
+        "detached_at": isoformat(method.detached_at) if method.detached_at else None,
+        "created_at": isoformat(method.created_at),
+        "updated_at": isoformat(method.updated_at),
+    }
+
+
+def _details(method: PaymentMethod) -> dict[str, Any]:
+    return {name: value for name, value in method.method.items() if name != "type"}

@@ -1,0 +1,144 @@
+"""Envelope encryption of one card: its own data key seals the card, a key-encryption key seals the data key.
+
+Both by AES-256-GCM with a random nonce. The associated data binds each ciphertext to the row that it lies in and to
+the key that sealed it: a ciphertext that is moved to another row does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from payment_gateway.domain.cards import CardNumber
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+_KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_LETTERS: Final = bytes.maketrans(b"0123456789abcdef", b"abcdefghijklmnop")
+
+
+class InvalidKeys(ValueError):
+    """The keys in the settings are not usable. Says which and why, never a key."""
+
+
+class UnknownKey(Exception):
+    """A row is sealed under a key-encryption key that this process does not have: never skipped, never guessed."""
+
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(f"the vault has no key {key_id!r}")
+
+
+class Tampered(Exception):
+    """A ciphertext does not open in its row: it was changed, moved, or sealed under another key of the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCard:
+    """A row of the vault. `wrapped_key` and `ciphertext` begin with their nonces."""
+
+    id: str
+    kek_id: str
+    wrapped_key: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The live key-encryption keys by id, the newest first, and the key of the fingerprints."""
+
+    keks: dict[str, bytes] = field(repr=False)
+    fingerprint_key: bytes = field(repr=False)
+
+    @property
+    def newest(self) -> str:
+        return next(iter(self.keks))
+
+    def seal(self, card_id: str, card: CardNumber) -> SealedCard:
+        """A card under a data key of its own, wrapped with the newest key."""
+        data_key = AESGCM.generate_key(KEY_BYTES * 8)
+        text = f"{card.number}/{card.exp_month}/{card.exp_year}".encode()
+        return SealedCard(
+            id=card_id,
+            kek_id=self.newest,
+            wrapped_key=self._wrap(self.newest, card_id, data_key),
+            ciphertext=_seal(data_key, text, f"card {card_id}"),
+            fingerprint=self.fingerprint(card.number),
+        )
+
+    def open(self, sealed: SealedCard) -> CardNumber:
+        """Raises UnknownKey or Tampered."""
+        text = _open(self._unwrap(sealed), sealed.ciphertext, f"card {sealed.id}")
+        number, month, year = text.decode().split("/")
+        return CardNumber(number, int(month), int(year))
+
+    def rewrap(self, sealed: SealedCard) -> SealedCard:
+        """The same card with its data key under the newest key; the card itself is not opened.
+
+        Raises UnknownKey or Tampered.
+        """
+        wrapped = self._wrap(self.newest, sealed.id, self._unwrap(sealed))
+        return replace(sealed, kek_id=self.newest, wrapped_key=wrapped)
+
+    def fingerprint(self, number: str) -> str:
+        """The same for the same number, on the whole platform. Keyed: numbers are few enough to hash them all. Letters
+        only, so that no filter takes it for a card number."""
+        digest = hmac.new(self.fingerprint_key, b"card " + number.encode(), hashlib.sha256)
+        return "fp_" + digest.hexdigest()[:32].encode().translate(_LETTERS).decode()
+
+    def request_fingerprint(self, path: str, body: bytes) -> bytes:
+        """Tells requests apart that hold a card number: a plain hash of one could be searched for the number."""
+        key = hmac.digest(self.fingerprint_key, b"request", "sha256")  # a key for each purpose
+        return hmac.digest(key, path.encode() + b"\0" + body, "sha256")
+
+    def _wrap(self, kek_id: str, card_id: str, data_key: bytes) -> bytes:
+        return _seal(self.keks[kek_id], data_key, f"key {kek_id} {card_id}")
+
+    def _unwrap(self, sealed: SealedCard) -> bytes:
+        kek = self.keks.get(sealed.kek_id)
+        if kek is None:
+            raise UnknownKey(sealed.kek_id)
+        return _open(kek, sealed.wrapped_key, f"key {sealed.kek_id} {sealed.id}")
+
+
+def keyring_of(keys: str, fingerprint_key: str) -> Keyring:
+    """`keys` is `id:base64,id:base64`, the newest first, each of 32 bytes. Raises InvalidKeys."""
+    keks: dict[str, bytes] = {}
+    for number, entry in enumerate(filter(None, (part.strip() for part in keys.split(","))), 1):
+        key_id, _, encoded = entry.partition(":")
+        if not _KEY_ID.fullmatch(key_id) or key_id in keks:
+            raise InvalidKeys(f"vault key {number}: its id must be new and of a-z, 0-9 and dashes")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            raise InvalidKeys(f"vault key {key_id!r} is not base64") from None
+        if len(key) != KEY_BYTES:
+            raise InvalidKeys(f"vault key {key_id!r} has {len(key)} bytes instead of {KEY_BYTES}")
+        keks[key_id] = key
+    if not keks:
+        raise InvalidKeys("the vault needs at least one key")
+    if len(fingerprint_key) < KEY_BYTES:
+        raise InvalidKeys(f"the vault's fingerprint key needs at least {KEY_BYTES} characters")
+    return Keyring(keks, fingerprint_key.encode())
+
+
+def _seal(key: bytes, text: bytes, bound_to: str) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, text, bound_to.encode())
+
+
+def _open(key: bytes, sealed: bytes, bound_to: str) -> bytes:
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
+    except InvalidTag:
+        raise Tampered(f"a ciphertext of {bound_to.rpartition(' ')[2]} does not open") from None

@@ -1,0 +1,108 @@
+"""Customers: create, read, change, forget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from payment_gateway.domain.customer import Customer, PaymentMethod, customer_object
+from payment_gateway.operations.answer_request import Answer
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.forget_card import forget_cards
+from payment_gateway.operations.write_once import write, write_once
+from payment_gateway.store import customers, payment_methods
+from payment_gateway.store.commit import Locked, RowKind
+from platform_kit.idempotency import Claim
+from platform_kit.ids import is_id, new_id
+from platform_kit.problems import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCustomer:
+    """What a merchant says of somebody who pays."""
+
+    merchant_id: str
+    key: str
+    fingerprint: bytes
+    values: Mapping[str, Any]
+    """Of name, email, description, metadata: those that were given."""
+
+
+async def create_customer(deps: Deps, command: CreateCustomer) -> Answer:
+    """Raises KeyReused, KeyInProgress, NotCommitted."""
+    customer_id = new_id("cus")
+    wanted = Claim(f"{command.merchant_id} POST /v1/customers", command.key, command.fingerprint, customer_id)
+
+    def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
+        made = Customer(customer_id, command.merchant_id, locked.now, locked.now, **command.values)
+        return ((customers, made),), customer_object(made)
+
+    return await write_once(deps, wanted, decide)
+
+
+async def get_customer(deps: Deps, merchant_id: str, customer_id: str) -> Customer:
+    """Raises NotFound, also for another merchant's and for a deleted one."""
+    found = None
+    if is_id("cus", customer_id):
+        async with deps.engine.connect() as connection:
+            found = await customers.get(connection, customer_id, merchant_id)
+    if found is None:
+        raise NotFound("This merchant has no such customer.")
+    return found
+
+
+async def list_customers(
+    deps: Deps, merchant_id: str, *, before: str | None, limit: int, email: str | None
+) -> tuple[Sequence[Customer], str | None]:
+    """Newest first, and the id to continue before; None at the end."""
+    async with deps.engine.connect() as connection:
+        found = await customers.page(connection, merchant_id, before=before, limit=limit + 1, email=email)
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+
+async def update_customer(
+    deps: Deps, merchant_id: str, customer_id: str, changes: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The customer with `changes`; what is not among them stays. Raises NotFound."""
+    customer = await get_customer(deps, merchant_id, customer_id)
+
+    def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
+        changed = replace(locked_customer(locked, customer.id, merchant_id), **changes, updated_at=locked.now)
+        return ((customers, changed),), customer_object(changed)
+
+    return await write(deps, decide, also=((customers, customer.id),))
+
+
+async def delete_customer(deps: Deps, merchant_id: str, customer_id: str) -> Mapping[str, Any]:
+    """Forget who it was; the payment methods are detached and their cards leave the vault. Raises NotFound."""
+    customer = await get_customer(deps, merchant_id, customer_id)
+    async with deps.engine.connect() as connection:
+        attached = await payment_methods.ids_of_customer(connection, customer.id)
+
+    def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
+        gone = replace(
+            locked_customer(locked, customer.id, merchant_id),
+            name=None, email=None, description=None, metadata={}, updated_at=locked.now, deleted_at=locked.now,
+        )  # fmt: skip
+        rows: list[tuple[RowKind, Any]] = [(customers, gone)]
+        for method_id in attached:
+            method: PaymentMethod = locked.rows[method_id]
+            if method.customer_id == customer.id:
+                given_up = replace(method, customer_id=None, detached_at=locked.now, updated_at=locked.now)
+                rows.append((payment_methods, given_up))
+        return tuple(rows), {"id": customer.id, "object": "customer", "deleted": True}
+
+    also: list[tuple[RowKind, str]] = [(customers, customer.id)]
+    also.extend((payment_methods, method_id) for method_id in attached)
+    shown = await write(deps, decide, also=tuple(also))
+    await forget_cards(deps, merchant_id, attached)
+    return shown
+
+
+def locked_customer(locked: Locked, customer_id: str, merchant_id: str) -> Customer:
+    """The customer as it is under the lock. Raises NotFound when it is another merchant's or was deleted meanwhile."""
+    customer: Customer | None = locked.rows.get(customer_id)
+    if customer is None or customer.merchant_id != merchant_id or customer.deleted_at is not None:
+        raise NotFound("This merchant has no such customer.")
+    return customer

@@ -1,0 +1,71 @@
+"""Customers in and out of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payment_gateway.domain.customer import Customer
+from payment_gateway.store import rows
+from payment_gateway.store.tables import customer as table
+
+_FIELDS = tuple(f.name for f in fields(Customer))
+_COLUMNS = ", ".join(_FIELDS)
+
+LOCK = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"  # noqa: S608
+)
+GET = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname}"  # noqa: S608
+    " WHERE id = :id AND merchant_id = :merchant_id AND deleted_at IS NULL"
+)
+# customer_by_merchant_idx; keyset, newest first
+PAGE = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE merchant_id = :merchant_id AND deleted_at IS NULL"  # noqa: S608
+    " AND (CAST(:before AS text) IS NULL OR id < :before) AND (CAST(:email AS text) IS NULL OR email = :email)"
+    " ORDER BY id DESC LIMIT :limit"
+)
+
+_INSERT = rows.insert_statement(table)
+_UPDATE = rows.update_statement(
+    table, ("name", "email", "description", "metadata", "updated_at", "deleted_at")
+)
+
+
+async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Customer]:
+    """The customers, deleted ones too, locked until the transaction ends."""
+    return {row.id: _customer(row) for row in await conn.execute(LOCK, {"ids": sorted(ids)})}
+
+
+async def get(conn: AsyncConnection, customer_id: str, merchant_id: str) -> Customer | None:
+    row = (await conn.execute(GET, {"id": customer_id, "merchant_id": merchant_id})).one_or_none()
+    return None if row is None else _customer(row)
+
+
+async def page(
+    conn: AsyncConnection, merchant_id: str, *, before: str | None, limit: int, email: str | None
+) -> Sequence[Customer]:
+    """A merchant's customers, newest first, those before the id `before`."""
+    wanted = {"merchant_id": merchant_id, "before": before, "limit": limit, "email": email}
+    return [_customer(row) for row in await conn.execute(PAGE, wanted)]
+
+
+async def insert(conn: AsyncConnection, customers: Iterable[Customer]) -> None:
+    await rows.execute(conn, _INSERT, map(_row, customers))
+
+
+async def update(conn: AsyncConnection, customers: Iterable[Customer]) -> None:
+    await rows.execute(conn, _UPDATE, map(_row, customers))
+
+
+def _row(customer: Customer) -> dict[str, Any]:
+    return {name: getattr(customer, name) for name in _FIELDS}
+
+
+def _customer(row: Row[Any]) -> Customer:
+    return Customer(**{name: getattr(row, name) for name in _FIELDS})

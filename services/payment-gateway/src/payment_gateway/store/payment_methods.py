@@ -1,0 +1,83 @@
+"""Saved payment methods in and out of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payment_gateway.domain.customer import PaymentMethod
+from payment_gateway.store import rows
+from payment_gateway.store.tables import payment_method as table
+
+_FIELDS = tuple(f.name for f in fields(PaymentMethod))
+_COLUMNS = ", ".join(_FIELDS)
+
+LOCK = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"  # noqa: S608
+)
+GET = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
+# payment_method_by_customer_idx
+OF_CUSTOMER = text(f"SELECT id FROM {table.fullname} WHERE customer_id = :customer_id ORDER BY id")  # noqa: S608
+# payment_method_by_customer_idx or payment_method_by_merchant_idx; keyset, newest first
+PAGE = text(
+    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE merchant_id = :merchant_id"  # noqa: S608
+    " AND (CAST(:before AS text) IS NULL OR id < :before)"
+    " AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)"
+    " AND (CAST(:type AS text) IS NULL OR type = :type) ORDER BY id DESC LIMIT :limit"
+)
+
+_INSERT = rows.insert_statement(table)
+_UPDATE = rows.update_statement(
+    table, ("customer_id", "billing_details", "metadata", "updated_at", "detached_at")
+)
+
+
+async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, PaymentMethod]:
+    """The payment methods, locked until the transaction ends."""
+    return {row.id: _payment_method(row) for row in await conn.execute(LOCK, {"ids": sorted(ids)})}
+
+
+async def get(conn: AsyncConnection, payment_method_id: str, merchant_id: str) -> PaymentMethod | None:
+    row = (await conn.execute(GET, {"id": payment_method_id, "merchant_id": merchant_id})).one_or_none()
+    return None if row is None else _payment_method(row)
+
+
+async def ids_of_customer(conn: AsyncConnection, customer_id: str) -> Sequence[str]:
+    return [row.id for row in await conn.execute(OF_CUSTOMER, {"customer_id": customer_id})]
+
+
+async def page(
+    conn: AsyncConnection,
+    merchant_id: str,
+    *,
+    before: str | None,
+    limit: int,
+    customer_id: str | None,
+    type: str | None,
+) -> Sequence[PaymentMethod]:
+    """A merchant's payment methods, newest first, those before the id `before`."""
+    wanted = {
+        "merchant_id": merchant_id, "before": before, "limit": limit, "customer_id": customer_id, "type": type,
+    }  # fmt: skip
+    return [_payment_method(row) for row in await conn.execute(PAGE, wanted)]
+
+
+async def insert(conn: AsyncConnection, methods: Iterable[PaymentMethod]) -> None:
+    await rows.execute(conn, _INSERT, map(_row, methods))
+
+
+async def update(conn: AsyncConnection, methods: Iterable[PaymentMethod]) -> None:
+    await rows.execute(conn, _UPDATE, map(_row, methods))
+
+
+def _row(method: PaymentMethod) -> dict[str, Any]:
+    return {name: getattr(method, name) for name in _FIELDS}
+
+
+def _payment_method(row: Row[Any]) -> PaymentMethod:
+    return PaymentMethod(**{name: getattr(row, name) for name in _FIELDS})

@@ -1,0 +1,52 @@
+"""Customers and their saved payment methods. A card is named by the vault's token; no column can hold its number."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, String, Table, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from payment_gateway.store.tables.schema import Id, Time, metadata, one_of
+
+customer = Table(
+    "customer",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("merchant_id", Id, nullable=False),
+    Column("name", String),
+    Column("email", String),
+    Column("description", String),
+    Column("metadata", JSONB, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("deleted_at", Time),
+    ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
+    Index("customer_by_merchant_idx", "merchant_id", "id"),
+)
+
+payment_method = Table(
+    "payment_method",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("merchant_id", Id, nullable=False),
+    Column("type", String, nullable=False),
+    Column("method", JSONB, nullable=False),
+    Column("card", JSONB),
+    Column("customer_id", Id),
+    Column("billing_details", JSONB, nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("detached_at", Time),
+    ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
+    ForeignKeyConstraint(["customer_id"], ["payments.customer.id"]),
+    one_of("type", ("card", "wallet", "bank_transfer")),
+    CheckConstraint("(type = 'card') = (card IS NOT NULL)", name="card_is_shown"),
+    CheckConstraint("detached_at IS NULL OR customer_id IS NULL", name="detached_has_no_customer"),
+    Index("payment_method_by_merchant_idx", "merchant_id", "id"),
+    Index(
+        "payment_method_by_customer_idx",
+        "customer_id",
+        "id",
+        postgresql_where=text("customer_id IS NOT NULL"),
+    ),
+)

@@ -1,0 +1,18 @@
+"""${message}
+
+Revision: ${up_revision}  After: ${down_revision | comma,n}  Made: ${create_date}
+Expand only: the version that runs now must work with the schema after this.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+${imports if imports else ""}
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
