@@ -237,7 +237,7 @@ async def test_a_hold_that_is_too_old_is_given_up_at_the_channel_and_expires(gat
 async def test_a_finished_key_is_answered_while_the_channel_is_away(gateway: RunningGateway) -> None:
     payment_id = await gateway.hold()
     done = await gateway.post(f"/v1/payments/{payment_id}/capture", key="k")
-    breaker = gateway.deps.channels["card_sim"]._http.breaker  # type: ignore[attr-defined]
+    breaker = gateway.deps.channels["card_sim"].channel._http.breaker  # type: ignore[attr-defined]
     while breaker.would_permit:
         breaker.record(breaker.acquire(), ok=False)
     again = await gateway.post(f"/v1/payments/{payment_id}/capture", key="k")

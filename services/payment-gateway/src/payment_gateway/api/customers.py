@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.card_data import idempotency_key_of
-from payment_gateway.api.documented import CONFLICT, READ, WRITE
+from payment_gateway.api.documented import CONFLICT, READ
 from payment_gateway.api.payments import PAGE_MAX, respond
-from payment_gateway.api.schemas.customers import CustomerBody, Email
+from payment_gateway.api.schemas.customers import CustomerBody
+from payment_gateway.api.schemas.payments import Email
 from payment_gateway.domain.customer import customer_object
 from payment_gateway.operations.manage_customers import (
     CreateCustomer,
@@ -60,10 +61,16 @@ async def list_all(
     return JsonResponse({"data": [customer_object(customer) for customer in found], "next_cursor": more})
 
 
-@router.patch("/{customer_id}", responses=WRITE)
-async def update(customer_id: str, body: CustomerBody, caller: Merchant) -> Response:
-    """Change what is given; null takes a value away. May be repeated, so it needs no key."""
-    return JsonResponse(await update_customer(caller.deps, caller.merchant_id, customer_id, body.given()))
+@router.post("/{customer_id}", responses=CONFLICT)
+async def update(customer_id: str, body: CustomerBody, request: Request, caller: Merchant) -> Response:
+    """Change what is given; null takes a value away."""
+    key, fingerprint = (
+        idempotency_key_of(request),
+        fingerprint_of(request.scope["path"], await request.body()),
+    )
+    return respond(
+        await update_customer(caller.deps, caller.merchant_id, customer_id, body.given(), key, fingerprint)
+    )
 
 
 @router.delete("/{customer_id}", responses=READ)

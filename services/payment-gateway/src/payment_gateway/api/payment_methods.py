@@ -9,17 +9,17 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.card_data import idempotency_key_of
-from payment_gateway.api.documented import CONFLICT, READ, VAULT, WRITE
+from payment_gateway.api.documented import CONFLICT, READ, VAULT
 from payment_gateway.api.payments import PAGE_MAX, respond
 from payment_gateway.api.schemas.customers import (
     AttachBody,
     CardBody,
     CardPaymentMethodBody,
-    CustomerId,
     DetachBody,
     PaymentMethodBody,
     PaymentMethodChanges,
 )
+from payment_gateway.api.schemas.payments import CustomerId
 from payment_gateway.domain.customer import payment_method_object
 from payment_gateway.operations.manage_payment_methods import (
     CardEntry,
@@ -78,20 +78,23 @@ async def list_all(
     return JsonResponse({"data": [payment_method_object(method) for method in found], "next_cursor": more})
 
 
-@router.patch("/{payment_method_id}", responses=WRITE)
-async def update(payment_method_id: str, body: PaymentMethodChanges, caller: Merchant) -> Response:
-    """Change billing details or metadata. May be repeated, so it needs no key."""
-    changed = await update_payment_method(caller.deps, caller.merchant_id, payment_method_id, body.given())
-    return JsonResponse(changed)
+@router.post("/{payment_method_id}", responses=CONFLICT)
+async def update(
+    payment_method_id: str, body: PaymentMethodChanges, request: Request, caller: Merchant
+) -> Response:
+    """Change billing details or metadata; what is not given stays."""
+    key, fingerprint = await _key(request)
+    return respond(
+        await update_payment_method(
+            caller.deps, caller.merchant_id, payment_method_id, body.given(), key, fingerprint
+        )
+    )
 
 
 @router.post("/{payment_method_id}/attach", responses=CONFLICT)
 async def attach(payment_method_id: str, body: AttachBody, request: Request, caller: Merchant) -> Response:
     """Save it for a customer."""
-    key, fingerprint = (
-        idempotency_key_of(request),
-        fingerprint_of(request.scope["path"], await request.body()),
-    )
+    key, fingerprint = await _key(request)
     return respond(
         await attach_payment_method(
             caller.deps, caller.merchant_id, payment_method_id, body.customer_id, key, fingerprint
@@ -104,13 +107,14 @@ async def detach(
     payment_method_id: str, request: Request, caller: Merchant, body: DetachBody | None = None
 ) -> Response:
     """Give it up for good: it can neither pay nor be attached again, and its card leaves the vault."""
-    key, fingerprint = (
-        idempotency_key_of(request),
-        fingerprint_of(request.scope["path"], await request.body()),
-    )
+    key, fingerprint = await _key(request)
     return respond(
         await detach_payment_method(caller.deps, caller.merchant_id, payment_method_id, key, fingerprint)
     )
+
+
+async def _key(request: Request) -> tuple[str, bytes]:
+    return idempotency_key_of(request), fingerprint_of(request.scope["path"], await request.body())
 
 
 def _entry(card: CardBody) -> CardEntry | None:

@@ -60,6 +60,8 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
         metadata=body.metadata,
         statement_descriptor=body.statement_descriptor,
         confirm=body.confirm,
+        payment_method=body.payment_method,
+        customer_id=body.customer_id,
     )
     return respond(await create_payment(caller.deps, command))
 
@@ -88,6 +90,7 @@ async def confirm(
         key=idempotency_key_of(request),
         fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         method=body.method.stored() if body and body.method else None,
+        payment_method=body.payment_method if body else None,
     )
     return respond(await confirm_payment(caller.deps, command))
 

@@ -23,17 +23,17 @@ class VaultedChannel:
 
     def __init__(self, channel: Channel, reveal: Reveal) -> None:
         self.name = channel.name
-        self._channel = channel
+        self.channel = channel
         self._reveal = reveal
 
     @property
     def is_open(self) -> bool:
-        return self._channel.is_open
+        return self.channel.is_open
 
     async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
         token = details.get("method", {}).get("token", "")
         if not is_vault_token(token):
-            return await self._channel.send(attempt, details)
+            return await self.channel.send(attempt, details)
         try:
             card = await self._reveal(token)
         except Exception as error:  # whatever it is, nothing was sent, and that is what the payment must say
@@ -41,12 +41,12 @@ class VaultedChannel:
             log.error("a card could not be revealed", card=token, error=type(error).__name__)
             return NotProcessed("vault-unavailable")
         told = {"number": card.number, "exp_month": card.exp_month, "exp_year": card.exp_year}
-        return await self._channel.send(
+        return await self.channel.send(
             attempt, {**details, "method": {"type": details["method"]["type"], "card": told}}
         )
 
     async def ask(self, attempt: Attempt) -> Outcome:
-        return await self._channel.ask(attempt)
+        return await self.channel.ask(attempt)
 
     async def close(self, attempt: Attempt) -> Outcome:
-        return await self._channel.close(attempt)
+        return await self.channel.close(attempt)

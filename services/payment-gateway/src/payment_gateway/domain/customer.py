@@ -58,7 +58,7 @@ class PaymentMethod:
             {name: shown.get(name) for name in ("brand", "last4", "exp_month", "exp_year")} if shown else None
         )
         known = {"identity": shown["fingerprint"]} if shown.get("fingerprint") else {}
-        return {**self.method, "payment_method": self.id, **({"card": card} if card else {}), **known}
+        return {**self.method, "payment_method": self.id, **({"shown": card} if card else {}), **known}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,11 @@ class Verification:
 
     outcome: str  # succeeded | action_required | declined
     code: str | None = None
+
+
+def is_usable_for(method: PaymentMethod, customer_id: str | None) -> bool:
+    """Whether a payment of this customer (None: of nobody in particular) may name the payment method."""
+    return customer_id is None or method.customer_id in (None, customer_id)
 
 
 def is_vault_token(token: str) -> bool:

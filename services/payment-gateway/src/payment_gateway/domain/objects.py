@@ -121,5 +121,8 @@ def _method_object(payment: Payment) -> dict[str, Any] | None:
         return None
     if payment.method["type"] != "card":
         return dict(payment.method)
+    if "payment_method" in payment.method:
+        shown = payment.method.get("shown", {})
+        return {"type": "card", "payment_method": payment.method["payment_method"], "card": shown}
     stem = "_".join(str(payment.method["token"]).split("_")[:2])
     return {"type": "card", "token_hint": stem}

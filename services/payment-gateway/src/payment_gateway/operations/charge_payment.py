@@ -143,7 +143,7 @@ def _assessment_request(deps: Deps, payment: Payment, key: str) -> dict[str, Any
         "amount_minor": payment.amount_minor,
         "currency": payment.currency,
         "method": payment.method["type"],
-        "card": payment.method.get("token"),
+        "card": payment.method.get("identity") or payment.method.get("token"),
         "customer": {name: customer.get(name) for name in ("id", "country", "ip", "device_id")} or None,
         "occurred_at": isoformat(deps.clock.now()),
     }

@@ -13,6 +13,7 @@ from payment_gateway.operations.charge_payment import charge_payment
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import MethodMissing, problem_of
+from payment_gateway.operations.saved_method import with_saved
 from payment_gateway.store.commit import Locked
 from platform_kit.idempotency import Claim
 from platform_kit.ids import new_id
@@ -27,6 +28,8 @@ class ConfirmPayment:
     key: str
     fingerprint: bytes
     method: Mapping[str, Any] | None = None
+    payment_method: str | None = None
+    """A saved one, in place of `method`."""
     scope: str | None = None
     """Where the key counts; None = this merchant's native route."""
 
@@ -41,7 +44,15 @@ async def confirm_payment(deps: Deps, command: ConfirmPayment) -> Answer:
     wanted = Claim(scope, command.key, command.fingerprint, new_id("att"))
     if stored := await find_stored(deps, wanted):
         return stored
-    method = command.method or found.method
+    named, _ = await with_saved(
+        deps,
+        command.merchant_id,
+        payment_method=command.payment_method,
+        customer_id=None,
+        method=command.method,
+        customer=None,
+    )
+    method = named or found.method
     if method is None and found.status is Status.REQUIRES_PAYMENT_METHOD:
         raise MethodMissing()
     try:

@@ -18,6 +18,7 @@ from payment_gateway.operations.charge_payment import charge_payment
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.mark_and_ask import first_attempt_id
+from payment_gateway.operations.saved_method import with_saved
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit import canonical
 from platform_kit.idempotency import Claim
@@ -42,6 +43,9 @@ class CreatePayment:
     metadata: Mapping[str, str]
     statement_descriptor: str | None = None
     confirm: bool = True
+    payment_method: str | None = None
+    """A saved one, in place of `method`."""
+    customer_id: str | None = None
     scope: str | None = None
     """Where the key counts; None = this merchant's native route."""
 
@@ -49,7 +53,7 @@ class CreatePayment:
 async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
     """201 with the payment: as the channel answered, or waiting for its confirmation; 202 when that is not known yet.
 
-    Raises what `charge_payment` raises.
+    Raises what `with_saved` and `charge_payment` raise.
     """
     payment_id = new_id("pay")
     wanted = Claim(
@@ -60,6 +64,15 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
     )
     if stored := await find_stored(deps, wanted):
         return stored
+    method, customer = await with_saved(
+        deps,
+        command.merchant_id,
+        payment_method=command.payment_method,
+        customer_id=command.customer_id,
+        method=command.method,
+        customer=command.customer,
+    )
+    command = replace(command, method=method, customer=customer)
     payment = _new(deps, payment_id, command)
     if not command.confirm:
         return await _keep(deps, wanted, payment)

@@ -62,16 +62,17 @@ async def list_customers(
 
 
 async def update_customer(
-    deps: Deps, merchant_id: str, customer_id: str, changes: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The customer with `changes`; what is not among them stays. Raises NotFound."""
+    deps: Deps, merchant_id: str, customer_id: str, changes: Mapping[str, Any], key: str, fingerprint: bytes
+) -> Answer:
+    """The customer with `changes`; what is not among them stays. Raises NotFound, KeyReused, KeyInProgress."""
     customer = await get_customer(deps, merchant_id, customer_id)
+    wanted = Claim(f"{merchant_id} POST /v1/customers/{{id}}", key, fingerprint, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         changed = replace(locked_customer(locked, customer.id, merchant_id), **changes, updated_at=locked.now)
         return ((customers, changed),), customer_object(changed)
 
-    return await write(deps, decide, also=((customers, customer.id),))
+    return await write_once(deps, wanted, decide, also=((customers, customer.id),), status=200)
 
 
 async def delete_customer(deps: Deps, merchant_id: str, customer_id: str) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from payment_gateway.operations.answer_request import Answer, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.forget_card import forget_cards
 from payment_gateway.operations.manage_customers import locked_customer
-from payment_gateway.operations.write_once import write, write_once
+from payment_gateway.operations.write_once import write_once
 from payment_gateway.store import customers, payment_methods
 from payment_gateway.store.commit import Locked, RowKind
 from platform_kit.committer import NotCommitted
@@ -176,16 +176,17 @@ async def list_payment_methods(
 
 
 async def update_payment_method(
-    deps: Deps, merchant_id: str, method_id: str, changes: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The payment method with other `billing_details` or `metadata`. Raises NotFound."""
+    deps: Deps, merchant_id: str, method_id: str, changes: Mapping[str, Any], key: str, fingerprint: bytes
+) -> Answer:
+    """The payment method with other `billing_details` or `metadata`. Raises NotFound, KeyReused, KeyInProgress."""
     await get_payment_method(deps, merchant_id, method_id)
+    wanted = Claim(f"{merchant_id} POST /v1/payment-methods/{{id}}", key, fingerprint, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         changed = replace(locked.rows[method_id], **changes, updated_at=locked.now)
         return ((payment_methods, changed),), payment_method_object(changed)
 
-    return await write(deps, decide, also=((payment_methods, method_id),))
+    return await write_once(deps, wanted, decide, also=((payment_methods, method_id),), status=200)
 
 
 async def attach_payment_method(

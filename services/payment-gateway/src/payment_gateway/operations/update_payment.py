@@ -13,6 +13,7 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import stored_refusal
+from payment_gateway.operations.saved_method import with_saved
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit.idempotency import Claim
 from platform_kit.ids import new_id
@@ -42,9 +43,11 @@ async def update_payment(deps: Deps, command: UpdatePayment) -> Answer:
     if stored := await find_stored(deps, wanted):
         return stored
 
+    changes = await _with_saved(deps, command)
+
     def decide(locked: Locked) -> Effects:
         assert locked.payment is not None
-        changed = _changed(locked.payment, command.changes, locked)
+        changed = _changed(locked.payment, changes, locked)
         told = payment_event("payment.updated.v1", changed)
         return Effects(payment=changed, events=(told,), response=payment_response(changed, 200))
 
@@ -54,6 +57,23 @@ async def update_payment(deps: Deps, command: UpdatePayment) -> Answer:
         return done
     assert done.response is not None
     return Answer(done.response.status, done.response.body)
+
+
+async def _with_saved(deps: Deps, command: UpdatePayment) -> Mapping[str, Any]:
+    """The changes, with a saved `payment_method` as the `method` that it stands for."""
+    changes = dict(command.changes)
+    named = changes.pop("payment_method", None)
+    if named is None:
+        return changes
+    method, customer = await with_saved(
+        deps,
+        command.merchant_id,
+        payment_method=named,
+        customer_id=None,
+        method=None,
+        customer=changes.get("customer"),
+    )
+    return {**changes, "method": method, **({"customer": customer} if customer else {})}
 
 
 def _changed(payment: Payment, changes: Mapping[str, Any], locked: Locked) -> Payment:

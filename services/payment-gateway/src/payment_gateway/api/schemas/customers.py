@@ -9,10 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model
 from pydantic_core import PydanticCustomError
 
 from payment_gateway.api.schemas.fields import Body, Country, LongText, Metadata, SafeText, ShortText
-from payment_gateway.api.schemas.payments import Wallet, checked_token
-
-CustomerId = Annotated[str, StringConstraints(pattern=r"^cus_[0-9a-z]{26}$")]
-Email = Annotated[SafeText, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+from payment_gateway.api.schemas.payments import CustomerId, Email, Wallet, checked_token
 
 
 class CustomerBody(Body):

@@ -24,6 +24,7 @@ from payment_gateway.api.schemas.fields import (
     LongText,
     Metadata,
     Reference,
+    SafeText,
     ShortText,
 )
 
@@ -64,14 +65,19 @@ class WalletMethod(Body):
         return {"type": "wallet", "provider": self.wallet.provider}
 
 
+Email = Annotated[SafeText, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
 class Customer(Body):
     id: ShortText | None = None
     country: Country | None = None
-    ip: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F.:]{2,45}$")] | None = None
+    ip: Annotated[SafeText, StringConstraints(pattern=r"^[0-9a-fA-F.:]{2,45}$")] | None = None
     device_id: ShortText | None = None
-    email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    email: Email | None = None
 
 
+PaymentMethodId = Annotated[str, StringConstraints(pattern=r"^pm_[0-9a-z]{26}$")]
+CustomerId = Annotated[str, StringConstraints(pattern=r"^cus_[0-9a-z]{26}$")]
 Method = Annotated[CardMethod | WalletMethod, Field(discriminator="type")]
 
 
@@ -85,7 +91,7 @@ def _descriptor(value: str) -> str:
 
 DESCRIPTOR_CHARACTERS = frozenset(string.ascii_letters + string.digits + " .,-+&/")
 StatementDescriptor = Annotated[
-    str,
+    SafeText,
     StringConstraints(min_length=5, max_length=22),
     AfterValidator(_descriptor),
     Field(examples=["CORNER SHOP"], description="what the payer reads on the statement"),
@@ -99,6 +105,8 @@ class CreatePaymentBody(Body):
     currency: Currency
     capture: Literal["automatic", "manual"] = "automatic"
     method: Method | None = Field(None, description="required when the payment is confirmed at once")
+    payment_method: PaymentMethodId | None = Field(None, description="a saved one, in place of `method`")
+    customer_id: CustomerId | None = Field(None, description="a saved customer")
     confirm: bool = Field(True, validate_default=True)
     reference: Reference | None = Field(None, examples=["order-1001"])
     description: LongText | None = None
@@ -109,8 +117,12 @@ class CreatePaymentBody(Body):
     @field_validator("confirm")
     @classmethod
     def _has_a_method(cls, confirm: bool, info: ValidationInfo) -> bool:
-        if confirm and "method" in info.data and info.data["method"] is None:
+        if not {"method", "payment_method"} <= info.data.keys():
+            return confirm  # one of them is at fault, and says so itself
+        if confirm and info.data["method"] is None and info.data["payment_method"] is None:
             raise PydanticCustomError("missing-field", "a payment that is confirmed at once needs a method")
+        if info.data["method"] is not None and info.data["payment_method"] is not None:
+            raise PydanticCustomError("invalid-request", "give a method or a saved payment method, not both")
         return confirm
 
 
@@ -120,6 +132,7 @@ class UpdatePaymentBody(Body):
 
     amount_minor: AmountMinor | None = None
     method: Method | None = None
+    payment_method: PaymentMethodId | None = None
     capture: Literal["automatic", "manual"] | None = None
     reference: Reference | None = None
     description: LongText | None = None
@@ -140,6 +153,7 @@ class ConfirmBody(Body):
     """Without a method, the payment is charged with the one that it has."""
 
     method: Method | None = None
+    payment_method: PaymentMethodId | None = None
 
 
 class CancelBody(Body):

@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "20261126_customers"
-down_revision = "20261123_initial"
+down_revision = "20261126_lifecycle"
 branch_labels = None
 depends_on = None
 
