@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from platform_kit import telemetry
 from platform_kit.deadline import Deadline
 from platform_kit.ids import new_id
-from platform_kit.logging import get_logger, write
+from platform_kit.logging import get_logger, redact_text, write
 from platform_kit.problems import Problem, render
 
 UNMATCHED: Final = (
@@ -195,10 +195,19 @@ def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None, 
         elif name == b"x-deadline-ms":
             deadline = value
     return (
-        request_id.decode() if request_id is not None and _SANE_ID(request_id) else new_id("req"),
+        _request_id(request_id),
         telemetry.valid_traceparent(traceparent.decode("latin-1")) if traceparent is not None else None,
         Deadline.from_header(deadline.decode("latin-1")) if deadline is not None else None,
     )
+
+
+def _request_id(given: bytes | None) -> str:
+    """The client's own id when it is sane and no card number, for it goes into every line and event; else a new one."""
+    if given is not None and _SANE_ID(given):
+        text = given.decode()
+        if redact_text(text) == text:
+            return text
+    return new_id("req")
 
 
 def _route(scope: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from platform_kit.logging import redact_text
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -115,8 +117,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def render(problem: Problem, request: Request) -> Response:
-    """The response of a Problem; `request_id` comes from the canonical log middleware."""
-    body = problem.body(request.url.path, request.scope.get("request_id"))
+    """The response of a Problem; `request_id` comes from the canonical log middleware. What a client put into the path
+    is not sent back when it is a card number."""
+    body = problem.body(redact_text(request.url.path), request.scope.get("request_id"))
     return Response(orjson.dumps(body), problem.status, problem.headers, MEDIA_TYPE)
 
 
@@ -146,10 +149,12 @@ _SLUGS = {"extra_forbidden": "unknown-field", "missing": "missing-field"}
 def from_validation_errors(found: Sequence[Mapping[str, Any]]) -> Problem:
     """One Problem for all that is wrong with a payload; its code is that of the first error.
 
-    Pydantic's own messages for choices and patterns never repeat the input; `input` and `ctx` are left out.
+    Pydantic's own messages repeat the input for one kind of error only, the tag of a union; names of members stand in
+    pointers; `input` and `ctx` are left out.
     """
     errors = [
-        {"pointer": _pointer(e["loc"]), "code": _slug(e["type"]), "detail": str(e["msg"])} for e in found
+        {"pointer": redact_text(_pointer(e["loc"])), "code": _slug(e["type"]), "detail": _detail(e)}
+        for e in found
     ]
     code = errors[0]["code"] if errors else InvalidRequest.code
     title = _TITLES.get(code, InvalidRequest.title)
@@ -166,6 +171,12 @@ _TITLES = {
     "invalid-text": "A text has characters or a length that are not accepted",
     "card-data-not-allowed": "Card numbers are not accepted here",
 }
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    if error["type"] == "union_tag_invalid":
+        return f"must be one of {error['ctx']['expected_tags']}"
+    return str(error["msg"])
 
 
 def _slug(kind: str) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from platform_cli.embedded.testing import FreshDatabase
 
-for place in ("simulators", "api", "vault"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / place))
+sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from gateway_rig import RunningGateway, run_gateway
 

@@ -17,7 +17,9 @@ async def customer_of(gateway: RunningGateway, **values: str) -> str:
     return str(reply.body["id"])
 
 
-async def pay_with(gateway: RunningGateway, method_id: str, **changes: object) -> tuple[int, dict[str, object]]:
+async def pay_with(
+    gateway: RunningGateway, method_id: str, **changes: object
+) -> tuple[int, dict[str, object]]:
     body = {"amount_minor": 1250, "currency": "EUR", "payment_method": method_id} | changes
     reply = await gateway.post("/v1/payments", body)
     return reply.status, reply.body
@@ -99,9 +101,7 @@ async def test_a_saved_card_pays_as_its_number_says(
 
 async def test_the_card_that_fails_later_is_attached_and_then_declined(gateway: RunningGateway) -> None:
     method, customer = await save(gateway, "4000000000000341"), await customer_of(gateway)
-    attached = await gateway.post(
-        f"/v1/payment-methods/{method['id']}/attach", {"customer_id": customer}
-    )
+    attached = await gateway.post(f"/v1/payment-methods/{method['id']}/attach", {"customer_id": customer})
     assert (attached.status, attached.body["customer_id"]) == (200, customer)
     verified = await verify_payment_method(gateway.deps, gateway.merchant_id, method["id"])
     assert verified == Verification("succeeded")

@@ -39,7 +39,9 @@ async def refusal(url: str, statement: str) -> str | None:
 @pytest.mark.parametrize(
     "role", ["payments_app", "payments_owner", "risk_app", "risk_owner", "pipeline_app", "pipeline_owner"]
 )
-async def test_no_other_role_of_the_platform_reads_the_vault(fresh_database: FreshDatabase, role: str) -> None:
+async def test_no_other_role_of_the_platform_reads_the_vault(
+    fresh_database: FreshDatabase, role: str
+) -> None:
     database = await fresh_database("payments")
     assert await refusal(database.url(role), "SELECT * FROM vault.card") == PERMISSION_DENIED
     assert await refusal(database.url("vault_app"), "SELECT * FROM vault.card") is None
@@ -107,7 +109,9 @@ async def test_rotation_by_several_at_once_rewraps_each_card_once(gateway: Runni
     assert await both.cards_by_key() == {"k2": 30}
 
 
-async def test_rotation_refuses_a_key_that_it_does_not_have_and_touches_nothing(gateway: RunningGateway) -> None:
+async def test_rotation_refuses_a_key_that_it_does_not_have_and_touches_nothing(
+    gateway: RunningGateway,
+) -> None:
     await vault_with(gateway, "k7").tokenise(CARD)
     await gateway.deps.vault.tokenise(CARD)
     with pytest.raises(UnknownKey, match="k7"):
@@ -115,7 +119,9 @@ async def test_rotation_refuses_a_key_that_it_does_not_have_and_touches_nothing(
     assert await gateway.deps.vault.cards_by_key() == {"k1": 1, "k7": 1}
 
 
-async def test_a_payment_fails_unsent_when_its_card_is_under_a_key_that_is_gone(gateway: RunningGateway) -> None:
+async def test_a_payment_fails_unsent_when_its_card_is_under_a_key_that_is_gone(
+    gateway: RunningGateway,
+) -> None:
     method = await save(gateway)
     await rotate_vault_keys(vault_with(gateway, "k2", "k1"))  # and this gateway still runs with k1 alone
     body = {"amount_minor": 1250, "currency": "EUR", "payment_method": method["id"]}
