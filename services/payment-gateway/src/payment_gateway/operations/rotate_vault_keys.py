@@ -12,7 +12,7 @@ BATCH: Final = 200  # a transaction of some 50 ms
 log = get_logger(__name__)
 
 
-async def rotate_vault_keys(vault: Vault) -> int:
+async def rotate_vault_keys(vault: Vault, batch: int = BATCH) -> int:
     """How many cards were re-wrapped; 0 when all are under the newest key, or where there is no vault.
 
     May run anywhere and at once: a batch is locked, and what another run holds is left to it. Raises UnknownKey, and
@@ -22,7 +22,7 @@ async def rotate_vault_keys(vault: Vault) -> int:
         return 0
     await vault.check_keys()
     done = 0
-    while rewrapped := await vault.rewrap_some(BATCH):
+    while rewrapped := await vault.rewrap_some(batch):
         done += rewrapped
     if done:
         log.info("vault keys rotated", cards=done)
