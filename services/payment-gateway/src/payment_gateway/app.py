@@ -19,6 +19,7 @@ from payment_gateway.api import (
     webhook_deliveries,
     webhook_endpoints,
 )
+from payment_gateway.api.stripe import app as stripe
 from payment_gateway.clients.simulators.app import create_simulators
 from payment_gateway.operations import rotate_vault_keys as rotate
 from payment_gateway.operations.deps import Deps, open_deps
@@ -67,6 +68,7 @@ def create_gateway(settings: Settings) -> FastAPI:
             customers.router,
             payment_methods.router,
             internal.router,
+            stripe.router,
         ],
         open_deps=open_deps,
         checks=_checks,

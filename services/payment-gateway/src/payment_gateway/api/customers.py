@@ -22,6 +22,7 @@ from payment_gateway.operations.manage_customers import (
     list_customers,
     update_customer,
 )
+from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.idempotency import fingerprint_of
@@ -55,10 +56,9 @@ async def list_all(
     email: Annotated[Email | None, Query()] = None,
 ) -> Response:
     """Customers, newest first; `next_cursor` continues."""
-    found, more = await list_customers(
-        caller.deps, caller.merchant_id, before=cursor, limit=limit, email=email
-    )
-    return JsonResponse({"data": [customer_object(customer) for customer in found], "next_cursor": more})
+    page = await list_customers(caller.deps, caller.merchant_id, Window(limit, before=cursor), email=email)
+    shown = [customer_object(customer) for customer in page.items]
+    return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
 @router.post("/{customer_id}", responses=CONFLICT)

@@ -31,6 +31,7 @@ from payment_gateway.operations.manage_payment_methods import (
     list_payment_methods,
     update_payment_method,
 )
+from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.idempotency import fingerprint_of
@@ -72,10 +73,12 @@ async def list_all(
     type: Annotated[str | None, Query(pattern=r"^(card|wallet|bank_transfer)$")] = None,
 ) -> Response:
     """Payment methods, newest first, of one customer or of all; `next_cursor` continues."""
-    found, more = await list_payment_methods(
-        caller.deps, caller.merchant_id, before=cursor, limit=limit, customer_id=customer_id, type=type
+    window = Window(limit, before=cursor)
+    page = await list_payment_methods(
+        caller.deps, caller.merchant_id, window, customer_id=customer_id, type=type
     )
-    return JsonResponse({"data": [payment_method_object(method) for method in found], "next_cursor": more})
+    shown = [payment_method_object(method) for method in page.items]
+    return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
 @router.post("/{payment_method_id}", responses=CONFLICT)

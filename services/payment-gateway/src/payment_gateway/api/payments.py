@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -127,8 +128,9 @@ async def refund(
 ) -> Response:
     """Refund what is captured, or a part of it."""
     wanted = body or RefundBody()
-    act = await _act(request, caller.merchant_id, payment_id, wanted.amount_minor, wanted.reason)
-    return respond(await refund_payment(caller.deps, act))
+    act = await _act(request, caller.merchant_id, payment_id, wanted.amount_minor)
+    told = replace(act, reason=wanted.reason, metadata=wanted.metadata)
+    return respond(await refund_payment(caller.deps, told))
 
 
 @router.get("/{payment_id}", responses=READ)
@@ -170,7 +172,6 @@ async def _act(
     merchant: str,
     payment_id: str,
     amount_minor: int | None = None,
-    reason: str | None = None,
 ) -> Act:
     return Act(
         merchant_id=merchant,
@@ -178,5 +179,4 @@ async def _act(
         key=idempotency_key_of(request),
         fingerprint=fingerprint_of(request.scope["path"], await request.body()),
         amount_minor=amount_minor,
-        reason=reason,
     )

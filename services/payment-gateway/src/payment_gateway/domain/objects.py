@@ -59,6 +59,7 @@ def refund_object(refund: Refund) -> dict[str, Any]:
         "currency": refund.currency,
         "status": refund.status,
         "reason": refund.reason,
+        "metadata": refund.metadata,
         "created_at": isoformat(refund.created_at),
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -25,6 +26,7 @@ class Refund:
     created_at: datetime
     status: RefundStatus = RefundStatus.PENDING
     reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def settled(self, status: RefundStatus) -> Refund:
         """The refund with its final status; a settled one never changes again."""

@@ -26,6 +26,12 @@ class Answer:
     body: bytes
     replayed: bool = False
 
+    @property
+    def object(self) -> dict[str, Any]:
+        """The body, parsed."""
+        parsed: dict[str, Any] = orjson.loads(self.body)
+        return parsed
+
 
 def payment_response(payment: Payment, status: int = 201) -> StoredResponse:
     """The final answer about a payment. A decline is a result: it is created like any other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from payment_gateway.operations.forget_card import forget_cards
 from payment_gateway.operations.write_once import write, write_once
 from payment_gateway.store import customers, payment_methods
 from payment_gateway.store.commit import Locked, RowKind
+from payment_gateway.store.pages import Page, Window
 from platform_kit.idempotency import Claim
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound
@@ -53,12 +54,11 @@ async def get_customer(deps: Deps, merchant_id: str, customer_id: str) -> Custom
 
 
 async def list_customers(
-    deps: Deps, merchant_id: str, *, before: str | None, limit: int, email: str | None
-) -> tuple[Sequence[Customer], str | None]:
-    """Newest first, and the id to continue before; None at the end."""
+    deps: Deps, merchant_id: str, window: Window, *, email: str | None
+) -> Page[Customer]:
+    """Newest first."""
     async with deps.engine.connect() as connection:
-        found = await customers.page(connection, merchant_id, before=before, limit=limit + 1, email=email)
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+        return await customers.page(connection, merchant_id, window, email=email)
 
 
 async def update_customer(

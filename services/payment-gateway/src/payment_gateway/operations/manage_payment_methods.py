@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from payment_gateway.operations.manage_customers import locked_customer
 from payment_gateway.operations.write_once import write_once
 from payment_gateway.store import customers, payment_methods
 from payment_gateway.store.commit import Locked, RowKind
+from payment_gateway.store.pages import Page, Window
 from platform_kit.committer import NotCommitted
 from platform_kit.idempotency import Claim, KeyReused
 from platform_kit.ids import is_id, new_id
@@ -159,20 +160,11 @@ async def usable_payment_method(deps: Deps, merchant_id: str, method_id: str) ->
 
 
 async def list_payment_methods(
-    deps: Deps,
-    merchant_id: str,
-    *,
-    before: str | None,
-    limit: int,
-    customer_id: str | None,
-    type: str | None,
-) -> tuple[Sequence[PaymentMethod], str | None]:
-    """Newest first, and the id to continue before; None at the end."""
+    deps: Deps, merchant_id: str, window: Window, *, customer_id: str | None, type: str | None
+) -> Page[PaymentMethod]:
+    """Newest first."""
     async with deps.engine.connect() as connection:
-        found = await payment_methods.page(
-            connection, merchant_id, before=before, limit=limit + 1, customer_id=customer_id, type=type
-        )
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+        return await payment_methods.page(connection, merchant_id, window, customer_id=customer_id, type=type)
 
 
 async def update_payment_method(

@@ -8,8 +8,8 @@ commit B   state, postings, events and the stored response
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from payment_gateway.domain.attempt import Attempt, Operation
@@ -34,6 +34,8 @@ class Act:
     fingerprint: bytes
     amount_minor: int | None = None
     reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Of a refund."""
     scope: str | None = None
     """Where the key counts; None = this merchant's native route for the operation."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from payment_gateway.domain import payment as machine
@@ -13,8 +14,20 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.mark_and_ask import Act, mark_and_ask
 from payment_gateway.store import refunds
-from payment_gateway.store.commit import Effects, Locked
+from payment_gateway.store.commit import Commit, Done, Effects, Locked
 from platform_kit.ids import new_id
+
+
+async def update_refund(deps: Deps, refund: Refund, metadata: Mapping[str, str]) -> Refund:
+    """The refund with other metadata; what is said of it last holds, so no key is needed."""
+
+    def decide(locked: Locked) -> Effects:
+        return Effects(rows=((refunds, replace(locked.rows[refund.id], metadata=metadata)),))
+
+    done = await deps.committer.submit(Commit(decide, also=((refunds, refund.id),)))
+    assert isinstance(done, Done)
+    changed: Refund = done.rows[refund.id]
+    return changed
 
 
 async def refund_payment(deps: Deps, act: Act) -> Answer:
@@ -30,6 +43,7 @@ async def refund_payment(deps: Deps, act: Act) -> Answer:
             currency=payment.currency,
             created_at=locked.now,
             reason=act.reason,
+            metadata=act.metadata,
         )
         asked = replace(attempt, amount_minor=amount_minor, refund_id=refund.id)
         created = payment_event("refund.created.v1", reserved, refund=refund, attempt=asked)

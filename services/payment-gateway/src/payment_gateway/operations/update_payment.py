@@ -60,20 +60,21 @@ async def update_payment(deps: Deps, command: UpdatePayment) -> Answer:
 
 
 async def _with_saved(deps: Deps, command: UpdatePayment) -> Mapping[str, Any]:
-    """The changes, with a saved `payment_method` as the `method` that it stands for."""
+    """The changes, with what was saved in the place of `payment_method` and `customer_id`."""
     changes = dict(command.changes)
-    named = changes.pop("payment_method", None)
-    if named is None:
+    named, customer_id = changes.pop("payment_method", None), changes.pop("customer_id", None)
+    if named is None and customer_id is None:
         return changes
     method, customer = await with_saved(
         deps,
         command.merchant_id,
         payment_method=named,
-        customer_id=None,
-        method=None,
+        customer_id=customer_id,
+        method=changes.get("method"),
         customer=changes.get("customer"),
     )
-    return {**changes, "method": method, **({"customer": customer} if customer else {})}
+    changed = {"method": method, "customer": customer}
+    return changes | {name: value for name, value in changed.items() if value is not None}
 
 
 def _changed(payment: Payment, changes: Mapping[str, Any], locked: Locked) -> Payment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.customer import Customer
 from payment_gateway.store import rows
+from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import customer as table
 
 _FIELDS = tuple(f.name for f in fields(Customer))
@@ -25,11 +26,7 @@ GET = text(
     " WHERE id = :id AND merchant_id = :merchant_id AND deleted_at IS NULL"
 )
 # customer_by_merchant_idx; keyset, newest first
-PAGE = text(
-    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE merchant_id = :merchant_id AND deleted_at IS NULL"  # noqa: S608
-    " AND (CAST(:before AS text) IS NULL OR id < :before) AND (CAST(:email AS text) IS NULL OR email = :email)"
-    " ORDER BY id DESC LIMIT :limit"
-)
+PAGE = PageQuery(table, _COLUMNS, {"email": "email = :email"}, where="deleted_at IS NULL")
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(
@@ -48,11 +45,11 @@ async def get(conn: AsyncConnection, customer_id: str, merchant_id: str) -> Cust
 
 
 async def page(
-    conn: AsyncConnection, merchant_id: str, *, before: str | None, limit: int, email: str | None
-) -> Sequence[Customer]:
-    """A merchant's customers, newest first, those before the id `before`."""
-    wanted = {"merchant_id": merchant_id, "before": before, "limit": limit, "email": email}
-    return [_customer(row) for row in await conn.execute(PAGE, wanted)]
+    conn: AsyncConnection, merchant_id: str, window: Window, **filters: str | None
+) -> Page[Customer]:
+    """A merchant's, newest first; `filters` are those of `PAGE`."""
+    found, has_more = await PAGE.rows(conn, merchant_id, window, **filters)
+    return Page([_customer(row) for row in found], has_more)
 
 
 async def insert(conn: AsyncConnection, customers: Iterable[Customer]) -> None:

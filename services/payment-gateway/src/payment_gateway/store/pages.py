@@ -41,15 +41,15 @@ class Page(Generic[Item]):
 
 class PageQuery:
     """The statements for one table. `filters`: parameter -> condition in terms of `:parameter`; one that is given None
-    does not filter."""
+    does not filter. `where` always holds."""
 
-    def __init__(self, table: Table, columns: str, filters: Mapping[str, str]) -> None:
+    def __init__(self, table: Table, columns: str, filters: Mapping[str, str], where: str = "TRUE") -> None:
         self._filters = tuple(filters)
         conditions = "".join(
             f" AND (CAST(:{name} AS text) IS NULL OR {rule})" for name, rule in filters.items()
         )
         body = (
-            f"SELECT {columns} FROM {table.fullname} WHERE merchant_id = :merchant_id"  # noqa: S608 - our own names
+            f"SELECT {columns} FROM {table.fullname} WHERE merchant_id = :merchant_id AND {where}"  # noqa: S608 - our own names
             " AND (CAST(:before AS text) IS NULL OR id < :before)"
             " AND (CAST(:after AS text) IS NULL OR id > :after)"
             " AND (CAST(:created_from AS timestamptz) IS NULL OR created_at >= :created_from)"

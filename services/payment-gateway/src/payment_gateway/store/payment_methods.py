@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.customer import PaymentMethod
 from payment_gateway.store import rows
+from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import payment_method as table
 
 _FIELDS = tuple(f.name for f in fields(PaymentMethod))
@@ -24,12 +25,7 @@ GET = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant
 # payment_method_by_customer_idx
 OF_CUSTOMER = text(f"SELECT id FROM {table.fullname} WHERE customer_id = :customer_id ORDER BY id")  # noqa: S608
 # payment_method_by_customer_idx or payment_method_by_merchant_idx; keyset, newest first
-PAGE = text(
-    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE merchant_id = :merchant_id"  # noqa: S608
-    " AND (CAST(:before AS text) IS NULL OR id < :before)"
-    " AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)"
-    " AND (CAST(:type AS text) IS NULL OR type = :type) ORDER BY id DESC LIMIT :limit"
-)
+PAGE = PageQuery(table, _COLUMNS, {"customer_id": "customer_id = :customer_id", "type": "type = :type"})
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(
@@ -52,19 +48,11 @@ async def ids_of_customer(conn: AsyncConnection, customer_id: str) -> Sequence[s
 
 
 async def page(
-    conn: AsyncConnection,
-    merchant_id: str,
-    *,
-    before: str | None,
-    limit: int,
-    customer_id: str | None,
-    type: str | None,
-) -> Sequence[PaymentMethod]:
-    """A merchant's payment methods, newest first, those before the id `before`."""
-    wanted = {
-        "merchant_id": merchant_id, "before": before, "limit": limit, "customer_id": customer_id, "type": type,
-    }  # fmt: skip
-    return [_payment_method(row) for row in await conn.execute(PAGE, wanted)]
+    conn: AsyncConnection, merchant_id: str, window: Window, **filters: str | None
+) -> Page[PaymentMethod]:
+    """A merchant's, newest first; `filters` are those of `PAGE`."""
+    found, has_more = await PAGE.rows(conn, merchant_id, window, **filters)
+    return Page([_payment_method(row) for row in found], has_more)
 
 
 async def insert(conn: AsyncConnection, methods: Iterable[PaymentMethod]) -> None:

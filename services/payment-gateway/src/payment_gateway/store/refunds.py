@@ -28,7 +28,7 @@ REFUNDS = PageQuery(table, _COLUMNS, {"payment_id": "payment_id = :payment_id"})
 GET_REFUND = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 
 _INSERT = rows.insert_statement(table)
-_UPDATE = rows.update_statement(table, ("status",))
+_UPDATE = rows.update_statement(table, ("status", "metadata"))
 
 
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Refund]:

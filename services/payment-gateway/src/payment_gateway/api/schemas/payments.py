@@ -176,3 +176,4 @@ class RefundBody(Body):
 
     amount_minor: AmountMinor | None = None
     reason: LongText | None = None
+    metadata: Metadata = Field(default_factory=dict)

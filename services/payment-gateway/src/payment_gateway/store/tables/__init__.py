@@ -6,6 +6,7 @@ from payment_gateway.store.tables.ledger import account, transfer
 from payment_gateway.store.tables.merchants import api_key, merchant
 from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
 from payment_gateway.store.tables.schema import SCHEMA, metadata
+from payment_gateway.store.tables.setup_intents import setup_intent
 from payment_gateway.store.tables.webhooks import (
     webhook_attempt,
     webhook_cursor,
@@ -28,6 +29,7 @@ __all__ = [
     "payment",
     "payment_method",
     "refund",
+    "setup_intent",
     "transfer",
     "webhook_attempt",
     "webhook_cursor",

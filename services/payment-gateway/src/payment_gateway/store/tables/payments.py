@@ -79,6 +79,7 @@ refund = Table(
     Column("currency", String(3), nullable=False),
     Column("status", String, nullable=False),
     Column("reason", String),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
     Column("created_at", Time, nullable=False),
     ForeignKeyConstraint(["payment_id"], ["payments.payment.id"]),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),

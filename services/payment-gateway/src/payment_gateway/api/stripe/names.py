@@ -1,0 +1,37 @@
+"""Ids as Stripe's clients know them (`pi_…`, `re_…`, `ch_…`), and back. The rest of an id is the same in both."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from platform_kit.problems import NotFound
+
+_NATIVE: Final = {"pi": "pay", "re": "rf", "ch": "pay", "dp": "dsp", "po": "po", "we": "we"}
+"""Stripe's prefix -> ours. A charge is the read side of the payment that it belongs to."""
+
+
+def stripe_id(prefix: str, native_id: str) -> str:
+    """`pay_X` as `pi_X` or `ch_X`."""
+    return f"{prefix}_{native_id.partition('_')[2]}"
+
+
+def native_id(prefix: str, given: str) -> str:
+    """The native id behind `given`, which must start with `prefix`. Raises NotFound for any other text."""
+    head, _, tail = given.partition("_")
+    if head != prefix or not tail:
+        raise NotFound(f"No such {_NOUNS.get(prefix, 'object')}.")
+    return f"{_NATIVE.get(prefix, prefix)}_{tail}"
+
+
+_NOUNS: Final = {
+    "pi": "payment_intent",
+    "re": "refund",
+    "ch": "charge",
+    "evt": "event",
+    "cus": "customer",
+    "pm": "payment_method",
+    "seti": "setup_intent",
+    "dp": "dispute",
+    "po": "payout",
+    "we": "webhook endpoint",
+}
