@@ -11,6 +11,7 @@ from platform_cli.embedded.testing import FreshDatabase
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "webhooks"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from gateway_rig import RunningGateway, run_gateway

@@ -38,7 +38,7 @@ async def list_all(
         caller.merchant_id,
         after=after,
         before=before,
-        where=EventFilter(type, occurred_from, occurred_to),
+        where=EventFilter(type, since=occurred_from, until=occurred_to),
         newest_first=order == "desc",
         limit=limit,
     )

@@ -1,7 +1,7 @@
 """How an endpoint wants to be spoken to: the body of a message, and headers beyond those of Standard Webhooks.
 
 `native` is the event as `GET /v1/events` shows it. `stripe` adds `Stripe-Signature`, so that an unmodified Stripe
-client verifies it; the facade gives that style its body by an entry in RENDERERS.
+client verifies it, around the event in Stripe's shape.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from payment_gateway.domain import stripe_objects
 from platform_kit.clock import isoformat
 
 NATIVE: Final = "native"
@@ -48,7 +49,12 @@ def native_body(event: StoredEvent) -> bytes:
     )
 
 
-RENDERERS: Final[dict[str, Callable[[StoredEvent], bytes]]] = {NATIVE: native_body}
+def stripe_body(event: StoredEvent) -> bytes:
+    """The same event as an event of Stripe's."""
+    return orjson.dumps(stripe_objects.event(orjson.loads(native_body(event))))
+
+
+RENDERERS: Final[dict[str, Callable[[StoredEvent], bytes]]] = {NATIVE: native_body, STRIPE: stripe_body}
 """Style -> body. A style without an entry of its own gets the native body."""
 
 

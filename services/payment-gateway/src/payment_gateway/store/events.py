@@ -28,6 +28,7 @@ _PAGE = f"""
       AND (CAST(:before AS bigint) IS NULL OR position < :before)
       AND (CAST(:type AS text) IS NULL OR type = :type
            OR (right(:type, 2) = '.*' AND starts_with(type, left(:type, -1))))
+      AND (CAST(:types AS text[]) IS NULL OR type = ANY(CAST(:types AS text[])))
       AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
       AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
     ORDER BY position"""
@@ -36,9 +37,10 @@ OLDEST_FIRST, NEWEST_FIRST = text(f"{_PAGE} ASC LIMIT :limit"), text(f"{_PAGE} D
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """`type` is exact, or `x.*` for all that begin so; `since` <= occurred_at < `until`."""
+    """`type` is exact, or `x.*` for all that begin so; `types` are exact; `since` <= occurred_at < `until`."""
 
     type: str | None = None
+    types: Sequence[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -68,7 +70,7 @@ async def page(
     """Events between two positions, both excluded."""
     values = {
         "merchant_id": merchant_id, "after": after, "before": before, "limit": limit,
-        "type": where.type, "since": where.since, "until": where.until,
+        "type": where.type, "types": where.types, "since": where.since, "until": where.until,
     }  # fmt: skip
     return [_event(row) for row in await conn.execute(NEWEST_FIRST if newest_first else OLDEST_FIRST, values)]
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from payment_gateway.api.stripe import customers, payment_intents, payment_methods, refunds, setup_intents
+from payment_gateway.api.stripe import (
+    customers,
+    events,
+    payment_intents,
+    payment_methods,
+    refunds,
+    setup_intents,
+)
 
 router = APIRouter(prefix="/stripe")
-for part in (payment_intents, refunds, payment_methods, customers, setup_intents):
+for part in (payment_intents, refunds, payment_methods, customers, setup_intents, events):
     router.include_router(part.router)

@@ -15,12 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from payment_gateway.domain.stripe_objects import API_VERSION
 from platform_kit.ids import new_id
 from platform_kit.problems import Problem
 
 VERSION_HEADER: Final = "Stripe-Version"
 VERSION_LENGTH_MAX: Final = 40
-DEFAULT_VERSION: Final = "2026-10-28.endive"
 
 _TYPES: Final[Mapping[int, tuple[int, str]]] = {
     400: (400, "invalid_request_error"),
@@ -127,4 +127,4 @@ def _version(request: Request) -> str:
     """Any dated version is accepted and named again: ours is one shape."""
     asked = request.headers.get(VERSION_HEADER, "")
     fits = 0 < len(asked) <= VERSION_LENGTH_MAX and asked.isascii() and asked.isprintable()
-    return asked if fits else DEFAULT_VERSION
+    return asked if fits else API_VERSION

@@ -1,4 +1,4 @@
-"""Ids as Stripe's clients know them (`pi_…`, `re_…`, `ch_…`), and back. The rest of an id is the same in both."""
+"""From the ids that Stripe's clients send (`pi_…`, `re_…`, `ch_…`) to ours."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from platform_kit.problems import NotFound
 
 _NATIVE: Final = {"pi": "pay", "re": "rf", "ch": "pay", "dp": "dsp", "po": "po", "we": "we"}
 """Stripe's prefix -> ours. A charge is the read side of the payment that it belongs to."""
-
-
-def stripe_id(prefix: str, native_id: str) -> str:
-    """`pay_X` as `pi_X` or `ch_X`."""
-    return f"{prefix}_{native_id.partition('_')[2]}"
 
 
 def native_id(prefix: str, given: str) -> str:

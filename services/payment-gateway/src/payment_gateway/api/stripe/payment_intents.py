@@ -8,12 +8,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
-from payment_gateway.api.stripe import render
 from payment_gateway.api.stripe.calls import key_of, respond, respond_to_charge, settled, window_of
 from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.names import native_id
 from payment_gateway.api.stripe.payment_methods import method_of
+from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment
 from payment_gateway.operations.cancel_payment import cancel_payment

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.stripe import render
 from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
 from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute, envelope
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.names import native_id
+from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.objects import refund_object
 from payment_gateway.operations.find_payments import get_refund, list_refunds
 from payment_gateway.operations.mark_and_ask import Act

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
-from payment_gateway.api.stripe import render
 from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
 from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
 from payment_gateway.api.stripe.form import Parameters, read_form
+from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.setup_intent import setup_intent_object
 from payment_gateway.operations.answer_request import Answer
 from payment_gateway.operations.manage_setup_intents import (

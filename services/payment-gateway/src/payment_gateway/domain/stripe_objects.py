@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from payment_gateway.api.stripe.names import stripe_id
-
 Object = Mapping[str, Any]
+
+
+def stripe_id(prefix: str, native_id: str) -> str:
+    """Ids as Stripe's clients know them: `pay_X` as `pi_X` or `ch_X`. The rest of an id is the same in both."""
+    return f"{prefix}_{native_id.partition('_')[2]}"
+
 
 _STATUS: Final = {
     "requires_payment_method": "requires_payment_method",
@@ -34,6 +38,26 @@ _CODES: Final = {
 }
 """Our decline codes that are error codes of Stripe's own; all others are `card_declined`."""
 _DECLINE_CODES: Final = {"card_declined": "generic_decline", "risk_blocked": "fraudulent"}
+API_VERSION: Final = "2026-10-28.endive"  # the one that the official client of this shape pins
+
+EVENT_TYPES: Final = {
+    "payment.created.v1": "payment_intent.created",
+    "payment.confirmed.v1": "payment_intent.processing",
+    "payment.unknown.v1": "payment_intent.processing",
+    "payment.requires_action.v1": "payment_intent.requires_action",
+    "payment.authorised.v1": "payment_intent.amount_capturable_updated",
+    "payment.captured.v1": "payment_intent.succeeded",  # charge.captured for a part of the hold
+    "payment.declined.v1": "payment_intent.payment_failed",
+    "payment.failed.v1": "payment_intent.payment_failed",
+    "payment.cancelled.v1": "payment_intent.canceled",
+    "payment.voided.v1": "payment_intent.canceled",
+    "payment.expired.v1": "payment_intent.canceled",
+    "refund.created.v1": "refund.created",
+    "refund.succeeded.v1": "refund.updated",
+    "refund.failed.v1": "refund.failed",
+}
+"""Our event types in Stripe's words; those without one keep their own."""
+
 _MESSAGE: Final = "Your card was declined."  # one text for every decline: no oracle for who tests cards
 
 
@@ -173,6 +197,53 @@ def setup_intent(setup: Object) -> dict[str, Any]:
         "status": status,
         "usage": setup["usage"],
     }
+
+
+def event(event: Object) -> dict[str, Any]:
+    """An event of ours, as `GET /v1/events` shows it, with the object that its type is about."""
+    kind, shown = _event_object(event)
+    return {
+        "id": event["id"],
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": _epoch(event["occurred_at"]),
+        "data": {"object": shown},
+        "livemode": False,
+        "pending_webhooks": 0,
+        "request": {"id": None, "idempotency_key": None},
+        "type": kind,
+    }
+
+
+def webhook_endpoint(endpoint: Object) -> dict[str, Any]:
+    """Where a merchant wants to be told. The secret is there only when it was just made."""
+    types = endpoint["event_types"]
+    shown = {
+        "id": endpoint["id"],
+        "object": "webhook_endpoint",
+        "api_version": API_VERSION,
+        "created": _epoch(endpoint["created_at"]),
+        "description": endpoint["description"],
+        "enabled_events": ["*"] if types is None else [EVENT_TYPES.get(kind, kind) for kind in types],
+        "livemode": False,
+        "metadata": endpoint["metadata"],
+        "status": "enabled" if endpoint["enabled"] else "disabled",
+        "url": endpoint["url"],
+    }
+    return shown | ({"secret": endpoint["secret"]} if "secret" in endpoint else {})
+
+
+def _event_object(event: Object) -> tuple[str, dict[str, Any]]:
+    """Stripe's name of the event, and the object in it."""
+    kind, data = event["type"], event["data"]
+    name = EVENT_TYPES.get(kind, kind.removesuffix(".v1"))
+    if kind.startswith("refund.") and data.get("refund"):
+        return name, refund(data["refund"])
+    if kind == "payment.captured.v1" and data["payment"]["status"] != "captured":
+        return "charge.captured", charge(data["payment"])
+    if data.get("payment"):
+        return name, payment_intent(data["payment"])
+    return name, dict(data)
 
 
 def object_list(
