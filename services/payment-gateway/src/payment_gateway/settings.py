@@ -16,8 +16,21 @@ class Settings(ServiceSettings):
         default=0.1, gt=0, description="later than this, the fallback policy decides"
     )
     card_channel_url: str = "http://127.0.0.1:8003/card"
+    card2_channel_url: str = Field(
+        default="http://127.0.0.1:8003/card2", description="a second acquirer to fail over to; empty = none"
+    )
+    bank_channel_url: str = Field(
+        default="http://127.0.0.1:8003/bank", description="empty = no bank transfers"
+    )
     wallet_channel_url: str = "http://127.0.0.1:8003/wallet"
     channel_timeout_s: float = Field(default=5.0, gt=0)
+    sandbox: bool = Field(
+        default=True, description="the channels are simulators: forward `metadata.sandbox_fault` to them"
+    )
+    routing_file: str = Field(
+        default="", description="TOML of the routing rules; empty = those of the package"
+    )
+    routing_refresh_s: float = Field(default=10.0, gt=0, description="how old success rates may get")
     public_url: str = "http://127.0.0.1:8000"
     admin_api_key: SecretStr = SecretStr("")
     channel_secret: SecretStr = SecretStr("")

@@ -18,7 +18,7 @@ from simulator_rig import SECRET, Hearer, RunningSimulators, eventually, run_hea
 
 from payment_gateway.clients.callbacks import verify_callback
 from payment_gateway.clients.channel_answers import outcome_of
-from payment_gateway.clients.channels import CardChannel, HttpChannel, WalletChannel
+from payment_gateway.clients.channels import BankChannel, CardChannel, HttpChannel, WalletChannel
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Attempt,
@@ -40,16 +40,27 @@ class Example:
     path: str
     good: dict[str, Any]
     refused: dict[str, Any]
+    returned: dict[str, Any] | None = None
 
 
+GOOD_CARD = {"type": "card", "token": "tok_visa"}
 CHANNELS = [
     Example(
         "card_sim", CardChannel, "/card",
-        good={"type": "card", "token": "tok_visa"}, refused={"type": "card", "token": "tok_declined"},
+        good=GOOD_CARD, refused={"type": "card", "token": "tok_declined"},
+    ),
+    Example(
+        "card_sim_2", CardChannel, "/card2",
+        good=GOOD_CARD, refused={"type": "card", "token": "tok_declined"},
     ),
     Example(
         "wallet_sim", WalletChannel, "/wallet",
         good={"type": "wallet", "provider": "qr"}, refused={"type": "wallet", "provider": "qr_declined"},
+    ),
+    Example(
+        "bank_sim", BankChannel, "/bank",
+        good={"type": "bank", "scheme": "sepa"}, refused={"type": "bank", "scheme": "sepa_rejected"},
+        returned={"type": "bank", "scheme": "sepa_returned"},
     ),
 ]  # fmt: skip
 
@@ -110,6 +121,7 @@ async def test_a_refusal_is_a_value_with_a_code(rig: Rig) -> None:
 
 
 async def test_it_does_a_key_once_however_often_it_is_asked(rig: Rig) -> None:
+    assert rig.channel.capabilities.is_idempotent
     attempt = rig.attempt()
     outcomes = await asyncio.gather(*(rig.authorise(attempt) for _ in range(5)))
     assert len({outcome.reference for outcome in outcomes}) == 1
@@ -117,6 +129,7 @@ async def test_it_does_a_key_once_however_often_it_is_asked(rig: Rig) -> None:
 
 
 async def test_asking_tells_what_sending_told(rig: Rig) -> None:
+    assert rig.channel.capabilities.can_be_asked
     attempt = rig.attempt()
     assert await rig.authorise(attempt) == await rig.channel.ask(attempt)
 
@@ -155,9 +168,12 @@ async def test_it_refunds_what_it_took_in_parts_and_no_more(rig: Rig) -> None:
 async def test_a_hold_is_captured_in_parts_and_no_more_where_holds_exist(rig: Rig) -> None:
     hold = rig.attempt()
     held = await rig.authorise(hold, capture=False)
-    if not rig.channel.capabilities.holds:
+    claims = rig.channel.capabilities
+    if claims.hold_lifetime_s is None:
         assert isinstance(held, Declined)
+        assert not claims.partial_captures
         return
+    assert claims.partial_captures
     assert isinstance(held, Succeeded)
     assert not held.is_captured
 
@@ -166,13 +182,13 @@ async def test_a_hold_is_captured_in_parts_and_no_more_where_holds_exist(rig: Ri
         return await rig.channel.send(attempt, {})
 
     assert isinstance(await capture(1000), Succeeded)
-    assert rig.channel.capabilities.several_captures == isinstance(await capture(100), Succeeded)
+    assert claims.several_captures == isinstance(await capture(100), Succeeded)
     assert isinstance(await capture(1250), Declined)
     assert await rig.charged_minor() == 1100
 
 
 async def test_a_hold_is_voided_once_where_holds_exist(rig: Rig) -> None:
-    if not rig.channel.capabilities.holds:
+    if rig.channel.capabilities.hold_lifetime_s is None:
         return  # the test above has seen that it refuses to hold
     hold = rig.attempt()
     await rig.authorise(hold, capture=False)
@@ -205,3 +221,77 @@ async def test_a_challenge_names_a_page_and_holds_until_it_is_passed(rig: Rig) -
     assert isinstance(outcome, ActionRequired)
     assert outcome.next_action["url"].startswith("http")
     assert await rig.channel.send(replace(attempt), details) in (outcome, await rig.channel.ask(attempt))
+
+
+async def test_the_payer_always_acts_first_exactly_where_it_says_so(rig: Rig) -> None:
+    details = {"method": rig.example.good, "capture": True, "challenge": False}
+    outcome = await rig.channel.send(rig.attempt(), details)
+    assert isinstance(outcome, ActionRequired) == rig.channel.capabilities.is_asynchronous
+
+
+async def test_what_the_payer_has_not_done_yet_can_be_voided(rig: Rig) -> None:
+    assert rig.channel.capabilities.voids
+    attempt = rig.attempt()
+    details = {"method": rig.example.good, "capture": True, "challenge": True}
+    assert isinstance(await rig.channel.send(attempt, details), ActionRequired)
+    void = rig.attempt(Operation.VOID, original=attempt.channel_key)
+    assert isinstance(await rig.channel.send(void, {}), Succeeded)
+    assert isinstance(await rig.channel.ask(attempt), Declined)
+    await asyncio.sleep(0.1)  # longer than any payer of this rig waits
+    assert await rig.charged_minor() == 0
+
+
+async def test_money_comes_back_unasked_exactly_where_it_says_so(rig: Rig) -> None:
+    assert rig.channel.capabilities.returns == (rig.example.returned is not None)
+    if rig.example.returned is None:
+        return
+    attempt = rig.attempt()
+    await rig.authorise(attempt, rig.example.returned)
+    await eventually(lambda: len(rig.gateway.heard) == 2)
+    _, body = verify_callback(SECRET, *rig.gateway.heard[1])
+    assert (body["type"], body["outcome"], body["amount_minor"]) == ("return.returned", "returned", 1250)
+    assert body["original"] == attempt.channel_key
+    assert await rig.charged_minor() == 1250
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ("unavailable", NotProcessed("temporarily_unavailable")),
+        ("5xx", Unknown("status-500")),
+        ("reset", Unknown("connection-lost")),
+    ],
+)
+async def test_the_sandbox_gets_it_wrong_as_ordered_and_takes_nothing(
+    rig: Rig, fault: str, outcome: object
+) -> None:
+    details = {"method": rig.example.good, "capture": True, "challenge": False, "fault": fault}
+    attempt = rig.attempt()
+    told = await rig.channel.send(attempt, details)
+    assert type(told) is type(outcome)
+    assert await rig.channel.ask(attempt) == Unknown("not-found-yet")
+    assert await rig.charged_minor() == 0
+
+
+async def test_a_duplicate_report_is_the_same_message_twice(rig: Rig) -> None:
+    details = {"method": rig.example.good, "capture": True, "challenge": True, "fault": "duplicate-callbacks"}
+    outcome = await rig.channel.send(rig.attempt(), details)
+    await pass_challenge(rig, outcome)
+    await eventually(lambda: len(rig.gateway.heard) == 2)
+    (first, first_body), (second, second_body) = rig.gateway.heard
+    assert (first["webhook-id"], first_body) == (second["webhook-id"], second_body)
+
+
+async def test_a_shuffled_report_tells_an_outdated_state_after_the_final_one(rig: Rig) -> None:
+    details = {"method": rig.example.good, "capture": True, "challenge": True, "fault": "shuffled-callbacks"}
+    outcome = await rig.channel.send(rig.attempt(), details)
+    await pass_challenge(rig, outcome)
+    await eventually(lambda: len(rig.gateway.heard) == 2)
+    assert [body["outcome"] for body in rig.gateway.bodies()] == ["succeeded", "action_required"]
+
+
+async def pass_challenge(rig: Rig, outcome: object) -> None:
+    assert isinstance(outcome, ActionRequired)
+    if outcome.next_action["type"] == "three_ds":
+        page = outcome.next_action["url"].removeprefix(rig.simulators.url)
+        await rig.simulators.post(page, outcome="passed")

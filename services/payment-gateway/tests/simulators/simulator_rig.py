@@ -21,7 +21,7 @@ from payment_gateway.settings import Settings
 
 TOKEN = "internal-token-of-tests"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-QUICK = Delays(slow_s=0.05, hang_s=5.0, decide_least_s=0.02, decide_most_s=0.05)
+QUICK = Delays(slow_s=0.05, hang_s=5.0, decide_least_s=0.02, decide_most_s=0.05, return_s=0.05)
 
 
 @dataclass

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from simulator_rig import RunningSimulators, run_simulators
 
-from payment_gateway.clients.simulators.settlement import HEADER, fee_minor
+from payment_gateway.clients.simulators.running import PLACES
+from payment_gateway.clients.simulators.settlement import HEADER
 
 
 def today() -> str:
@@ -73,4 +74,4 @@ async def test_a_file_needs_a_channel_and_a_day(simulators: RunningSimulators, q
 def test_a_fee_is_a_share_rounded_half_up_and_a_fixed_part(
     amount_minor: int, currency: str, fee: int
 ) -> None:
-    assert fee_minor(amount_minor, currency) == fee
+    assert PLACES["card"][2].fee_minor(amount_minor, currency) == fee

@@ -134,7 +134,7 @@ async def test_a_payer_takes_the_same_time_for_the_same_key(tmp_path: Path) -> N
         operation = Operation(
             key, "authorisation", "", "action_required", None, "wl_1", 1, "EUR", "", provider="qr"
         )
-        return decided_after_s(operation, 0.3, 1.0)
+        return decided_after_s(operation, Delays(decide_least_s=0.3, decide_most_s=1.0))
 
     pauses = [after(f"att_{number}") for number in range(200)]
     assert after("att_1") == after("att_1")

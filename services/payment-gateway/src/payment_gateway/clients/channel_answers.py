@@ -26,7 +26,11 @@ from platform_kit.problems import Problem
 UNREADABLE: Final = Unknown("answer-not-understood")
 REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/=+-]{0,127}")  # what settlement files can carry
 CODE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-ACTION_MEMBERS: Final = {"three_ds": ("url",), "qr": ("payload", "url", "expires_at")}
+ACTION_MEMBERS: Final = {
+    "three_ds": ("url",),
+    "qr": ("payload", "url", "expires_at"),
+    "bank_transfer": ("account", "reference", "url", "expires_at"),
+}
 TEXT_LENGTH_MAX: Final = 2048
 
 # The channel refused the request itself (form, credentials, size): nothing was done under our key.

@@ -1,4 +1,4 @@
-"""The port to a channel (acquirer or wallet) and its HTTP adapters.
+"""The port to a channel (acquirer, wallet or bank) and its HTTP adapters.
 
 Every question carries our own key, so that the channel does it once however often we ask.
 """
@@ -6,11 +6,12 @@ Every question carries our own key, so that the channel does it once however oft
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, Self
 from urllib.parse import quote
 
+from payment_gateway.clients.channel_alarms import CONTRADICTIONS, contradiction
 from payment_gateway.clients.channel_answers import outcome_of_body, outcome_of_response
 from payment_gateway.domain.attempt import Attempt, NotProcessed, Operation, Outcome, Unknown
 from payment_gateway.settings import Settings
@@ -41,7 +42,8 @@ class Channel(Protocol):
 
     async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
         """Ask for the operation. `details` of an authorisation: {"method": {...}, "capture": bool,
-        "challenge": bool}; the other operations name their authorisation in `attempt.original`."""
+        "challenge": bool} and in a sandbox perhaps a "fault"; the other operations name their
+        authorisation in `attempt.original`."""
         ...
 
     async def ask(self, attempt: Attempt) -> Outcome:
@@ -58,9 +60,20 @@ class Channel(Protocol):
 class Capabilities:
     """What a channel claims to be able to do; the contract suite holds it to each claim."""
 
-    holds: bool
+    is_idempotent: bool
+    """Does a key of ours once, however often we ask: a question may be repeated."""
+    can_be_asked: bool
+    """Tells by our key what it did: an answer that was lost can be found."""
+    hold_lifetime_s: int | None
+    """How long it holds an amount; None = it takes the money at once or not at all."""
+    voids: bool
+    partial_captures: bool
     several_captures: bool
+    is_asynchronous: bool
+    """The payer always acts first, and the result comes later."""
     reports_by_itself: bool
+    returns: bool
+    """May take money back after it has settled, without being asked."""
 
 
 class HttpChannel:
@@ -97,15 +110,13 @@ class HttpChannel:
         path, body = self._question(attempt, details)
         try:
             with canonical.timed("channel_ms"):
-                response = await self._http.post(
-                    path, json=body, headers={"Idempotency-Key": attempt.channel_key}
-                )
+                response = await self._http.post(path, json=body, headers=_headers(attempt, details))
         except NotSent as error:
             canonical.add(channel_error=error.reason)
             return NotProcessed("not-sent")
         except CallFailed as error:
             return _lost(error)
-        return outcome_of_response(response, attempt)
+        return self._observed(outcome_of_response(response, attempt))
 
     async def ask(self, attempt: Attempt) -> Outcome:
         return await self._look_up("GET", _operation_path(attempt), attempt)
@@ -124,7 +135,12 @@ class HttpChannel:
             return NOT_FOUND_YET
         if response.status != 200:
             return Unknown(f"status-{response.status}")
-        return outcome_of_body(response.body, attempt)
+        return self._observed(outcome_of_body(response.body, attempt))
+
+    def _observed(self, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Unknown) and outcome.code in CONTRADICTIONS:
+            contradiction(self.name, outcome.code)
+        return outcome
 
     def _question(self, attempt: Attempt, details: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         amount = {"amount_minor": attempt.amount_minor, "currency": attempt.currency}
@@ -142,11 +158,17 @@ class HttpChannel:
 class CardChannel(HttpChannel):
     """An acquirer of cards: holds, captures in parts, challenges by the issuer."""
 
-    capabilities = Capabilities(holds=True, several_captures=True, reports_by_itself=True)
+    capabilities = Capabilities(
+        is_idempotent=True, can_be_asked=True, hold_lifetime_s=7 * 24 * 3600, voids=True, partial_captures=True,
+        several_captures=True, is_asynchronous=False, reports_by_itself=True, returns=False,
+    )  # fmt: skip
 
     def _authorisation(self, details: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """`method` names the card by a token, or from the vault as {number, exp_month, exp_year}."""
+        method = details["method"]
+        name = "card" if "card" in method else "token"
         return "/authorisations", {
-            **_card_or_token(details["method"]),
+            name: method[name],
             "capture": details["capture"],
             "challenge": details["challenge"],
         }
@@ -155,15 +177,50 @@ class CardChannel(HttpChannel):
 class WalletChannel(HttpChannel):
     """A wallet: the payer confirms a QR code, the money moves at once, the wallet reports."""
 
-    capabilities = Capabilities(holds=False, several_captures=False, reports_by_itself=True)
+    capabilities = Capabilities(
+        is_idempotent=True, can_be_asked=True, hold_lifetime_s=None, voids=True, partial_captures=False,
+        several_captures=False, is_asynchronous=True, reports_by_itself=True, returns=False,
+    )  # fmt: skip
 
     def _authorisation(self, details: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return "/payments", {"provider": details["method"]["provider"], "capture": details["capture"]}
 
 
-def _card_or_token(method: Mapping[str, Any]) -> dict[str, Any]:
-    """A card itself, where the vault has just revealed it; a test token otherwise."""
-    return {"card": method["card"]} if "card" in method else {"token": method["token"]}
+class BankChannel(HttpChannel):
+    """Credit transfers: the payer sends the money, the bank reports its arrival, and perhaps its way back."""
+
+    capabilities = Capabilities(
+        is_idempotent=True, can_be_asked=True, hold_lifetime_s=None, voids=True, partial_captures=False,
+        several_captures=False, is_asynchronous=True, reports_by_itself=True, returns=True,
+    )  # fmt: skip
+
+    def _authorisation(self, details: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        return "/transfers", {"scheme": details["method"]["scheme"], "capture": details["capture"]}
+
+
+@asynccontextmanager
+async def open_channels(settings: Settings) -> AsyncIterator[Mapping[str, Channel]]:
+    """Every channel of this deployment by its name. A new channel joins by a line here."""
+    kinds: tuple[tuple[str, type[HttpChannel], str], ...] = (
+        ("card_sim", CardChannel, settings.card_channel_url),
+        ("card_sim_2", CardChannel, settings.card2_channel_url),
+        ("wallet_sim", WalletChannel, settings.wallet_channel_url),
+        ("bank_sim", BankChannel, settings.bank_channel_url),
+    )
+    async with AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(kind.open(name, url, settings))
+            for name, kind, url in kinds
+            if url
+        }
+
+
+def _headers(attempt: Attempt, details: Mapping[str, Any]) -> dict[str, str]:
+    """Our key; and in a sandbox what the simulator shall get wrong."""
+    headers = {"Idempotency-Key": attempt.channel_key}
+    if fault := details.get("fault"):
+        headers["Sandbox-Fault"] = str(fault)
+    return headers
 
 
 def _lost(error: CallFailed) -> Unknown:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from payment_gateway.clients.channels import CardChannel, Channel, WalletChannel
+from payment_gateway.clients.channels import Channel, open_channels
 from payment_gateway.clients.risk import RiskClient
 from payment_gateway.clients.vaulted import VaultedChannel
 from payment_gateway.clients.webhooks import WebhookSender
@@ -63,14 +63,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             )
         )
         vault = await stack.enter_async_context(open_vault(settings))
-        channels: tuple[Channel, ...] = (
-            await stack.enter_async_context(
-                CardChannel.open("card_sim", settings.card_channel_url, settings)
-            ),
-            await stack.enter_async_context(
-                WalletChannel.open("wallet_sim", settings.wallet_channel_url, settings)
-            ),
-        )
+        channels = await stack.enter_async_context(open_channels(settings))
         committer = await stack.enter_async_context(Committer(engine, commit.flush))
         replays = await stack.enter_async_context(Committer(engine, commit.find_keys, name="replays"))
         yield Deps(
@@ -78,7 +71,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             engine=engine,
             committer=committer,
             replays=replays,
-            channels={channel.name: VaultedChannel(channel, vault.reveal) for channel in channels},
+            channels={name: VaultedChannel(channel, vault.reveal) for name, channel in channels.items()},
             risk=RiskClient(risk, settings.risk_deadline_s),
             webhooks=webhooks,
             vault=vault,

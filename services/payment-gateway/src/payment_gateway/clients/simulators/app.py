@@ -1,4 +1,4 @@
-"""The channel simulators as one HTTP process: /card, /wallet, and what an operator may read of both.
+"""The channel simulators as one HTTP process: /card, /card2, /wallet, /bank, and what an operator may read of them.
 
 Plain Starlette routes on the kit's front door: an acquirer must not be what a load test measures.
 """
@@ -13,11 +13,18 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payment_gateway.clients.simulators import challenge_routes, operation_routes, operator_routes, rules
+from payment_gateway.clients.simulators import (
+    bank,
+    challenge_routes,
+    operation_routes,
+    operator_routes,
+    rules,
+    wallet,
+)
 from payment_gateway.clients.simulators.asking import not_processed
 from payment_gateway.clients.simulators.faults import ConnectionAccess, Delays
 from payment_gateway.clients.simulators.journal import JournalUnusable
-from payment_gateway.clients.simulators.running import open_simulators
+from payment_gateway.clients.simulators.running import PLACES, open_simulators
 from payment_gateway.settings import Settings
 from platform_kit.app import create_app
 
@@ -50,18 +57,25 @@ def _routes() -> APIRouter:
 
         router.add_route(path, named, methods=[method], include_in_schema=False)
 
-    add("POST", "/card/authorisations", operation_routes.authorise)
-    add("POST", "/wallet/payments", operation_routes.pay)
-    add("POST", "/card/captures", partial(operation_routes.follow_up, place="card", decide=rules.capture))
-    for place in ("card", "wallet"):
+    for place in ("card", "card2"):
+        add("POST", f"/{place}/authorisations", partial(operation_routes.authorise, place=place))
+        add(
+            "POST",
+            f"/{place}/captures",
+            partial(operation_routes.follow_up, place=place, decide=rules.capture),
+        )
+        show, decide = challenge_routes.show_challenge, challenge_routes.answer_challenge
+        add("GET", f"/{place}/challenges/{{reference}}", partial(show, place=place))
+        add("POST", f"/{place}/challenges/{{reference}}", partial(decide, place=place))
+    add("POST", "/wallet/payments", partial(operation_routes.begin, place="wallet", start=wallet.pay))
+    add("POST", "/bank/transfers", partial(operation_routes.begin, place="bank", start=bank.transfer))
+    for place in PLACES:
         add("POST", f"/{place}/voids", partial(operation_routes.follow_up, place=place, decide=rules.void))
         add(
             "POST", f"/{place}/refunds", partial(operation_routes.follow_up, place=place, decide=rules.refund)
         )
         add("GET", f"/{place}/operations/{{key}}", partial(operation_routes.show, place=place))
         add("POST", f"/{place}/operations/{{key}}/close", partial(operation_routes.close, place=place))
-    add("GET", "/card/challenges/{reference}", challenge_routes.show_challenge)
-    add("POST", "/card/challenges/{reference}", challenge_routes.answer_challenge)
     add("GET", "/journal", operator_routes.read_journal)
     add("GET", "/settlement", operator_routes.read_settlement)
     return router

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,13 @@ from starlette.responses import Response
 
 from payment_gateway.clients.simulators import rules
 from payment_gateway.clients.simulators.book import Book, Operation
+from payment_gateway.clients.simulators.card import redacted
 from payment_gateway.clients.simulators.running import Simulators
-from payment_gateway.domain.cards import TEST_CARDS
 from platform_kit.app import JsonResponse
 from platform_kit.problems import InvalidRequest, MalformedJson, Unauthenticated
+
+FAULT_LENGTH_MAX = 64
+FAULT = re.compile(r"[a-z0-9:-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Question:
     key: str
     body: Mapping[str, Any]
     fingerprint: str
+    fault: str | None = None
+    """The sandbox's order to get something wrong (`Sandbox-Fault`)."""
 
     def known(self, book: Book) -> Operation | None:
         """What this key did before. Raises KeyConflict when that was something else."""
@@ -34,20 +40,16 @@ class Question:
 
 async def question_of(request: Request) -> Question:
     """Raises MalformedJson, InvalidRequest."""
-    body = without_card(await json_of(request))
+    body = redacted(await json_of(request))
     key = rules.checked_key(request.headers.get("idempotency-key"))
-    return Question(key, body, rules.fingerprint_of(request.url.path, body))
+    return Question(key, body, rules.fingerprint_of(request.url.path, body), _fault_of(request))
 
 
-def without_card(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A card becomes the test token that stands for it, at the door: neither the journal nor a fingerprint, which could
-    be searched for the number, ever sees one. An unknown number is an unknown token."""
-    card = body.get("card")
-    if not isinstance(card, dict):
-        return body
-    known = TEST_CARDS.get(str(card.get("number")))
-    rest = {name: value for name, value in body.items() if name != "card"}
-    return {**rest, "token": known.token if known else "tok_no_such_card"}
+def _fault_of(request: Request) -> str | None:
+    words = request.headers.get("sandbox-fault")
+    if words and (len(words) > FAULT_LENGTH_MAX or not FAULT.fullmatch(words)):
+        raise InvalidRequest("Sandbox-Fault must be a word of docs/channels.md.")
+    return words or None
 
 
 async def json_of(request: Request) -> Mapping[str, Any]:
@@ -77,8 +79,9 @@ def operators_simulators_of(request: Request) -> Simulators:
 
 
 def base_url(request: Request) -> str:
-    """This process as the caller reached it."""
-    return f"{request.url.scheme}://{request.headers.get('host', 'localhost')}"
+    """The channel as the caller reached it: `http://host:port/card`."""
+    place = request.url.path.split("/")[1]
+    return f"{request.url.scheme}://{request.headers.get('host', 'localhost')}/{place}"
 
 
 def answer(operation: Operation) -> Response:

@@ -19,7 +19,7 @@ class Operation:
     """One thing asked of the channel under one key, and how it stands. Amounts in minor units."""
 
     key: str
-    type: str  # authorisation | capture | void | refund | tombstone
+    type: str  # authorisation | capture | void | refund | return | tombstone
     fingerprint: str
     outcome: str  # succeeded | declined | action_required | not_processed
     code: str | None
@@ -33,6 +33,8 @@ class Operation:
     next_action: Mapping[str, Any] | None = None
     token: str | None = None
     provider: str | None = None
+    fault: str | None = None
+    """What the sandbox was told to get wrong about it."""
     callback_url: str | None = None
     is_reported: bool = True
     """False while a result that came later has not been told to `callback_url`."""
@@ -89,6 +91,10 @@ class Book:
     def waiting(self) -> Iterable[Operation]:
         """Authorisations whose payer has not acted yet."""
         return [o for o in self._operations.values() if o.outcome == "action_required"]
+
+    def settled(self) -> Iterable[Operation]:
+        """Authorisations that took money."""
+        return [o for o in self._operations.values() if o.type == "authorisation" and o.captured_minor]
 
     def unreported(self) -> Iterable[Operation]:
         """Results that came later and that nobody has taken note of yet."""
@@ -172,6 +178,7 @@ def _operation(line: Mapping[str, Any]) -> Operation:
         next_action=line.get("next_action"),
         token=line.get("token"),
         provider=line.get("provider"),
+        fault=line.get("fault"),
         callback_url=line.get("callback_url"),
-        is_reported=line["outcome"] != "action_required",
+        is_reported=line["outcome"] != "action_required" and line["type"] != "return",
     )

@@ -19,9 +19,9 @@ BUTTONS = "".join(
 )
 
 
-async def show_challenge(request: Request) -> Response:
+async def show_challenge(request: Request, place: str) -> Response:
     """GET /card/challenges/{reference}, as small as it can be."""
-    operation = simulators_of(request).card.book.challenged(request.path_params["reference"])
+    operation = simulators_of(request).at(place).book.challenged(request.path_params["reference"])
     if operation is None:
         raise NotFound()
     page = (
@@ -33,15 +33,15 @@ async def show_challenge(request: Request) -> Response:
     return HTMLResponse(document, headers={"Content-Security-Policy": POLICY})
 
 
-async def answer_challenge(request: Request) -> Response:
+async def answer_challenge(request: Request, place: str) -> Response:
     """POST /card/challenges/{reference} {"outcome": "passed|failed|abandoned"}, as JSON or from the form."""
-    simulator = simulators_of(request).card
+    simulator = simulators_of(request).at(place)
     outcome = await _outcome_of(request)
     operation = simulator.book.challenged(request.path_params["reference"])
     if operation is None:
         raise NotFound()
     if card.answer_challenge(simulator.book, operation, outcome):
-        simulator.reporter.report(operation)
+        simulator.told(operation)
     return JsonResponse(operation.answer())
 
 

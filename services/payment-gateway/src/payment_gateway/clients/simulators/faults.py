@@ -22,8 +22,10 @@ class Delays:
     hang_s: float = (
         30.0  # longer than the gateway waits (5 s), short enough that a stop does not wait for ever
     )
-    decide_least_s: float = 0.3  # a payer of the wallet needs between these two
+    decide_least_s: float = 0.3  # a payer needs between these two
     decide_most_s: float = 1.0
+    challenge_s: float = 900.0  # an issuer waits a quarter of an hour for the payer
+    return_s: float = 1.0  # stands for the days after which a bank takes a transfer back
 
 
 async def hang(request: Request, hang_s: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payment_gateway.clients.simulators import card, rules, wallet
+from payment_gateway.clients.simulators import card, rules
 from payment_gateway.clients.simulators.asking import (
     Question,
     answer,
@@ -19,46 +19,48 @@ from payment_gateway.clients.simulators.asking import (
 )
 from payment_gateway.clients.simulators.book import Book, Operation
 from payment_gateway.clients.simulators.faults import hang, reset
-from payment_gateway.clients.simulators.scripts import Fault, Script, later_script, script_of
+from payment_gateway.clients.simulators.running import Simulator
+from payment_gateway.clients.simulators.scripts import Fault, Script, fault_of, later_script
 from platform_kit.app import JsonResponse
 from platform_kit.problems import NotFound
 
+Start = Callable[[Book, Question, str, str], Operation]
 FollowUp = Callable[[Book, Question, Script], Operation]
 
 
-async def authorise(request: Request) -> Response:
-    """POST /card/authorisations."""
-    simulator = simulators_of(request).card
+async def authorise(request: Request, place: str) -> Response:
+    """POST /card/authorisations, /card2/authorisations."""
+    simulator = simulators_of(request).at(place)
     question = await question_of(request)
+    script = card.script_for(question)
 
     def decide() -> Operation:
-        return card.authorise(simulator.book, question, base_url(request), simulator.callback_url)
+        return card.authorise(simulator.book, question, script, base_url(request), simulator.callback_url)
 
-    return await _scripted(
-        request, simulator.book, question, script_of(str(question.body.get("token"))), decide
-    )
+    return await _scripted(request, simulator, question, script, decide)
 
 
-async def pay(request: Request) -> Response:
-    """POST /wallet/payments."""
-    simulators = simulators_of(request)
-    simulator = simulators.wallet
+async def begin(request: Request, place: str, start: Start) -> Response:
+    """POST /wallet/payments, /bank/transfers: the payer acts later."""
+    simulator = simulators_of(request).at(place)
     question = await question_of(request)
-    if found := question.known(simulator.book):
-        return answer(found)
-    operation = wallet.pay(simulator.book, question, base_url(request), simulator.callback_url)
-    if operation.outcome == "action_required":
-        simulators.let_payer_decide(operation)
-    return answer(operation)
+    script = Script(fault=fault_of(question.fault, None))
+
+    def decide() -> Operation:
+        return start(simulator.book, question, base_url(request), simulator.callback_url)
+
+    return await _scripted(request, simulator, question, script, decide)
 
 
 async def follow_up(request: Request, place: str, decide: FollowUp) -> Response:
     """POST .../captures, voids, refunds: what is done to an authorisation goes wrong as its token says."""
-    book = simulators_of(request).at(place).book
+    simulator = simulators_of(request).at(place)
+    book = simulator.book
     question = await question_of(request)
     authorisation = book.authorisation(str(question.body.get("original")))
-    script = later_script(authorisation.token if authorisation else None, request.url.path.rpartition("/")[2])
-    return await _scripted(request, book, question, script, lambda: decide(book, question, script))
+    token, fault = (authorisation.token, authorisation.fault) if authorisation else (None, None)
+    script = later_script(token, request.url.path.rpartition("/")[2], fault)
+    return await _scripted(request, simulator, question, script, lambda: decide(book, question, script))
 
 
 async def show(request: Request, place: str) -> Response:
@@ -76,17 +78,29 @@ async def close(request: Request, place: str) -> Response:
 
 
 async def _scripted(
-    request: Request, book: Book, question: Question, script: Script, decide: Callable[[], Operation]
+    request: Request,
+    simulator: Simulator,
+    question: Question,
+    script: Script,
+    decide: Callable[[], Operation],
 ) -> Response:
     """Do it and answer, each as the script wants it. A key that was done answers what became of it, and at once."""
-    delays = simulators_of(request).delays
-    if found := question.known(book):
+    delays = simulator.delays
+    if found := question.known(simulator.book):
         return answer(found)
-    if script.fault is Fault.UNAVAILABLE:
-        return not_processed("temporarily_unavailable")
-    if script.fault is Fault.HANG_BEFORE:
-        return await _never(request, delays.hang_s)
+    match script.fault:
+        case Fault.UNAVAILABLE:
+            return not_processed("temporarily_unavailable")
+        case Fault.ERROR:
+            return Response(status_code=500)
+        case Fault.HANG_BEFORE:
+            return await _never(request, delays.hang_s)
+        case Fault.RESET_BEFORE:
+            await reset(request)
+            return Response(status_code=504)
     operation = decide()
+    if operation.outcome == "action_required":
+        simulator.let_payer_decide(operation)
     if script.fault is Fault.HANG_AFTER:
         return await _never(request, delays.hang_s)
     if script.fault is Fault.RESET_AFTER:

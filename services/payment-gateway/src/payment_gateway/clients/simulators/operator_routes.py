@@ -30,11 +30,13 @@ async def read_journal(request: Request) -> Response:
 async def read_settlement(request: Request) -> Response:
     """GET /settlement?channel=card_sim&date=2026-11-23 -> the file of that UTC day."""
     simulators = operators_simulators_of(request)
-    book = simulators.named(request.query_params.get("channel", "")).book
+    simulator = simulators.named(request.query_params.get("channel", ""))
     day = request.query_params.get("date", "")
     if not DAY.fullmatch(day):
         raise InvalidRequest("date must be YYYY-MM-DD.")
-    return Response(await asyncio.to_thread(settlement_file, book, day), media_type="text/csv")
+    return Response(
+        await asyncio.to_thread(settlement_file, simulator.book, simulator.fees, day), media_type="text/csv"
+    )
 
 
 def _number(value: str) -> int:

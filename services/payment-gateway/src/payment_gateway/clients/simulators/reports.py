@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from payment_gateway.clients.simulators.book import Book, Operation
+from payment_gateway.clients.simulators.scripts import Fault, fault_of
 from payment_gateway.domain.webhook import signed_headers
 from platform_kit.logging import get_logger
 
@@ -18,6 +19,7 @@ RETRY_AFTER_S: Final = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 30, 30)
 CONNECTIONS_MAX: Final = 32
 TIMEOUT_S: Final = 10.0
 TWICE: Final = "qr_twice"
+OUTDATED: Final = "action_required"
 
 log = get_logger(__name__)
 
@@ -50,21 +52,20 @@ class Reporter:
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, operation: Operation) -> None:
-        times = 2 if operation.provider == TWICE else 1
+        bodies = _bodies_of(operation)
         for pause_s in (*RETRY_AFTER_S, None):
-            if await self._try(operation):
-                times -= 1
-                if not times:
-                    self._book.append("reported", operation.key)
-                    return
+            while bodies and await self._try(operation, *bodies[0]):
+                bodies.pop(0)
+            if not bodies:
+                self._book.append("reported", operation.key)
+                return
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
         log.warning("nobody takes note of a result", channel=self._book.channel, channel_key=operation.key)
 
-    async def _try(self, operation: Operation) -> bool:
-        """One try under the same message id; True for a 2xx."""
-        body = orjson.dumps(report_of(operation))
-        headers = signed_headers([self._secret], f"cev_{operation.reference}", int(time.time()), body)
+    async def _try(self, operation: Operation, event_id: str, body: bytes) -> bool:
+        """One try; True for a 2xx."""
+        headers = signed_headers([self._secret], event_id, int(time.time()), body)
         session = self._session or self._open_session()
         try:
             async with session.post(
@@ -89,4 +90,18 @@ def report_of(operation: Operation) -> dict[str, object]:
     """The body of a callback."""
     answer = operation.answer()
     del answer["next_action"]
+    if operation.type == "return":
+        answer["original"] = operation.original
     return {"type": f"{operation.type}.{operation.outcome}", **answer}
+
+
+def _bodies_of(operation: Operation) -> list[tuple[str, bytes]]:
+    """Message ids and bodies to deliver, in this order; the same id means the same message."""
+    final = (f"cev_{operation.reference}", orjson.dumps(report_of(operation)))
+    fault = fault_of(operation.fault, None)
+    if operation.provider == TWICE or fault is Fault.DUPLICATE_CALLBACKS:
+        return [final, final]
+    if fault is Fault.SHUFFLED_CALLBACKS and operation.type == "authorisation":
+        waiting = {**report_of(operation), "type": f"{operation.type}.{OUTDATED}", "outcome": OUTDATED}
+        return [final, (f"cev_{operation.reference}_0", orjson.dumps(waiting | {"captured": False}))]
+    return [final]

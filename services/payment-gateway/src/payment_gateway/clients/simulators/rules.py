@@ -1,4 +1,4 @@
-"""What both simulated channels decide alike: keys, captures, voids, refunds, closing a question.
+"""What all simulated channels decide alike: keys, captures, voids, refunds, closing a question.
 
 Limits are kept here on the channel's own count, whatever its client believes (captured <= authorised, refunded <=
 captured). Deciding, writing and applying happen in one step of the loop, so no two requests see the same remainder.
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from payment_gateway.clients.simulators.book import Book, Operation
+from payment_gateway.clients.simulators.faults import Delays
 from payment_gateway.clients.simulators.scripts import Script
 from platform_kit.ids import new_id
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
@@ -31,6 +32,8 @@ class Question(Protocol):
     def body(self) -> Mapping[str, Any]: ...
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def fault(self) -> str | None: ...
 
 
 class KeyConflict(Problem):
@@ -128,6 +131,22 @@ def refund(book: Book, question: Question, script: Script) -> Operation:
         return "amount_exceeds_captured" if amount > left else None
 
     return _follow_up(book, "refund", question, script, original, refusal, refunded_minor=amount)
+
+
+def settle(book: Book, operation: Operation, code: str | None) -> Operation:
+    """Decide an authorisation that waited for the payer: refused with `code`, or done (and taken, for a sale)."""
+    charged = {"charged_minor": operation.amount_minor} if code is None and operation.capture else {}
+    return book.append(
+        "result", operation.key, outcome="declined" if code else "succeeded", code=code,
+        channel_reference=operation.reference, amount_minor=operation.amount_minor, currency=operation.currency,
+        **charged,
+    )  # fmt: skip
+
+
+def spread_s(key: str, delays: Delays) -> float:
+    """How long a payer takes, in seconds: the same for the same key, spread evenly."""
+    share = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") / 2**32
+    return delays.decide_least_s + (delays.decide_most_s - delays.decide_least_s) * share
 
 
 def close(book: Book, key: str) -> Operation:

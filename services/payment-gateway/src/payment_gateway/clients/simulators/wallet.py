@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from payment_gateway.clients.simulators import rules
 from payment_gateway.clients.simulators.book import Book, Operation
+from payment_gateway.clients.simulators.faults import Delays
 from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 
@@ -40,22 +40,21 @@ def pay(book: Book, question: rules.Question, base_url: str, callback_url: str) 
             "next_action": {
                 "type": "qr",
                 "payload": f"WALLETSIM:{reference}:{currency}:{amount}",
-                "url": f"{base_url}/wallet/codes/{reference}",
+                "url": f"{base_url}/codes/{reference}",
                 "expires_at": isoformat(datetime.now(UTC) + QR_LIFETIME),
             },
         }
     return book.append(
         "authorisation", question.key, fingerprint=question.fingerprint, channel_reference=reference,
-        amount_minor=amount, currency=currency, capture=True, provider=provider, **fields,
+        amount_minor=amount, currency=currency, capture=True, provider=provider, fault=question.fault, **fields,
     )  # fmt: skip
 
 
-def decided_after_s(operation: Operation, least_s: float, most_s: float) -> float:
+def decided_after_s(operation: Operation, delays: Delays) -> float:
     """When the payer acts, in seconds from the request: the same for the same key, spread evenly."""
     if operation.provider == "qr_ignored":
         return QR_LIFETIME.total_seconds()
-    share = int.from_bytes(hashlib.blake2b(operation.key.encode(), digest_size=4).digest(), "big") / 2**32
-    return least_s + (most_s - least_s) * share
+    return rules.spread_s(operation.key, delays)
 
 
 def code_of(operation: Operation) -> str | None:
