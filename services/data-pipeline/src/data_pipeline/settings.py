@@ -21,7 +21,7 @@ class Settings(ServiceSettings):
     channels_url: str = "http://127.0.0.1:8003"
 
     settlement_channels: str = Field(
-        default="card_sim,wallet_sim",
+        default="card_sim,card_sim_2,wallet_sim,bank_sim",
         pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$",
         description="channels that give a settlement file, comma-separated",
     )

@@ -23,6 +23,7 @@ from payment_gateway.api.stripe import app as stripe
 from payment_gateway.clients.simulators.app import create_simulators
 from payment_gateway.operations import rotate_vault_keys as rotate
 from payment_gateway.operations.deps import Deps, open_deps
+from payment_gateway.operations.replay_routing import Replay, replay_routing
 from payment_gateway.operations.vault import open_vault
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import SCHEMA, outbox
@@ -129,6 +130,26 @@ def rotate_vault_keys() -> None:
 async def _rotate(settings: Settings) -> int:
     async with open_vault(settings) as vault:
         return await rotate.rotate_vault_keys(vault)
+
+
+@main.command()
+def routing_replay() -> None:
+    """Recompute every stored routing decision; exit with 1 when one would be made differently now."""
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    found = asyncio.run(_replay(settings))
+    for line in found.differences:
+        typer.echo(line)
+    typer.echo(f"{found.decisions} decisions replayed, {len(found.differences)} differ")
+    raise typer.Exit(1 if found.differences else 0)
+
+
+async def _replay(settings: Settings) -> Replay:
+    engine = create_engine(settings, pool_size=1)
+    try:
+        return await replay_routing(engine)
+    finally:
+        await engine.dispose()
 
 
 async def _relay(settings: Settings, stop: asyncio.Event) -> None:

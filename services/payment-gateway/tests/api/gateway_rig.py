@@ -152,6 +152,8 @@ async def run_gateway(
                     "database_url": database.app_url,
                     "risk_url": risk_url,
                     "card_channel_url": f"{simulators.url}/card",
+                    "card2_channel_url": f"{simulators.url}/card2",
+                    "bank_channel_url": f"{simulators.url}/bank",
                     "wallet_channel_url": f"{simulators.url}/wallet",
                     "channel_timeout_s": 2.0,  # a busy machine is not a fault
                     "risk_deadline_s": 1.0,

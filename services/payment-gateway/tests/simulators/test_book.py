@@ -26,6 +26,7 @@ class Asked:
     key: str
     body: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    fault: str | None = None
 
 
 class Channel(RuleBasedStateMachine):
@@ -55,7 +56,11 @@ class Channel(RuleBasedStateMachine):
     )
     def authorise(self, key: str, amount: int, capture: bool, token: str) -> None:
         body = {"token": token, "amount_minor": amount, "capture": capture}
-        self.ask(key, lambda asked: card.authorise(self.book, asked, "http://sim", "http://gateway"), **body)
+
+        def do(asked: Asked) -> Operation:
+            return card.authorise(self.book, asked, card.script_for(asked), "http://sim", "http://gateway")
+
+        self.ask(key, do, **body)
 
     @rule(key=KEYS, amount=AMOUNTS, provider=st.sampled_from(["qr", "qr_declined", "nobody"]))
     def pay(self, key: str, amount: int, provider: str) -> None:
@@ -75,7 +80,7 @@ class Channel(RuleBasedStateMachine):
     def payer_decides(self, key: str, code: str | None) -> None:
         operation = self.book.get(key)
         if operation and operation.outcome == "action_required":
-            card.settle(self.book, operation, code)
+            rules.settle(self.book, operation, code)
 
     @rule(key=KEYS)
     def close(self, key: str) -> None:

@@ -285,6 +285,8 @@ async def test_what_is_done_to_an_authorisation_can_be_refused_too(
 
 def test_every_token_of_the_contract_has_a_script() -> None:
     wanted = (
-        "visa mastercard declined insufficient_funds expired lost stolen 3ds timeout dropped reset slow error"
+        "visa mastercard amex discover declined insufficient_funds expired lost stolen wrong_cvc processing_error"
+        " 3ds 3ds_frictionless 3ds_declined 3ds_insufficient_funds 3ds_abandoned 3ds_timeout"
+        " timeout dropped reset slow error"
     )
     assert {f"tok_{name}" for name in wanted.split()} == set(SCRIPTS)

@@ -20,7 +20,7 @@ from payment_gateway.domain.attempt import Attempt, Operation
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.domain.risk import Assessment, Decision
-from payment_gateway.domain.routing import NoRoute, Route, choose
+from payment_gateway.domain.routing import NoRoute
 from payment_gateway.operations.answer_request import (
     Answer,
     accepted,
@@ -31,8 +31,10 @@ from payment_gateway.operations.answer_request import (
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.problems import NoChannel, stored_refusal
-from payment_gateway.operations.record_answer import ask_and_record
+from payment_gateway.operations.route_payment import ask_or_fail_over, decide_route
+from payment_gateway.store import routing_decisions
 from payment_gateway.store.commit import Commit, Effects, Locked
+from payment_gateway.store.routing_decisions import RoutingDecision
 from platform_kit import canonical
 from platform_kit.clock import isoformat
 from platform_kit.idempotency import Claim
@@ -51,11 +53,13 @@ async def charge_payment(
     """
     assert payment.method is not None
     assessment = await deps.risk.assess(_assessment_request(deps, payment, wanted.key))
-    route = _route(deps, payment, assessment)
+    routing = _route(deps, payment, assessment, wanted.subject)
     canonical.add(
-        payment_id=payment.id, decision=assessment.decision, channel=route.channel if route else None
+        payment_id=payment.id,
+        decision=assessment.decision,
+        channel=routing.route.channel if routing else None,
     )
-    commit = _commit_a(wanted, None if is_new else payment.id, begin, assessment, route, event)
+    commit = _commit_a(wanted, None if is_new else payment.id, begin, assessment, routing, event)
     done = await claim(deps, commit)
     if isinstance(done, Answer):
         return done
@@ -68,20 +72,20 @@ async def charge_payment(
         "method": payment.method,
         "capture": _captures_at_once(payment, assessment),
         "challenge": assessment.decision is Decision.CHALLENGE,
+        "fault": payment.metadata.get("sandbox_fault") if deps.settings.sandbox else None,
     }
     attempt = done.attempt or _attempt(done.payment, wanted)
     # Shielded: a client who hangs up must not leave a question open that was answered.
-    return await asyncio.shield(ask_and_record(deps, payment.merchant_id, attempt, details))
+    assert routing is not None
+    return await asyncio.shield(ask_or_fail_over(deps, payment, attempt, details, routing))
 
 
-def _route(deps: Deps, payment: Payment, assessment: Assessment) -> Route | None:
+def _route(deps: Deps, payment: Payment, assessment: Assessment, attempt_id: str) -> RoutingDecision | None:
     """The channel, or None for a payment that risk blocked and no channel will see."""
-    assert payment.method is not None
     if assessment.decision is Decision.BLOCK:
         return None
-    closed = frozenset(name for name, channel in deps.channels.items() if not channel.is_open)
     try:
-        return choose(str(payment.method["type"]), closed)
+        return decide_route(deps, payment, attempt_id, holds=not _captures_at_once(payment, assessment))
     except NoRoute:
         raise NoChannel() from None
 
@@ -96,25 +100,24 @@ def _commit_a(
     payment_id: str | None,
     begin: Begin,
     assessment: Assessment,
-    route: Route | None,
+    routing: RoutingDecision | None,
     event: str,
 ) -> Commit:
     """Claim, payment, attempt and events; a blocked payment ends here, response included."""
 
     def decide(locked: Locked) -> Effects:
         payment = begin(locked)
-        if route is None:
+        if routing is None:
             blocked = machine.declined(payment, "risk_blocked", locked.now, risk=assessment.as_object())
             told = payment_event("payment.declined.v1", blocked)
             status = created_status((wanted.scope, wanted.key))
             return Effects(payment=blocked, events=(told,), response=payment_response(blocked, status))
         payment = machine.open_attempt(
-            payment, wanted.subject, locked.now, channel=route.channel, risk=assessment.as_object()
+            payment, wanted.subject, locked.now, channel=routing.route.channel, risk=assessment.as_object()
         )
         attempt = _attempt(payment, wanted)
-        chosen = {"channel": route.channel, "reason": route.reason}
-        told = payment_event(event, payment, attempt=attempt, route=chosen)
-        return Effects(payment=payment, attempt=attempt, events=(told,))
+        told = payment_event(event, payment, attempt=attempt, route=routing.route.as_object())
+        return Effects(payment=payment, attempt=attempt, rows=((routing_decisions, routing),), events=(told,))
 
     return Commit(decide, payment_id=payment_id, claim=wanted, refusal_response=stored_refusal)
 

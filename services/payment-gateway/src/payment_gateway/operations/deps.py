@@ -12,6 +12,7 @@ from payment_gateway.clients.channels import Channel, open_channels
 from payment_gateway.clients.risk import RiskClient
 from payment_gateway.clients.vaulted import VaultedChannel
 from payment_gateway.clients.webhooks import WebhookSender
+from payment_gateway.operations.routing_state import Routing, open_routing
 from payment_gateway.operations.vault import Vault, open_vault
 from payment_gateway.settings import Settings
 from payment_gateway.store import commit
@@ -34,6 +35,7 @@ class Deps:
     replays: Committer[Claim, KeyRecord | None]
     """Reads of idempotency keys, batched like the writes: one statement for all requests that wait."""
     channels: Mapping[str, Channel]
+    routing: Routing
     risk: RiskClient
     webhooks: WebhookSender
     vault: Vault
@@ -72,6 +74,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             committer=committer,
             replays=replays,
             channels={name: VaultedChannel(channel, vault.reveal) for name, channel in channels.items()},
+            routing=await stack.enter_async_context(open_routing(settings, engine, channels)),
             risk=RiskClient(risk, settings.risk_deadline_s),
             webhooks=webhooks,
             vault=vault,

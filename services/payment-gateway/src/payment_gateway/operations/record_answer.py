@@ -54,6 +54,11 @@ async def ask_and_record(
     not be recorded now: the resolver will.
     """
     outcome = await deps.channels[attempt.channel].send(attempt, details)
+    return await record_and_answer(deps, merchant_id, attempt, outcome)
+
+
+async def record_and_answer(deps: Deps, merchant_id: str, attempt: Attempt, outcome: Outcome) -> Answer:
+    """Make an outcome durable and answer the client who waits for it. Raises as `ask_and_record` does."""
     try:
         done = await record(deps, merchant_id, attempt, outcome)
         if _did_nothing(attempt, outcome):

@@ -89,7 +89,7 @@ class AssessmentRequest(_Body):
     payment_id: Id
     amount_minor: Amount
     currency: Currency
-    method: Literal["card", "wallet"]
+    method: Literal["card", "wallet", "bank"]
     card: Token | None = None
     customer: Customer | None = None
     occurred_at: Moment

@@ -27,7 +27,7 @@ class Subject:
     payment_id: str
     amount_minor: int
     currency: str
-    method: str  # card | wallet
+    method: str  # card | wallet | bank
     occurred_at: datetime
     card: str = ""
     customer_id: str = ""
@@ -69,7 +69,7 @@ INPUT_FACTS: Mapping[str, type] = MappingProxyType(
         "amount_reference_minor": int,  # in the rule set's reference currency, 0 when it has no rate
         "amount_band": str,  # low | medium | high | very_high
         "currency": str,
-        "method": str,  # card | wallet
+        "method": str,  # card | wallet | bank
         "has_card": bool,
         "has_customer": bool,
         "has_device": bool,

@@ -68,6 +68,18 @@ class WalletMethod(Body):
 Email = Annotated[SafeText, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
+class Bank(Body):
+    scheme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")] = Field(examples=["sepa"])
+
+
+class BankMethod(Body):
+    type: Literal["bank"]
+    bank: Bank
+
+    def stored(self) -> dict[str, Any]:
+        return {"type": "bank", "scheme": self.bank.scheme}
+
+
 class Customer(Body):
     id: ShortText | None = None
     country: Country | None = None
@@ -78,7 +90,7 @@ class Customer(Body):
 
 PaymentMethodId = Annotated[str, StringConstraints(pattern=r"^pm_[0-9a-z]{26}$")]
 CustomerId = Annotated[str, StringConstraints(pattern=r"^cus_[0-9a-z]{26}$")]
-Method = Annotated[CardMethod | WalletMethod, Field(discriminator="type")]
+Method = Annotated[CardMethod | WalletMethod | BankMethod, Field(discriminator="type")]
 
 
 def _descriptor(value: str) -> str:

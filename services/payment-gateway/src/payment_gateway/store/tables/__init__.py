@@ -1,5 +1,6 @@
 """The schema `payments`. Every invariant of the domain stands here once more as a constraint (pair assertions)."""
 
+from payment_gateway.store.tables.channels import parked_event, routing_decision, routing_rule_set
 from payment_gateway.store.tables.customers import customer, payment_method
 from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
 from payment_gateway.store.tables.ledger import account, transfer
@@ -26,9 +27,12 @@ __all__ = [
     "merchant",
     "metadata",
     "outbox",
+    "parked_event",
     "payment",
     "payment_method",
     "refund",
+    "routing_decision",
+    "routing_rule_set",
     "setup_intent",
     "transfer",
     "webhook_attempt",

@@ -122,4 +122,7 @@ channel_event = Table(
     Column("attempt_id", Id),
     Column("body", JSONB, nullable=False),
     Column("received_at", Time, nullable=False, server_default=NOW),
+    Column(
+        "effect", String
+    ),  # applied, stale (told nothing new), parked; what came before this column has none
 )
