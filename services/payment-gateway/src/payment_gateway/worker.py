@@ -7,6 +7,7 @@ from payment_gateway.operations.deps import Deps, open_deps
 from payment_gateway.operations.expire_holds import expire_holds
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.operations.reap_keys import reap_keys
+from payment_gateway.operations.receive_channel_event import replay_parked_events
 from payment_gateway.operations.resolve_attempts import resolve_attempts
 from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
 from payment_gateway.settings import Settings
@@ -17,6 +18,11 @@ from platform_kit.tasks import PlatformCelery, async_task, create_celery, period
 @async_task("payments.resolve_attempts")
 async def resolve(deps: Deps) -> None:
     await resolve_attempts(deps)
+
+
+@async_task("payments.replay_parked_events")
+async def replay_parked(deps: Deps) -> None:
+    await replay_parked_events(deps)
 
 
 @async_task("payments.expire_holds", time_limit_s=300)
@@ -46,6 +52,7 @@ async def rotate(deps: Deps) -> None:
 
 SCHEDULE = [
     periodic(resolve, every_s=1),
+    periodic(replay_parked, every_s=1),
     periodic(fan_out, every_s=1),
     periodic(deliver, every_s=1),
     periodic(expire, every_s=60),

@@ -1,8 +1,9 @@
-"""A payment goes on to another acquirer only where the first one provably did nothing, and every choice is on record."""
+"""A payment goes on to another acquirer only where the first provably did nothing; every choice is on record."""
 
 from __future__ import annotations
 
 import asyncio
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ async def test_a_soft_decline_goes_on_where_a_rule_allows_it_and_nowhere_else(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
     rules = tmp_path / "routing.toml"
-    default = Path("services/payment-gateway/src/payment_gateway/routing.toml").read_text()
+    default = (files("payment_gateway") / "routing.toml").read_text()
     rules.write_text(default.replace("soft_declines = []", 'soft_declines = ["processing_error"]'))
     database = await fresh_database("payments")
     async with run_gateway(database, tmp_path, routing_file=str(rules)) as gateway:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from gateway_rig import RunningGateway
+from gateway_rig import RunningGateway, run_gateway
 from sqlalchemy import text
 
+from payment_gateway.domain.attempt import NotProcessed, Unknown
 from payment_gateway.operations.resolve_attempts import resolve_attempts
+from platform_cli.embedded.testing import FreshDatabase
 
 
 async def resolve_until(gateway: RunningGateway, payment_id: str, status: str) -> None:
@@ -97,8 +100,6 @@ async def test_an_unknown_refund_reserves_its_amount_until_it_is_known(gateway: 
     send = channel.send
 
     async def refund_and_lose_the_answer(*arguments: object) -> object:
-        from payment_gateway.domain.attempt import Unknown
-
         await send(*arguments)  # type: ignore[arg-type]
         return Unknown("timeout")
 
@@ -118,8 +119,6 @@ async def test_an_unknown_refund_reserves_its_amount_until_it_is_known(gateway: 
 async def test_a_channel_that_cannot_be_asked_takes_nothing_and_the_key_may_try_again(
     gateway: RunningGateway,
 ) -> None:
-    from payment_gateway.domain.attempt import NotProcessed
-
     payment_id = await gateway.hold()
     channel = gateway.deps.channels["card_sim"]
     send = channel.send
@@ -133,3 +132,47 @@ async def test_a_channel_that_cannot_be_asked_takes_nothing_and_the_key_may_try_
     channel.send = send  # type: ignore[method-assign]
     again = await gateway.post(f"/v1/payments/{payment_id}/capture", key="k")
     assert (again.status, again.body["status"]) == (200, "captured")
+
+
+async def test_a_channel_that_comes_back_settles_everything_within_a_minute(
+    fresh_database: FreshDatabase, tmp_path: Path
+) -> None:
+    """Down for its answers and for every question about them; then the resolver's own schedule, on a running clock."""
+    database = await fresh_database("payments")
+    async with run_gateway(database, tmp_path, channel_timeout_s=0.3) as gateway:
+        tokens = ["tok_timeout", "tok_dropped", "tok_reset"]
+        replies = await asyncio.gather(*(gateway.pay(token) for token in tokens))
+        channel = gateway.deps.channels["card_sim"]
+        ask, close = channel.ask, channel.close
+
+        async def down(*_: object) -> Unknown:
+            return Unknown("timeout")
+
+        channel.ask, channel.close = down, down  # type: ignore[method-assign, assignment]
+        waited_s = 0
+        for _ in range(3):
+            waited_s = await tick(gateway, waited_s)
+        channel.ask, channel.close = ask, close  # type: ignore[method-assign]
+        back_s = waited_s
+        while not {await gateway.status(r.body["id"]) for r in replies} <= {"captured", "failed"}:
+            waited_s = await tick(gateway, waited_s)
+            assert waited_s - back_s <= 60
+        ends = [await gateway.status(reply.body["id"]) for reply in replies]
+        assert ends == ["captured", "failed", "captured"]
+
+
+async def tick(gateway: RunningGateway, waited_s: int) -> int:
+    """Let time pass until the next question is due, at most a second at a time for the resolver: seconds so far."""
+    async with gateway.deps.engine.begin() as connection:
+        pause_s = await connection.scalar(
+            text(
+                "SELECT ceil(EXTRACT(epoch FROM min(due_at) - now())) FROM payments.attempt WHERE due_at IS NOT NULL"
+            )
+        )
+        pause_s = max(1, int(pause_s or 1))
+        moved = text(
+            "UPDATE payments.attempt SET due_at = due_at - make_interval(secs => :pause_s) WHERE due_at IS NOT NULL"
+        )
+        await connection.execute(moved, {"pause_s": pause_s})
+    await resolve_attempts(gateway.deps)
+    return waited_s + pause_s

@@ -17,6 +17,7 @@ router.include_router(events_router(engine_of, outbox, require_internal))
 
 @router.post("/internal/channel-events/{channel}", status_code=200, include_in_schema=False)
 async def receive(channel: str, request: Request, deps: GatewayDeps) -> Response:
-    """A channel's signed report. Answered after it is durable; a duplicate is answered alike."""
-    await receive_channel_event(deps, channel, request.headers, await request.body())
-    return JsonResponse({"received": True})
+    """A channel's signed report. Answered after it is durable, 202 when it waits for what it is about; a duplicate is
+    answered alike."""
+    applied = await receive_channel_event(deps, channel, request.headers, await request.body())
+    return JsonResponse({"received": True}, 200 if applied else 202)

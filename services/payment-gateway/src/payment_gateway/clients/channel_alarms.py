@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from platform_kit.logging import get_logger
 
@@ -23,3 +23,32 @@ def contradiction(channel: str, code: str) -> None:
     """A channel spoke of something else than it was asked: nothing of it is believed."""
     channel_contradictions_total.labels(channel, code).inc()
     log.error("a channel contradicts what it was asked", channel=channel, code=code)
+
+
+late_successes_total = Counter(
+    "channel_late_successes_total",
+    "Charges that turned out real after we had given up; each is given back.",
+    ["channel"],
+)
+reversals_refused_total = Counter(
+    "channel_reversals_refused_total",
+    "Late charges that a channel does not want to give back: a person must.",
+    ["channel"],
+)
+parked_events = Gauge("channel_parked_events", "Reports of channels that wait for what they are about.")
+parked_oldest_seconds = Gauge("channel_parked_oldest_seconds", "Age of the oldest of them.")
+
+
+def late_success(channel: str, attempt_id: str) -> None:
+    late_successes_total.labels(channel).inc()
+    log.error("a channel did what we had given up on", channel=channel, attempt_id=attempt_id)
+
+
+def reversal_refused(channel: str, attempt_id: str, code: str) -> None:
+    reversals_refused_total.labels(channel).inc()
+    log.error("a channel does not give a late charge back", channel=channel, attempt_id=attempt_id, code=code)
+
+
+def observe_parked(count: int, oldest_s: float) -> None:
+    parked_events.set(count)
+    parked_oldest_seconds.set(oldest_s)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from payment_gateway.domain.attempt import (
@@ -23,6 +24,7 @@ from platform_kit.body import loads_strict
 from platform_kit.http import HttpResponse
 from platform_kit.problems import Problem
 
+RETURNED: Final = "returned"
 UNREADABLE: Final = Unknown("answer-not-understood")
 REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/=+-]{0,127}")  # what settlement files can carry
 CODE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -54,6 +56,24 @@ def outcome_of(answer: Mapping[str, Any]) -> Outcome:
             return NotProcessed(_clean(answer.get("code"), "not-processed"))
         case _:
             return UNREADABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A channel took settled money back by itself."""
+
+    reference: str
+    amount_minor: int
+    currency: str
+    code: str
+
+
+def return_of(report: Mapping[str, Any]) -> Returned | None:
+    """What a report of a return says; None for anything that is not as agreed."""
+    reference, amount, currency = (report.get(n) for n in ("channel_reference", "amount_minor", "currency"))
+    if not _is_reference(reference) or type(amount) is not int or amount <= 0:
+        return None
+    return Returned(str(reference), amount, str(currency), _clean(report.get("code"), RETURNED))
 
 
 def outcome_of_response(response: HttpResponse, attempt: Attempt) -> Outcome:

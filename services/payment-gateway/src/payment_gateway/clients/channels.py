@@ -27,6 +27,8 @@ PATHS: Final = {
     Operation.VOID: "/voids",
     Operation.EXPIRE: "/voids",
     Operation.REFUND: "/refunds",
+    Operation.LATE_VOID: "/voids",
+    Operation.LATE_REFUND: "/refunds",
 }
 
 

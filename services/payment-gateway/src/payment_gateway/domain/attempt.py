@@ -16,6 +16,9 @@ class Operation(StrEnum):
     VOID = "void"
     REFUND = "refund"
     EXPIRE = "expire"  # to a channel it is a void
+    LATE_VOID = "late_void"  # of what a channel held after we had given up
+    LATE_REFUND = "late_refund"  # of what it took
+    RETURN = "return"  # never asked for: the channel took settled money back
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Unknown:
 
 
 Outcome = Succeeded | Declined | ActionRequired | NotProcessed | Unknown
+
+REVERSALS: Final = frozenset({Operation.LATE_VOID, Operation.LATE_REFUND})
 
 # Quick at first, then a long tail: every answer that a reachable channel can give is had within 60 s (P5).
 RESOLVE_AFTER_S: Final = (1, 2, 4, 8, 15, 30, 60, 300, 1800, 3600)

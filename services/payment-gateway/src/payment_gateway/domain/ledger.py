@@ -34,6 +34,11 @@ def merchant_available(merchant_id: str, currency: str) -> AccountName:
     return AccountName(f"merchant:{merchant_id}", "available", currency)
 
 
+def unclaimed(channel: str, currency: str) -> AccountName:
+    """What a channel took after we had given up: nobody's until it is given back."""
+    return AccountName(f"channel:{channel}", "unclaimed", currency)
+
+
 class PostingKind(StrEnum):
     POSTED = "posted"  # moves money at once
     PENDING = "pending"  # places a hold
@@ -155,6 +160,16 @@ def refund(merchant_id: str, channel: str, currency: str, amount_minor: int) -> 
             merchant_available(merchant_id, currency), channel_receivable(channel, currency), amount_minor
         ),
     )
+
+
+def unclaimed_charge(channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The channel took money that no payment is waiting for."""
+    return (Posting(channel_receivable(channel, currency), unclaimed(channel, currency), amount_minor),)
+
+
+def unclaimed_refund(channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """It gave that money back."""
+    return (Posting(unclaimed(channel, currency), channel_receivable(channel, currency), amount_minor),)
 
 
 def _between(merchant_id: str, channel: str, currency: str, amount_minor: int, kind: PostingKind) -> Posting:

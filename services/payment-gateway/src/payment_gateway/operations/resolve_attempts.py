@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from payment_gateway.domain.attempt import Attempt, Unknown
+from payment_gateway.domain.attempt import REVERSALS, Attempt, Unknown
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.record_answer import record
+from payment_gateway.operations.record_late_success import record_reversal
 from payment_gateway.store import attempts, payments
 from platform_kit import canonical
 
@@ -35,6 +36,9 @@ async def resolve(deps: Deps, attempt: Attempt, tries: int) -> None:
     may still be on its way.
     """
     channel = deps.channels[attempt.channel]
+    if attempt.operation in REVERSALS:  # ours alone to send, and done once under its key
+        await record_reversal(deps, attempt, await channel.send(attempt, {}), tries)
+        return
     outcome = await channel.ask(attempt)
     if outcome == Unknown(NEVER_RECEIVED) and tries >= CLOSE_AFTER_TRIES:
         outcome = await channel.close(attempt)

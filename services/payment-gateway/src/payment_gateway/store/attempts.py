@@ -70,6 +70,12 @@ async def get(conn: AsyncConnection, attempt_id: str) -> Attempt | None:
     return _attempt(row) if row else None
 
 
+async def get_with_outcome(conn: AsyncConnection, attempt_id: str) -> tuple[Attempt, str | None] | None:
+    """An attempt and the word for its recorded outcome, if it has one."""
+    row = (await conn.execute(GET_ATTEMPT, {"id": attempt_id})).first()
+    return (_attempt(row), row.outcome) if row else None
+
+
 async def is_unknown(conn: AsyncConnection, attempt_id: str) -> bool:
     """Whether the channel was asked and its answer lost, and not found since."""
     return await conn.scalar(IS_UNKNOWN, {"id": attempt_id}) is not None

@@ -200,6 +200,7 @@ class _Batch:
         self.claims: list[tuple[Claim, StoredResponse | None]] = []
         self.finished: dict[tuple[str, str], StoredResponse] = {}
         self.released: list[tuple[str, str]] = []
+        self.received: list[tuple[ChannelEventReceived, str]] = []
 
     def decide(self) -> list[Result]:
         """Each commit in arrival order, over what those before it left behind."""
@@ -217,6 +218,9 @@ class _Batch:
                 self._claim(claim, response)
             return Refused(error, response)
         self._keep(commit, effects)
+        if commit.received:
+            told_something = effects.answers or effects.rows
+            self.received.append((commit.received, "applied" if told_something else "stale"))
         if claim:
             self._claim(claim, effects.response)
         elif commit.finishes and effects.response:
@@ -288,8 +292,8 @@ async def _write(conn: AsyncConnection, batch: _Batch) -> None:
     if batch.journals:
         await ledger.append(conn, batch.journals, batch.accounts)
         await ledger.update_counters(conn, batch.touched_accounts.values())
-    if received := [commit.received for commit in batch.commits if commit.received]:
-        await _insert_received(conn, received)
+    if batch.received:
+        await _insert_received(conn, batch.received)
     if batch.events:
         await append(conn, outbox, batch.events)
     if batch.finished:
@@ -299,20 +303,23 @@ async def _write(conn: AsyncConnection, batch: _Batch) -> None:
 
 
 _INSERT_RECEIVED = text(
-    f"INSERT INTO {channel_event.fullname} (channel, event_id, attempt_id, body)"  # noqa: S608 - our own table name
+    f"INSERT INTO {channel_event.fullname} (channel, event_id, attempt_id, body, effect)"  # noqa: S608
     " SELECT * FROM unnest(CAST(:channels AS text[]), CAST(:event_ids AS text[]), CAST(:attempt_ids AS text[]),"
-    " CAST(:bodies AS jsonb[])) ON CONFLICT (channel, event_id) DO NOTHING"
+    " CAST(:bodies AS jsonb[]), CAST(:effects AS text[])) ON CONFLICT (channel, event_id) DO NOTHING"
 )
 
 
-async def _insert_received(conn: AsyncConnection, received: Sequence[ChannelEventReceived]) -> None:
+async def _insert_received(
+    conn: AsyncConnection, received: Sequence[tuple[ChannelEventReceived, str]]
+) -> None:
     await conn.execute(
         _INSERT_RECEIVED,
         {
-            "channels": [r.channel for r in received],
-            "event_ids": [r.event_id for r in received],
-            "attempt_ids": [r.attempt_id for r in received],
-            "bodies": [r.body.decode() for r in received],
+            "channels": [r.channel for r, _ in received],
+            "event_ids": [r.event_id for r, _ in received],
+            "attempt_ids": [r.attempt_id for r, _ in received],
+            "bodies": [r.body.decode() for r, _ in received],
+            "effects": [effect for _, effect in received],
         },
     )
 
