@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize("channel", ["card_sim", "wallet_sim"])
+@pytest.mark.parametrize("channel", ["card_sim", "card_sim_2", "wallet_sim", "bank_sim"])
 async def test_today_balances(merchant: Any, pipeline: Any, platform: Any, channel: str) -> None:
     if not platform.internal_token:
         pytest.skip("INTERNAL_TOKEN is not set: a run cannot be asked for")

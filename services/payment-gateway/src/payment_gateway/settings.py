@@ -25,7 +25,7 @@ class Settings(ServiceSettings):
     wallet_channel_url: str = "http://127.0.0.1:8003/wallet"
     channel_timeout_s: float = Field(default=5.0, gt=0)
     sandbox: bool = Field(
-        default=True, description="the channels are simulators: forward `metadata.sandbox_fault` to them"
+        default=False, description="the channels are simulators: forward `metadata.sandbox_fault` to them"
     )
     routing_file: str = Field(
         default="", description="TOML of the routing rules; empty = those of the package"

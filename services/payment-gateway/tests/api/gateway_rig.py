@@ -155,6 +155,7 @@ async def run_gateway(
                     "card2_channel_url": f"{simulators.url}/card2",
                     "bank_channel_url": f"{simulators.url}/bank",
                     "wallet_channel_url": f"{simulators.url}/wallet",
+                    "sandbox": True,
                     "channel_timeout_s": 2.0,  # a busy machine is not a fault
                     "risk_deadline_s": 1.0,
                     "public_url": url,

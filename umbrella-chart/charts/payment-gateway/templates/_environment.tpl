@@ -8,6 +8,9 @@
 {{- end }}
 RISK_URL: {{ printf "http://%s-risk-engine:8001" .Release.Name | quote }}
 CARD_CHANNEL_URL: {{ .Values.channels.cardUrl | default (printf "%s/card" $channels) | quote }}
+CARD2_CHANNEL_URL: {{ .Values.channels.card2Url | default (.Values.simulators.enabled | ternary (printf "%s/card2" $channels) "") | quote }}
+BANK_CHANNEL_URL: {{ .Values.channels.bankUrl | default (.Values.simulators.enabled | ternary (printf "%s/bank" $channels) "") | quote }}
+SANDBOX: {{ .Values.simulators.enabled | quote }}
 WALLET_CHANNEL_URL: {{ .Values.channels.walletUrl | default (printf "%s/wallet" $channels) | quote }}
 # where the channels send their callbacks
 GATEWAY_URL: {{ printf "http://%s:8000" (include "platform-service.fullname" .) | quote }}

@@ -44,7 +44,7 @@ class Facts:
     """The amount is to be held, not taken: some channels cannot."""
     seed: int
     closed: tuple[str, ...] = ()
-    """Channels whose breaker is open."""
+    """Channels whose breaker is open, or that this deployment does not have."""
     tallies: Mapping[str, tuple[int, int]] | None = None
     """Channel -> (succeeded, refused), as this process knew it."""
     tried: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ def _left_out(channel: str, facts: Facts, rules: RoutingRules) -> str | None:
         return "cannot hold an amount"
     if channel in facts.tried:
         return "did not process this payment"
-    return "breaker open" if channel in facts.closed else None
+    return "breaker open or not deployed" if channel in facts.closed else None
 
 
 Scores = dict[str, tuple[float, str]]

@@ -1,8 +1,8 @@
 """A bank took a settled payment back: booked as a refund that nobody of ours asked for.
 
 The refund is named after its payment, so a return is recorded once, however often it is reported. It takes from the
-same remaining amount as refunds and disputes do; what cannot be booked yet (the success has not been reported, a refund is
-still pending) is refused here, and its report stays parked until it can.
+same remaining amount as refunds and disputes do; what cannot be booked yet (the success has not been reported, a
+refund is still pending) is refused here, and its report stays parked until it can.
 """
 
 from __future__ import annotations

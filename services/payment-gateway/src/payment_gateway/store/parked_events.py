@@ -28,7 +28,7 @@ CLAIM_DUE_PARKED = text(
 )
 DELETE_PARKED = text(f"DELETE FROM {table.fullname} WHERE channel = :channel AND event_id = :event_id")  # noqa: S608
 COUNT_PARKED = text(
-    "SELECT count(*) AS parked, COALESCE(EXTRACT(epoch FROM now() - min(parked_at)), 0) AS oldest_s"
+    "SELECT count(*) AS parked, COALESCE(EXTRACT(epoch FROM now() - min(parked_at)), 0) AS oldest_s"  # noqa: S608
     f" FROM {table.fullname}"
 )
 

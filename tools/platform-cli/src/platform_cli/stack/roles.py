@@ -106,6 +106,9 @@ class Surroundings:
             "PIPELINE_URL": self.url("pipeline"),
             "CHANNELS_URL": self.url("channels"),
             "CARD_CHANNEL_URL": f"{self.url('channels')}/card",
+            "CARD2_CHANNEL_URL": f"{self.url('channels')}/card2",
+            "BANK_CHANNEL_URL": f"{self.url('channels')}/bank",
+            "SANDBOX": "true",
             "WALLET_CHANNEL_URL": f"{self.url('channels')}/wallet",
             "CHANNEL_JOURNAL_DIR": str(self.channel_journal),
             "WEBHOOK_ALLOW_PRIVATE": "true",  # on a laptop the merchant's endpoint is on loopback, too
