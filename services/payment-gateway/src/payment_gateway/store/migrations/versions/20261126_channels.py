@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "20261126_channels"
-down_revision = "20261126_lifecycle"
+down_revision = "20261126_stripe"
 branch_labels = None
 depends_on = None
 
