@@ -12,6 +12,7 @@ from gateway_rig import Reply, RunningGateway
 from simulator_rig import SECRET
 from sqlalchemy import text
 
+from payment_gateway.clients.channel_alarms import channel_contradictions_total
 from payment_gateway.domain.attempt import NotProcessed
 from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.receive_channel_event import replay_parked_events
@@ -116,6 +117,8 @@ async def test_a_report_over_another_amount_is_not_believed(gateway: RunningGate
     assert (await report(gateway, "card_sim", "cev_1", **body)).status == 200
     assert await gateway.status(payment_id) != "captured"
     assert (await gateway.rows())["transfer"] == 0
+    counted = channel_contradictions_total.labels("card_sim", "answer-differs-from-request")
+    assert counted._value.get() >= 1, "somebody must look at it"
 
 
 @pytest.mark.parametrize("captures", [True, False])
@@ -181,6 +184,7 @@ async def test_a_transfer_that_goes_back_is_booked_as_a_refund_once(gateway: Run
         "returned_by_bank",
     )
     assert (await gateway.rows())["transfer"] == 2
+    assert "parked" not in {effect for _, effect in await effects(gateway)}, "the duplicate waits for nothing"
     assert (await gateway.verification())["balanced"]
 
 
