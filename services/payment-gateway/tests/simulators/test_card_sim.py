@@ -286,6 +286,7 @@ async def test_what_is_done_to_an_authorisation_can_be_refused_too(
 def test_every_token_of_the_contract_has_a_script() -> None:
     wanted = (
         "visa mastercard amex discover declined insufficient_funds expired lost stolen wrong_cvc processing_error"
+        " charge_declined"
         " 3ds 3ds_frictionless 3ds_declined 3ds_insufficient_funds 3ds_abandoned 3ds_timeout"
         " timeout dropped reset slow error"
     )
