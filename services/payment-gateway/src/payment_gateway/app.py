@@ -9,7 +9,9 @@ import typer
 from fastapi import FastAPI
 
 from payment_gateway.api import (
+    balance,
     customers,
+    disputes,
     events,
     internal,
     ledger,
@@ -61,6 +63,8 @@ def create_gateway(settings: Settings) -> FastAPI:
         service=SERVICE,
         routers=[
             payments.router,
+            disputes.router,
+            balance.router,
             events.router,
             webhook_endpoints.router,
             webhook_deliveries.router,

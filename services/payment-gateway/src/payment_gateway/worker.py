@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.deps import Deps, open_deps
 from payment_gateway.operations.expire_holds import expire_holds
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
+from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
+from payment_gateway.operations.make_payout import schedule_payouts
 from payment_gateway.operations.reap_keys import reap_keys
 from payment_gateway.operations.receive_channel_event import replay_parked_events
 from payment_gateway.operations.resolve_attempts import resolve_attempts
 from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
+from payment_gateway.operations.send_payouts import send_payouts
+from payment_gateway.operations.settle_captures import settle_captures
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
@@ -50,6 +55,28 @@ async def rotate(deps: Deps) -> None:
     await rotate_vault_keys(deps.vault)
 
 
+@async_task("money.settle", time_limit_s=300)
+async def settle(deps: Deps) -> None:
+    await settle_captures(deps)
+    await convert_balances(deps)
+
+
+@async_task("money.schedule_payouts", time_limit_s=300)
+async def pay_out(deps: Deps) -> None:
+    await schedule_payouts(deps)
+
+
+@async_task("money.send_payouts", time_limit_s=300)
+async def send(deps: Deps) -> None:
+    await send_payouts(deps)
+
+
+@async_task("money.follow_disputes", time_limit_s=300)
+async def follow(deps: Deps) -> None:
+    await expire_disputes(deps)
+    await send_dispute_answers(deps)
+
+
 SCHEDULE = [
     periodic(resolve, every_s=1),
     periodic(replay_parked, every_s=1),
@@ -58,6 +85,10 @@ SCHEDULE = [
     periodic(expire, every_s=60),
     periodic(reap, every_s=3600),
     periodic(rotate, every_s=300),
+    periodic(settle, every_s=15),
+    periodic(pay_out, every_s=300),
+    periodic(send, every_s=2),
+    periodic(follow, every_s=2),
 ]
 
 

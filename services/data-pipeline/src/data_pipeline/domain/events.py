@@ -40,6 +40,18 @@ PAYMENT_EVENTS: Final = frozenset(
         "refund.created",
         "refund.succeeded",
         "refund.failed",
+        "dispute.opened",
+        "dispute.updated",
+        "dispute.won",
+        "dispute.lost",
+        "payout.created",
+        "payout.in_transit",
+        "payout.paid",
+        "payout.failed",
+        "payout.returned",
+        "payout.cancelled",
+        "balance.settled",
+        "balance.converted",
         "ledger.transfer_posted",
     )
 )

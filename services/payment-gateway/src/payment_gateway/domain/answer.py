@@ -4,12 +4,12 @@ and the resolver (payments.md 4.3). Pure: values in, a Change out, or None when 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from payment_gateway.domain import ledger
 from payment_gateway.domain import payment as machine
+from payment_gateway.domain import postings as post
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Attempt,
@@ -20,7 +20,8 @@ from payment_gateway.domain.attempt import (
     Succeeded,
     Unknown,
 )
-from payment_gateway.domain.ledger import AccountName, Posting
+from payment_gateway.domain.fees import FeePlan
+from payment_gateway.domain.ledger import AccountName, Posting, channel_receivable
 from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.domain.refund import Refund, RefundStatus
 
@@ -38,10 +39,30 @@ class Change:
 
 def accounts_of(attempt: Attempt, merchant_id: str) -> tuple[AccountName, ...]:
     """The accounts that an answer to `attempt` may move."""
+    kinds = _KINDS.get(attempt.operation, ("pending", "available"))
     return (
-        ledger.channel_receivable(attempt.channel, attempt.currency),
-        ledger.merchant_available(merchant_id, attempt.currency),
+        channel_receivable(attempt.channel, attempt.currency),
+        *(post.merchant_account(merchant_id, kind, attempt.currency) for kind in kinds),
     )
+
+
+_KINDS: Final = {Operation.AUTHORISE: ("pending",), Operation.REFUND: ("available",)}
+
+
+def _where_held(payment: Payment) -> str:
+    """The merchant's account that the hold is on: one of before settlement delays is on `available` and ends there."""
+    return "pending" if payment.authorised_by else "available"
+
+
+def with_fee(change: Change, before: Payment, plan: FeePlan) -> Change:
+    """The same change, and the fee of what it captured as a further posting of the same journal."""
+    captured = change.payment.captured_minor - before.captured_minor
+    if captured <= 0 or _where_held(change.payment) != "pending":
+        return change
+    method = str(change.payment.method["type"]) if change.payment.method else None
+    fee_minor = plan.fee_minor(method, captured, change.payment.currency)
+    lines = post.fee(change.payment.merchant_id, change.payment.currency, fee_minor)
+    return replace(change, postings=(*change.postings, *lines))
 
 
 def change_payment(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) -> Change | None:
@@ -62,7 +83,7 @@ def change_refund(
         return None
     match outcome:
         case Succeeded():
-            postings = ledger.refund(
+            postings = post.refund(
                 payment.merchant_id, attempt.channel, payment.currency, refund.amount_minor
             )
             settled = refund.settled(RefundStatus.SUCCEEDED)
@@ -85,9 +106,9 @@ def _authorisation(attempt: Attempt, outcome: Outcome, payment: Payment, at: dat
     where = (payment.merchant_id, attempt.channel, payment.currency, payment.amount_minor)
     match outcome:
         case Succeeded(is_captured=True):
-            return Change(machine.captured_at_once(payment, at), "payment.captured.v1", ledger.sale(*where))
+            return Change(machine.captured_at_once(payment, at), "payment.captured.v1", post.sale(*where))
         case Succeeded():
-            return Change(machine.authorised(payment, at), "payment.authorised.v1", ledger.hold(*where))
+            return Change(machine.authorised(payment, at), "payment.authorised.v1", post.hold(*where))
         case Declined(code=code):
             return Change(machine.declined(payment, code, at), "payment.declined.v1")
         case NotProcessed(code=code):
@@ -104,10 +125,10 @@ def _capture(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime)
     if not isinstance(outcome, Succeeded):
         return Change(machine.attempt_closed(payment, at), None)
     where = (payment.merchant_id, attempt.channel, payment.currency)
-    postings = ledger.capture_of_hold(*where, attempt.amount_minor)
+    postings = post.capture_of_hold(*where, attempt.amount_minor, _where_held(payment))
     is_final = attempt.operation is Operation.FINAL_CAPTURE
     if is_final and (rest := payment.capturable_minor - attempt.amount_minor):
-        postings += ledger.release_of_hold(*where, rest)
+        postings += post.release_of_hold(*where, rest, _where_held(payment))
     after = machine.captured(payment, attempt.amount_minor, at, is_final=is_final)
     return Change(after, "payment.captured.v1", postings)
 
@@ -125,7 +146,7 @@ def _void(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) ->
     if not isinstance(outcome, Succeeded):
         return Change(machine.attempt_closed(payment, at), None)
     where = (payment.merchant_id, attempt.channel, payment.currency, payment.capturable_minor)
-    released = ledger.release_of_hold(*where)
+    released = post.release_of_hold(*where, _where_held(payment))
     if expires:
         return Change(machine.voided(payment, at, machine.Event.EXPIRE), "payment.expired.v1", released)
     return Change(machine.voided(payment, at), "payment.voided.v1", released)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from payment_gateway.clients.banking import Banking
 from payment_gateway.clients.channels import Channel, open_channels
 from payment_gateway.clients.risk import RiskClient
 from payment_gateway.clients.vaulted import VaultedChannel
@@ -17,6 +18,7 @@ from payment_gateway.operations.vault import Vault, open_vault
 from payment_gateway.settings import Settings
 from payment_gateway.store import commit
 from payment_gateway.store.commit import Commit, Result
+from payment_gateway.store.terms_cache import TermsCache
 from platform_kit.breaker import Breaker
 from platform_kit.clock import Clock, SystemClock
 from platform_kit.committer import Committer
@@ -36,6 +38,8 @@ class Deps:
     """Reads of idempotency keys, batched like the writes: one statement for all requests that wait."""
     channels: Mapping[str, Channel]
     routing: Routing
+    banking: Banking
+    terms: TermsCache
     risk: RiskClient
     webhooks: WebhookSender
     vault: Vault
@@ -75,6 +79,8 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             replays=replays,
             channels={name: VaultedChannel(channel, vault.reveal) for name, channel in channels.items()},
             routing=await stack.enter_async_context(open_routing(settings, engine, channels)),
+            terms=TermsCache(engine),
+            banking=await stack.enter_async_context(Banking.open(settings)),
             risk=RiskClient(risk, settings.risk_deadline_s),
             webhooks=webhooks,
             vault=vault,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from payment_gateway.domain.ledger import InsufficientFunds as LedgerInsufficientFunds
+from payment_gateway.domain.moves import IllegalMove
 from payment_gateway.domain.payment import (
     AmountExceedsRemaining as DomainAmountExceedsRemaining,
 )
@@ -17,7 +18,7 @@ from platform_kit.problems import Problem
 
 
 class InvalidState(Problem):
-    status, code, title = 409, "invalid-state", "The payment's state does not admit this"
+    status, code, title = 409, "invalid-state", "The object's state does not admit this"
 
 
 class OperationInProgress(Problem):
@@ -68,6 +69,8 @@ def problem_of(error: Exception) -> Problem:
                 f"A payment that is {status} cannot be {_PARTICIPLES.get(event, event)}.",
                 allowed=merchant_acts(status),
             )
+        case IllegalMove(thing=thing, status=status, event=move, allowed=allowed):
+            return InvalidState(f"A {thing} that is {status} does not admit {move}.", allowed=allowed)
         case DomainAmountExceedsRemaining(remaining_minor=remaining):
             return AmountExceedsRemaining(f"{remaining} minor units remain.", remaining_minor=remaining)
         case DomainOperationInProgress():

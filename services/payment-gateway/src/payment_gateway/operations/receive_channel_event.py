@@ -14,6 +14,7 @@ from payment_gateway.clients.channel_alarms import CONTRADICTIONS, contradiction
 from payment_gateway.clients.channel_answers import RETURNED, outcome_of
 from payment_gateway.domain.attempt import Operation, Succeeded, Unknown, checked
 from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.receive_dispute_report import receive_dispute_report
 from payment_gateway.operations.record_answer import record
 from payment_gateway.operations.record_late_success import record_late_success
 from payment_gateway.operations.record_return import record_return
@@ -71,6 +72,12 @@ async def _replay(deps: Deps, event: ParkedEvent) -> bool:
 
 async def _apply(deps: Deps, event: ParkedEvent, body: Mapping[str, Any]) -> str | None:
     """Record what a verified report says; a word for what it waits for when that cannot be recorded yet."""
+    if str(body.get("type", "")).startswith("dispute."):
+        try:
+            await receive_dispute_report(deps, event.channel, event.event_id, body, event.body)
+        except NotFound:
+            return "unknown-object"
+        return None
     is_return = body.get("outcome") == RETURNED
     async with deps.engine.connect() as connection:
         found = await attempts.get_with_outcome(

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from payment_gateway.domain.answer import Change, accounts_of, change_payment, change_refund
+from payment_gateway.domain.answer import Change, accounts_of, change_payment, change_refund, with_fee
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Attempt,
@@ -23,8 +23,10 @@ from payment_gateway.domain.attempt import (
     checked,
     next_resolve_at,
 )
+from payment_gateway.domain.fees import FeePlan
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.objects import payment_object, refund_object
+from payment_gateway.domain.postings import platform_account
 from payment_gateway.operations.answer_request import (
     Answer,
     created_status,
@@ -80,7 +82,9 @@ async def record(
     """Commit an outcome. Recording the same attempt again, in whatever order, changes nothing."""
     outcome = checked(outcome, attempt)
     canonical.add(payment_id=attempt.payment_id, attempt_id=attempt.id, outcome=type(outcome).__name__)
-    result = await deps.committer.submit(commit_of_answer(merchant_id, attempt, outcome, tries, received))
+    plan = await deps.terms.fee_plan_of(merchant_id) if isinstance(outcome, Succeeded) else None
+    commit = commit_of_answer(merchant_id, attempt, outcome, tries, received, plan)
+    result = await deps.committer.submit(commit)
     assert isinstance(result, Done), f"recording an outcome is never refused: {result}"
     return result
 
@@ -110,8 +114,10 @@ def commit_of_answer(
     outcome: Outcome,
     tries: int = 0,
     received: ChannelEventReceived | None = None,
+    plan: FeePlan | None = None,
 ) -> Commit:
-    """The outcome of `attempt` as a commit; `tries` is how often the channel was asked about it before."""
+    """The outcome of `attempt` as a commit; `tries` is how often the channel was asked about it before. Under a fee
+    `plan` a capture's journal has the fee as a further posting."""
 
     def decide(locked: Locked) -> Effects:
         assert locked.payment is not None
@@ -120,13 +126,17 @@ def commit_of_answer(
             change = change_refund(attempt, outcome, locked.payment, refund, locked.now)
         else:
             change = change_payment(attempt, outcome, locked.payment, locked.now)
+            change = with_fee(change, locked.payment, plan) if change and plan else change
         return _effects(attempt, outcome, change, _due_at(outcome, change, tries, locked.now), locked.now)
 
+    accounts = accounts_of(attempt, merchant_id) if isinstance(outcome, Succeeded) else ()
+    if accounts and plan:
+        accounts = (*accounts, platform_account("fees", attempt.currency))
     return Commit(
         decide=decide,
         payment_id=attempt.payment_id,
         also=((refunds, attempt.refund_id),) if attempt.refund_id else (),
-        accounts=accounts_of(attempt, merchant_id) if isinstance(outcome, Succeeded) else (),
+        accounts=accounts,
         finishes=attempt.claim,
         received=received,
     )

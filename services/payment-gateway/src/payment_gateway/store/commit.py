@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.attempt import Attempt, Outcome
 from payment_gateway.domain.ledger import Account, AccountName, InsufficientFunds, Journal, Posting, apply
+from payment_gateway.domain.moves import IllegalMove
 from payment_gateway.domain.payment import (
     AmountExceedsRemaining,
     IllegalTransition,
@@ -48,9 +49,21 @@ class RowKind(Protocol):
 
 
 Refusal = (
-    IllegalTransition | AmountExceedsRemaining | OperationInProgress | InsufficientFunds | UnknownAccount
+    IllegalTransition
+    | IllegalMove
+    | AmountExceedsRemaining
+    | OperationInProgress
+    | InsufficientFunds
+    | UnknownAccount
 )
-REFUSALS = (IllegalTransition, AmountExceedsRemaining, OperationInProgress, InsufficientFunds, UnknownAccount)
+REFUSALS = (
+    IllegalTransition,
+    IllegalMove,
+    AmountExceedsRemaining,
+    OperationInProgress,
+    InsufficientFunds,
+    UnknownAccount,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,8 @@ class Locked:
     rows: Mapping[str, Any]
     """What `Commit.also` asked for, by id."""
     now: datetime
+    accounts: Mapping[AccountName, Account] = field(default_factory=dict)
+    """The accounts that the commit names, after what came before it in the flush."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +258,8 @@ class _Batch:
         assert self.now is not None
         payment = self.payments.get(commit.payment_id) if commit.payment_id else None
         rows = {id: self.rows[id] for _, id in commit.also if id in self.rows}
-        effects = commit.context.run(commit.decide, Locked(payment, rows, self.now))
+        accounts = {name: self.accounts[name] for name in commit.accounts}
+        effects = commit.context.run(commit.decide, Locked(payment, rows, self.now, accounts))
         if effects.journal:
             touched = apply(self.accounts, effects.journal.postings)
             self.accounts |= touched

@@ -16,8 +16,10 @@ from starlette.responses import Response
 from payment_gateway.clients.simulators import (
     bank,
     challenge_routes,
+    disputes,
     operation_routes,
     operator_routes,
+    payouts,
     rules,
     wallet,
 )
@@ -76,6 +78,10 @@ def _routes() -> APIRouter:
         )
         add("GET", f"/{place}/operations/{{key}}", partial(operation_routes.show, place=place))
         add("POST", f"/{place}/operations/{{key}}/close", partial(operation_routes.close, place=place))
+    for act in ("evidence", "accept"):
+        add("POST", f"/card/disputes/{{name}}/{act}", disputes.answer)
+    add("POST", "/disputes", disputes.operate)
+    add("POST", "/payout-bank/payouts", payouts.pay_out)
     add("GET", "/journal", operator_routes.read_journal)
     add("GET", "/settlement", operator_routes.read_settlement)
     return router

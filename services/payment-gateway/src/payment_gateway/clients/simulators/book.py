@@ -69,6 +69,8 @@ class Book:
         self.journal = journal
         self._operations: dict[str, Operation] = {}
         self._challenges: dict[str, str] = {}
+        self.disputed: set[str] = set()
+        """Authorisations that a payer's bank has disputed."""
         self._money_lines: dict[str, list[int]] = {}
         for line in journal.replay():
             self._apply(line["seq"], line)
@@ -132,6 +134,8 @@ class Book:
         else:
             operation = _operation(line)
             self._operations[operation.key] = operation
+            if operation.type == "dispute" and operation.original:
+                self.disputed.add(operation.original)
             if operation.next_action and operation.reference:
                 self._challenges[operation.reference] = operation.key
         self._count(seq, line, operation)

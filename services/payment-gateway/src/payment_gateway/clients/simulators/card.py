@@ -56,10 +56,10 @@ def authorise(
     )
     outcome = "action_required" if challenged else script.outcome
     reference = new_id("ch")
-    fields: dict[str, Any] = {}
+    # Kept whether the payer must act or not: a dispute may be told there later.
+    fields: dict[str, Any] = {"callback_url": rules.callback_of(body, callback_url)}
     if outcome == "action_required":
         fields["next_action"] = {"type": "three_ds", "url": f"{base_url}/challenges/{reference}"}
-        fields["callback_url"] = rules.callback_of(body, callback_url)
     elif outcome == "succeeded" and captures:
         fields["charged_minor"] = amount
     return book.append(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payment_gateway.clients.simulators import card, rules
+from payment_gateway.clients.simulators import card, disputes, rules
 from payment_gateway.clients.simulators.asking import (
     Question,
     answer,
@@ -35,7 +35,9 @@ async def authorise(request: Request, place: str) -> Response:
     script = card.script_for(question)
 
     def decide() -> Operation:
-        return card.authorise(simulator.book, question, script, base_url(request), simulator.callback_url)
+        done = card.authorise(simulator.book, question, script, base_url(request), simulator.callback_url)
+        disputes.watch(simulator, done)
+        return done
 
     return await _scripted(request, simulator, question, script, decide)
 
@@ -60,7 +62,13 @@ async def follow_up(request: Request, place: str, decide: FollowUp) -> Response:
     authorisation = book.authorisation(str(question.body.get("original")))
     token, fault = (authorisation.token, authorisation.fault) if authorisation else (None, None)
     script = later_script(token, request.url.path.rpartition("/")[2], fault)
-    return await _scripted(request, simulator, question, script, lambda: decide(book, question, script))
+
+    def act() -> Operation:
+        done = decide(book, question, script)
+        disputes.watch(simulator, done)
+        return done
+
+    return await _scripted(request, simulator, question, script, act)
 
 
 async def show(request: Request, place: str) -> Response:

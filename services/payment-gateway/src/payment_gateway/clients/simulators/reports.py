@@ -92,6 +92,8 @@ def report_of(operation: Operation) -> dict[str, object]:
     del answer["next_action"]
     if operation.type == "return":
         answer["original"] = operation.original
+    if operation.type == "dispute":
+        answer |= {"original": operation.original, "dispute": operation.key.partition(".")[0]}
     return {"type": f"{operation.type}.{operation.outcome}", **answer}
 
 

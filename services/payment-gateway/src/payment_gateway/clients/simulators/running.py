@@ -14,6 +14,7 @@ from payment_gateway.clients.simulators import bank, card, rules, wallet
 from payment_gateway.clients.simulators.book import Book, Operation
 from payment_gateway.clients.simulators.faults import Delays
 from payment_gateway.clients.simulators.journal import Journal
+from payment_gateway.clients.simulators.payout_book import PayoutBook
 from payment_gateway.clients.simulators.reports import Reporter
 from payment_gateway.clients.simulators.settlement import FeePlan
 from payment_gateway.settings import Settings
@@ -87,6 +88,7 @@ class Simulators:
     """By the path under which they answer."""
     delays: Delays
     internal_token: str
+    payouts: PayoutBook
 
     def at(self, place: str) -> Simulator:
         """The channel at /card, /card2, /wallet or /bank."""
@@ -103,6 +105,7 @@ class Simulators:
 @asynccontextmanager
 async def open_simulators(settings: Settings, delays: Delays) -> AsyncIterator[Simulators]:
     """Replay the journals and take up what a former process left: payers who wait, results that nobody has heard."""
+    payouts = PayoutBook(Journal(Path(settings.channel_journal_dir) / "payout_sim.jsonl"))
     channels = {place: _open(settings, delays, *plan) for place, plan in PLACES.items()}
     for simulator in channels.values():
         simulator.reporter.start()
@@ -111,8 +114,9 @@ async def open_simulators(settings: Settings, delays: Delays) -> AsyncIterator[S
         for operation in simulator.book.settled():
             simulator.let_bank_return(operation)
     try:
-        yield Simulators(channels, delays, settings.internal_token.get_secret_value())
+        yield Simulators(channels, delays, settings.internal_token.get_secret_value(), payouts)
     finally:
+        payouts.journal.close()
         for simulator in channels.values():
             await simulator.reporter.close()
             simulator.book.journal.close()

@@ -62,6 +62,7 @@ SCRIPTS: Final = {
     "tok_reset": Script(fault=Fault.RESET_AFTER),
     "tok_slow": Script(fault=Fault.SLOW),
     "tok_error": Script(fault=Fault.UNAVAILABLE),
+    "tok_dispute": Script(),  # what comes later is scripted in disputes.py
 }
 """Prefix of a token -> what happens. The whole token is the card's identity: `tok_visa_4711` is another card."""
 

@@ -5,6 +5,7 @@ from payment_gateway.store.tables.customers import customer, payment_method
 from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
 from payment_gateway.store.tables.ledger import account, transfer
 from payment_gateway.store.tables.merchants import api_key, merchant
+from payment_gateway.store.tables.money import dispute, merchant_terms, payout, settlement
 from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
 from payment_gateway.store.tables.schema import SCHEMA, metadata
 from payment_gateway.store.tables.setup_intents import setup_intent
@@ -22,17 +23,21 @@ __all__ = [
     "attempt",
     "channel_event",
     "customer",
+    "dispute",
     "idempotency_key",
     "job_run",
     "merchant",
+    "merchant_terms",
     "metadata",
     "outbox",
     "parked_event",
     "payment",
     "payment_method",
+    "payout",
     "refund",
     "routing_decision",
     "routing_rule_set",
+    "settlement",
     "setup_intent",
     "transfer",
     "webhook_attempt",

@@ -66,5 +66,8 @@ transfer = Table(
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
     CheckConstraint("debit_account_id <> credit_account_id", name="two_accounts"),
     one_of("kind", ("posted", "pending", "post", "release")),
+    # The movements of one account, in order: settlement, balance transactions.
+    Index("transfer_by_debit_idx", "debit_account_id", "id"),
+    Index("transfer_by_credit_idx", "credit_account_id", "id"),
     Index("transfer_by_payment_idx", "payment_id", postgresql_where=text("payment_id IS NOT NULL")),
 )

@@ -1,0 +1,101 @@
+"""Balances, their transactions, payouts, and merchants' terms."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
+from payment_gateway.api.card_data import idempotency_key_of
+from payment_gateway.api.documented import MONEY, READ, WRITE
+from payment_gateway.api.payments import respond
+from payment_gateway.api.schemas.fields import Currency
+from payment_gateway.api.schemas.money import CancelPayoutBody, PayoutBody, TermsBody
+from payment_gateway.domain.fees import plan_of
+from payment_gateway.domain.payout import payout_object
+from payment_gateway.domain.terms import Terms
+from payment_gateway.operations.find_balance import get_balance, list_movements, put_terms
+from payment_gateway.operations.make_payout import (
+    MakePayout,
+    cancel_payout,
+    get_payout,
+    list_payouts,
+    make_payout,
+)
+from platform_kit.app import JsonResponse
+from platform_kit.body import StrictRoute
+from platform_kit.idempotency import fingerprint_of
+
+router = APIRouter(prefix="/v1", tags=["balance"], route_class=StrictRoute)
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+PayoutCursor = Annotated[str | None, Query(max_length=64, pattern=r"^po_[0-9a-z_]{1,60}$")]
+JournalCursor = Annotated[str | None, Query(max_length=64, pattern=r"^je_[0-9a-z]{26}$")]
+
+
+@router.get("/balance", responses=READ)
+async def balance(caller: Merchant) -> Response:
+    """What is pending, available, disputed and on its way out, per currency."""
+    return JsonResponse(await get_balance(caller.deps, caller.merchant_id))
+
+
+@router.get("/balance-transactions", responses=READ)
+async def transactions(
+    caller: Merchant,
+    limit: Limit = 20,
+    cursor: JournalCursor = None,
+    currency: Annotated[Currency | None, Query()] = None,
+) -> Response:
+    """Every movement of the pending and available balances, newest first; `next_cursor` continues."""
+    found, following = await list_movements(
+        caller.deps, caller.merchant_id, before=cursor, limit=limit, currency=currency
+    )
+    return JsonResponse({"data": list(found), "next_cursor": following})
+
+
+@router.post("/payouts", status_code=201, responses=MONEY)
+async def pay_out(body: PayoutBody, request: Request, caller: Merchant) -> Response:
+    """Pay (a part of) the available balance out to a bank account."""
+    command = MakePayout(
+        merchant_id=caller.merchant_id,
+        key=idempotency_key_of(request),
+        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        amount_minor=body.amount_minor,
+        currency=body.currency,
+        destination=body.destination,
+    )
+    return respond(await make_payout(caller.deps, command))
+
+
+@router.get("/payouts", responses=READ)
+async def list_all(caller: Merchant, limit: Limit = 20, cursor: PayoutCursor = None) -> Response:
+    """Payouts, newest first; `next_cursor` continues."""
+    found, following = await list_payouts(caller.deps, caller.merchant_id, before=cursor, limit=limit)
+    return JsonResponse({"data": [payout_object(payout) for payout in found], "next_cursor": following})
+
+
+@router.get("/payouts/{payout_id}", responses=READ)
+async def get(payout_id: str, caller: Merchant) -> Response:
+    """One payout."""
+    return JsonResponse(payout_object(await get_payout(caller.deps, caller.merchant_id, payout_id)))
+
+
+@router.post("/payouts/{payout_id}/cancel", responses=MONEY)
+async def cancel(
+    payout_id: str, request: Request, caller: Merchant, body: CancelPayoutBody | None = None
+) -> Response:
+    """Cancel a payout that is not sent."""
+    fingerprint = fingerprint_of(request.scope["path"], await request.body())
+    key = idempotency_key_of(request)
+    return respond(await cancel_payout(caller.deps, caller.merchant_id, payout_id, key, fingerprint))
+
+
+@router.put("/merchants/{merchant_id}/terms", responses=WRITE, dependencies=[Depends(require_admin)])
+async def terms(merchant_id: str, body: TermsBody, deps: GatewayDeps) -> Response:
+    """How a merchant is settled and paid out, and its fees. For the administrator."""
+    plan = plan_of(body.fee_plan.model_dump()) if body.fee_plan else None
+    wanted = Terms(body.settlement_delay_days, body.payout_destination, plan, body.settlement_currency)
+    await put_terms(deps, merchant_id, wanted)
+    return JsonResponse({"merchant_id": merchant_id, **body.model_dump()})

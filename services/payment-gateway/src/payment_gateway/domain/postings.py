@@ -1,0 +1,137 @@
+"""The accounts of a payment platform and the postings of each event (payments.md 6.3). Pure; docs/money.md shows the
+same table, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from payment_gateway.domain.ledger import AccountName, Posting, PostingKind, channel_receivable
+
+PLATFORM: Final = "platform"
+
+
+def merchant_account(merchant_id: str, kind: str, currency: str) -> AccountName:
+    """`kind` is pending (captured, not settled), available, disputed or payouts_in_transit."""
+    return AccountName(f"merchant:{merchant_id}", kind, currency)
+
+
+def platform_account(kind: str, currency: str) -> AccountName:
+    """`kind` is fees (earned), bank (what payouts leave) or fx (liquidity)."""
+    return AccountName(PLATFORM, kind, currency)
+
+
+def hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """An authorisation: the amount is on its way from the channel to the merchant, and counts for nobody yet."""
+    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.PENDING),)
+
+
+def capture_of_hold(
+    merchant_id: str, channel: str, currency: str, amount_minor: int, on: str = "pending"
+) -> tuple[Posting, ...]:
+    """A capture of a held amount: the merchant's, but not yet to be paid out."""
+    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.POST, on),)
+
+
+def release_of_hold(
+    merchant_id: str, channel: str, currency: str, amount_minor: int, on: str = "pending"
+) -> tuple[Posting, ...]:
+    """A void, or the expiry of a hold."""
+    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.RELEASE, on),)
+
+
+def sale(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Authorised and captured at once."""
+    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.POSTED),)
+
+
+def refund(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The way back: the merchant owes, the channel pays out. May leave `available` below zero: a debt."""
+    source = merchant_account(merchant_id, "available", currency)
+    return (Posting(source, channel_receivable(channel, currency), amount_minor),)
+
+
+def fee(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The platform's fee for a capture, out of what is not settled yet; nothing for a fee of 0."""
+    source = merchant_account(merchant_id, "pending", currency)
+    return (Posting(source, platform_account("fees", currency), amount_minor),) if amount_minor else ()
+
+
+def settlement(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The settlement delay is over: what was captured may be paid out. Negative when fees outweigh captures."""
+    return (_between(merchant_id, "pending", "available", currency, amount_minor),)
+
+
+def dispute_opened(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The disputed sum is set aside; it is nobody's until the dispute is decided."""
+    return (_between(merchant_id, "available", "disputed", currency, amount_minor),) if amount_minor else ()
+
+
+def dispute_won(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The disputed sum is the merchant's again."""
+    return (_between(merchant_id, "disputed", "available", currency, amount_minor),) if amount_minor else ()
+
+
+def dispute_lost(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The channel takes the disputed sum back."""
+    source = merchant_account(merchant_id, "disputed", currency)
+    posting = Posting(source, channel_receivable(channel, currency), amount_minor) if amount_minor else None
+    return (posting,) if posting else ()
+
+
+def payout_created(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Out of `available`, on its way: it cannot be spent twice."""
+    return (_between(merchant_id, "available", "payouts_in_transit", currency, amount_minor),)
+
+
+def payout_undone(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Cancelled, or refused by the bank: the balance is restored."""
+    return (_between(merchant_id, "payouts_in_transit", "available", currency, amount_minor),)
+
+
+def payout_paid(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The bank has carried it out."""
+    source = merchant_account(merchant_id, "payouts_in_transit", currency)
+    return (Posting(source, platform_account("bank", currency), amount_minor),)
+
+
+def payout_returned(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Carried out, and then sent back by the receiving bank: the balance is restored."""
+    target = merchant_account(merchant_id, "available", currency)
+    return (Posting(platform_account("bank", currency), target, amount_minor),)
+
+
+MOVEMENTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        ("receivable", "pending"): "charge",
+        ("receivable", "available"): "charge",  # before settlement delays existed
+        ("available", "receivable"): "refund",
+        ("pending", "fees"): "fee",
+        ("pending", "available"): "settlement",
+        ("available", "pending"): "settlement",
+        ("available", "disputed"): "dispute",
+        ("disputed", "available"): "dispute_won",
+        ("available", "payouts_in_transit"): "payout",
+        ("payouts_in_transit", "available"): "payout_undone",
+        ("bank", "available"): "payout_returned",
+        ("available", "fx"): "conversion",
+        ("fx", "available"): "conversion",
+    }
+)
+"""(kind debited, kind credited) -> what a merchant calls a movement of its pending or available balance."""
+
+
+def _captured(
+    merchant_id: str, channel: str, currency: str, amount_minor: int, kind: PostingKind, on: str = "pending"
+) -> Posting:
+    target = merchant_account(merchant_id, on, currency)
+    return Posting(channel_receivable(channel, currency), target, amount_minor, kind)
+
+
+def _between(merchant_id: str, debit: str, credit: str, currency: str, amount_minor: int) -> Posting:
+    if amount_minor < 0:
+        debit, credit, amount_minor = credit, debit, -amount_minor
+    source, target = (merchant_account(merchant_id, kind, currency) for kind in (debit, credit))
+    return Posting(source, target, amount_minor)

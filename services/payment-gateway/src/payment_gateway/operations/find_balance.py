@@ -1,0 +1,83 @@
+"""A merchant's balances, what they consist of, and the terms they follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from payment_gateway.domain.postings import MOVEMENTS
+from payment_gateway.domain.terms import Terms
+from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.transfer_funds import ACCOUNTS_MAX
+from payment_gateway.store import ledger, terms
+from payment_gateway.store.terms import Movement
+from platform_kit.clock import isoformat
+from platform_kit.problems import NotFound
+
+KINDS: Final = ("available", "pending", "disputed", "payouts_in_transit")
+LINES_PER_JOURNAL: Final = 3  # of one merchant's pending and available; a capture with a fee has two
+
+
+async def get_balance(deps: Deps, merchant_id: str) -> dict[str, Any]:
+    """Per currency, in minor units. Available may be below zero: refunds and disputes of what was paid out."""
+    async with deps.engine.connect() as connection:
+        accounts = await ledger.accounts_of(connection, f"merchant:{merchant_id}", ACCOUNTS_MAX)
+    sums: dict[str, dict[str, int]] = {}
+    for account in accounts:
+        if account.name.kind in KINDS:
+            kinds = sums.setdefault(account.name.currency, dict.fromkeys(KINDS, 0))
+            kinds[account.name.kind] = account.credits_posted - account.debits_posted
+    balances = [
+        {"currency": currency, **{f"{kind}_minor": amount for kind, amount in kinds.items()}}
+        for currency, kinds in sorted(sums.items())
+    ]
+    return {"object": "balance", "balances": balances}
+
+
+async def list_movements(
+    deps: Deps, merchant_id: str, *, before: str | None, limit: int, currency: str | None
+) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+    """Balance transactions, one per journal, newest first, and the id to continue before."""
+    lines_max = (limit + 1) * LINES_PER_JOURNAL
+    async with deps.engine.connect() as connection:
+        lines = await terms.movements(
+            connection, merchant_id, before=before, limit=lines_max, currency=currency
+        )
+    journals = [list(group) for _, group in groupby(lines, key=lambda line: line.journal_id)]
+    shown = [_transaction(group) for group in journals[:limit]]
+    return shown, str(shown[-1]["id"]) if len(journals) > limit else None
+
+
+async def put_terms(deps: Deps, merchant_id: str, wanted: Terms) -> None:
+    """Raises NotFound."""
+    async with deps.engine.begin() as connection:
+        if not await terms.put(connection, merchant_id, wanted):
+            raise NotFound("There is no such merchant.")
+
+
+def _transaction(lines: Sequence[Movement]) -> dict[str, Any]:
+    main = next((line for line in lines if _type(line) != "fee"), lines[0])
+    fee = sum(line.amount_minor for line in lines if _type(line) == "fee")
+    gross = main.amount_minor if main.credit in ("pending", "available") else -main.amount_minor
+    return {
+        "id": main.journal_id,
+        "object": "balance_transaction",
+        "type": _type(main),
+        "amount_minor": gross,
+        "fee_minor": fee,
+        "net_minor": gross - fee,
+        "pending_minor": _change(lines, "pending"),
+        "available_minor": _change(lines, "available"),
+        "currency": main.currency,
+        "payment_id": main.payment_id,
+        "created_at": isoformat(main.recorded_at),
+    }
+
+
+def _type(line: Movement) -> str:
+    return MOVEMENTS.get((line.debit, line.credit), "other")
+
+
+def _change(lines: Sequence[Movement], kind: str) -> int:
+    return sum(line.amount_minor * ((line.credit == kind) - (line.debit == kind)) for line in lines)

@@ -1,0 +1,54 @@
+"""Events about disputes, payouts and settlement, with the whole object and the journal in them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from payment_gateway.domain.dispute import DisputeChange, dispute_object
+from payment_gateway.domain.fx import Rate, rate_object
+from payment_gateway.domain.ledger import Journal
+from payment_gateway.domain.objects import journal_object, payment_object
+from payment_gateway.domain.payout import PayoutChange, payout_object
+from platform_kit.ids import new_id
+from platform_kit.outbox import Event
+
+
+def dispute_event(change: DisputeChange, journal: Journal | None, source: dict[str, Any] | None) -> Event:
+    """`source` names the channel's own report, where one brought the change: the line of its file to match."""
+    dispute = change.dispute
+    assert change.event is not None
+    data = {
+        "dispute": dispute_object(dispute),
+        "payment": payment_object(change.payment),
+        "journal": journal_object(journal),
+        "attempt": source,
+    }
+    return _event(change.event, dispute.payment_id, dispute.merchant_id, data, dispute.updated_at)
+
+
+def payout_event(change: PayoutChange, journal: Journal | None) -> Event:
+    payout = change.payout
+    data = {"payout": payout_object(payout), "journal": journal_object(journal)}
+    return _event(change.event, payout.id, payout.merchant_id, data, payout.updated_at)
+
+
+def settlement_event(merchant_id: str, journal: Journal, at: datetime) -> Event:
+    data = {"journal": journal_object(journal)}
+    return _event("balance.settled.v1", journal.id, merchant_id, data, at)
+
+
+def conversion_event(merchant_id: str, journal: Journal, rate: Rate, at: datetime) -> Event:
+    data = {"journal": journal_object(journal), "rate": rate_object(rate)}
+    return _event("balance.converted.v1", journal.id, merchant_id, data, at)
+
+
+def _event(kind: str, aggregate_id: str, merchant_id: str, data: dict[str, Any], at: datetime) -> Event:
+    return Event(
+        id=new_id("evt"),
+        type=kind,
+        aggregate_id=aggregate_id,
+        merchant_id=merchant_id,
+        data=data,
+        occurred_at=at,
+    )

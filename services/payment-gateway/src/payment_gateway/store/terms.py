@@ -1,0 +1,219 @@
+"""Merchants' terms, how far they are settled, and what their balances consist of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payment_gateway.domain.fees import plan_of
+from payment_gateway.domain.terms import Settlement, Terms
+from payment_gateway.store import rows
+from payment_gateway.store.tables import settlement as table
+
+GET_TERMS = text(
+    "SELECT settlement_delay_days, payout_destination, fee_plan, settlement_currency"
+    " FROM payments.merchant_terms WHERE merchant_id = :id"
+)
+PUT_TERMS = text(
+    "INSERT INTO payments.merchant_terms (merchant_id, settlement_delay_days, payout_destination, fee_plan,"
+    " settlement_currency) SELECT id, :delay, :destination, CAST(:fee_plan AS jsonb), :currency"
+    " FROM payments.merchant WHERE id = :id"
+    " ON CONFLICT (merchant_id) DO UPDATE SET settlement_delay_days = excluded.settlement_delay_days,"
+    " payout_destination = excluded.payout_destination, fee_plan = excluded.fee_plan,"
+    " settlement_currency = excluded.settlement_currency RETURNING merchant_id"
+)
+# What came into and went out of each merchant's pending account since it was last settled, as far as the delay of its
+# terms allows. Transfers of one account are numbered in the order of their commits (its row was locked), so nothing can
+# turn up below the last number later. transfer_by_credit_idx, transfer_by_debit_idx.
+DUE_FOR_SETTLEMENT = text("""
+    SELECT a.owner, a.currency, s.transfer_id AS settled_to, moved.transfer_id, moved.amount_minor
+    FROM payments.account a
+    LEFT JOIN payments.settlement s ON s.id = a.owner || ':' || a.currency
+    LEFT JOIN payments.merchant_terms t ON 'merchant:' || t.merchant_id = a.owner
+    CROSS JOIN LATERAL (
+        SELECT max(id) AS transfer_id, COALESCE(sum(amount), 0) AS amount_minor FROM (
+            SELECT id, amount_minor AS amount, kind, recorded_at, debit_account_id AS other
+            FROM payments.transfer WHERE credit_account_id = a.id AND id > COALESCE(s.transfer_id, 0)
+            UNION ALL
+            SELECT id, -amount_minor, kind, recorded_at, credit_account_id
+            FROM payments.transfer WHERE debit_account_id = a.id AND id > COALESCE(s.transfer_id, 0)
+        ) AS side
+        WHERE kind IN ('posted', 'post')
+          AND recorded_at <= now() - make_interval(days => COALESCE(t.settlement_delay_days, 2))
+          AND NOT EXISTS (SELECT 1 FROM payments.account o
+              WHERE o.id = side.other AND o.owner = a.owner AND o.kind = 'available')
+    ) AS moved
+    WHERE a.kind = 'pending' AND a.owner LIKE 'merchant:%' AND a.credits_posted <> a.debits_posted
+      AND moved.transfer_id IS NOT NULL
+    ORDER BY a.id LIMIT :limit
+""")
+LOCK_SETTLEMENTS = text(
+    "SELECT id, transfer_id FROM payments.settlement WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
+)
+PAYABLE = text("""
+    SELECT t.merchant_id, a.currency, t.payout_destination AS destination
+    FROM payments.merchant_terms t
+    JOIN payments.account a ON a.owner = 'merchant:' || t.merchant_id AND a.kind = 'available'
+    WHERE t.payout_destination IS NOT NULL AND a.currency = COALESCE(t.settlement_currency, a.currency)
+      AND a.credits_posted - a.debits_posted - a.debits_pending > 0
+    ORDER BY t.merchant_id, a.currency LIMIT :limit
+""")
+FOREIGN = text("""
+    SELECT t.merchant_id, a.currency, t.settlement_currency AS wanted
+    FROM payments.merchant_terms t
+    JOIN payments.account a ON a.owner = 'merchant:' || t.merchant_id AND a.kind = 'available'
+    WHERE t.settlement_currency <> a.currency AND a.credits_posted <> a.debits_posted
+    ORDER BY t.merchant_id, a.currency LIMIT :limit
+""")
+# transfer_by_credit_idx and transfer_by_debit_idx, newest first.
+LIST_MOVEMENTS = text("""
+    WITH own AS (
+        SELECT id, kind FROM payments.account
+        WHERE owner = :owner AND kind IN ('pending', 'available')
+          AND (CAST(:currency AS text) IS NULL OR currency = :currency)
+    )
+    SELECT t.id, t.journal_id, t.amount_minor, t.currency, t.payment_id, t.recorded_at, d.kind AS debit,
+        c.kind AS credit
+    FROM (
+        SELECT x.* FROM own CROSS JOIN LATERAL (SELECT * FROM payments.transfer
+            WHERE credit_account_id = own.id AND (CAST(:before AS bigint) IS NULL OR id < :before)
+              AND kind IN ('posted', 'post') ORDER BY id DESC LIMIT :limit) x
+        UNION
+        SELECT x.* FROM own CROSS JOIN LATERAL (SELECT * FROM payments.transfer
+            WHERE debit_account_id = own.id AND (CAST(:before AS bigint) IS NULL OR id < :before)
+              AND kind IN ('posted', 'post') ORDER BY id DESC LIMIT :limit) x
+    ) t JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
+    ORDER BY t.id DESC LIMIT :limit
+""")
+FIND_LAST_MOVEMENT = text("""
+    SELECT min(t.id) FROM payments.transfer t
+    JOIN payments.account a ON a.id IN (t.debit_account_id, t.credit_account_id)
+    WHERE t.journal_id = :journal_id AND a.owner = :owner
+""")
+
+_INSERT = rows.insert_statement(table)
+_UPDATE = rows.update_statement(table, ("transfer_id",))
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What may move from pending to available: the sum since the transfer `settled_to`, up to `transfer_id`."""
+
+    merchant_id: str
+    currency: str
+    settled_to: int
+    transfer_id: int
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """A merchant that is paid out by itself, and has something in this currency."""
+
+    merchant_id: str
+    currency: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A merchant has something available (or owes it) in `currency`, and is settled in `wanted`."""
+
+    merchant_id: str
+    currency: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One transfer of a merchant's pending or available balance; `debit` and `credit` are the kinds of account."""
+
+    journal_id: str
+    amount_minor: int
+    currency: str
+    payment_id: str | None
+    recorded_at: datetime
+    debit: str
+    credit: str
+
+
+async def get(conn: AsyncConnection, merchant_id: str) -> Terms:
+    """The merchant's terms, or the defaults."""
+    row = (await conn.execute(GET_TERMS, {"id": merchant_id})).first()
+    if row is None:
+        return Terms()
+    return Terms(
+        row.settlement_delay_days, row.payout_destination, plan_of(row.fee_plan), row.settlement_currency
+    )
+
+
+async def put(conn: AsyncConnection, merchant_id: str, terms: Terms) -> bool:
+    """False when there is no such merchant."""
+    plan = orjson.dumps(asdict(terms.fee_plan)).decode() if terms.fee_plan else None
+    values = {
+        "id": merchant_id,
+        "delay": terms.settlement_delay_days,
+        "destination": terms.payout_destination,
+        "fee_plan": plan,
+        "currency": terms.settlement_currency,
+    }
+    return (await conn.execute(PUT_TERMS, values)).first() is not None
+
+
+async def due(conn: AsyncConnection, limit: int) -> Sequence[Due]:
+    """What is to be settled now."""
+    return [
+        Due(row.owner.removeprefix("merchant:"), row.currency, row.settled_to or 0, row.transfer_id,
+            int(row.amount_minor))
+        for row in await conn.execute(DUE_FOR_SETTLEMENT, {"limit": limit})
+    ]  # fmt: skip
+
+
+async def payable(conn: AsyncConnection, limit: int) -> Sequence[Payable]:
+    """Who is to be paid out by itself."""
+    found = await conn.execute(PAYABLE, {"limit": limit})
+    return [Payable(row.merchant_id, row.currency, row.destination) for row in found]
+
+
+async def foreign(conn: AsyncConnection, limit: int) -> Sequence[Foreign]:
+    """Balances to be converted."""
+    found = await conn.execute(FOREIGN, {"limit": limit})
+    return [Foreign(row.merchant_id, row.currency, row.wanted) for row in found]
+
+
+async def movements(
+    conn: AsyncConnection, merchant_id: str, *, before: str | None, limit: int, currency: str | None
+) -> Sequence[Movement]:
+    """Newest first; `before` is the journal to continue before. One journal may end a page only whole: ask for more
+    lines than a journal has."""
+    owner = f"merchant:{merchant_id}"
+    position = None
+    if before is not None:
+        position = await conn.scalar(FIND_LAST_MOVEMENT, {"journal_id": before, "owner": owner})
+        if position is None:
+            return []
+    wanted = {"owner": owner, "before": position, "limit": limit, "currency": currency}
+    return [
+        Movement(row.journal_id, row.amount_minor, row.currency, row.payment_id, row.recorded_at, row.debit,
+                 row.credit)
+        for row in await conn.execute(LIST_MOVEMENTS, wanted)
+    ]  # fmt: skip
+
+
+async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Settlement]:
+    """How far merchants are settled, locked until the transaction ends."""
+    found = await conn.execute(LOCK_SETTLEMENTS, {"ids": sorted(ids)})
+    return {row.id: Settlement(row.id, row.transfer_id) for row in found}
+
+
+async def insert(conn: AsyncConnection, settlements: Iterable[Settlement]) -> None:
+    await rows.execute(conn, _INSERT, map(asdict, settlements))
+
+
+async def update(conn: AsyncConnection, settlements: Iterable[Settlement]) -> None:
+    await rows.execute(conn, _UPDATE, map(asdict, settlements))

@@ -1,0 +1,124 @@
+"""Disputes over real HTTP: opened by the channel, answered by the merchant, one remaining amount with the refunds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from gateway_rig import RunningGateway
+from money_rig import disputed, operate, ready, settled, until
+
+from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
+
+
+async def test_a_scripted_card_is_disputed_after_its_capture_and_the_sum_is_set_aside(
+    gateway: RunningGateway,
+) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    assert (dispute["status"], dispute["reason"], dispute["reserved_minor"]) == (
+        "needs_response",
+        "fraudulent",
+        10_000,
+    )
+    assert (await gateway.payment(reply.body["id"]))["disputed_minor"] == 10_000
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_an_inquiry_moves_no_money_until_it_becomes_a_dispute(gateway: RunningGateway) -> None:
+    reply = await gateway.pay("tok_dispute_inquiry", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    assert (dispute["status"], dispute["reserved_minor"]) == ("warning", 0)
+    name = await name_of(gateway, dispute)
+    await operate(gateway, dispute=name, outcome="needs_response")
+    escalated = await until(gateway, dispute["id"], "needs_response")
+    assert escalated["reserved_minor"] == 10_000
+
+
+async def test_a_refund_during_a_dispute_cannot_pay_twice(gateway: RunningGateway) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    payment_id = reply.body["id"]
+    await disputed(gateway, payment_id)
+    before = await gateway.rows()
+    refused = await gateway.post(f"/v1/payments/{payment_id}/refunds", {"amount_minor": 1})
+    assert (refused.status, refused.problem) == (422, "amount-exceeds-remaining")
+    after = await gateway.rows()
+    assert after["transfer"] == before["transfer"]
+
+
+async def test_a_refund_after_a_lost_dispute_cannot_pay_twice(gateway: RunningGateway) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    accepted = await gateway.post(f"/v1/disputes/{dispute['id']}/accept")
+    assert (accepted.status, accepted.body["status"], accepted.body["closed_by"]) == (200, "lost", "accept")
+    refused = await gateway.post(f"/v1/payments/{reply.body['id']}/refunds")
+    assert (refused.status, refused.problem) == (422, "amount-exceeds-remaining")
+    assert await send_dispute_answers(gateway.deps) == 1
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_refunds_and_a_dispute_at_once_never_take_more_than_was_captured(
+    gateway: RunningGateway,
+) -> None:
+    payment_id = await gateway.captured(10_000)
+    refunds = [gateway.post(f"/v1/payments/{payment_id}/refunds", {"amount_minor": 3_000}) for _ in range(4)]
+    opening = operate(gateway, channel_key=await ready(gateway, payment_id), amount_minor=5_000)
+    replies, _ = await asyncio.gather(asyncio.gather(*refunds), opening)
+    dispute = await disputed(gateway, payment_id)
+    payment = await gateway.payment(payment_id)
+    assert payment["refunded_minor"] + payment["disputed_minor"] <= 10_000
+    assert payment["disputed_minor"] == dispute["reserved_minor"]
+    assert {reply.status for reply in replies} <= {201, 422}
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_winning_evidence_gives_the_sum_back(gateway: RunningGateway) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    path = f"/v1/disputes/{dispute['id']}/evidence"
+    saved = await gateway.post(path, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    assert (saved.status, saved.body["status"]) == (200, "needs_response")
+    sent = await gateway.post(path, {"evidence": {}, "submit": True})
+    assert (sent.status, sent.body["status"]) == (200, "under_review")
+    again = await gateway.post(path, {"evidence": {}, "submit": True})
+    assert (again.status, again.problem) == (409, "invalid-state")
+    assert await send_dispute_answers(gateway.deps) == 1
+    won = await until(gateway, dispute["id"], "won")
+    assert won["evidence"] == {"uncategorized_text": "winning_evidence"}
+    assert (await gateway.payment(reply.body["id"]))["disputed_minor"] == 0
+    refund = await gateway.post(f"/v1/payments/{reply.body['id']}/refunds")
+    assert refund.status == 201
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_evidence_that_never_comes_loses_the_dispute(gateway: RunningGateway) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    assert await expire_disputes(gateway.deps) == 0
+    await settled(
+        gateway, "UPDATE payments.dispute SET evidence_due_at = now() - interval '1 second'", admin=True
+    )
+    late = await gateway.post(f"/v1/disputes/{dispute['id']}/evidence", {"evidence": {}, "submit": True})
+    assert (late.status, late.problem) == (409, "invalid-state")
+    assert await expire_disputes(gateway.deps) == 1
+    lost = await until(gateway, dispute["id"], "lost")
+    assert lost["closed_by"] == "run_out"
+
+
+@pytest.mark.parametrize("verb", ["evidence", "accept"])
+async def test_another_merchants_dispute_is_not_there(gateway: RunningGateway, verb: str) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    _, other = await gateway.new_merchant()
+    body: dict[str, Any] = {"evidence": {}} if verb == "evidence" else {}
+    refused = await gateway.post(f"/v1/disputes/{dispute['id']}/{verb}", body, token=other)
+    assert refused.status == 404
+    assert (await gateway.call("GET", f"/v1/disputes/{dispute['id']}", token=other)).status == 404
+    assert (await gateway.call("GET", "/v1/disputes", token=other)).body["data"] == []
+
+
+async def name_of(gateway: RunningGateway, dispute: dict[str, Any]) -> str:
+    return str(
+        await settled(gateway, f"SELECT channel_reference FROM payments.dispute WHERE id = '{dispute['id']}'")
+    )

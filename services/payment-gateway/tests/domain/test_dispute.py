@@ -1,0 +1,59 @@
+"""Disputes: every pair of state and event, and what moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from factories import NOON, captured
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payment_gateway.domain import dispute as machine
+from payment_gateway.domain.dispute import TRANSITIONS, Dispute, DisputeEvent, DisputeStatus
+from payment_gateway.domain.moves import IllegalMove
+from payment_gateway.domain.payment import AmountExceedsRemaining, refund_reserved
+
+
+def a_dispute(**changes: Any) -> Dispute:
+    values: dict[str, Any] = {
+        "id": "dp_1", "payment_id": "pay_1", "merchant_id": "mer_1", "channel": "card_sim",
+        "channel_reference": "dpt_1", "amount_minor": 4_000, "currency": "EUR", "reason": "fraudulent",
+        "status": DisputeStatus.NEEDS_RESPONSE, "evidence_due_at": NOON, "created_at": NOON, "updated_at": NOON,
+    }  # fmt: skip
+    return Dispute(**values | changes)
+
+
+@pytest.mark.parametrize("event", DisputeEvent)
+@pytest.mark.parametrize("status", DisputeStatus)
+def test_each_pair_of_state_and_event_leads_where_the_table_says_or_is_refused(
+    status: DisputeStatus, event: DisputeEvent
+) -> None:
+    dispute, payment = a_dispute(status=status, reserved_minor=4_000), captured(disputed_minor=4_000)
+    to = TRANSITIONS.get((status, event))
+    if to is None:
+        with pytest.raises(IllegalMove):
+            machine.advanced(dispute, payment, event, NOON)
+    else:
+        assert machine.advanced(dispute, payment, event, NOON).dispute.status is to
+
+
+def test_what_is_over_admits_nothing_any_more() -> None:
+    over = {DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.WARNING_CLOSED}
+    assert not over & {status for status, _ in TRANSITIONS}
+
+
+@given(refunded=st.integers(0, 10_000), disputed=st.integers(1, 20_000))
+def test_a_dispute_reserves_at_most_what_refunds_have_left(refunded: int, disputed: int) -> None:
+    payment = captured(refunded_minor=refunded)
+    change = machine.opened(a_dispute(amount_minor=disputed), payment, NOON)
+    assert change.dispute.reserved_minor == min(disputed, 10_000 - refunded)
+    assert change.payment.refunded_minor + change.payment.disputed_minor <= change.payment.captured_minor
+    assert sum(posting.amount_minor for posting in change.postings) == change.dispute.reserved_minor
+
+
+def test_a_lost_dispute_stays_taken_from_what_may_be_refunded() -> None:
+    opened = machine.opened(a_dispute(amount_minor=10_000), captured(), NOON)
+    lost = machine.advanced(opened.dispute, opened.payment, DisputeEvent.LOSE, NOON)
+    with pytest.raises(AmountExceedsRemaining):
+        refund_reserved(lost.payment, 1, NOON)

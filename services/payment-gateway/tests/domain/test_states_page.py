@@ -1,0 +1,39 @@
+"""docs/states.md and docs/money.md say what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from payment_gateway.domain import postings
+from payment_gateway.domain.diagrams import page
+from payment_gateway.domain.ledger import Posting
+
+DOCS = Path(__file__).parents[4] / "docs"
+
+FLOWS: dict[str, tuple[Posting, ...]] = {
+    "hold placed": postings.hold("m", "c", "EUR", 100),
+    "hold captured": postings.capture_of_hold("m", "c", "EUR", 100),
+    "hold released": postings.release_of_hold("m", "c", "EUR", 100),
+    "captured at once": postings.sale("m", "c", "EUR", 100),
+    "fee of a capture": postings.fee("m", "EUR", 3),
+    "settled": postings.settlement("m", "EUR", 100),
+    "refunded": postings.refund("m", "c", "EUR", 100),
+    "dispute opened": postings.dispute_opened("m", "EUR", 100),
+    "dispute won": postings.dispute_won("m", "EUR", 100),
+    "dispute lost": postings.dispute_lost("m", "c", "EUR", 100),
+    "payout made": postings.payout_created("m", "EUR", 100),
+    "payout paid": postings.payout_paid("m", "EUR", 100),
+    "payout failed or cancelled": postings.payout_undone("m", "EUR", 100),
+    "payout returned": postings.payout_returned("m", "EUR", 100),
+}
+
+
+def test_the_diagrams_are_those_of_the_tables() -> None:
+    assert (DOCS / "states.md").read_text() == page()
+
+
+def test_the_page_about_money_lists_the_postings_of_each_event() -> None:
+    lines = [line.strip() for line in (DOCS / "money.md").read_text().splitlines()]
+    for event, (posting,) in FLOWS.items():
+        row = f"| {event} | {posting.debit.kind} | {posting.credit.kind} | `{posting.kind}` |"
+        assert row in lines, row
