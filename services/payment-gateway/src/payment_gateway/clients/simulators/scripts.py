@@ -62,7 +62,6 @@ SCRIPTS: Final = {
     "tok_reset": Script(fault=Fault.RESET_AFTER),
     "tok_slow": Script(fault=Fault.SLOW),
     "tok_error": Script(fault=Fault.UNAVAILABLE),
-    "tok_dispute": Script(),  # what comes later is scripted in disputes.py
 }
 """Prefix of a token -> what happens. The whole token is the card's identity: `tok_visa_4711` is another card."""
 
@@ -75,6 +74,7 @@ LATER: Final[Mapping[str, tuple[str, Script]]] = {
     "tok_refund_timeout": ("refunds", Script(fault=Fault.HANG_AFTER)),
     "tok_refund_dropped": ("refunds", Script(fault=Fault.HANG_BEFORE)),
     "tok_refund_declined": ("refunds", Script("declined", "refund_declined")),
+    "tok_dispute": ("disputes", Script()),  # what its bank does is scripted in disputes.py
 }
 """Prefix of a token that authorises as tok_visa does -> what goes wrong with what is done to it later."""
 
