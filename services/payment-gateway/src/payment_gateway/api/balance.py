@@ -24,6 +24,7 @@ from payment_gateway.operations.make_payout import (
     list_payouts,
     make_payout,
 )
+from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.idempotency import fingerprint_of
@@ -72,8 +73,9 @@ async def pay_out(body: PayoutBody, request: Request, caller: Merchant) -> Respo
 @router.get("/payouts", responses=READ)
 async def list_all(caller: Merchant, limit: Limit = 20, cursor: PayoutCursor = None) -> Response:
     """Payouts, newest first; `next_cursor` continues."""
-    found, following = await list_payouts(caller.deps, caller.merchant_id, before=cursor, limit=limit)
-    return JsonResponse({"data": [payout_object(payout) for payout in found], "next_cursor": following})
+    page = await list_payouts(caller.deps, caller.merchant_id, Window(limit, before=cursor))
+    shown = [payout_object(payout) for payout in page.items]
+    return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
 @router.get("/payouts/{payout_id}", responses=READ)

@@ -19,6 +19,7 @@ from payment_gateway.operations.answer_dispute import (
     get_dispute,
     list_disputes,
 )
+from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.idempotency import fingerprint_of
@@ -34,10 +35,10 @@ async def list_all(
     payment_id: Annotated[str | None, Query(max_length=64, pattern=r"^pay_[0-9a-z]{26}$")] = None,
 ) -> Response:
     """Disputes, newest first; `next_cursor` continues."""
-    found, following = await list_disputes(
-        caller.deps, caller.merchant_id, before=cursor, limit=limit, payment_id=payment_id
-    )
-    return JsonResponse({"data": [dispute_object(dispute) for dispute in found], "next_cursor": following})
+    window = Window(limit, before=cursor)
+    page = await list_disputes(caller.deps, caller.merchant_id, window, payment_id=payment_id)
+    shown = [dispute_object(dispute) for dispute in page.items]
+    return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
 @router.get("/{dispute_id}", responses=READ)

@@ -55,6 +55,16 @@ EVENT_TYPES: Final = {
     "refund.created.v1": "refund.created",
     "refund.succeeded.v1": "refund.updated",
     "refund.failed.v1": "refund.failed",
+    "dispute.opened.v1": "charge.dispute.created",
+    "dispute.updated.v1": "charge.dispute.updated",
+    "dispute.won.v1": "charge.dispute.closed",
+    "dispute.lost.v1": "charge.dispute.closed",
+    "payout.created.v1": "payout.created",
+    "payout.in_transit.v1": "payout.updated",
+    "payout.paid.v1": "payout.paid",
+    "payout.failed.v1": "payout.failed",
+    "payout.returned.v1": "payout.failed",
+    "payout.cancelled.v1": "payout.canceled",
 }
 """Our event types in Stripe's words; those without one keep their own."""
 
@@ -199,6 +209,90 @@ def setup_intent(setup: Object) -> dict[str, Any]:
     }
 
 
+def payout(payout: Object) -> dict[str, Any]:
+    """A payout; one that came back is `failed` for Stripe's clients."""
+    status = {"cancelled": "canceled", "returned": "failed"}.get(payout["status"], payout["status"])
+    return {
+        "id": payout["id"],
+        "object": "payout",
+        "amount": payout["amount_minor"],
+        "arrival_date": _epoch(payout["updated_at"]),
+        "automatic": payout["slot"] is not None,
+        "created": _epoch(payout["created_at"]),
+        "currency": payout["currency"].lower(),
+        "destination": payout["destination"],
+        "failure_code": payout["failure_code"],
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "status": status,
+        "type": "bank_account",
+    }
+
+
+def balance(balance: Object) -> dict[str, Any]:
+    """Balances per currency. Disputed money is neither available nor pending."""
+
+    def amounts(kind: str) -> list[dict[str, Any]]:
+        return [
+            {"amount": one[f"{kind}_minor"], "currency": one["currency"].lower()}
+            for one in balance["balances"]
+        ]
+
+    return {
+        "object": "balance",
+        "available": amounts("available"),
+        "pending": amounts("pending"),
+        "livemode": False,
+    }
+
+
+def balance_transaction(line: Object) -> dict[str, Any]:
+    """One movement of a balance."""
+    return {
+        "id": stripe_id("txn", line["id"]),
+        "object": "balance_transaction",
+        "amount": line["amount_minor"],
+        "available_on": _epoch(line["created_at"]),
+        "created": _epoch(line["created_at"]),
+        "currency": line["currency"].lower(),
+        "fee": line["fee_minor"],
+        "fee_details": [],
+        "net": line["net_minor"],
+        "reporting_category": line["type"],
+        "source": stripe_id("ch", line["payment_id"]) if line["payment_id"] else None,
+        "status": "available" if line["available_minor"] else "pending",
+        "type": line["type"],
+    }
+
+
+_DISPUTE_STATUS: Final = {"warning": "warning_needs_response"}
+
+
+def dispute(dispute: Object) -> dict[str, Any]:
+    """A dispute, and what the merchant has said about it."""
+    return {
+        "id": dispute["id"],
+        "object": "dispute",
+        "amount": dispute["amount_minor"],
+        "charge": stripe_id("ch", dispute["payment_id"]),
+        "created": _epoch(dispute["created_at"]),
+        "currency": dispute["currency"].lower(),
+        "evidence": dispute["evidence"],
+        "evidence_details": {
+            "due_by": _epoch(dispute["evidence_due_at"]),
+            "has_evidence": bool(dispute["evidence"]),
+            "submission_count": int(dispute["status"] == "under_review"),
+        },
+        "is_charge_refundable": dispute["status"] in ("warning", "warning_closed"),
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": stripe_id("pi", dispute["payment_id"]),
+        "reason": dispute["reason"],
+        "status": _DISPUTE_STATUS.get(dispute["status"], dispute["status"]),
+    }
+
+
 def event(event: Object) -> dict[str, Any]:
     """An event of ours, as `GET /v1/events` shows it, with the object that its type is about."""
     kind, shown = _event_object(event)
@@ -241,6 +335,10 @@ def _event_object(event: Object) -> tuple[str, dict[str, Any]]:
         return name, refund(data["refund"])
     if kind == "payment.captured.v1" and data["payment"]["status"] != "captured":
         return "charge.captured", charge(data["payment"])
+    if kind.startswith("dispute.") and data.get("dispute"):
+        return name, dispute(data["dispute"])
+    if kind.startswith("payout.") and data.get("payout"):
+        return name, payout(data["payout"])
     if data.get("payment"):
         return name, payment_intent(data["payment"])
     return name, dict(data)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -19,7 +19,9 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.problems import stored_refusal
 from payment_gateway.store import disputes, payments
 from payment_gateway.store.commit import Locked
+from payment_gateway.store.pages import Page, Window
 from platform_kit.idempotency import Claim, StoredResponse
+from platform_kit.ids import new_id
 from platform_kit.problems import NotFound
 
 
@@ -40,7 +42,7 @@ async def answer_dispute(deps: Deps, command: AnswerDispute) -> Answer:
     dispute = await get_dispute(deps, command.merchant_id, command.dispute_id)
     route = "accept" if command.event is DisputeEvent.ACCEPT else "evidence"
     scope = f"{command.merchant_id} POST /v1/disputes/{{id}}/{route}"
-    wanted = Claim(scope, command.key, command.fingerprint, dispute.id)
+    wanted = Claim(scope, command.key, command.fingerprint, new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored
     async with deps.engine.connect() as connection:
@@ -67,8 +69,7 @@ async def answer_dispute(deps: Deps, command: AnswerDispute) -> Answer:
     done = await claim(deps, commit)
     if isinstance(done, Answer):
         return done
-    if done.response is None:  # our COMMIT's answer was lost and found again
-        return Answer(200, orjson.dumps(dispute_object(done.rows[dispute.id])))
+    assert done.response is not None
     return Answer(done.response.status, done.response.body)
 
 
@@ -84,11 +85,8 @@ async def get_dispute(deps: Deps, merchant_id: str, dispute_id: str) -> Dispute:
 
 
 async def list_disputes(
-    deps: Deps, merchant_id: str, *, before: str | None, limit: int, payment_id: str | None
-) -> tuple[Sequence[Dispute], str | None]:
-    """A page by descending id, and the id to continue before."""
+    deps: Deps, merchant_id: str, window: Window, *, payment_id: str | None
+) -> Page[Dispute]:
+    """Newest first."""
     async with deps.engine.connect() as connection:
-        found = await disputes.page(
-            connection, merchant_id, before=before, limit=limit + 1, payment_id=payment_id
-        )
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+        return await disputes.page(connection, merchant_id, window, payment_id=payment_id)

@@ -13,6 +13,7 @@ from payment_gateway.operations.transfer_funds import ACCOUNTS_MAX
 from payment_gateway.store import ledger, terms
 from payment_gateway.store.terms import Movement
 from platform_kit.clock import isoformat
+from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
 KINDS: Final = ("available", "pending", "disputed", "payouts_in_transit")
@@ -47,6 +48,23 @@ async def list_movements(
     journals = [list(group) for _, group in groupby(lines, key=lambda line: line.journal_id)]
     shown = [_transaction(group) for group in journals[:limit]]
     return shown, str(shown[-1]["id"]) if len(journals) > limit else None
+
+
+async def get_movement(deps: Deps, merchant_id: str, journal_id: str) -> Mapping[str, Any]:
+    """One balance transaction. Raises NotFound, also for another merchant's."""
+    lines: Sequence[Movement] = ()
+    if is_id("je", journal_id):
+        async with deps.engine.connect() as connection:
+            lines = await terms.movements_of(connection, merchant_id, journal_id)
+    if not lines:
+        raise NotFound("This merchant has no such balance transaction.")
+    return _transaction(lines)
+
+
+async def get_terms(deps: Deps, merchant_id: str) -> Terms:
+    """The merchant's terms, or the defaults."""
+    async with deps.engine.connect() as connection:
+        return await terms.get(connection, merchant_id)
 
 
 async def put_terms(deps: Deps, merchant_id: str, wanted: Terms) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from payment_gateway.operations.money_events import payout_event
 from payment_gateway.operations.problems import stored_refusal
 from payment_gateway.store import payouts, terms
 from payment_gateway.store.commit import Commit, Done, Effects, Locked
+from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.terms import Payable
 from platform_kit import canonical
 from platform_kit.idempotency import Claim, StoredResponse
@@ -76,7 +77,7 @@ async def make_payout(deps: Deps, command: MakePayout) -> Answer:
 async def cancel_payout(deps: Deps, merchant_id: str, payout_id: str, key: str, fingerprint: bytes) -> Answer:
     """200 with the cancelled payout; 409 once it may have been sent."""
     payout = await get_payout(deps, merchant_id, payout_id)
-    wanted = Claim(f"{merchant_id} POST /v1/payouts/{{id}}/cancel", key, fingerprint, payout.id)
+    wanted = Claim(f"{merchant_id} POST /v1/payouts/{{id}}/cancel", key, fingerprint, new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored
     commit = commit_of_move(payout, PayoutEvent.CANCEL, wanted=wanted, due=lambda _: None)
@@ -185,13 +186,10 @@ async def get_payout(deps: Deps, merchant_id: str, payout_id: str) -> Payout:
     return found
 
 
-async def list_payouts(
-    deps: Deps, merchant_id: str, *, before: str | None, limit: int
-) -> tuple[Sequence[Payout], str | None]:
-    """A page by descending id, and the id to continue before."""
+async def list_payouts(deps: Deps, merchant_id: str, window: Window) -> Page[Payout]:
+    """Newest first."""
     async with deps.engine.connect() as connection:
-        found = await payouts.page(connection, merchant_id, before=before, limit=limit + 1)
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+        return await payouts.page(connection, merchant_id, window)
 
 
 def _answer(done: Done | Answer) -> Answer:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.dispute import Dispute, DisputeStatus
 from payment_gateway.store import rows
+from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import dispute as table
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
@@ -23,12 +24,7 @@ LOCK_DISPUTES = text(f"{_SELECT} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY i
 # dispute_channel_channel_reference_key
 FIND_DISPUTE = text(f"{_SELECT} WHERE channel = :channel AND channel_reference = :reference")
 # dispute_by_merchant_idx; keyset, newest first
-LIST_DISPUTES = text(
-    f"{_SELECT} WHERE merchant_id = :merchant_id AND (CAST(:before AS text) IS NULL"  # noqa: S608
-    f" OR (created_at, id) < (SELECT created_at, id FROM {table.fullname} WHERE id = :before))"
-    " AND (CAST(:payment_id AS text) IS NULL OR payment_id = :payment_id)"
-    " ORDER BY created_at DESC, id DESC LIMIT :limit"
-)
+DISPUTES = PageQuery(table, _COLUMNS, {"payment_id": "payment_id = :payment_id"}, by_time=True)
 GET_DISPUTE = text(f"{_SELECT} WHERE id = :id AND merchant_id = :merchant_id")
 # dispute_runs_out_idx
 LIST_RUN_OUT = text(
@@ -63,11 +59,11 @@ async def get(conn: AsyncConnection, dispute_id: str, merchant_id: str) -> Dispu
 
 
 async def page(
-    conn: AsyncConnection, merchant_id: str, *, before: str | None, limit: int, payment_id: str | None
-) -> Sequence[Dispute]:
-    """A merchant's disputes, newest first."""
-    wanted = {"merchant_id": merchant_id, "before": before, "limit": limit, "payment_id": payment_id}
-    return [_dispute(row) for row in await conn.execute(LIST_DISPUTES, wanted)]
+    conn: AsyncConnection, merchant_id: str, window: Window, **filters: str | None
+) -> Page[Dispute]:
+    """A merchant's disputes, newest first; `filters` are those of `DISPUTES`."""
+    found, has_more = await DISPUTES.rows(conn, merchant_id, window, **filters)
+    return Page([_dispute(row) for row in found], has_more)
 
 
 async def run_out(conn: AsyncConnection, limit: int) -> Sequence[Dispute]:

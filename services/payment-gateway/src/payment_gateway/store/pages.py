@@ -1,4 +1,5 @@
-"""Pages of a table by keyset: newest first, in both directions, stable under inserts because ids rise with time."""
+"""Pages of a table by keyset: newest first, in both directions, stable under inserts because ids rise with time, or
+because of the time itself where an id tells something else (`by_time`)."""
 
 from __future__ import annotations
 
@@ -39,25 +40,44 @@ class Page(Generic[Item]):
         return self.items[-1].id if self.has_more and self.items else None  # type: ignore[attr-defined]
 
 
+_BY_TIME = (
+    "(created_at, id)",
+    "(SELECT created_at, id FROM TABLE WHERE id = :{} AND merchant_id = :merchant_id)",
+)
+
+
 class PageQuery:
     """The statements for one table. `filters`: parameter -> condition in terms of `:parameter`; one that is given None
     does not filter. `where` always holds."""
 
-    def __init__(self, table: Table, columns: str, filters: Mapping[str, str], where: str = "TRUE") -> None:
+    def __init__(
+        self,
+        table: Table,
+        columns: str,
+        filters: Mapping[str, str],
+        where: str = "TRUE",
+        *,
+        by_time: bool = False,
+    ) -> None:
         self._filters = tuple(filters)
         conditions = "".join(
             f" AND (CAST(:{name} AS text) IS NULL OR {rule})" for name, rule in filters.items()
         )
+        key, given = ("id", ":{}") if not by_time else _BY_TIME
+        given = given.replace("TABLE", table.fullname)
+        order = {
+            way: ", ".join(f"{one} {way}" for one in key.strip("()").split(", ")) for way in ("ASC", "DESC")
+        }
         body = (
             f"SELECT {columns} FROM {table.fullname} WHERE merchant_id = :merchant_id AND {where}"  # noqa: S608 - our own names
-            " AND (CAST(:before AS text) IS NULL OR id < :before)"
-            " AND (CAST(:after AS text) IS NULL OR id > :after)"
+            f" AND (CAST(:before AS text) IS NULL OR {key} < {given.format('before')})"
+            f" AND (CAST(:after AS text) IS NULL OR {key} > {given.format('after')})"
             " AND (CAST(:created_from AS timestamptz) IS NULL OR created_at >= :created_from)"
             " AND (CAST(:created_to AS timestamptz) IS NULL OR created_at < :created_to)"
-            f"{conditions} ORDER BY id"
+            f"{conditions} ORDER BY"
         )
-        self._newest_first = text(f"{body} DESC LIMIT :limit")
-        self._oldest_first = text(f"{body} LIMIT :limit")
+        self._newest_first = text(f"{body} {order['DESC']} LIMIT :limit")
+        self._oldest_first = text(f"{body} {order['ASC']} LIMIT :limit")
 
     async def rows(
         self, conn: AsyncConnection, merchant_id: str, window: Window, **filters: str | None

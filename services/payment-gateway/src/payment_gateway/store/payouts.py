@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.payout import Payout, PayoutStatus
 from payment_gateway.store import rows
+from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import payout as table
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
@@ -21,11 +22,7 @@ _SELECT = f"SELECT {_COLUMNS} FROM {table.fullname}"  # noqa: S608 - our own nam
 LOCK_PAYOUTS = text(f"{_SELECT} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE")
 GET_PAYOUT = text(f"{_SELECT} WHERE id = :id AND merchant_id = :merchant_id")
 # payout_by_merchant_idx; keyset, newest first
-LIST_PAYOUTS = text(
-    f"{_SELECT} WHERE merchant_id = :merchant_id AND (CAST(:before AS text) IS NULL"  # noqa: S608
-    f" OR (created_at, id) < (SELECT created_at, id FROM {table.fullname} WHERE id = :before))"
-    " ORDER BY created_at DESC, id DESC LIMIT :limit"
-)
+PAYOUTS = PageQuery(table, _COLUMNS, {}, by_time=True)
 # payout_due_idx. Claiming moves due_at on, so that a sender that dies gives the row back by itself.
 CLAIM_DUE_PAYOUTS = text(
     f"UPDATE {table.fullname} SET due_at = now() + interval '30 seconds' WHERE id IN ("  # noqa: S608
@@ -53,11 +50,11 @@ async def get(conn: AsyncConnection, payout_id: str, merchant_id: str) -> Payout
 
 
 async def page(
-    conn: AsyncConnection, merchant_id: str, *, before: str | None, limit: int
-) -> Sequence[Payout]:
-    """A merchant's payouts, newest first."""
-    wanted = {"merchant_id": merchant_id, "before": before, "limit": limit}
-    return [_payout(row) for row in await conn.execute(LIST_PAYOUTS, wanted)]
+    conn: AsyncConnection, merchant_id: str, window: Window, **filters: str | None
+) -> Page[Payout]:
+    """A merchant's payouts, newest first; `filters` are those of `PAYOUTS`."""
+    found, has_more = await PAYOUTS.rows(conn, merchant_id, window, **filters)
+    return Page([_payout(row) for row in found], has_more)
 
 
 async def claim_due(conn: AsyncConnection, limit: int) -> Sequence[Payout]:

@@ -90,6 +90,16 @@ LIST_MOVEMENTS = text("""
     ) t JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
     ORDER BY t.id DESC LIMIT :limit
 """)
+# transfer_journal_id_idx
+GET_MOVEMENTS = text("""
+    SELECT t.journal_id, t.amount_minor, t.currency, t.payment_id, t.recorded_at, d.kind AS debit, c.kind AS credit
+    FROM payments.transfer t
+    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
+    WHERE t.journal_id = :journal_id AND t.kind IN ('posted', 'post')
+      AND ((d.owner = :owner AND d.kind IN ('pending', 'available'))
+        OR (c.owner = :owner AND c.kind IN ('pending', 'available')))
+    ORDER BY t.id DESC
+""")
 FIND_LAST_MOVEMENT = text("""
     SELECT min(t.id) FROM payments.transfer t
     JOIN payments.account a ON a.id IN (t.debit_account_id, t.credit_account_id)
@@ -202,6 +212,16 @@ async def movements(
         Movement(row.journal_id, row.amount_minor, row.currency, row.payment_id, row.recorded_at, row.debit,
                  row.credit)
         for row in await conn.execute(LIST_MOVEMENTS, wanted)
+    ]  # fmt: skip
+
+
+async def movements_of(conn: AsyncConnection, merchant_id: str, journal_id: str) -> Sequence[Movement]:
+    """The lines of one journal that touch the merchant's pending or available balance."""
+    wanted = {"owner": f"merchant:{merchant_id}", "journal_id": journal_id}
+    return [
+        Movement(row.journal_id, row.amount_minor, row.currency, row.payment_id, row.recorded_at, row.debit,
+                 row.credit)
+        for row in await conn.execute(GET_MOVEMENTS, wanted)
     ]  # fmt: skip
 
 

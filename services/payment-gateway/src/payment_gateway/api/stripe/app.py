@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from payment_gateway.api.stripe import (
     customers,
     events,
+    money,
     payment_intents,
     payment_methods,
     refunds,
@@ -14,5 +15,5 @@ from payment_gateway.api.stripe import (
 )
 
 router = APIRouter(prefix="/stripe")
-for part in (payment_intents, refunds, payment_methods, customers, setup_intents, events):
+for part in (payment_intents, refunds, payment_methods, customers, setup_intents, events, money):
     router.include_router(part.router)

@@ -6,7 +6,7 @@ from typing import Final
 
 from platform_kit.problems import NotFound
 
-_NATIVE: Final = {"pi": "pay", "re": "rf", "ch": "pay", "dp": "dsp", "po": "po", "we": "we"}
+_NATIVE: Final = {"pi": "pay", "re": "rf", "ch": "pay", "txn": "je"}
 """Stripe's prefix -> ours. A charge is the read side of the payment that it belongs to."""
 
 
@@ -28,5 +28,6 @@ _NOUNS: Final = {
     "seti": "setup_intent",
     "dp": "dispute",
     "po": "payout",
+    "txn": "balance_transaction",
     "we": "webhook endpoint",
 }
