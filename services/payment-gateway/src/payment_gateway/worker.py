@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from payment_gateway.operations.chain_ledger import chain_ledger
 from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.deps import Deps, open_deps
@@ -15,6 +16,7 @@ from payment_gateway.operations.resolve_attempts import resolve_attempts
 from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
 from payment_gateway.operations.send_payouts import send_payouts
 from payment_gateway.operations.settle_captures import settle_captures
+from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
@@ -77,12 +79,24 @@ async def follow(deps: Deps) -> None:
     await send_dispute_answers(deps)
 
 
+@async_task("ledger.expire_holds", time_limit_s=300)
+async def expire_in_ledger(deps: Deps) -> None:
+    await expire_ledger_holds(deps)
+
+
+@async_task("ledger.chain", time_limit_s=300)
+async def chain(deps: Deps) -> None:
+    await chain_ledger(deps)
+
+
 SCHEDULE = [
     periodic(resolve, every_s=1),
     periodic(replay_parked, every_s=1),
     periodic(fan_out, every_s=1),
     periodic(deliver, every_s=1),
     periodic(expire, every_s=60),
+    periodic(expire_in_ledger, every_s=5),
+    periodic(chain, every_s=5),
     periodic(reap, every_s=3600),
     periodic(rotate, every_s=300),
     periodic(settle, every_s=15),

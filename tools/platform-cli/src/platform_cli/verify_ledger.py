@@ -29,5 +29,16 @@ def render_verification(verification: dict[str, Any]) -> Table:
         table.add_row(line["currency"], f"{debits:,}", f"{credits:,}", f"{debits - credits:,}")
     for difference in verification["differences"]:
         table.add_row("", "", "", f"[red]{difference}[/red]")
+    for transfer in verification.get("unproved_transfers", []):
+        table.add_row("", "", "", f"[red]transfer {transfer} does not follow from the rows before it[/red]")
+    for journal in verification.get("wrong_journals", []):
+        table.add_row("", "", "", f"[red]journal {journal} does not declare its transfers[/red]")
+    chain = verification.get("chain")
+    if chain and chain["broken_at"] is not None:
+        table.add_row("", "", "", f"[red]the hash chain breaks at position {chain['broken_at']:,}[/red]")
     table.caption = f"{verification['accounts']:,} accounts, {verification['transfers']:,} transfers"
+    if chain:
+        table.caption += (
+            f"; chain of {chain['length']:,}, {chain['behind']:,} behind ({chain['lag_s']:.1f} s)"
+        )
     return table

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
 from payment_gateway.api.card_data import idempotency_key_of
-from payment_gateway.api.documented import MONEY, READ, WRITE
+from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.payments import respond
-from payment_gateway.api.schemas.ledger import AccountBody, TransferBody
+from payment_gateway.api.schemas.fields import Currency
+from payment_gateway.api.schemas.ledger import (
+    AccountBody,
+    AccountSlug,
+    LinkedTransfersBody,
+    PostHoldBody,
+    ReverseBody,
+    TransferBody,
+    VoidHoldBody,
+)
 from payment_gateway.domain.ledger import Account
+from payment_gateway.operations.balance_as_of import balance_of, transfers_page
+from payment_gateway.operations.reverse_journal import ReverseJournal, reverse_journal
+from payment_gateway.operations.settle_ledger_holds import SettleHold, settle_hold
 from payment_gateway.operations.transfer_funds import (
+    Line,
     TransferFunds,
     list_accounts,
     open_account,
@@ -23,17 +37,21 @@ from payment_gateway.operations.transfer_funds import (
 from payment_gateway.operations.verify_ledger import verify_ledger
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.clock import isoformat
 from platform_kit.idempotency import fingerprint_of
+from platform_kit.problems import NotFound
+
+HoldId = Annotated[str, Path(pattern=r"^hld_[0-9a-z]{26}$")]
+JournalId = Annotated[str, Path(pattern=r"^je_[0-9a-z]{26}$")]
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute)
 
 
-@router.post("/accounts", status_code=201, responses=WRITE)
+@router.post("/accounts", status_code=201, responses=MONEY)
 async def open_one(body: AccountBody, caller: Merchant) -> Response:
-    """Open an account; one that is open already stays as it is."""
-    await open_account(
-        caller.deps, own_account(caller.merchant_id, body.name, body.currency), body.floor_minor
-    )
+    """Open an account. One that is open with the same bounds stays as it is; with others: 409."""
+    name = own_account(caller.merchant_id, body.name, body.currency)
+    await open_account(caller.deps, name, body.floor_minor, body.ceiling_minor)
     return JsonResponse(body.model_dump(), 201)
 
 
@@ -49,19 +67,105 @@ async def list_all(caller: Merchant) -> Response:
     )
 
 
+@router.get("/accounts/{name}/balance", responses=READ)
+async def balance_as_of(
+    name: Annotated[AccountSlug, Path()],
+    currency: Annotated[Currency, Query()],
+    caller: Merchant,
+    effective_at: Annotated[AwareDatetime | None, Query()] = None,
+    recorded_at: Annotated[AwareDatetime | None, Query()] = None,
+) -> Response:
+    """The balance as it was: by the time that things count from, by the time that they were written, or both."""
+    account = own_account(caller.merchant_id, name, currency)
+    found = await balance_of(caller.deps, account, effective_at, recorded_at)
+    if found is None:
+        raise NotFound(f"There is no account {name} in {currency}.")
+    return JsonResponse(
+        {
+            "object": "balance",
+            "name": name,
+            "currency": currency,
+            "posted_minor": found.posted_minor,
+            "held_minor": found.held_minor,
+            "available_minor": found.available_minor,
+        }
+    )
+
+
 @router.post("/transfers", status_code=201, responses=MONEY)
-async def transfer(body: TransferBody, request: Request, caller: Merchant) -> Response:
-    """Move money between two of the merchant's own accounts."""
+async def transfer(body: TransferBody | LinkedTransfersBody, request: Request, caller: Merchant) -> Response:
+    """Move money between the merchant's own accounts: one transfer, one hold, or up to 1,000 linked transfers."""
+    linked = isinstance(body, LinkedTransfersBody)
+    lines = body.transfers if isinstance(body, LinkedTransfersBody) else [body]
+    single = body if isinstance(body, TransferBody) else None
     command = TransferFunds(
         merchant_id=caller.merchant_id,
         key=idempotency_key_of(request),
         fingerprint=fingerprint_of(request.scope["path"], await request.body()),
-        debit=body.debit_account,
-        credit=body.credit_account,
-        amount_minor=body.amount_minor,
-        currency=body.currency,
+        lines=tuple(
+            Line(line.debit_account, line.credit_account, line.amount_minor, line.currency) for line in lines
+        ),
+        linked=linked,
+        pending=single is not None and single.pending,
+        expires_at=single.expires_at if single else None,
+        expires_after_s=single.expires_after_s if single else None,
+        effective_at=body.effective_at,
+        description=body.description,
+        metadata=body.metadata,
     )
     return respond(await transfer_funds(caller.deps, command))
+
+
+@router.get("/transfers", responses=READ)
+async def list_transfers(
+    caller: Merchant,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(pattern=r"^je_[0-9a-z]{26}$")] = None,
+) -> Response:
+    """Transfers of the newest journals, whole journals at a time (`limit` counts journals); `next_cursor` goes on."""
+    rows = await transfers_page(caller.deps, caller.merchant_id, cursor, limit)
+    journals = list(dict.fromkeys(row.journal_id for row in rows))
+    shown = [transfer_object(row) for row in rows]
+    return JsonResponse({"data": shown, "next_cursor": journals[-1] if len(journals) == limit else None})
+
+
+@router.post("/holds/{hold_id}/post", status_code=201, responses=MONEY)
+async def post_hold(hold_id: HoldId, body: PostHoldBody, request: Request, caller: Merchant) -> Response:
+    """Move a part of a hold, or all that remains of it."""
+    return await _settle(request, caller, hold_id, body.amount_minor, voids=False)
+
+
+@router.post("/holds/{hold_id}/void", status_code=201, responses=MONEY)
+async def void_hold(hold_id: HoldId, body: VoidHoldBody, request: Request, caller: Merchant) -> Response:
+    """Give back what remains of a hold."""
+    return await _settle(request, caller, hold_id, None, voids=True)
+
+
+async def _settle(
+    request: Request, caller: Merchant, hold_id: str, amount_minor: int | None, *, voids: bool
+) -> Response:
+    command = SettleHold(
+        caller.merchant_id,
+        idempotency_key_of(request),
+        fingerprint_of(request.scope["path"], await request.body()),
+        hold_id,
+        amount_minor,
+        voids,
+    )
+    return respond(await settle_hold(caller.deps, command))
+
+
+@router.post("/journals/{journal_id}/reverse", status_code=201, responses=MONEY)
+async def reverse(journal_id: JournalId, body: ReverseBody, request: Request, caller: Merchant) -> Response:
+    """Take a journal back by a new one, once; nothing is edited."""
+    command = ReverseJournal(
+        caller.merchant_id,
+        idempotency_key_of(request),
+        fingerprint_of(request.scope["path"], await request.body()),
+        journal_id,
+        body.reason,
+    )
+    return respond(await reverse_journal(caller.deps, command))
 
 
 @router.get("/verification", dependencies=[Depends(require_admin)], responses=READ)
@@ -75,6 +179,14 @@ async def verify(deps: GatewayDeps) -> Response:
             "transfers": found.transfers,
             "currencies": list(found.currencies),
             "differences": [f"{name} {name.currency}" for name in found.differences],
+            "unproved_transfers": list(found.unproved),
+            "wrong_journals": list(found.wrong_journals),
+            "chain": {
+                "length": found.chain.length,
+                "broken_at": found.chain.broken_at,
+                "behind": found.chain.behind,
+                "lag_s": round(found.chain.lag_s, 3),
+            },
         }
     )
 
@@ -90,4 +202,26 @@ def _account_object(account: Account) -> dict[str, Any]:
         "debits_pending_minor": account.debits_pending,
         "credits_pending_minor": account.credits_pending,
         "floor_minor": account.floor_minor,
+        "ceiling_minor": account.ceiling_minor,
+        "version": account.version,
+    }
+
+
+def transfer_object(row: Any) -> dict[str, Any]:
+    """A row of the ledger as its merchant sees it."""
+    return {
+        "object": "transfer",
+        "journal_id": row.journal_id,
+        "debit_account": row.debit,
+        "credit_account": row.credit,
+        "amount_minor": row.amount_minor,
+        "currency": row.currency,
+        "kind": row.kind,
+        "hold_id": row.hold_id,
+        "effective_at": isoformat(row.effective_at),
+        "recorded_at": isoformat(row.recorded_at),
+        "reverses": row.reverses,
+        "reason": row.reason,
+        "description": row.description,
+        "metadata": row.metadata,
     }

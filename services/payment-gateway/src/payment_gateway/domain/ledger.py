@@ -7,8 +7,9 @@ which fall when a hold is posted or released (architecture.md 4.6; TigerBeetle's
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -69,11 +70,22 @@ class Journal:
     id: str
     payment_id: str | None
     postings: tuple[Posting, ...]
+    merchant_id: str | None = None
+    """Whose own ledger it is in; None for what a payment wrote."""
+    hold_id: str | None = None
+    """The hold that its postings place, post or release."""
+    reverses: str | None = None
+    """The journal that this one takes back. One journal is taken back at most once."""
+    reason: str | None = None
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    effective_at: datetime | None = None
+    """When it counts, if that is not when it was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as locked for a decision. `floor_minor` None = unbounded (the platform's and channels' own)."""
+    """An account as locked for a decision. No floor or ceiling = unbounded (the platform's and channels' own)."""
 
     id: int
     name: AccountName
@@ -82,6 +94,9 @@ class Account:
     debits_pending: int = 0
     credits_pending: int = 0
     floor_minor: int | None = None
+    ceiling_minor: int | None = None
+    version: int = 0
+    """How many sides of transfers it has had; each transfer keeps the version that it made."""
 
     @property
     def available_minor(self) -> int:
@@ -92,6 +107,12 @@ class Account:
     def below_floor(self) -> bool:
         return self.floor_minor is not None and self.available_minor < self.floor_minor
 
+    @property
+    def above_ceiling(self) -> bool:
+        """What has come in and what may still come in, as if no outgoing hold were posted."""
+        reach = self.credits_posted + self.credits_pending - self.debits_posted
+        return self.ceiling_minor is not None and reach > self.ceiling_minor
+
 
 class InsufficientFunds(Exception):
     """An account would fall below its floor."""
@@ -99,6 +120,21 @@ class InsufficientFunds(Exception):
     def __init__(self, account: AccountName) -> None:
         self.account = account
         super().__init__(f"{account} does not hold enough")
+
+
+class AboveCeiling(Exception):
+    """An account would hold, or be promised, more than its ceiling."""
+
+    def __init__(self, account: AccountName) -> None:
+        self.account = account
+        super().__init__(f"{account} may not hold that much")
+
+
+class Trail(NamedTuple):
+    """The two accounts of one posting as it left them: the proof that its row keeps."""
+
+    debit: Account
+    credit: Account
 
 
 # What each kind of posting adds to (pending, posted) of either side, as multiples of its amount.
@@ -110,27 +146,45 @@ _EFFECT = {
 }
 
 
-def apply(accounts: dict[AccountName, Account], postings: Iterable[Posting]) -> dict[AccountName, Account]:
-    """The accounts that `postings` touch, after them. Raises InsufficientFunds and changes nothing."""
+def apply(
+    accounts: Mapping[AccountName, Account], postings: Iterable[Posting], trail: list[Trail] | None = None
+) -> dict[AccountName, Account]:
+    """The accounts that `postings` touch, after them; `trail` gets a line per posting.
+
+    Raises InsufficientFunds or AboveCeiling and changes nothing.
+    """
     touched: dict[AccountName, Account] = {}
+    lines: list[Trail] = []
     for posting in postings:
         pending, posted = (factor * posting.amount_minor for factor in _EFFECT[posting.kind])
-        debit = touched.get(posting.debit) or accounts[posting.debit]
-        touched[posting.debit] = replace(
-            debit,
-            debits_posted=debit.debits_posted + posted,
-            debits_pending=debit.debits_pending + pending,
-        )
-        credit = touched.get(posting.credit) or accounts[posting.credit]
-        touched[posting.credit] = replace(
-            credit,
-            credits_posted=credit.credits_posted + posted,
-            credits_pending=credit.credits_pending + pending,
-        )
+        debit = _moved(touched.get(posting.debit) or accounts[posting.debit], posted, 0, pending, 0)
+        touched[posting.debit] = debit
+        credit = _moved(touched.get(posting.credit) or accounts[posting.credit], 0, posted, 0, pending)
+        touched[posting.credit] = credit
+        lines.append(Trail(debit, credit))
     for account in touched.values():
         if account.below_floor:
             raise InsufficientFunds(account.name)
+        if account.above_ceiling:
+            raise AboveCeiling(account.name)
+    if trail is not None:
+        trail.extend(lines)
     return touched
+
+
+def _moved(a: Account, debit: int, credit: int, debit_pending: int, credit_pending: int) -> Account:
+    """Written out, since dataclasses.replace() costs several times as much on the committer's path."""
+    return Account(
+        a.id,
+        a.name,
+        a.debits_posted + debit,
+        a.credits_posted + credit,
+        a.debits_pending + debit_pending,
+        a.credits_pending + credit_pending,
+        a.floor_minor,
+        a.ceiling_minor,
+        a.version + 1,
+    )
 
 
 def hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:

@@ -14,6 +14,7 @@ from payment_gateway.domain.attempt import (
     Unknown,
 )
 from payment_gateway.domain.ledger import Journal
+from payment_gateway.domain.ledger_hold import Hold
 from payment_gateway.domain.payment import Payment
 from payment_gateway.domain.refund import Refund
 from platform_kit.clock import isoformat
@@ -80,6 +81,23 @@ def journal_object(journal: Journal | None) -> dict[str, Any] | None:
             }
             for posting in journal.postings
         ],
+    }
+
+
+def hold_object(hold: Hold) -> dict[str, Any]:
+    """A hold of the ledger, amounts in minor units."""
+    return {
+        "id": hold.id,
+        "object": "hold",
+        "debit_account": hold.debit.kind,
+        "credit_account": hold.credit.kind,
+        "currency": hold.debit.currency,
+        "amount_minor": hold.amount_minor,
+        "posted_minor": hold.posted_minor,
+        "released_minor": hold.released_minor,
+        "remaining_minor": hold.remaining_minor,
+        "expires_at": isoformat(hold.expires_at) if hold.expires_at else None,
+        "state": hold.state,
     }
 
 

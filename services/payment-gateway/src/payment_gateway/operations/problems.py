@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import orjson
 
+from payment_gateway.domain.ledger import AboveCeiling as LedgerAboveCeiling
 from payment_gateway.domain.ledger import InsufficientFunds as LedgerInsufficientFunds
+from payment_gateway.domain.ledger_hold import HoldClosed as DomainHoldClosed
+from payment_gateway.domain.ledger_journal import BACKDATE_MAX, EffectiveTimeRefused
+from payment_gateway.domain.ledger_journal import AlreadyReversed as DomainAlreadyReversed
 from payment_gateway.domain.moves import IllegalMove
 from payment_gateway.domain.payment import (
     AmountExceedsRemaining as DomainAmountExceedsRemaining,
@@ -34,6 +38,30 @@ class AmountExceedsRemaining(Problem):
 
 class InsufficientFunds(Problem):
     status, code, title = 422, "insufficient-funds", "An account would fall below its floor"
+
+
+class AboveCeiling(Problem):
+    status, code, title = 422, "above-ceiling", "An account would hold more than its ceiling"
+
+
+class AccountDiffers(Problem):
+    status, code, title = 409, "account-differs", "The account is open with other bounds"
+
+
+class HoldClosed(Problem):
+    status, code, title = 409, "hold-closed", "The hold does not admit this any more"
+
+
+class AlreadyReversed(Problem):
+    status, code, title = 409, "already-reversed", "The journal was reversed before"
+
+
+class NotReversible(Problem):
+    status, code, title = 409, "not-reversible", "The journal moved no money: void its hold instead"
+
+
+class InvalidEffectiveTime(Problem):
+    status, code, title = 422, "invalid-effective-at", "effective_at is out of its range"
 
 
 class UnknownAccount(Problem):
@@ -77,6 +105,14 @@ def problem_of(error: Exception) -> Problem:
             return OperationInProgress()
         case LedgerInsufficientFunds(account=account):
             return InsufficientFunds(f"The account {account} does not hold enough.")
+        case LedgerAboveCeiling(account=account):
+            return AboveCeiling(f"The account {account} may not hold that much.")
+        case DomainHoldClosed(state=state):
+            return HoldClosed(f"The hold is {state}.", state=str(state))
+        case DomainAlreadyReversed(by=by):
+            return AlreadyReversed(f"The journal {by} reversed it.", reversed_by=by)
+        case EffectiveTimeRefused():
+            return InvalidEffectiveTime(f"It may lie up to {BACKDATE_MAX.days} days back, never ahead.")
         case StoreUnknownAccount(account=account):
             return UnknownAccount(f"The account {account} ({account.currency}) is not open.")
         case _:

@@ -16,7 +16,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.attempt import Attempt, Outcome
-from payment_gateway.domain.ledger import Account, AccountName, InsufficientFunds, Journal, Posting, apply
+from payment_gateway.domain.ledger import (
+    AboveCeiling,
+    Account,
+    AccountName,
+    InsufficientFunds,
+    Journal,
+    Posting,
+    Trail,
+    apply,
+)
+from payment_gateway.domain.ledger_hold import HoldClosed
+from payment_gateway.domain.ledger_journal import AlreadyReversed, EffectiveTimeRefused
 from payment_gateway.domain.moves import IllegalMove
 from payment_gateway.domain.payment import (
     AmountExceedsRemaining,
@@ -55,6 +66,10 @@ Refusal = (
     | OperationInProgress
     | InsufficientFunds
     | UnknownAccount
+    | AboveCeiling
+    | HoldClosed
+    | AlreadyReversed
+    | EffectiveTimeRefused
 )
 REFUSALS = (
     IllegalTransition,
@@ -63,6 +78,10 @@ REFUSALS = (
     OperationInProgress,
     InsufficientFunds,
     UnknownAccount,
+    AboveCeiling,
+    HoldClosed,
+    AlreadyReversed,
+    EffectiveTimeRefused,
 )
 
 
@@ -211,6 +230,7 @@ class _Batch:
         self.answers: list[tuple[Attempt, Outcome, datetime | None]] = []
         self.touched_accounts: dict[AccountName, Account] = {}
         self.journals: list[Journal] = []
+        self.trail: list[Trail] = []  # one for each posting of `journals`, in their order
         self.events: list[Event] = []
         self.claims: list[tuple[Claim, StoredResponse | None]] = []
         self.finished: dict[tuple[str, str], StoredResponse] = {}
@@ -261,7 +281,7 @@ class _Batch:
         accounts = {name: self.accounts[name] for name in commit.accounts}
         effects = commit.context.run(commit.decide, Locked(payment, rows, self.now, accounts))
         if effects.journal:
-            touched = apply(self.accounts, effects.journal.postings)
+            touched = apply(self.accounts, effects.journal.postings, self.trail)
             self.accounts |= touched
             self.touched_accounts |= touched
         return effects
@@ -306,8 +326,7 @@ async def _write(conn: AsyncConnection, batch: _Batch) -> None:
     if batch.answers:
         await attempts.record_answers(conn, batch.answers)
     if batch.journals:
-        await ledger.append(conn, batch.journals, batch.accounts)
-        await ledger.update_counters(conn, batch.touched_accounts.values())
+        await ledger.append(conn, batch.journals, batch.trail, batch.touched_accounts.values())
     if batch.received:
         await _insert_received(conn, batch.received)
     if batch.events:

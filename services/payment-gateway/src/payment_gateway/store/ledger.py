@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payment_gateway.domain.ledger import Account, AccountName, Journal
+from payment_gateway.domain.ledger import Account, AccountName, Journal, Trail
+from payment_gateway.store import ledger_chain
+from payment_gateway.store.ledger_chain import ChainState
 
 # account_owner_key
 OPEN_ACCOUNTS = text(
@@ -27,33 +30,52 @@ FIND_ACCOUNTS = text(
 # Locked in id order, whatever order they are named in: two flushes never deadlock.
 LOCK_ACCOUNTS = text(
     "SELECT a.id, a.owner, a.kind, a.currency, a.debits_posted, a.credits_posted, a.debits_pending,"
-    " a.credits_pending, a.floor_minor FROM payments.account a"
+    " a.credits_pending, a.floor_minor, a.ceiling_minor, a.version FROM payments.account a"
     " JOIN unnest(CAST(:owners AS text[]), CAST(:kinds AS text[]), CAST(:currencies AS text[]))"
     " AS wanted (owner, kind, currency) USING (owner, kind, currency)"
     " ORDER BY a.id FOR UPDATE OF a"
 )
-APPEND_TRANSFERS = text(
-    "INSERT INTO payments.transfer"
-    " (journal_id, debit_account_id, credit_account_id, amount_minor, currency, kind, payment_id)"
-    " SELECT * FROM unnest(CAST(:journals AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),"
-    " CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:kinds AS text[]), CAST(:payments AS text[]))"
-)
-# One row per account, however many transfers touched it: UPDATE ... FROM with two source rows for one target would
-# apply only one of them, silently.
-UPDATE_COUNTERS = text(
-    "UPDATE payments.account a SET debits_posted = n.debits_posted, credits_posted = n.credits_posted,"
-    " debits_pending = n.debits_pending, credits_pending = n.credits_pending"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),"
-    " CAST(:debits_pending AS bigint[]), CAST(:credits_pending AS bigint[]))"
-    " AS n (id, debits_posted, credits_posted, debits_pending, credits_pending) WHERE a.id = n.id"
-)
+# Rows and counters in one round trip. One row per account, however many transfers touched it: UPDATE ... FROM with two
+# source rows for one target would apply only one of them, silently.
+APPEND_TRANSFERS = text("""
+    WITH appended AS (
+        INSERT INTO payments.transfer (journal_id, debit_account_id, credit_account_id, amount_minor, currency, kind,
+            payment_id, hold_id, effective_at, debit_version, debits_posted_after, debits_pending_after,
+            credit_version, credits_posted_after, credits_pending_after)
+        SELECT journal_id, debit, credit, amount, currency, kind, payment_id, hold_id, COALESCE(effective_at, now()),
+            debit_version, debits_posted, debits_pending, credit_version, credits_posted, credits_pending
+        FROM unnest(CAST(:journals AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),
+            CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:kinds AS text[]),
+            CAST(:payments AS text[]), CAST(:holds AS text[]), CAST(:effective AS timestamptz[]),
+            CAST(:debit_versions AS bigint[]), CAST(:debits_posted AS bigint[]), CAST(:debits_pending AS bigint[]),
+            CAST(:credit_versions AS bigint[]), CAST(:credits_posted AS bigint[]), CAST(:credits_pending AS bigint[]))
+            AS line (journal_id, debit, credit, amount, currency, kind, payment_id, hold_id, effective_at,
+                debit_version, debits_posted, debits_pending, credit_version, credits_posted, credits_pending)
+    )
+    UPDATE payments.account a SET debits_posted = n.debits_posted, credits_posted = n.credits_posted,
+        debits_pending = n.debits_pending, credits_pending = n.credits_pending, version = n.version
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:account_debits AS bigint[]), CAST(:account_credits AS bigint[]),
+        CAST(:account_debits_pending AS bigint[]), CAST(:account_credits_pending AS bigint[]),
+        CAST(:versions AS bigint[]))
+        AS n (id, debits_posted, credits_posted, debits_pending, credits_pending, version) WHERE a.id = n.id
+""")
+# After their transfers: the triggers compare, and close the journal to any further row.
+APPEND_JOURNALS = text("""
+    INSERT INTO payments.journal
+        (id, merchant_id, transfer_count, amount_sum_minor, reverses, reason, description, metadata)
+    SELECT id, merchant_id, n, total, reverses, reason, description, CAST(metadata AS jsonb)
+    FROM unnest(CAST(:ids AS text[]), CAST(:merchants AS text[]), CAST(:counts AS int[]), CAST(:sums AS bigint[]),
+        CAST(:reverses AS text[]), CAST(:reasons AS text[]), CAST(:descriptions AS text[]), CAST(:metadata AS text[]))
+        AS j (id, merchant_id, n, total, reverses, reason, description, metadata)
+""")
 OPEN_WITH_FLOOR = text(
-    "INSERT INTO payments.account (owner, kind, currency, floor_minor)"
-    " VALUES (:owner, :kind, :currency, :floor_minor) ON CONFLICT (owner, kind, currency) DO NOTHING RETURNING id"
+    "INSERT INTO payments.account (owner, kind, currency, floor_minor, ceiling_minor)"
+    " VALUES (:owner, :kind, :currency, :floor_minor, :ceiling_minor)"
+    " ON CONFLICT (owner, kind, currency) DO NOTHING RETURNING id"
 )
 LIST_ACCOUNTS = text(
-    "SELECT id, owner, kind, currency, debits_posted, credits_posted, debits_pending, credits_pending, floor_minor"
-    " FROM payments.account WHERE owner = :owner ORDER BY kind, currency LIMIT :limit"
+    "SELECT id, owner, kind, currency, debits_posted, credits_posted, debits_pending, credits_pending, floor_minor,"
+    " ceiling_minor, version FROM payments.account WHERE owner = :owner ORDER BY kind, currency LIMIT :limit"
 )
 # Counters recomputed from the rows: what must be equal if every projection is right (invariant I3).
 FIND_DIFFERENCES = text("""
@@ -80,6 +102,36 @@ SUM_BY_CURRENCY = text("""
         sum(debits_pending) AS debits_pending, sum(credits_pending) AS credits_pending, count(*) AS accounts
     FROM payments.account GROUP BY currency ORDER BY currency
 """)
+# Rows whose counters-after are not the running sums of their account's side; accounts with rows older than the proofs
+# start from what those rows left, so only rows that follow one another are compared.
+FIND_UNPROVED = text("""
+    WITH side AS (
+        SELECT id, debit_account_id AS account_id, 'debit' AS side, debit_version AS version, kind, amount_minor,
+            debits_posted_after AS posted, debits_pending_after AS pending FROM payments.transfer
+        UNION ALL
+        SELECT id, credit_account_id, 'credit', credit_version, kind, amount_minor, credits_posted_after,
+            credits_pending_after FROM payments.transfer
+    ), old AS (SELECT DISTINCT account_id FROM side WHERE version IS NULL
+    ), compared AS (
+        SELECT id, posted, pending,
+            sum(CASE WHEN kind IN ('posted', 'post') THEN amount_minor ELSE 0 END) OVER so_far AS posted_sum,
+            sum(CASE kind WHEN 'pending' THEN amount_minor WHEN 'posted' THEN 0 ELSE -amount_minor END)
+                OVER so_far AS pending_sum,
+            version, row_number() OVER (PARTITION BY account_id ORDER BY version) AS expected_version
+        FROM side WHERE account_id NOT IN (SELECT account_id FROM old)
+        WINDOW so_far AS (PARTITION BY account_id, side ORDER BY version)
+    )
+    SELECT DISTINCT id FROM compared
+    WHERE (posted, pending, version) IS DISTINCT FROM (posted_sum, pending_sum, expected_version)
+    ORDER BY id LIMIT 100
+""")
+FIND_WRONG_JOURNALS = text("""
+    SELECT j.id FROM payments.journal j LEFT JOIN (
+        SELECT journal_id, count(*) AS n, sum(amount_minor) AS total FROM payments.transfer GROUP BY journal_id
+    ) AS found ON found.journal_id = j.id
+    WHERE (found.n, found.total) IS DISTINCT FROM (j.transfer_count, j.amount_sum_minor)
+    ORDER BY j.id LIMIT 100
+""")
 COUNT_TRANSFERS = text("SELECT count(*) FROM payments.transfer")
 
 
@@ -92,6 +144,11 @@ class Verification:
     currencies: tuple[dict[str, Any], ...]
     differences: tuple[AccountName, ...]
     """Accounts whose counters are not the sum of their rows (at most 100)."""
+    unproved: tuple[int, ...]
+    """Transfers whose counters-after or versions do not follow from the rows before them (at most 100)."""
+    wrong_journals: tuple[str, ...]
+    """Journals that do not declare what their transfers are (at most 100)."""
+    chain: ChainState
 
     @property
     def balanced(self) -> bool:
@@ -100,7 +157,8 @@ class Verification:
             and c["debits_pending_minor"] == c["credits_pending_minor"]
             for c in self.currencies
         )
-        return sums_agree and not self.differences
+        intact = self.chain.broken_at is None
+        return sums_agree and intact and not (self.differences or self.unproved or self.wrong_journals)
 
 
 async def open_accounts(conn: AsyncConnection, names: Collection[AccountName]) -> None:
@@ -119,42 +177,59 @@ async def lock(conn: AsyncConnection, names: Collection[AccountName]) -> dict[Ac
 
 
 async def append(
-    conn: AsyncConnection, journals: Sequence[Journal], accounts: Mapping[AccountName, Account]
+    conn: AsyncConnection, journals: Sequence[Journal], trail: Sequence[Trail], touched: Iterable[Account]
 ) -> None:
-    """Write the transfers of these journals."""
+    """Write these journals, their transfers (`trail` has a line for each) and the counters of locked accounts."""
     lines = [(journal, posting) for journal in journals for posting in journal.postings]
+    accounts = list(touched)
     await conn.execute(
         APPEND_TRANSFERS,
         {
             "journals": [journal.id for journal, _ in lines],
-            "debits": [accounts[posting.debit].id for _, posting in lines],
-            "credits": [accounts[posting.credit].id for _, posting in lines],
+            "debits": [debit.id for debit, _ in trail],
+            "credits": [credit.id for _, credit in trail],
             "amounts": [posting.amount_minor for _, posting in lines],
             "currencies": [posting.debit.currency for _, posting in lines],
-            "kinds": [str(posting.kind) for _, posting in lines],
+            "kinds": [posting.kind.value for _, posting in lines],
             "payments": [journal.payment_id for journal, _ in lines],
+            "holds": [journal.hold_id for journal, _ in lines],
+            "effective": [journal.effective_at for journal, _ in lines],
+            "debit_versions": [debit.version for debit, _ in trail],
+            "debits_posted": [debit.debits_posted for debit, _ in trail],
+            "debits_pending": [debit.debits_pending for debit, _ in trail],
+            "credit_versions": [credit.version for _, credit in trail],
+            "credits_posted": [credit.credits_posted for _, credit in trail],
+            "credits_pending": [credit.credits_pending for _, credit in trail],
+            "ids": [account.id for account in accounts],
+            "account_debits": [account.debits_posted for account in accounts],
+            "account_credits": [account.credits_posted for account in accounts],
+            "account_debits_pending": [account.debits_pending for account in accounts],
+            "account_credits_pending": [account.credits_pending for account in accounts],
+            "versions": [account.version for account in accounts],
         },
     )
-
-
-async def update_counters(conn: AsyncConnection, accounts: Iterable[Account]) -> None:
-    """Write the counters of locked accounts."""
-    listed = list(accounts)
     await conn.execute(
-        UPDATE_COUNTERS,
+        APPEND_JOURNALS,
         {
-            "ids": [account.id for account in listed],
-            "debits": [account.debits_posted for account in listed],
-            "credits": [account.credits_posted for account in listed],
-            "debits_pending": [account.debits_pending for account in listed],
-            "credits_pending": [account.credits_pending for account in listed],
+            "ids": [journal.id for journal in journals],
+            "merchants": [journal.merchant_id for journal in journals],
+            "counts": [len(journal.postings) for journal in journals],
+            "sums": [sum(posting.amount_minor for posting in journal.postings) for journal in journals],
+            "reverses": [journal.reverses for journal in journals],
+            "reasons": [journal.reason for journal in journals],
+            "descriptions": [journal.description for journal in journals],
+            "metadata": [
+                orjson.dumps(journal.metadata).decode() if journal.metadata else "{}" for journal in journals
+            ],
         },
     )
 
 
-async def open_account(conn: AsyncConnection, name: AccountName, floor_minor: int | None) -> bool:
-    """Open one account with a floor; False when it is open already (its floor stays as it is)."""
-    parameters = name._asdict() | {"floor_minor": floor_minor}
+async def open_account(
+    conn: AsyncConnection, name: AccountName, floor_minor: int | None, ceiling_minor: int | None = None
+) -> bool:
+    """Open one account with its bounds; False when it is open already (its bounds stay as they are)."""
+    parameters = name._asdict() | {"floor_minor": floor_minor, "ceiling_minor": ceiling_minor}
     return (await conn.execute(OPEN_WITH_FLOOR, parameters)).first() is not None
 
 
@@ -181,6 +256,9 @@ async def verify(conn: AsyncConnection) -> Verification:
             for row in sums
         ),
         differences=tuple(AccountName(row.owner, row.kind, row.currency) for row in differences),
+        unproved=tuple((await conn.execute(FIND_UNPROVED)).scalars()),
+        wrong_journals=tuple((await conn.execute(FIND_WRONG_JOURNALS)).scalars()),
+        chain=await ledger_chain.recompute(conn),
     )
 
 
@@ -202,4 +280,6 @@ def _account(row: Any) -> Account:
         debits_pending=row.debits_pending,
         credits_pending=row.credits_pending,
         floor_minor=row.floor_minor,
+        ceiling_minor=row.ceiling_minor,
+        version=row.version,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency
+from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText, Metadata
 from platform_kit.money import AMOUNT_MAX
+
+LINES_MAX = 1000  # of one journal
 
 AccountSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,64}$")]
 
@@ -19,9 +21,12 @@ class AccountBody(Body):
     floor_minor: Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX)] | None = Field(
         None, description="lowest available balance in minor units; none = unbounded"
     )
+    ceiling_minor: Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX)] | None = Field(
+        None, description="highest posted balance with incoming holds, in minor units; none = unbounded"
+    )
 
 
-class TransferBody(Body):
+class LineBody(Body):
     debit_account: AccountSlug = Field(examples=["funding"])
     credit_account: AccountSlug = Field(examples=["savings"])
     amount_minor: AmountMinor
@@ -32,3 +37,43 @@ class TransferBody(Body):
         if self.debit_account == self.credit_account:
             raise PydanticCustomError("same-account", "debit_account and credit_account must differ")
         return self
+
+
+Instant = Annotated[AwareDatetime, Field(strict=False, examples=["2026-01-31T12:00:00Z"])]
+
+
+class _About(Body):
+    effective_at: Instant | None = Field(None, description="when it counts; at most 366 days back")
+    description: LongText | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class TransferBody(LineBody, _About):
+    pending: bool = Field(False, description="set the amount aside (a hold) instead of moving it")
+    expires_at: Instant | None = None
+    expires_after_s: Annotated[int, Field(ge=1, le=31_622_400)] | None = None
+
+    @model_validator(mode="after")
+    def _one_expiry(self) -> Self:
+        given = [self.expires_at, self.expires_after_s]
+        if given.count(None) == 0 or (not self.pending and given.count(None) < 2):
+            raise PydanticCustomError("invalid-expiry", "one expiry at most, and for a pending transfer only")
+        return self
+
+
+class LinkedTransfersBody(_About):
+    transfers: Annotated[list[LineBody], Field(min_length=1, max_length=LINES_MAX)] = Field(
+        description="linked: all of them in one journal, or none"
+    )
+
+
+class PostHoldBody(Body):
+    amount_minor: AmountMinor | None = Field(None, description="none = all that remains")
+
+
+class VoidHoldBody(Body):
+    pass
+
+
+class ReverseBody(Body):
+    reason: LongText

@@ -3,7 +3,7 @@
 from payment_gateway.store.tables.channels import parked_event, routing_decision, routing_rule_set
 from payment_gateway.store.tables.customers import customer, payment_method
 from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
-from payment_gateway.store.tables.ledger import account, transfer
+from payment_gateway.store.tables.ledger import account, hold, journal, ledger_chain, transfer
 from payment_gateway.store.tables.merchants import api_key, merchant
 from payment_gateway.store.tables.money import dispute, merchant_terms, payout, settlement
 from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
@@ -24,8 +24,11 @@ __all__ = [
     "channel_event",
     "customer",
     "dispute",
+    "hold",
     "idempotency_key",
     "job_run",
+    "journal",
+    "ledger_chain",
     "merchant",
     "merchant_terms",
     "metadata",

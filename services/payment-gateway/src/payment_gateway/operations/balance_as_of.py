@@ -1,0 +1,26 @@
+"""Look back in the ledger: a balance as of a time, and transfers by page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from payment_gateway.domain.ledger import AccountName
+from payment_gateway.operations.deps import Deps
+from payment_gateway.store import ledger_history
+from payment_gateway.store.ledger_history import Balance
+
+
+async def balance_of(
+    deps: Deps, name: AccountName, effective_at: datetime | None, recorded_at: datetime | None
+) -> Balance | None:
+    """None if the account is not open."""
+    async with deps.engine.connect() as connection:
+        return await ledger_history.balance(connection, name, effective_at, recorded_at)
+
+
+async def transfers_page(deps: Deps, merchant_id: str, before: str | None, limit: int) -> Sequence[Any]:
+    """Rows of the newest `limit` journals below `before`."""
+    async with deps.engine.connect() as connection:
+        return await ledger_history.page(connection, merchant_id, before, limit)

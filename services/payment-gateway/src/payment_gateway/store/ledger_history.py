@@ -1,0 +1,92 @@
+"""Reads of the ledger's history: balances as of a time, journals, transfers by page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payment_gateway.domain.ledger import AccountName, Posting, PostingKind
+
+# Summed from the rows, not read from a counter: rows are neither recorded nor effective in the order of versions.
+AS_OF = text("""
+    SELECT COALESCE(sum(side * CASE WHEN kind IN ('posted', 'post') THEN amount_minor ELSE 0 END), 0) AS posted,
+        COALESCE(sum(CASE WHEN side > 0 OR kind = 'posted' THEN 0 WHEN kind = 'pending' THEN amount_minor
+            ELSE -amount_minor END), 0) AS held
+    FROM (
+        SELECT -1 AS side, kind, amount_minor, effective_at, recorded_at FROM payments.transfer
+        WHERE debit_account_id = :account
+        UNION ALL
+        SELECT 1, kind, amount_minor, effective_at, recorded_at FROM payments.transfer
+        WHERE credit_account_id = :account
+    ) AS line
+    WHERE (CAST(:effective_at AS timestamptz) IS NULL OR effective_at <= :effective_at)
+        AND (CAST(:recorded_at AS timestamptz) IS NULL OR recorded_at <= :recorded_at)
+""")
+ACCOUNT_ID = text(
+    "SELECT id FROM payments.account WHERE (owner, kind, currency) = (:owner, :kind, :currency)"
+)
+JOURNAL = text("""
+    SELECT d.owner AS debit_owner, d.kind AS debit_kind, c.owner AS credit_owner, c.kind AS credit_kind,
+        t.currency, t.amount_minor, t.kind
+    FROM payments.journal j JOIN payments.transfer t ON t.journal_id = j.id
+    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
+    WHERE j.id = :id AND j.merchant_id = :merchant_id ORDER BY t.id
+""")
+# journal_by_merchant_idx; ids of one page on are lower than the cursor, so that new rows never shift a page.
+TRANSFERS = text("""
+    SELECT j.id AS journal_id, t.id, d.kind AS debit, c.kind AS credit, t.amount_minor, t.currency, t.kind, t.hold_id,
+        t.effective_at, t.recorded_at, j.reverses, j.reason, j.description, j.metadata
+    FROM (
+        SELECT * FROM payments.journal WHERE merchant_id = :merchant_id
+            AND (CAST(:before AS text) IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit
+    ) AS j JOIN payments.transfer t ON t.journal_id = j.id
+    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
+    ORDER BY j.id DESC, t.id
+""")
+
+
+class Balance(NamedTuple):
+    """In minor units: what is posted, and what outgoing holds set aside of it."""
+
+    posted_minor: int
+    held_minor: int
+
+    @property
+    def available_minor(self) -> int:
+        return self.posted_minor - self.held_minor
+
+
+async def balance(
+    conn: AsyncConnection, name: AccountName, effective_at: datetime | None, recorded_at: datetime | None
+) -> Balance | None:
+    """The balance as it was by either time (None = whenever); None if the account is not open."""
+    account = (await conn.execute(ACCOUNT_ID, name._asdict())).scalar()
+    if account is None:
+        return None
+    times = {"effective_at": effective_at, "recorded_at": recorded_at}
+    row = (await conn.execute(AS_OF, {"account": account} | times)).one()
+    return Balance(int(row.posted), int(row.held))
+
+
+async def postings(conn: AsyncConnection, journal_id: str, merchant_id: str) -> tuple[Posting, ...]:
+    """What a journal of the merchant's own ledger moved; nothing if there is no such journal."""
+    rows = await conn.execute(JOURNAL, {"id": journal_id, "merchant_id": merchant_id})
+    return tuple(
+        Posting(
+            AccountName(row.debit_owner, row.debit_kind, row.currency),
+            AccountName(row.credit_owner, row.credit_kind, row.currency),
+            row.amount_minor,
+            PostingKind(row.kind),
+        )
+        for row in rows
+    )
+
+
+async def page(conn: AsyncConnection, merchant_id: str, before: str | None, limit: int) -> Sequence[Any]:
+    """Transfers of the merchant's newest `limit` journals below the journal `before`, newest journal first."""
+    parameters = {"merchant_id": merchant_id, "before": before, "limit": limit}
+    return (await conn.execute(TRANSFERS, parameters)).all()
