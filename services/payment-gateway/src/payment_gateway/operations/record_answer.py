@@ -20,6 +20,7 @@ from payment_gateway.domain.attempt import (
     Operation,
     Outcome,
     Succeeded,
+    Unknown,
     checked,
     next_resolve_at,
 )
@@ -163,7 +164,7 @@ def _effects(
     return Effects(
         payment=change.payment,
         rows=((refunds, change.refund),) if change.refund else (),
-        answers=((attempt, outcome, due_at), *_given_up(attempt, outcome, change)),
+        answers=((attempt, outcome, due_at), *_of_authorisation(attempt, outcome, change, at)),
         journal=journal,
         events=events,
         response=_response(attempt, outcome, change),
@@ -171,16 +172,19 @@ def _effects(
     )
 
 
-def _given_up(
-    attempt: Attempt, outcome: Outcome, change: Change
-) -> tuple[tuple[Attempt, Outcome, None], ...]:
-    """An action that the payer has not taken is given up: nobody needs to ask about its authorisation any more."""
-    if attempt.operation not in (Operation.VOID, Operation.EXPIRE) or not isinstance(outcome, Succeeded):
+def _of_authorisation(
+    attempt: Attempt, outcome: Outcome, change: Change, at: datetime
+) -> tuple[tuple[Attempt, Outcome, datetime | None], ...]:
+    """What the end of an action that the payer had not taken means for its authorisation: given up, and nobody asks
+    about it any more; or not given up, and it is asked about at once: a report of it may have come in between."""
+    if attempt.operation not in (Operation.VOID, Operation.EXPIRE) or not change.is_final:
         return ()
     if change.payment.authorised_by is not None or attempt.original is None:
         return ()
     authorisation = replace(attempt, id=attempt.original, operation=Operation.AUTHORISE)
-    return ((authorisation, Declined("cancelled"), None),)
+    if isinstance(outcome, Succeeded):
+        return ((authorisation, Declined("cancelled"), None),)
+    return ((authorisation, Unknown("not-cancelled"), at),)
 
 
 def _did_nothing(attempt: Attempt, outcome: Outcome) -> bool:
