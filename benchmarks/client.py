@@ -11,10 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 Request = Callable[[], bytes]
 """Makes the bytes of the next request."""
+Answered = Callable[[bytes], None]
+"""Gets the body of each 2xx answer, to be read after the run."""
 
 
 @dataclass
@@ -35,8 +38,11 @@ class Run:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, request: Request, run: Run, until: float, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, request: Request, run: Run, until: float, done: asyncio.Future[None], answered: Answered | None
+    ) -> None:
         self._request, self._run, self._until, self._done = request, run, until, done
+        self._answered = answered
         self._buffer = b""
         self._sent_at = 0.0
 
@@ -56,6 +62,8 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
         now = time.perf_counter()
         self._run.statuses[int(head[9:12])] += 1
+        if self._answered and head[9:10] == b"2":
+            self._answered(rest)
         self._run.latencies_s.append(now - self._sent_at)
         if now >= self._until:
             self._transport.close()
@@ -71,7 +79,15 @@ class _Connection(asyncio.Protocol):
         self._transport.write(self._request())
 
 
-async def drive(host: str, port: int, request: Request, *, connections: int, seconds: float) -> Run:
+async def drive(
+    host: str,
+    port: int,
+    request: Request,
+    *,
+    connections: int,
+    seconds: float,
+    answered: Answered | None = None,
+) -> Run:
     """Keep `connections` requests in flight for `seconds`."""
     loop = asyncio.get_running_loop()
     run = Run()
@@ -80,7 +96,8 @@ async def drive(host: str, port: int, request: Request, *, connections: int, sec
     finished = []
     for _ in range(connections):
         done: asyncio.Future[None] = loop.create_future()
-        await loop.create_connection(lambda done=done: _Connection(request, run, until, done), host, port)  # type: ignore[misc]
+        protocol = partial(_Connection, request, run, until, done, answered)
+        await loop.create_connection(protocol, host, port)
         finished.append(done)
     await asyncio.gather(*finished)
     run.seconds = time.perf_counter() - started

@@ -1,7 +1,7 @@
 ##@ Measure it: each prints its figures and writes .platform/bench/<name>.json
 
 .PHONY: bench
-bench: bench-ledger bench-risk bench-ingest ## All benchmarks, one after the other
+bench: bench-ledger bench-risk bench-ingest bench-payments ## All benchmarks, one after the other
 
 .PHONY: bench-ledger
 bench-ledger: bootstrap ## Ledger writes over HTTP: no-op, group commit, a transaction each, hot accounts
@@ -14,3 +14,7 @@ bench-risk: bootstrap ## Risk decisions: rate per core and latency of the whole 
 .PHONY: bench-ingest
 bench-ingest: bootstrap ## Events per second into the warehouse, and a reconciliation of a million lines a side
 	$(BIN)/python -m benchmarks.ingest
+
+.PHONY: bench-payments
+bench-payments: bootstrap ## Full payments through all processes: rate, latency, CPU of each process, and the proof that all are kept
+	$(BIN)/python -m benchmarks.payments

@@ -40,13 +40,19 @@ class Running:
         return self.surroundings.url("gateway")
 
 
-async def bring_up(state: State, say: Say, environ: Mapping[str, str] = os.environ) -> Running:
-    """Start everything that does not run yet and return when all of it is ready."""
+async def bring_up(
+    state: State,
+    say: Say,
+    environ: Mapping[str, str] = os.environ,
+    extra: Mapping[str, str] | None = None,
+) -> Running:
+    """Start everything that does not run yet and return when all of it is ready. `extra` goes into the environment of
+    every process, over what the stack says."""
     state.prepare()
     with _alone(state):
         ports = state.known_ports() if supervision.is_running(state) else _fresh_ports(state)
         backends = choose_backends(state, ports, environ)
-        surroundings = _surroundings(state, ports, backends)
+        surroundings = _surroundings(state, ports, backends, extra or {})
         if not supervision.is_running(state):
             _start_servers(state, backends, surroundings, say)
         say("waiting for Postgres and Redis")
@@ -77,7 +83,9 @@ def _fresh_ports(state: State) -> dict[str, int]:
     return state.ports(PORT_NAMES)
 
 
-def _surroundings(state: State, ports: dict[str, int], backends: Backends) -> Surroundings:
+def _surroundings(
+    state: State, ports: dict[str, int], backends: Backends, extra: Mapping[str, str]
+) -> Surroundings:
     passwords = state.role_passwords()
     for service in SERVICES:
         values = {
@@ -95,7 +103,9 @@ def _surroundings(state: State, ports: dict[str, int], backends: Backends) -> Su
         for name, value in values.items():
             write_private(state.secrets / service.name / name, value)
         (state.secrets / service.name).chmod(0o700)
-    return Surroundings(ports, backends.database, backends.redis_url, state.secrets, state.data / "channels")
+    return Surroundings(
+        ports, backends.database, backends.redis_url, state.secrets, state.data / "channels", extra
+    )
 
 
 def _start_servers(state: State, backends: Backends, surroundings: Surroundings, say: Say) -> None:
