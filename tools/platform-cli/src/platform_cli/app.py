@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from platform_cli.daily.commands import add_daily_commands
 from platform_cli.stack import supervision
 from platform_cli.stack.bring_up import bring_up
 from platform_cli.stack.environment_file import read_environment_file
@@ -22,7 +23,6 @@ from platform_cli.stack.welcome import welcome
 
 main = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     help=__doc__,
     pretty_exceptions_enable=False,  # its boxes print local variables, secrets among them
@@ -134,6 +134,9 @@ def doctor() -> None:
         table.add_row(finding.what, "[green]ok[/green]" if finding.is_ok else "[red]no[/red]", finding.detail)
     console.print(table)
     raise typer.Exit(0 if all(finding.is_ok for finding in findings) else 1)
+
+
+add_daily_commands(main)
 
 
 def _known(state: State) -> Surroundings:
