@@ -1,0 +1,36 @@
+"""Two gateways on one database and one set of channels, as two replicas stand in production."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from platform_cli.embedded.testing import FreshDatabase, TestDatabase
+
+TESTS = Path(__file__).parents[1]
+for folder in (TESTS / "simulators", TESTS / "api", Path(__file__).parent):
+    sys.path.insert(0, str(folder))
+
+from gateway_rig import RunningGateway, run_gateway
+from twin import run_twin
+
+
+@pytest.fixture
+async def database(fresh_database: FreshDatabase) -> TestDatabase:
+    """The database of both."""
+    return await fresh_database("payments")
+
+
+@pytest.fixture
+async def gateway(database: TestDatabase, tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    """A gateway that gives a channel one second."""
+    async with run_gateway(database, tmp_path / "journals", channel_timeout_s=1.0) as running:
+        yield running
+
+
+@pytest.fixture
+async def twin(gateway: RunningGateway) -> AsyncIterator[RunningGateway]:
+    """The other replica, for the same merchant."""
+    async with run_twin(gateway) as running:
+        yield running

@@ -1,0 +1,120 @@
+"""Money bugs of repeated requests and their keys."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gateway_rig import Reply, RunningGateway
+from witnesses import DyingChannel, agree, resolve, standing_in
+
+TOP_UP = {"debit_account": "funding", "credit_account": "wallet", "amount_minor": 500, "currency": "EUR"}
+
+
+async def open_accounts(gateway: RunningGateway, *names: str) -> None:
+    for name in names:
+        await gateway.post("/v1/ledger/accounts", {"name": name, "currency": "EUR"})
+
+
+async def balance(gateway: RunningGateway, name: str) -> int:
+    accounts = (await gateway.call("GET", "/v1/ledger/accounts")).body["data"]
+    (found,) = [a["available_minor"] for a in accounts if a["name"].endswith(f":{name}")]
+    return int(found)
+
+
+async def test_a_key_whose_request_died_is_answered_in_the_end(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Thread 7, medusa#1887: after a crash a client got the key's conflict for ever and could not buy.
+
+    409 with Retry-After only until the resolver has found out; then every replica answers the key with the payment.
+    """
+    double = standing_in(gateway, DyingChannel)
+    assert (await gateway.pay(key="k")).status == 500
+    waiting = await twin.pay(key="k")
+    assert (waiting.status, waiting.problem, waiting.headers["Retry-After"]) == (
+        409, "idempotency-in-progress", "1",
+    )  # fmt: skip
+    await resolve(gateway, twin)
+    answers = [await g.pay(key="k") for g in (gateway, twin)]
+    assert {(reply.status, reply.body["status"]) for reply in answers} == {(201, "captured")}
+    assert double.sent == 1
+    await agree(gateway, 1250)
+
+
+async def test_equal_top_ups_under_one_key_credit_once_and_under_two_keys_twice(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Thread 8, lago-api#5870: identical sequential top-ups were both credited, for the endpoint had no key.
+
+    One key credits once, in a row and at once on both replicas; a second key is a second wish.
+    """
+    await open_accounts(gateway, "funding", "wallet")
+    path = "/v1/ledger/transfers"
+    first = await gateway.post(path, TOP_UP, key="a")
+    again = await twin.post(path, TOP_UP, key="a")
+    assert (first.status, first.raw) == (again.status, again.raw)
+    at_once = await asyncio.gather(*(g.post(path, TOP_UP, key="b") for g in (gateway, twin) * 5))
+    assert len({(reply.status, reply.raw) for reply in at_once}) == 1
+    assert at_once[0].body["id"] != first.body["id"]
+    assert await balance(gateway, "wallet") == 1_000
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_one_key_many_times_in_one_batch_and_after_a_timeout_is_one_effect(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Thread 22, formance stack#1633, #1636: the same key twice in one batch crashed it; a key whose request timed out
+    was lost.
+
+    Twenty of one key in one flush get one transfer and the same bytes. A key whose channel hangs answers 202 until it
+    is known, and then the outcome.
+    """
+    await open_accounts(gateway, "funding", "wallet")
+    batch = await asyncio.gather(
+        *(gateway.post("/v1/ledger/transfers", TOP_UP, key="batch") for _ in range(20))
+    )
+    assert len({(reply.status, reply.raw) for reply in batch}) == 1
+    assert batch[0].status == 201
+    assert await balance(gateway, "wallet") == 500
+
+    hung, impatient = await asyncio.gather(
+        gateway.pay("tok_timeout", key="slow"), later(twin.pay("tok_timeout", key="slow"))
+    )
+    assert (hung.status, hung.body["status"]) == (202, "unknown")
+    assert (impatient.status, impatient.problem) == (409, "idempotency-in-progress")
+    told = await twin.pay("tok_timeout", key="slow")
+    assert (told.status, told.body["id"]) == (202, hung.body["id"])
+    await resolve(gateway, twin)
+    answers = [await g.pay("tok_timeout", key="slow") for g in (gateway, twin)]
+    assert {(reply.status, reply.body["status"]) for reply in answers} == {(201, "captured")}
+    assert len({reply.raw for reply in answers}) == 1
+    await agree(gateway, 1250)
+
+
+async def test_one_request_sent_to_two_replicas_is_one_payment(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Thread 25, bank-of-anthos#329, PR#168: a payment was recorded twice; the cache of the fix is one process's own.
+
+    Ten of each of five keys at once, spread over two replicas: five payments, five charges, one body per key.
+    """
+    sent = [(g, f"key-{n}") for n in range(5) for g in (gateway, twin) * 5]
+    replies = await asyncio.gather(*(g.pay(key=key) for g, key in sent))
+    bodies: dict[str, set[bytes]] = {}
+    for (_, key), reply in zip(sent, replies, strict=True):
+        assert reply.status in (201, 409)
+        if reply.status == 201:
+            bodies.setdefault(key, set()).add(reply.raw)
+        else:
+            assert reply.problem == "idempotency-in-progress"
+    assert [len(bodies[f"key-{n}"]) for n in range(5)] == [1] * 5
+    assert (await gateway.rows())["payment"] == 5
+    assert len(await gateway.simulators.journal()) == 5
+    await agree(gateway, 5 * 1250)
+
+
+async def later(call: Any) -> Reply:
+    await asyncio.sleep(0.3)
+    reply: Reply = await call
+    return reply
