@@ -8,9 +8,9 @@ import pytest
 
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
 
-TESTS = Path(__file__).parents[1]
-for folder in (TESTS / "simulators", TESTS / "api", Path(__file__).parent):
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from gateway_rig import RunningGateway, run_gateway
 from twin import run_twin

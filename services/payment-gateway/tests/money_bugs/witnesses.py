@@ -1,4 +1,4 @@
-"""The judges of the money bugs, who share no code: the channel's own journal, the ledger, and what clients were told."""
+"""The judges of the money bugs, who share no code: the channel's journal, the ledger, and what clients were told."""
 
 from __future__ import annotations
 
