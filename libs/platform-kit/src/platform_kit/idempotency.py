@@ -23,6 +23,8 @@ HEADER = "Idempotency-Key"
 REPLAY_HEADER = "Idempotent-Replayed"
 LIFETIME = timedelta(hours=72)  # published; Stripe keeps keys for at least 24 hours
 KEY_LENGTH_MAX = 255
+CLOSED = b""
+"""Fingerprint of a key that was closed before any request came with it: its answer is for every request."""
 
 
 class KeyMissing(Problem):
@@ -72,7 +74,7 @@ class KeyRecord:
 
     def replay_for(self, claim: Claim) -> StoredResponse:
         """The stored response, or the refusal: KeyReused for another request, KeyInProgress while unfinished."""
-        if self.fingerprint != claim.fingerprint:
+        if self.fingerprint not in (claim.fingerprint, CLOSED):
             raise KeyReused("Use a new key for a new request.")
         if self.response is None:
             raise KeyInProgress()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway_rig import Reply, RunningGateway
+import orjson
+from gateway_rig import Reply, RunningGateway, a_sale
 from witnesses import DyingChannel, agree, resolve, standing_in
 
 TOP_UP = {"debit_account": "funding", "credit_account": "wallet", "amount_minor": 500, "currency": "EUR"}
@@ -118,3 +119,79 @@ async def later(call: Any) -> Reply:
     await asyncio.sleep(0.3)
     reply: Reply = await call
     return reply
+
+
+async def cancel(gateway: RunningGateway, key: str, **body: str) -> Reply:
+    raw = orjson.dumps({"key": key} | body)
+    return await gateway.call("POST", "/v1/idempotency-keys/cancel", raw=raw)
+
+
+async def test_a_client_that_lost_an_answer_can_close_its_key_instead_of_using_a_new_one(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Thread 30, square-mcp-server#31: a retry minted a new key and the payer paid twice. Cancel by key is what is needed.
+
+    A key that never came is closed for good, on every replica. What is held or unknown under a key is given up. What
+    was taken is shown, and not refunded by itself.
+    """
+    closed = await cancel(gateway, "never-came")
+    assert (closed.status, closed.body["status"], closed.body["payment"]) == (200, "cancelled", None)
+    late = await twin.pay(key="never-came")
+    other = await twin.pay(key="never-came", amount_minor=1)
+    assert (late.status, late.problem) == (409, "idempotency-key-cancelled")
+    assert other.raw == late.raw
+    assert (await cancel(twin, "never-came")).body == closed.body
+    assert await gateway.simulators.journal() == []
+
+    held = (await gateway.pay(key="held", capture="manual")).body["id"]
+    given_up = await cancel(twin, "held")
+    assert (given_up.body["status"], given_up.body["payment"]["status"]) == ("cancelled", "voided")
+    assert await gateway.status(held) == "voided"
+
+    waiting = (await gateway.pay("tok_3ds", key="waiting")).body["id"]
+    assert (await cancel(twin, "waiting")).body["status"] == "cancelled"
+    assert await gateway.status(waiting) == "cancelled"
+
+    dropped = await gateway.pay("tok_dropped", key="dropped")
+    assert dropped.status == 202
+    assert (await cancel(twin, "dropped")).body["payment"]["status"] == "failed"
+    await agree(gateway, 0)
+
+    lost = await gateway.pay("tok_reset", key="lost")
+    assert lost.status == 202
+    found = await cancel(twin, "lost")
+    assert (found.status, found.body["status"], found.body["payment"]["status"]) == (
+        200,
+        "finished",
+        "captured",
+    )
+    assert (await gateway.pay("tok_reset", key="lost")).body == found.body["payment"]
+    await agree(gateway, 1250)
+
+    refund = await gateway.post(f"/v1/payments/{lost.body['id']}/refunds", {"amount_minor": 50}, key="refund")
+    shown = await cancel(gateway, "refund", route="POST /v1/payments/{id}/refund")
+    assert (shown.body["status"], shown.body["response"]["body"]) == ("finished", refund.body)
+    _, stranger = await gateway.new_merchant()
+    theirs = await gateway.post("/v1/payments", a_sale(), key="never-came", token=stranger)
+    assert theirs.status == 201, "a key belongs to its merchant"
+
+
+async def test_a_payment_and_the_cancellation_of_its_key_at_once_end_as_one_of_them(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Thread 30 as a race: the payment is refused, or it is given up, or the canceller is told to ask again."""
+    for n in range(6):
+        paid, cancelled = await asyncio.gather(
+            gateway.pay(key=f"race-{n}", capture="manual"), cancel(twin, f"race-{n}")
+        )
+        while cancelled.status == 409:
+            await asyncio.sleep(0.02)
+            cancelled = await cancel(twin, f"race-{n}")
+        assert cancelled.body["status"] == "cancelled"
+        assert paid.status in (201, 409)
+        if paid.status == 201:
+            assert await gateway.status(paid.body["id"]) == "voided"
+    rows = await gateway.rows()
+    authorised = [line for line in await gateway.simulators.journal() if line["type"] == "authorisation"]
+    assert len(authorised) == rows["payment"]
+    await agree(gateway, 0)

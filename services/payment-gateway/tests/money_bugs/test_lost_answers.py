@@ -16,6 +16,7 @@ from witnesses import (
 )
 
 from payment_gateway.operations.resolve_attempts import RESOLVE_MAX, resolve_attempts
+from payment_gateway.operations.resolve_attempts import resolve as resolve_one
 from payment_gateway.store import attempts
 
 
@@ -88,6 +89,20 @@ async def test_a_question_that_arrives_after_the_resolver_gave_up_charges_nothin
     assert await gateway.status(payment_id) == "failed"
     assert (await gateway.pay("tok_dropped", key="k")).body["status"] == "failed"
     await agree(gateway, 0)
+
+
+async def test_a_refund_that_two_resolvers_find_out_about_is_booked_once(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Beyond the threads: the answer to a refund is lost, and several find it at the same moment."""
+    payment_id = (await gateway.pay("tok_refund_timeout", amount_minor=10_000)).body["id"]
+    lost = await gateway.post(f"/v1/payments/{payment_id}/refunds", {"amount_minor": 3_000})
+    assert (lost.status, lost.body["status"]) == (202, "pending")
+    await time_passes(gateway)
+    async with gateway.deps.engine.begin() as connection:
+        ((attempt, tries),) = await attempts.claim_due(connection, RESOLVE_MAX)
+    await asyncio.gather(*(resolve_one(g.deps, attempt, tries) for g in (gateway, twin) * 2))
+    await agree(gateway, 10_000, 3_000)
 
 
 async def test_work_of_a_worker_that_died_is_taken_up_by_another(
