@@ -68,16 +68,17 @@ async def test_one_key_many_times_in_one_batch_and_after_a_timeout_is_one_effect
     """Thread 22, formance stack#1633, #1636: the same key twice in one batch crashed it; a key whose request timed out
     was lost.
 
-    Twenty of one key in one flush get one transfer and the same bytes. A key whose channel hangs answers 202 until it
-    is known, and then the outcome.
+    Copies of one key in one flush get one transfer and the same bytes. A key whose channel hangs answers 202 until it is
+    known, and then the outcome.
     """
     await open_accounts(gateway, "funding", "wallet")
-    batch = await asyncio.gather(
-        *(gateway.post("/v1/ledger/transfers", TOP_UP, key="batch") for _ in range(20))
+    path, keys = "/v1/ledger/transfers", [f"batch-{n}" for n in range(10)]
+    copies = await asyncio.gather(*(gateway.post(path, TOP_UP, key=key) for key in keys for _ in range(5)))
+    assert {reply.status for reply in copies} == {201}, (
+        "the copies of a key wait for one flush, and all are answered"
     )
-    assert len({(reply.status, reply.raw) for reply in batch}) == 1
-    assert batch[0].status == 201
-    assert await balance(gateway, "wallet") == 500
+    assert [len({reply.raw for reply in copies[n : n + 5]}) for n in range(0, 50, 5)] == [1] * 10
+    assert await balance(gateway, "wallet") == 500 * 10
 
     hung, impatient = await asyncio.gather(
         gateway.pay("tok_timeout", key="slow"), later(twin.pay("tok_timeout", key="slow"))
@@ -129,7 +130,7 @@ async def cancel(gateway: RunningGateway, key: str, **body: str) -> Reply:
 async def test_a_client_that_lost_an_answer_can_close_its_key_instead_of_using_a_new_one(
     gateway: RunningGateway, twin: RunningGateway
 ) -> None:
-    """Thread 30, square-mcp-server#31: a retry minted a new key and the payer paid twice. Cancel by key is what is needed.
+    """Thread 30, square-mcp-server#31: a retry minted a new key and the payer paid twice: cancel by key instead.
 
     A key that never came is closed for good, on every replica. What is held or unknown under a key is given up. What
     was taken is shown, and not refunded by itself.
