@@ -68,8 +68,8 @@ async def test_one_key_many_times_in_one_batch_and_after_a_timeout_is_one_effect
     """Thread 22, formance stack#1633, #1636: the same key twice in one batch crashed it; a key whose request timed out
     was lost.
 
-    Copies of one key in one flush get one transfer and the same bytes. A key whose channel hangs answers 202 until it is
-    known, and then the outcome.
+    Copies of one key in one flush get one transfer and the same bytes. A key whose channel hangs answers 202 until it
+    is known, and then the outcome.
     """
     await open_accounts(gateway, "funding", "wallet")
     path, keys = "/v1/ledger/transfers", [f"batch-{n}" for n in range(10)]
