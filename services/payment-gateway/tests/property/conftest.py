@@ -1,0 +1,7 @@
+"""The state machine uses the rig and the witnesses of the other tests."""
+
+import sys
+from pathlib import Path
+
+for folder in ("simulators", "api", "money_bugs"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
