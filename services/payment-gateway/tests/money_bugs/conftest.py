@@ -24,8 +24,8 @@ async def database(fresh_database: FreshDatabase) -> TestDatabase:
 
 @pytest.fixture
 async def gateway(database: TestDatabase, tmp_path: Path) -> AsyncIterator[RunningGateway]:
-    """A gateway that gives a channel one second."""
-    async with run_gateway(database, tmp_path / "journals", channel_timeout_s=1.0) as running:
+    """Gateway, channels and risk over real HTTP, and a merchant."""
+    async with run_gateway(database, tmp_path / "journals") as running:
         yield running
 
 

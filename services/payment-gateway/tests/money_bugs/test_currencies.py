@@ -7,9 +7,7 @@ from gateway_rig import RunningGateway
 from witnesses import agree, charged_and_refunded
 
 
-@pytest.mark.parametrize(
-    ("currency", "decimals"), [("JPY", 0), ("KRW", 0), ("EUR", 2), ("USD", 2), ("KWD", 3), ("BHD", 3)]
-)
+@pytest.mark.parametrize(("currency", "decimals"), [("JPY", 0), ("USD", 2), ("BHD", 3)])
 async def test_an_amount_means_the_same_to_client_channel_and_ledger_in_every_currency(
     gateway: RunningGateway, currency: str, decimals: int
 ) -> None:

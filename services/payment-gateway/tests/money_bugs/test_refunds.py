@@ -29,20 +29,20 @@ async def test_two_refunds_at_once_never_give_back_more_than_was_captured(
     await agree(gateway, 50_000, 30_000)
 
 
-@pytest.mark.parametrize("amount", [0, -1, -10_000, 0.5, 1e3, "100", True, None, 10**13, -(2**63)])
-async def test_a_refund_of_nothing_or_less_is_refused(gateway: RunningGateway, amount: object) -> None:
+async def test_a_refund_of_nothing_or_less_is_refused(
+    gateway: RunningGateway, subtests: pytest.Subtests
+) -> None:
     """Thread 2, hyperswitch PR#11491: a negative refund passed, and took money from the payer.
 
-    422 naming the member, nothing written, nothing asked of the channel. (`null` is no amount either.)
+    422, nothing written, nothing asked of the channel.
     """
     payment_id = await gateway.captured()
     before = await gateway.rows()
-    reply = await gateway.post(f"/v1/payments/{payment_id}/refunds", {"amount_minor": amount})
-    if amount is None:  # the member left out by another name: all that remains
-        assert (reply.status, reply.body["amount_minor"]) == (201, 10_000)
-        return
-    assert reply.status == 422, reply.raw
-    assert await gateway.rows() == before
+    for amount in (0, -1, -10_000, 0.5, 1e3, "100", True, [1], 10**13, -(2**63)):
+        with subtests.test(amount=amount):
+            reply = await gateway.post(f"/v1/payments/{payment_id}/refunds", {"amount_minor": amount})
+            assert reply.status == 422, reply.raw
+            assert await gateway.rows() == before
     await agree(gateway, 10_000)
 
 

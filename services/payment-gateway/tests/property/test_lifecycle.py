@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_rig import Reply, RunningGateway, a_sale, run_gateway, run_twin
+from gateway_rig import Reply, RunningGateway, a_sale, run_gateway
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
 from sqlalchemy import text
+from twin import run_twin
 from witnesses import ChannelDouble, answer_of, attempt_of, available_minor, report, resolve, standing_in
 
 from payment_gateway.domain.attempt import Attempt, Outcome, Unknown
