@@ -10,6 +10,9 @@ from gateway_rig import RunningGateway
 from sqlalchemy import text
 from witnesses import charged_and_refunded
 
+from payment_gateway.domain.ledger import AccountName
+from payment_gateway.store import ledger
+
 
 async def test_no_refund_at_once_gets_past_the_capture_whatever_the_code_believes(
     gateway: RunningGateway, twin: RunningGateway
@@ -39,6 +42,26 @@ async def test_no_account_falls_below_its_floor_whatever_the_code_believes(
     assert (await gateway.verification())["balanced"]
 
 
+async def test_accounts_are_locked_in_one_order_whoever_asks(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Two flushes that name the same accounts the other way round wait for each other in a line, not in a circle: who
+    waits for the first account does not hold the second."""
+    names = [AccountName("ledger:order", kind, "EUR") for kind in ("first", "second")]
+    async with gateway.deps.engine.begin() as connection:
+        for name in names:
+            await ledger.open_account(connection, name, None)
+    lock_second = text("SELECT 1 FROM payments.account WHERE kind = 'second' FOR UPDATE NOWAIT")
+    async with gateway.deps.engine.begin() as holder, twin.deps.engine.connect() as waiter:
+        await ledger.lock(holder, names[:1])
+        waiting = asyncio.create_task(ledger.lock(waiter, names[::-1]))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await holder.execute(lock_second)
+        await holder.rollback()
+        assert set(await waiting) == set(names)
+
+
 async def test_a_counter_on_both_sides_that_no_transfer_explains_is_found(gateway: RunningGateway) -> None:
     """Sums of debits and credits agree, and yet money was made up."""
     await gateway.captured(10_000)
@@ -46,7 +69,7 @@ async def test_a_counter_on_both_sides_that_no_transfer_explains_is_found(gatewa
         await connection.execute(
             text(
                 "UPDATE payments.account SET debits_posted = debits_posted + 7 * (kind = 'receivable')::int,"
-                " credits_posted = credits_posted + 7 * (kind = 'available')::int"
+                " credits_posted = credits_posted + 7 * (kind = 'pending')::int"
             )
         )
     found = await gateway.verification()

@@ -8,6 +8,7 @@ from gateway_rig import RunningGateway
 from sqlalchemy import text
 from witnesses import agree, answer_of, attempt_of, available_minor, report, resolve
 
+from payment_gateway.operations.receive_channel_event import replay_parked_events
 from payment_gateway.operations.resolve_attempts import resolve as resolve_one
 from payment_gateway.store import attempts
 
@@ -100,6 +101,31 @@ async def test_one_report_delivered_many_times_at_once_is_stored_and_booked_once
             text("SELECT count(*) FROM payments.channel_event WHERE event_id = 'cev_same'")
         )
     assert stored == 1
+    assert (await gateway.rows())["transfer"] == 1
+    await agree(gateway, 1250)
+
+
+async def test_a_report_that_comes_before_its_object_is_kept_and_has_its_effect(
+    gateway: RunningGateway, twin: RunningGateway
+) -> None:
+    """Thread 27, statamic-cargo#190: a webhook that came before its object was acknowledged and lost.
+
+    The channel is quicker than our own transaction: several copies come to both replicas, each is answered 202 once it
+    is kept, and when the object is there one of them books it.
+    """
+    payment_id, url = await challenged(gateway)
+    passed = await answer_of(gateway, payment_id, outcome="succeeded", captured=True)
+    rename = text("UPDATE payments.attempt SET id = :new WHERE id = :old")
+    async with gateway.deps.engine.begin() as connection:  # as if its commit were still on the way
+        await connection.execute(rename, {"old": attempt_of(payment_id), "new": "att_on_its_way"})
+    replies = await asyncio.gather(*(report(g, passed, "cev_early") for g in (gateway, twin) * 3))
+    assert {reply.status for reply in replies} == {202}
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(rename, {"new": attempt_of(payment_id), "old": "att_on_its_way"})
+        await connection.execute(text("UPDATE payments.parked_event SET due_at = now()"))
+    await asyncio.gather(*(replay_parked_events(g.deps) for g in (gateway, twin)))
+    assert await gateway.status(payment_id) == "captured"
+    await gateway.session.post(url, json={"outcome": "passed"})
     assert (await gateway.rows())["transfer"] == 1
     await agree(gateway, 1250)
 

@@ -12,7 +12,7 @@ from gateway_rig import Reply, RunningGateway
 from simulator_rig import SECRET
 from sqlalchemy import text
 
-from payment_gateway.domain.attempt import Attempt, Outcome
+from payment_gateway.domain.attempt import Attempt, Outcome, Unknown
 from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.resolve_attempts import resolve_attempts
 
@@ -124,6 +124,14 @@ class DyingChannel(ChannelDouble):
     async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
         await super().send(attempt, details)
         raise RuntimeError("kill -9")
+
+
+class LosingChannel(ChannelDouble):
+    """The question is answered, and the answer lost on its way."""
+
+    async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
+        await super().send(attempt, details)
+        return Unknown("timeout")
 
 
 def standing_in(gateway: RunningGateway, double: type[ChannelDouble]) -> Any:

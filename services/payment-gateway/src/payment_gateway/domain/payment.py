@@ -203,8 +203,14 @@ def open_attempt(payment: Payment, attempt_id: str, at: datetime, **changes: Any
     return replace(payment, open_attempt_id=attempt_id, version=payment.version + 1, updated_at=at, **changes)
 
 
-def replace_attempt(payment: Payment, attempt_id: str, at: datetime) -> Payment:
-    """Ask the channel to give up an action that the payer has not taken: the open question is now whether it did."""
+def replace_attempt(payment: Payment, attempt_id: str, at: datetime, *, asked: str | None) -> Payment:
+    """Ask the channel to give up an action that the payer has not taken: the open question is now whether it did.
+
+    `asked` is the authorisation's attempt. Raises OperationInProgress when it is no longer the open one: somebody is
+    giving the action up already, and a second request would be about the first one, which no channel understands.
+    """
+    if payment.open_attempt_id != asked:
+        raise OperationInProgress()
     return replace(payment, open_attempt_id=attempt_id, version=payment.version + 1, updated_at=at)
 
 

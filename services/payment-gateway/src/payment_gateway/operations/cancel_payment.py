@@ -10,15 +10,20 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.mark_and_ask import Act, mark_and_ask
 from payment_gateway.operations.void_payment import give_up_hold
+from payment_gateway.store import attempts
 from payment_gateway.store.commit import Effects, Locked
 
 
 async def cancel_payment(deps: Deps, act: Act) -> Answer:
     """200 with the payment: `cancelled`, or `voided` when there was a hold. Raises what `mark_and_ask` raises."""
 
+    async with deps.engine.connect() as connection:
+        asked = await attempts.authorisation_of(connection, act.payment_id)
+
     def mark(payment: Payment, attempt: Attempt, locked: Locked) -> Effects:
         if payment.status is Status.REQUIRES_ACTION:
-            return Effects(payment=machine.replace_attempt(payment, attempt.id, locked.now), attempt=attempt)
+            marked = machine.replace_attempt(payment, attempt.id, locked.now, asked=asked)
+            return Effects(payment=marked, attempt=attempt)
         if Event.CANCEL in allowed_events(payment.status):
             cancelled = machine.cancelled(payment, locked.now)
             told = payment_event("payment.cancelled.v1", cancelled)

@@ -8,7 +8,7 @@ from payment_gateway.domain.payment import Event, Payment, Status
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.mark_and_ask import first_attempt_id
 from payment_gateway.operations.record_answer import record
-from payment_gateway.store import payments
+from payment_gateway.store import attempts, payments
 from payment_gateway.store.commit import Commit, Done, Effects, Locked
 from platform_kit import canonical
 from platform_kit.ids import new_id
@@ -30,6 +30,9 @@ async def expire_holds(deps: Deps) -> int:
 async def _expire(deps: Deps, payment: Payment) -> bool:
     """The same two commits as a void; a capture that came first wins, whichever order the two arrive in."""
 
+    async with deps.engine.connect() as connection:
+        asked = await attempts.authorisation_of(connection, payment.id)
+
     def mark(locked: Locked) -> Effects:
         assert locked.payment is not None
         held = locked.payment
@@ -46,8 +49,11 @@ async def _expire(deps: Deps, payment: Payment) -> bool:
             sent_at=locked.now,
             original=held.authorised_by or held.open_attempt_id or first_attempt_id(held.id),
         )
-        mark_open = machine.replace_attempt if waits else machine.open_attempt
-        return Effects(payment=mark_open(held, attempt.id, locked.now), attempt=attempt)
+        if waits:
+            marked = machine.replace_attempt(held, attempt.id, locked.now, asked=asked)
+        else:
+            marked = machine.open_attempt(held, attempt.id, locked.now)
+        return Effects(payment=marked, attempt=attempt)
 
     done = await deps.committer.submit(Commit(mark, payment_id=payment.id))
     if not isinstance(done, Done) or done.attempt is None:

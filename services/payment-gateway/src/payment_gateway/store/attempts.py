@@ -30,6 +30,11 @@ RECORD_ANSWERS = text(
     " WHERE old.id = new.id"
 )
 IS_UNKNOWN = text(f"SELECT 1 FROM {table.fullname} WHERE id = :id AND outcome = 'unknown'")  # noqa: S608
+# attempt_payment_id_idx
+LAST_AUTHORISATION = text(
+    f"SELECT id FROM {table.fullname} WHERE payment_id = :payment_id AND operation = 'authorise'"  # noqa: S608
+    " ORDER BY sent_at DESC, id DESC LIMIT 1"
+)
 GET_ATTEMPT = text(f"SELECT * FROM {table.fullname} WHERE id = :id")  # noqa: S608
 # attempt_due_idx. Claiming moves due_at on, so that a resolver that dies gives the row back by itself.
 CLAIM_DUE_ATTEMPTS = text(
@@ -68,6 +73,12 @@ async def record_answers(
 async def get(conn: AsyncConnection, attempt_id: str) -> Attempt | None:
     row = (await conn.execute(GET_ATTEMPT, {"id": attempt_id})).first()
     return _attempt(row) if row else None
+
+
+async def authorisation_of(conn: AsyncConnection, payment_id: str) -> str | None:
+    """The attempt that last asked a channel to authorise this payment."""
+    found: str | None = await conn.scalar(LAST_AUTHORISATION, {"payment_id": payment_id})
+    return found
 
 
 async def get_with_outcome(conn: AsyncConnection, attempt_id: str) -> tuple[Attempt, str | None] | None:
