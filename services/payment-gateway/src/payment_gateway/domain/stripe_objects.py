@@ -331,17 +331,21 @@ def _event_object(event: Object) -> tuple[str, dict[str, Any]]:
     """Stripe's name of the event, and the object in it."""
     kind, data = event["type"], event["data"]
     name = EVENT_TYPES.get(kind, kind.removesuffix(".v1"))
-    if kind.startswith("refund.") and data.get("refund"):
-        return name, refund(data["refund"])
-    if kind == "payment.captured.v1" and data["payment"]["status"] != "captured":
+    if kind == "payment.captured.v1" and data.get("payment") and data["payment"]["status"] != "captured":
         return "charge.captured", charge(data["payment"])
-    if kind.startswith("dispute.") and data.get("dispute"):
-        return name, dispute(data["dispute"])
-    if kind.startswith("payout.") and data.get("payout"):
-        return name, payout(data["payout"])
-    if data.get("payment"):
-        return name, payment_intent(data["payment"])
+    noun = kind.partition(".")[0]
+    if noun in _RENDERED and data.get(noun):
+        return name, _RENDERED[noun](data[noun])
     return name, dict(data)
+
+
+_RENDERED: Final[Mapping[str, Callable[[Object], dict[str, Any]]]] = {
+    "payment": payment_intent,
+    "refund": refund,
+    "dispute": dispute,
+    "payout": payout,
+}
+"""The noun of an event's type -> how the object of that name in its data is shown."""
 
 
 def object_list(
