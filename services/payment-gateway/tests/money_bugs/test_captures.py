@@ -67,6 +67,10 @@ async def test_captures_at_once_never_take_more_than_is_held(
             "operation-in-progress",
             "amount-exceeds-remaining",
         }
+        over = await twin.post(path, {"amount_minor": 4_001})
+        assert (over.status, over.problem, over.body["remaining_minor"]) == (
+            422, "amount-exceeds-remaining", 4_000,
+        )  # fmt: skip
         assert (await gateway.payment(payment_id))["captured_minor"] == 6_000
     assert len(await lines_of(gateway, "capture")) == 5
     await agree(gateway, 5 * 6_000)
