@@ -10,7 +10,7 @@ from platform_cli.stack.state import clone
 
 def test_the_quick_mutants_are_killed() -> None:
     quick = [mutant for mutant in mutants(clone()) if mutant.quick]
-    assert len(quick) >= 3
+    assert len(quick) == 2, "as many as run at once: half a minute in all"
     verdicts = {
         verdict.mutant.name: (verdict.result, verdict.detail) for verdict in judge_all(clone(), quick)
     }
