@@ -40,7 +40,7 @@ async def test_two_schedulers_run_a_slot_once(database: TestDatabase, world: Wor
     for _ in range(2):
         await app.worker.run_periodic(job)
 
-    assert len(await rows(deps.engine, "reconciliation_run")) == 4  # two days, two channels, once
+    assert len(await rows(deps.engine, "reconciliation_run")) == 8  # two days, four channels, once
     [slot] = await rows(deps.engine, "job_run")
     assert slot["finished_at"] is not None
 

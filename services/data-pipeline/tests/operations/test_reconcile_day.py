@@ -272,9 +272,9 @@ async def test_the_schedule_covers_both_days_and_channels_and_one_failure_does_n
     kept = {
         (row["day"], row["channel"]): row["state"] for row in await rows(deps.engine, "reconciliation_run")
     }
-    days, channels = (TODAY - timedelta(days=1), TODAY), ("card_sim", "wallet_sim")
+    days, channels = (TODAY - timedelta(days=1), TODAY), ("card_sim", "card_sim_2", "wallet_sim", "bank_sim")
     assert kept == {(day, channel): "balanced" for day in days for channel in channels}
 
     world.is_down.add("channels")
     await reconcile_recent(deps)  # put off, not raised
-    assert await scalar(deps.engine, "SELECT count(*) FROM pipeline.reconciliation_run") == 4
+    assert await scalar(deps.engine, "SELECT count(*) FROM pipeline.reconciliation_run") == 8
