@@ -15,17 +15,19 @@ import os
 import random
 import resource
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
 import time
 import urllib.request
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import aiohttp
 import orjson
@@ -43,6 +45,7 @@ from platform_cli.stack import supervision
 from platform_cli.stack.bring_up import Running, bring_up
 from platform_cli.stack.state import State
 
+PREFIX = "platform-bench-"
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 CONNECTIONS = (1, 16, 64)
@@ -88,10 +91,18 @@ class Shop:
         return {told["id"]: told["captured_minor"] for told in map(orjson.loads, self._answered)}
 
 
+def remove_abandoned() -> None:
+    """Stop what a benchmark that was killed itself has left running: it would take the cores from everybody."""
+    for root in temporary_root(server_user()).glob(f"{PREFIX}*"):
+        if running.is_abandoned(root):
+            supervision.stop(State(root))
+            shutil.rmtree(root, ignore_errors=True)
+
+
 @contextmanager
 def own_state() -> Iterator[State]:
     """A state directory that lives as long as the benchmark, and what runs in it."""
-    root = Path(tempfile.mkdtemp(prefix="platform-bench-", dir=temporary_root(server_user())))
+    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary_root(server_user())))
     root.chmod(0o711)  # Postgres may run under another account and has to reach its data
     running.record(root, [])
     state = State(root)
@@ -197,11 +208,12 @@ async def measure_all(copy: Running, shop: Shop) -> dict[str, dict[str, Any]]:
     return {name: median_of(found) for name, found in runs.items()}
 
 
-def degraded(ops_port: int) -> float:
-    """Decisions of the risk engine that missed a part."""
+def faults(ops_port: int) -> Counter[str]:
+    """How often decisions of the risk engine missed a part so far, by the part."""
     with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/metrics", timeout=5) as response:
         lines = response.read().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("risk_faults_total{"))
+    found = (line.rpartition(" ") for line in lines if line.startswith("risk_faults_total{"))
+    return Counter({name: int(float(number)) for name, _, number in found})
 
 
 async def verified_ledger(copy: Running) -> dict[str, Any]:
@@ -226,15 +238,15 @@ async def benchmark(state: State) -> tuple[dict[str, Any], list[str]]:
     ops_port = copy.surroundings.ports["risk-api-ops"]
     shop = Shop(copy.merchant.api_key)
     await measure(copy, shop.request, 8, shop)  # warm-up: what it meets is audited, but not measured
-    missed_before = degraded(ops_port)
+    faults_before = faults(ops_port)
     started = time.monotonic()
     loads = await measure_all(copy, shop)
     memory = memory_mb(state)
     differences, counts = await audit(
         copy.admin_url, copy.surroundings.channel_journal, shop.acknowledged(), await verified_ledger(copy)
     )
-    if missed := degraded(ops_port) - missed_before:
-        differences.append(f"{missed:,.0f} degraded risk decisions")
+    if missed := faults(ops_port) - faults_before:
+        differences.append(f"degraded risk decisions: {dict(missed)}")
     if not counts["acknowledged"]:
         differences.append("no payment was acknowledged")
     if failed := sum(load["failed"] for load in loads.values()):
@@ -283,7 +295,13 @@ def show(figures: dict[str, Any]) -> None:
     Console().print(rates, spent)
 
 
+def leave_in_order(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(143)  # so that `finally` stops what runs
+
+
 def main() -> None:
+    signal.signal(signal.SIGTERM, leave_in_order)
+    remove_abandoned()
     with own_state() as state:
         figures, differences = uvloop.run(benchmark(state))
     show(figures)
