@@ -9,6 +9,7 @@ import typer
 from fastapi import FastAPI
 
 from payment_gateway.api import (
+    api_keys,
     balance,
     customers,
     disputes,
@@ -72,6 +73,7 @@ def create_gateway(settings: Settings) -> FastAPI:
             webhook_deliveries.router,
             ledger.router,
             merchants.router,
+            api_keys.router,
             customers.router,
             payment_methods.router,
             internal.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import time
 from dataclasses import dataclass
@@ -10,15 +11,18 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from payment_gateway.domain.scopes import allows, needed_scope
 from payment_gateway.operations.deps import Deps
-from payment_gateway.operations.manage_merchants import find_merchant, hash_key
+from payment_gateway.operations.manage_api_keys import InsufficientScope
+from payment_gateway.operations.manage_merchants import find_key, hash_key
+from payment_gateway.store.merchants import ApiKey
 from platform_kit import canonical
 from platform_kit.problems import Unauthenticated
 
 CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres is asked once a second per key
 CACHED_KEYS_MAX = 10_000
 
-_cache: dict[bytes, tuple[float, str]] = {}
+_cache: dict[bytes, tuple[float, ApiKey]] = {}
 
 
 async def deps_of(request: Request) -> Deps:
@@ -37,22 +41,29 @@ class Caller:
 
     merchant_id: str
     deps: Deps
+    scopes: frozenset[str] | None = None
+    """What its key may do; None = all."""
 
 
 async def caller_of(request: Request) -> Caller:
-    """The merchant whose key was sent. Raises Unauthenticated."""
-    token = _bearer(request)
+    """The merchant whose key was sent. Raises Unauthenticated, or InsufficientScope for a route beyond the key."""
+    token = _token(request)
     digest = hash_key(token)
     known = _cache.get(digest)
     if known is None or known[0] < time.monotonic():
-        merchant_id = await find_merchant(await deps_of(request), token)
-        if merchant_id is None:
+        key = await find_key(await deps_of(request), token)
+        if key is None:
             raise Unauthenticated()
         if len(_cache) >= CACHED_KEYS_MAX:
             _cache.clear()
-        known = _cache[digest] = (time.monotonic() + CACHE_S, merchant_id)
-    canonical.add(merchant_id=known[1])
-    return Caller(known[1], await deps_of(request))
+        known = _cache[digest] = (time.monotonic() + CACHE_S, key)
+    key = known[1]
+    canonical.add(merchant_id=key.merchant_id)
+    if key.scopes is not None:
+        needed = needed_scope(getattr(request.scope.get("route"), "tags", ()), request.method)
+        if not allows(key.scopes, needed):
+            raise InsufficientScope(f"It needs the scope {needed}.")
+    return Caller(key.merchant_id, await deps_of(request), key.scopes)
 
 
 async def require_admin(request: Request) -> None:
@@ -68,6 +79,21 @@ async def require_internal(request: Request) -> None:
 def _require(request: Request, expected: str) -> None:
     if not expected or not hmac.compare_digest(_bearer(request).encode(), expected.encode()):
         raise Unauthenticated()
+
+
+def _token(request: Request) -> str:
+    """A merchant's key: as bearer, or as the user name of HTTP Basic, as Stripe's clients may send it."""
+    headers = request.headers.getlist("authorization")
+    scheme, _, encoded = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+    if scheme.lower() != "basic":
+        return _bearer(request)
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
+    except ValueError:
+        raise Unauthenticated() from None
+    if not user or password or len(user) > 200:
+        raise Unauthenticated()
+    return user
 
 
 def _bearer(request: Request) -> str:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import READ
-from payment_gateway.api.schemas.webhooks import EVENT_TYPE_PATTERN, Moment
+from payment_gateway.api.schemas.fields import Moment
+from payment_gateway.api.schemas.webhooks import EVENT_TYPE_PATTERN
 from payment_gateway.operations.find_events import get_event, list_events
 from payment_gateway.store.events import EventFilter
 from platform_kit.app import JsonResponse

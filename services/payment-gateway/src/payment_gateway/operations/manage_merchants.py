@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import merchants
+from payment_gateway.store.merchants import ApiKey
 from platform_kit.ids import new_id
 
 KEY_PREFIX = "sk_test_"  # sandbox only: there is no live channel here
@@ -25,17 +26,22 @@ class NewMerchant:
 
 async def create_merchant(deps: Deps, name: str, country: str) -> NewMerchant:
     """A merchant with one API key of 256 random bits."""
-    merchant = NewMerchant(new_id("mer"), name, country, KEY_PREFIX + secrets.token_urlsafe(32))
+    merchant = NewMerchant(new_id("mer"), name, country, new_key())
     async with deps.engine.begin() as connection:
         await merchants.insert(connection, merchant.id, name, country)
         await merchants.insert_key(connection, new_id("key"), merchant.id, hash_key(merchant.api_key))
     return merchant
 
 
-async def find_merchant(deps: Deps, api_key: str) -> str | None:
-    """The id of the merchant whose live key this is."""
+async def find_key(deps: Deps, api_key: str) -> ApiKey | None:
+    """The live key that this is."""
     async with deps.engine.connect() as connection:
         return await merchants.find_by_key(connection, hash_key(api_key))
+
+
+def new_key() -> str:
+    """A key of 256 random bits."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
 
 
 def hash_key(api_key: str) -> bytes:

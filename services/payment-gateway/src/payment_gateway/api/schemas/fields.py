@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -61,3 +62,4 @@ Metadata = Annotated[
     dict[ShortText, Annotated[str, StringConstraints(max_length=500), AfterValidator(_text)]],
     Field(max_length=20),
 ]
+Moment = Annotated[AwareDatetime, Field(strict=False, examples=["2026-11-26T12:00:00Z"])]

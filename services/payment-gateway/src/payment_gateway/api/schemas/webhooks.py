@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from payment_gateway.api.schemas.fields import Body, LongText, Metadata, SafeText
+from payment_gateway.api.schemas.fields import Body, LongText, Metadata, Moment, SafeText
 
 EVENT_TYPE_PATTERN: Final = r"^[a-z_]{1,40}(\.[a-z_]{1,40}){0,3}\.(v[0-9]{1,3}|\*)$"
 EVENT_ID_PATTERN: Final = r"^evt_[0-9a-z]{26}$"
@@ -21,7 +21,6 @@ EventTypes = Annotated[
     list[Annotated[str, StringConstraints(pattern=EVENT_TYPE_PATTERN)]],
     Field(min_length=1, max_length=50, examples=[["payment.captured.v1", "refund.*"]]),
 ]
-Moment = Annotated[AwareDatetime, Field(strict=False, examples=["2026-11-26T12:00:00Z"])]
 EventId = Annotated[str, StringConstraints(pattern=EVENT_ID_PATTERN)]
 
 

@@ -21,7 +21,9 @@ from payment_gateway.operations.manage_customers import (
 )
 from platform_kit.app import JsonResponse
 
-router = APIRouter(prefix="/v1/customers", route_class=StripeRoute, include_in_schema=False)
+router = APIRouter(
+    prefix="/v1/customers", tags=["customers"], route_class=StripeRoute, include_in_schema=False
+)
 
 _TEXTS = ("name", "email", "description")
 _IGNORED = ("address", "phone", "shipping", "preferred_locales", "tax_exempt", "invoice_settings")

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1", route_class=StripeRoute, include_in_schema=Fals
 ENDPOINTS_SHOWN_MAX: Final = 100
 
 
-@router.get("/events")
+@router.get("/events", tags=["events"])
 async def list_all(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     window = window_of(given, "evt")
@@ -50,13 +50,13 @@ async def list_all(request: Request, caller: Merchant) -> Response:
     return JsonResponse(render.object_list("/v1/events", found, page.has_more, render.event))
 
 
-@router.get("/events/{event}")
+@router.get("/events/{event}", tags=["events"])
 async def retrieve(event: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     return JsonResponse(render.event(await get_event(caller.deps, caller.merchant_id, event)))
 
 
-@router.post("/webhook_endpoints")
+@router.post("/webhook_endpoints", tags=["webhooks"])
 async def register(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     url, types = given.required("url"), _event_types(given)
@@ -79,7 +79,7 @@ async def register(request: Request, caller: Merchant) -> Response:
     return JsonResponse(render.webhook_endpoint(made))
 
 
-@router.get("/webhook_endpoints")
+@router.get("/webhook_endpoints", tags=["webhooks"])
 async def list_endpoints(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     window = window_of(given, "we")
@@ -96,14 +96,14 @@ async def list_endpoints(request: Request, caller: Merchant) -> Response:
     return JsonResponse(render.object_list("/v1/webhook_endpoints", part, has_more, render.webhook_endpoint))
 
 
-@router.get("/webhook_endpoints/{endpoint}")
+@router.get("/webhook_endpoints/{endpoint}", tags=["webhooks"])
 async def retrieve_endpoint(endpoint: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     found = await get_webhook_endpoint(caller.deps, caller.merchant_id, endpoint)
     return JsonResponse(render.webhook_endpoint(found))
 
 
-@router.post("/webhook_endpoints/{endpoint}")
+@router.post("/webhook_endpoints/{endpoint}", tags=["webhooks"])
 async def update_endpoint(endpoint: str, request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     before = await get_webhook_endpoint(caller.deps, caller.merchant_id, endpoint)
@@ -122,7 +122,7 @@ async def update_endpoint(endpoint: str, request: Request, caller: Merchant) -> 
     return JsonResponse(render.webhook_endpoint(changed))
 
 
-@router.delete("/webhook_endpoints/{endpoint}")
+@router.delete("/webhook_endpoints/{endpoint}", tags=["webhooks"])
 async def delete_endpoint(endpoint: str, caller: Merchant) -> Response:
     await delete_webhook_endpoint(caller.deps, caller.merchant_id, endpoint)
     return JsonResponse({"id": endpoint, "object": "webhook_endpoint", "deleted": True})

@@ -43,13 +43,13 @@ EVIDENCE_TEXTS: Final = (
 """Evidence that is a text; files are not taken here."""
 
 
-@router.get("/balance")
+@router.get("/balance", tags=["balance"])
 async def balance(request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     return JsonResponse(render.balance(await get_balance(caller.deps, caller.merchant_id)))
 
 
-@router.get("/balance_transactions")
+@router.get("/balance_transactions", tags=["balance"])
 async def list_transactions(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     currency = given.text("currency")
@@ -68,14 +68,14 @@ async def list_transactions(request: Request, caller: Merchant) -> Response:
     return JsonResponse(render.object_list(url, found, following is not None, render.balance_transaction))
 
 
-@router.get("/balance_transactions/{transaction}")
+@router.get("/balance_transactions/{transaction}", tags=["balance"])
 async def retrieve_transaction(transaction: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     found = await get_movement(caller.deps, caller.merchant_id, native_id("txn", transaction))
     return JsonResponse(render.balance_transaction(found))
 
 
-@router.post("/payouts")
+@router.post("/payouts", tags=["balance"])
 async def pay_out(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     amount, currency = given.integer("amount", least=1), given.required("currency").upper()
@@ -104,7 +104,7 @@ async def pay_out(request: Request, caller: Merchant) -> Response:
     return respond(await settled(lambda: make_payout(caller.deps, command)), render.payout)
 
 
-@router.get("/payouts")
+@router.get("/payouts", tags=["balance"])
 async def list_all_payouts(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     window = window_of(given, "po")
@@ -114,14 +114,14 @@ async def list_all_payouts(request: Request, caller: Merchant) -> Response:
     return JsonResponse(render.object_list("/v1/payouts", shown, page.has_more, render.payout))
 
 
-@router.get("/payouts/{payout}")
+@router.get("/payouts/{payout}", tags=["balance"])
 async def retrieve_payout(payout: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     found = await get_payout(caller.deps, caller.merchant_id, payout)
     return JsonResponse(render.payout(payout_object(found)))
 
 
-@router.post("/payouts/{payout}/cancel")
+@router.post("/payouts/{payout}/cancel", tags=["balance"])
 async def cancel(payout: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     key = await key_of(request, caller.merchant_id)
@@ -131,7 +131,7 @@ async def cancel(payout: str, request: Request, caller: Merchant) -> Response:
     return respond(answer, render.payout)
 
 
-@router.post("/payouts/{payout}/reverse")
+@router.post("/payouts/{payout}/reverse", tags=["balance"])
 async def reverse(payout: str, request: Request, caller: Merchant) -> Response:
     """Money that left is only ever sent back by the bank that received it."""
     found = await get_payout(caller.deps, caller.merchant_id, payout)
@@ -139,7 +139,7 @@ async def reverse(payout: str, request: Request, caller: Merchant) -> Response:
     return envelope(400, {"detail": message})
 
 
-@router.get("/disputes")
+@router.get("/disputes", tags=["disputes"])
 async def list_all_disputes(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     window = window_of(given, "dp")
@@ -151,14 +151,14 @@ async def list_all_disputes(request: Request, caller: Merchant) -> Response:
     return JsonResponse(render.object_list("/v1/disputes", shown, page.has_more, render.dispute))
 
 
-@router.get("/disputes/{dispute}")
+@router.get("/disputes/{dispute}", tags=["disputes"])
 async def retrieve_dispute(dispute: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     found = await get_dispute(caller.deps, caller.merchant_id, dispute)
     return JsonResponse(render.dispute(dispute_object(found)))
 
 
-@router.post("/disputes/{dispute}")
+@router.post("/disputes/{dispute}", tags=["disputes"])
 async def give_evidence(dispute: str, request: Request, caller: Merchant) -> Response:
     """Evidence is submitted, once and for good, unless `submit` is false."""
     given = Parameters(await read_form(request))
@@ -173,7 +173,7 @@ async def give_evidence(dispute: str, request: Request, caller: Merchant) -> Res
     return await _answer(request, caller, dispute, event, kept)
 
 
-@router.post("/disputes/{dispute}/close")
+@router.post("/disputes/{dispute}/close", tags=["disputes"])
 async def close(dispute: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     return await _answer(request, caller, dispute, DisputeEvent.ACCEPT, {})

@@ -26,7 +26,7 @@ from payment_gateway.operations.update_payment import UpdatePayment, update_paym
 from platform_kit.app import JsonResponse
 from platform_kit.money import CURRENCIES
 
-router = APIRouter(prefix="/v1", route_class=StripeRoute, include_in_schema=False)
+router = APIRouter(prefix="/v1", tags=["payments"], route_class=StripeRoute, include_in_schema=False)
 
 _ACCEPTED: Final = (
     "automatic_payment_methods",

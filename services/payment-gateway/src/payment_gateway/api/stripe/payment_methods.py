@@ -26,7 +26,7 @@ from payment_gateway.operations.manage_payment_methods import (
 )
 from platform_kit.app import JsonResponse
 
-router = APIRouter(prefix="/v1", route_class=StripeRoute, include_in_schema=False)
+router = APIRouter(prefix="/v1", tags=["customers"], route_class=StripeRoute, include_in_schema=False)
 
 TEST_METHODS: Final[Mapping[str, str]] = {
     "pm_card_visa": "tok_visa",

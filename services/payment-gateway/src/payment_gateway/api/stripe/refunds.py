@@ -17,7 +17,7 @@ from payment_gateway.operations.mark_and_ask import Act
 from payment_gateway.operations.refund_payment import refund_payment, update_refund
 from platform_kit.app import JsonResponse
 
-router = APIRouter(prefix="/v1/refunds", route_class=StripeRoute, include_in_schema=False)
+router = APIRouter(prefix="/v1/refunds", tags=["payments"], route_class=StripeRoute, include_in_schema=False)
 
 
 @router.post("")

@@ -24,7 +24,9 @@ from payment_gateway.operations.manage_setup_intents import (
 )
 from platform_kit.app import JsonResponse
 
-router = APIRouter(prefix="/v1/setup_intents", route_class=StripeRoute, include_in_schema=False)
+router = APIRouter(
+    prefix="/v1/setup_intents", tags=["customers"], route_class=StripeRoute, include_in_schema=False
+)
 
 _ACCEPTED: Final = (
     "automatic_payment_methods",

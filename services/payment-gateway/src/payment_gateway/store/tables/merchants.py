@@ -5,10 +5,12 @@ from __future__ import annotations
 from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
+    Index,
     LargeBinary,
     String,
     Table,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from payment_gateway.store.tables.schema import NOW, Id, Time, metadata
 
@@ -27,7 +29,14 @@ api_key = Table(
     Column("id", Id, primary_key=True),
     Column("merchant_id", Id, nullable=False),
     Column("key_hash", LargeBinary, nullable=False, unique=True),  # BLAKE2b; the key itself is shown once
+    Column("name", String),
+    Column(
+        "hint", String
+    ),  # the last characters of the key: to tell one from another, too few to guess the rest
+    Column("scopes", JSONB),  # NULL = all
+    Column("expires_at", Time),
     Column("revoked_at", Time),
     Column("created_at", Time, nullable=False, server_default=NOW),
     ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
+    Index("api_key_by_merchant_idx", "merchant_id", "id"),
 )
