@@ -14,12 +14,9 @@ from rich.table import Table
 
 from platform_cli.daily.commands import add_daily_commands
 from platform_cli.stack import supervision
-from platform_cli.stack.bring_up import bring_up
-from platform_cli.stack.environment_file import read_environment_file
 from platform_cli.stack.health import DidNotBecomeReady, Health, process_table
 from platform_cli.stack.roles import Surroundings
 from platform_cli.stack.state import State
-from platform_cli.stack.welcome import welcome
 
 main = typer.Typer(
     no_args_is_help=True,
@@ -27,14 +24,18 @@ main = typer.Typer(
     help=__doc__,
     pretty_exceptions_enable=False,  # its boxes print local variables, secrets among them
 )
+HERE = "This machine"
 WIDTH = None if sys.stdout.isatty() else 110  # a log or a document has no width of its own
 console = Console(width=WIDTH)
 errors = Console(stderr=True, width=WIDTH)
 
 
-@main.command()
+@main.command(rich_help_panel=HERE)
 def up() -> None:
     """Start everything in the background and say where it is. Again: brings back what is missing."""
+    from platform_cli.stack.bring_up import bring_up  # here: its libraries take a second to import
+    from platform_cli.stack.welcome import welcome
+
     state = State.default()
     try:
         with console.status("starting") as status:
@@ -47,7 +48,7 @@ def up() -> None:
     console.print(welcome(running), highlight=False, soft_wrap=True)
 
 
-@main.command()
+@main.command(rich_help_panel=HERE)
 def down() -> None:
     """Stop everything that `up` started; data stays."""
     state = State.default()
@@ -57,7 +58,7 @@ def down() -> None:
     console.print("stopped; the data is kept (`make reset` wipes it)")
 
 
-@main.command()
+@main.command(rich_help_panel=HERE)
 def reset() -> None:
     """Stop everything and wipe data, secrets and logs."""
     state = State.default()
@@ -67,7 +68,7 @@ def reset() -> None:
     console.print("wiped")
 
 
-@main.command()
+@main.command(rich_help_panel=HERE)
 def ps(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """Processes: role, pid, port, restarts, health. Exit 1 when nothing runs or something is not ready."""
     state = State.default()
@@ -83,7 +84,7 @@ def ps(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = F
     raise typer.Exit(0 if all(row.health == "ready" for row in rows) else 1)
 
 
-@main.command()
+@main.command(rich_help_panel=HERE)
 def logs(
     role: Annotated[str | None, typer.Argument(help="one process; all of them without")] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow")] = False,
@@ -98,21 +99,7 @@ def logs(
     os.execvp("tail", ["tail", "-n", str(lines), *follow_option, *map(str, files)])  # noqa: S606 - no shell needed
 
 
-@main.command("verify-ledger")
-def verify_ledger() -> None:
-    """Ask the gateway to recompute every balance from the transfers. Exit 1 when anything differs."""
-    from platform_cli.verify_ledger import fetch_verification, render_verification
-
-    values = {**read_environment_file(State.default().environment_file), **os.environ}
-    if "GATEWAY_URL" not in values or "ADMIN_API_KEY" not in values:
-        errors.print("nothing runs here: `make up`, or set GATEWAY_URL and ADMIN_API_KEY")
-        raise typer.Exit(2)
-    verification = asyncio.run(fetch_verification(values["GATEWAY_URL"], values["ADMIN_API_KEY"]))
-    console.print(render_verification(verification))
-    raise typer.Exit(0 if verification["balanced"] else 1)
-
-
-@main.command()
+@main.command(rich_help_panel=HERE)
 def demo(
     orders: Annotated[Path | None, typer.Option(help="a CSV like examples/orders.csv")] = None,
     keep: Annotated[bool, typer.Option(help="leave it running, to look around")] = False,
@@ -123,7 +110,7 @@ def demo(
     raise typer.Exit(run_demo(console, orders, keep=keep))
 
 
-@main.command()
+@main.command(rich_help_panel=HERE)
 def doctor() -> None:
     """Check what the local stack needs from this machine. Exit 1 when something is missing."""
     from platform_cli.doctor import diagnose

@@ -2,22 +2,25 @@
 
 from typing import Any
 
-import aiohttp
+import typer
 from rich.table import Table
+from rich.text import Text
 
-TIMEOUT = aiohttp.ClientTimeout(total=120)  # it reads every transfer
+from platform_cli.daily.telling import REFUSED, Json, admin_gateway, console, errors, print_json
 
 
-async def fetch_verification(gateway_url: str, admin_api_key: str) -> dict[str, Any]:
-    """`{"balanced", "accounts", "transfers", "currencies": [...], "differences": [...]}`."""
-    headers = {"Authorization": f"Bearer {admin_api_key}"}
-    async with (
-        aiohttp.ClientSession(gateway_url, timeout=TIMEOUT) as session,
-        session.get("/v1/ledger/verification", headers=headers) as reply,
-    ):
-        reply.raise_for_status()
-        body: dict[str, Any] = await reply.json()
-    return body
+def verify_ledger(as_json: Json = False) -> None:
+    """Ask the gateway to recompute every balance from the transfers. Exit 1 when anything differs."""
+    gateway = admin_gateway()
+    with errors.status("recomputing"):
+        verification = gateway.get(
+            "/v1/ledger/verification"
+        )  # {"balanced", "currencies", "differences", ...}
+    if as_json:
+        print_json(verification)
+    else:
+        console.print(render_verification(verification))
+    raise typer.Exit(0 if verification["balanced"] else REFUSED)
 
 
 def render_verification(verification: dict[str, Any]) -> Table:
@@ -28,14 +31,14 @@ def render_verification(verification: dict[str, Any]) -> Table:
         debits, credits = line["debits_minor"], line["credits_minor"]
         table.add_row(line["currency"], f"{debits:,}", f"{credits:,}", f"{debits - credits:,}")
     for difference in verification["differences"]:
-        table.add_row("", "", "", f"[red]{difference}[/red]")
+        table.add_row("", "", "", Text(str(difference), "red"))
     for transfer in verification.get("unproved_transfers", []):
-        table.add_row("", "", "", f"[red]transfer {transfer} does not follow from the rows before it[/red]")
+        table.add_row("", "", "", Text(f"transfer {transfer} does not follow from the rows before it", "red"))
     for journal in verification.get("wrong_journals", []):
-        table.add_row("", "", "", f"[red]journal {journal} does not declare its transfers[/red]")
+        table.add_row("", "", "", Text(f"journal {journal} does not declare its transfers", "red"))
     chain = verification.get("chain")
     if chain and chain["broken_at"] is not None:
-        table.add_row("", "", "", f"[red]the hash chain breaks at position {chain['broken_at']:,}[/red]")
+        table.add_row("", "", "", Text(f"the hash chain breaks at position {chain['broken_at']:,}", "red"))
     table.caption = f"{verification['accounts']:,} accounts, {verification['transfers']:,} transfers"
     if chain:
         table.caption += (

@@ -4,23 +4,11 @@ Roles and grants come from one file, the chart's `roles.sql`; here are only the 
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import asyncpg
 from sqlalchemy.engine import URL, make_url
 
-ROLES = tuple(
-    f"{schema}_{kind}" for schema in ("payments", "risk", "pipeline", "vault") for kind in ("owner", "app")
-)
-
-
-def roles_file(start: Path | None = None) -> Path:
-    """The one source of roles and grants, in the clone that this package is installed from."""
-    for place in (start or Path(__file__)).resolve().parents:
-        candidate = place / "umbrella-chart" / "charts" / "postgres" / "files" / "roles.sql"
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError("umbrella-chart/charts/postgres/files/roles.sql: run from a clone")
+from platform_cli.embedded.roles import ROLES, roles_file
 
 
 def url_for(admin_url: str, database: str, role: str | None = None, password: str | None = None) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from platform_cli.embedded import databases, postgres, redis, running
+from platform_cli.embedded.roles import ROLES
 from platform_cli.embedded.unprivileged import server_user, temporary_root
 
 PREFIX = "platform-tests-"
@@ -26,7 +27,7 @@ SERVICES = {
     "pipeline": "data_pipeline",
 }  # schema: package
 ADMIN_PASSWORD = "admin-test"  # noqa: S105 - throw-away servers on loopback
-PASSWORDS = {role: f"{role}-test" for role in databases.ROLES}
+PASSWORDS = {role: f"{role}-test" for role in ROLES}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from platform_cli.embedded.databases import ROLES, roles_file
+from platform_cli.embedded.roles import ROLES, roles_file
 from platform_cli.embedded.unprivileged import is_reachable, server_user, temporary_root
 from platform_cli.stack.ports import choose_port
 
