@@ -165,6 +165,19 @@ async def test_an_administrator_makes_a_merchant_and_verifies_the_ledger(gateway
     assert json.loads((await platform(gateway, "verify-ledger", "--json"))[1])["balanced"] is True
 
 
+async def test_a_key_that_may_only_read_is_made_renewed_and_ended(gateway: RunningGateway) -> None:
+    _, out, _ = await platform(gateway, "keys", "create", "reporting", "--scope", "payments:read", "--json")
+    made = json.loads(out)
+    code, _, told = await platform_at(gateway.url, made["api_key"], "pay", "5")
+    assert (code, "Traceback" in told) == (1, False), told
+    assert (await platform_at(gateway.url, made["api_key"], "list"))[0] == 0
+    code, out, _ = await platform(gateway, "keys", "rotate", made["id"], "--overlap-s", "0")
+    assert (code, "DEMO_API_KEY=sk_" in out) == (0, True)
+    assert (await platform(gateway, "keys", "revoke", out.split()[0]))[0] == 0
+    code, out, _ = await platform(gateway, "keys")
+    assert (code, out.count("reporting"), "everything" in out) == (0, 2, True)
+
+
 async def test_tail_begins_with_the_newest_and_follows_until_ctrl_c(gateway: RunningGateway) -> None:
     await gateway.captured()
     await number_events(gateway)
