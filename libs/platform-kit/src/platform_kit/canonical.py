@@ -30,6 +30,8 @@ UNMATCHED: Final = (
     "unmatched"  # one label for all paths that no route takes: scanners must not make metrics grow
 )
 QUIET: Final = ("/health/", "/metrics")
+ANSWER_HEADERS: Final = "answer_headers"
+"""Where in the scope a dependency puts headers for whatever the answer will be: pairs of bytes, names in lower case."""
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,64}").fullmatch
 
@@ -144,7 +146,7 @@ class CanonicalLogMiddleware:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *added]
+                message["headers"] = [*message["headers"], *added, *scope.get(ANSWER_HEADERS, ())]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)

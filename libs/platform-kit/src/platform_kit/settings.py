@@ -67,6 +67,10 @@ class ServiceSettings(BaseSettings):
         return self._redis(self.streams_url)
 
     @property
+    def limits(self) -> str:
+        return self._redis(self.velocity_url)  # like the counters: all of it may be lost at any time
+
+    @property
     def velocity(self) -> str:
         return self._redis(self.velocity_url)
 

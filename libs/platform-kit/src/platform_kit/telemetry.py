@@ -64,6 +64,8 @@ stream_stopped = Gauge("stream_stopped", "1 while the poison cap holds the consu
 task_seconds = Histogram(
     "task_seconds", "Background tasks.", ["task", "outcome"], buckets=(*_SECONDS, 120, 600)
 )
+rate_limited_total = Counter("rate_limited_total", "Requests refused with 429.", ["limit"])
+rate_limits_alone = Gauge("rate_limits_alone", "1 while Redis is away and this process limits alone.")
 
 # `labels()` takes a lock and joins strings; the few combinations that exist are kept.
 _request_children = lru_cache(maxsize=4096)(

@@ -45,6 +45,17 @@ class Settings(ServiceSettings):
         default=3600, gt=0, description="how long a payer may take over a challenge or a code"
     )
 
+    # per API key and class, over all processes; a burst is two seconds of it
+    rate_limit_reads_per_s: int = Field(default=1000, gt=0)
+    rate_limit_writes_per_s: int = Field(default=1000, gt=0)
+    rate_limit_local_share: float = Field(
+        default=0.25, gt=0, le=1, description="what one process grants alone while Redis is away"
+    )
+    auth_failures_per_s: float = Field(
+        default=10, gt=0, description="per client address and process: more is refused unread"
+    )
+    auth_failures_burst: int = Field(default=1000, gt=0)
+
     # the card vault: its own schema, roles and keys; without keys this process takes no card numbers
     vault_database_url: str | None = Field(default=None, description="as vault_app")
     vault_app_password: SecretStr | None = None

@@ -166,6 +166,9 @@ async def run_gateway(
                     "vault_keys": VAULT_KEYS,
                     "vault_fingerprint_key": "fingerprint-key-of-tests-32-bytes-long",
                     "webhook_allow_private": True,
+                    "redis_url": "redis://127.0.0.1:1/0",  # none; then a process limits alone, here by far too much
+                    "rate_limit_reads_per_s": 100_000,
+                    "rate_limit_writes_per_s": 100_000,
                     "log_level": "ERROR",
                 }
                 | changes

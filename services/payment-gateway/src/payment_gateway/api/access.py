@@ -18,6 +18,7 @@ from payment_gateway.operations.manage_merchants import find_key, hash_key
 from payment_gateway.store.merchants import ApiKey
 from platform_kit import canonical
 from platform_kit.problems import Unauthenticated
+from platform_kit.rate_limits import RateLimited
 
 CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres is asked once a second per key
 CACHED_KEYS_MAX = 10_000
@@ -46,39 +47,72 @@ class Caller:
 
 
 async def caller_of(request: Request) -> Caller:
-    """The merchant whose key was sent. Raises Unauthenticated, or InsufficientScope for a route beyond the key."""
+    """The merchant whose key was sent. Raises Unauthenticated, RateLimited, or InsufficientScope for a route beyond
+    the key."""
+    deps = await deps_of(request)
+    try:
+        key = await _key_of(request, deps)
+    except Unauthenticated:
+        deps.limits.failures.count(_client(request))
+        raise
+    canonical.add(merchant_id=key.merchant_id)
+    lease = await deps.limits.admit(key.id, request.method)
+    request.scope[canonical.ANSWER_HEADERS] = (
+        (b"ratelimit-policy", lease.policy),
+        (b"ratelimit", lease.standing().encode()),
+    )
+    if key.scopes is not None:
+        needed = needed_scope(getattr(request.scope.get("route"), "tags", ()), request.method)
+        if not allows(key.scopes, needed):
+            raise InsufficientScope(f"It needs the scope {needed}.")
+    return Caller(key.merchant_id, deps, key.scopes)
+
+
+async def _key_of(request: Request, deps: Deps) -> ApiKey:
     token = _token(request)
     digest = hash_key(token)
     known = _cache.get(digest)
     if known is None or known[0] < time.monotonic():
-        key = await find_key(await deps_of(request), token)
+        # Postgres is not asked for one who guesses; a key that this process has known works on, for its owner may
+        # come from the same address (a proxy's).
+        if known is None and deps.limits.failures.spent(_client(request)):
+            raise RateLimited()
+        key = await find_key(deps, token)
         if key is None:
             raise Unauthenticated()
         if len(_cache) >= CACHED_KEYS_MAX:
             _cache.clear()
         known = _cache[digest] = (time.monotonic() + CACHE_S, key)
-    key = known[1]
-    canonical.add(merchant_id=key.merchant_id)
-    if key.scopes is not None:
-        needed = needed_scope(getattr(request.scope.get("route"), "tags", ()), request.method)
-        if not allows(key.scopes, needed):
-            raise InsufficientScope(f"It needs the scope {needed}.")
-    return Caller(key.merchant_id, await deps_of(request), key.scopes)
+    return known[1]
+
+
+def _client(request: Request) -> str:
+    """The address that connected: behind a proxy the proxy's, for what a client says of itself moves no limit (S20)."""
+    return request.client.host if request.client else ""
 
 
 async def require_admin(request: Request) -> None:
-    """Raises Unauthenticated unless the administrator's key was sent."""
-    _require(request, (await deps_of(request)).settings.admin_api_key.get_secret_value())
+    """Raises Unauthenticated, or RateLimited, unless the administrator's key was sent."""
+    deps = await deps_of(request)
+    _require(request, deps, deps.settings.admin_api_key.get_secret_value())
 
 
 async def require_internal(request: Request) -> None:
-    """Raises Unauthenticated unless the services' shared token was sent."""
-    _require(request, (await deps_of(request)).settings.internal_token.get_secret_value())
+    """Raises Unauthenticated, or RateLimited, unless the services' shared token was sent."""
+    deps = await deps_of(request)
+    _require(request, deps, deps.settings.internal_token.get_secret_value())
 
 
-def _require(request: Request, expected: str) -> None:
-    if not expected or not hmac.compare_digest(_bearer(request).encode(), expected.encode()):
-        raise Unauthenticated()
+def _require(request: Request, deps: Deps, expected: str) -> None:
+    client = _client(request)
+    try:
+        if not expected or not hmac.compare_digest(_bearer(request).encode(), expected.encode()):
+            raise Unauthenticated()
+    except Unauthenticated:
+        if deps.limits.failures.spent(client):
+            raise RateLimited() from None
+        deps.limits.failures.count(client)
+        raise
 
 
 def _token(request: Request) -> str:

@@ -38,6 +38,7 @@ READ: Responses = _problems(
     _401="no valid API key",
     _404="no such object of this merchant",
     _422="a parameter is not acceptable",
+    _429="rate-limited: more than this key may send; see RateLimit, RateLimit-Policy and Retry-After",
 )
 WRITE: Responses = READ | _problems(_413="body too large", _415="not plain application/json")
 MONEY: Responses = (

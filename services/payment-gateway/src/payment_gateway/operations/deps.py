@@ -13,6 +13,7 @@ from payment_gateway.clients.channels import Channel, open_channels
 from payment_gateway.clients.risk import RiskClient
 from payment_gateway.clients.vaulted import VaultedChannel
 from payment_gateway.clients.webhooks import WebhookSender
+from payment_gateway.operations.request_limits import RequestLimits, open_limits
 from payment_gateway.operations.routing_state import Routing, open_routing
 from payment_gateway.operations.vault import Vault, open_vault
 from payment_gateway.settings import Settings
@@ -43,6 +44,7 @@ class Deps:
     risk: RiskClient
     webhooks: WebhookSender
     vault: Vault
+    limits: RequestLimits
     clock: Clock
 
 
@@ -84,5 +86,6 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             risk=RiskClient(risk, settings.risk_deadline_s),
             webhooks=webhooks,
             vault=vault,
+            limits=await stack.enter_async_context(open_limits(settings)),
             clock=SystemClock(),
         )
