@@ -87,6 +87,8 @@ async def run_simulators(
         log_level="ERROR",
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # asyncio sets it only on sockets that name TCP; without it each answer waits 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
             create_simulators(settings, delays), log_config=None, access_log=False, ws="none"
         )

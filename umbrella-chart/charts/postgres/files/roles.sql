@@ -11,6 +11,9 @@
 -- Each schema has two roles. <schema>_owner may change tables and is used by migrations alone; <schema>_app is the
 -- running program: it reads and writes rows and can neither create nor drop anything. Migrations take UPDATE and
 -- DELETE away again on append-only tables (ledger, events). Nobody sees another service's schema.
+--
+-- payments_tenant is whom payments_app becomes for a transaction that reads for one merchant: the migrations' policies
+-- show it the rows of that merchant only (row-level security). It cannot log in.
 
 DO $roles$
 DECLARE
@@ -57,6 +60,13 @@ BEGIN
             'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT USAGE, SELECT ON SEQUENCES TO %I',
             area || '_owner', area, area || '_app');
     END LOOP;
+
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'payments_tenant') THEN
+        CREATE ROLE payments_tenant;
+    END IF;
+    ALTER ROLE payments_tenant NOLOGIN INHERIT NOCREATEDB NOCREATEROLE;
+    GRANT USAGE ON SCHEMA payments TO payments_tenant;
+    GRANT payments_tenant TO payments_app;
 
     EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     REVOKE ALL ON SCHEMA public FROM PUBLIC;

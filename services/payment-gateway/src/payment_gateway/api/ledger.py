@@ -77,7 +77,7 @@ async def balance_as_of(
 ) -> Response:
     """The balance as it was: by the time that things count from, by the time that they were written, or both."""
     account = own_account(caller.merchant_id, name, currency)
-    found = await balance_of(caller.deps, account, effective_at, recorded_at)
+    found = await balance_of(caller.deps, caller.merchant_id, account, effective_at, recorded_at)
     if found is None:
         raise NotFound(f"There is no account {name} in {currency}.")
     return JsonResponse(

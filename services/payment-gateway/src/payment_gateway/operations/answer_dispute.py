@@ -20,6 +20,7 @@ from payment_gateway.operations.problems import stored_refusal
 from payment_gateway.store import disputes, payments
 from payment_gateway.store.commit import Locked
 from payment_gateway.store.pages import Page, Window
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.problems import NotFound
@@ -45,7 +46,7 @@ async def answer_dispute(deps: Deps, command: AnswerDispute) -> Answer:
     wanted = Claim(scope, command.key, command.fingerprint, new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, command.merchant_id) as connection:
         payment = await payments.get(connection, dispute.payment_id, command.merchant_id)
     assert payment is not None
 
@@ -77,7 +78,7 @@ async def get_dispute(deps: Deps, merchant_id: str, dispute_id: str) -> Dispute:
     """Raises NotFound, also for another merchant's dispute."""
     found = None
     if dispute_id.isascii() and dispute_id.isprintable():
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             found = await disputes.get(connection, dispute_id, merchant_id)
     if found is None:
         raise NotFound("This merchant has no such dispute.")
@@ -88,5 +89,5 @@ async def list_disputes(
     deps: Deps, merchant_id: str, window: Window, *, payment_id: str | None
 ) -> Page[Dispute]:
     """Newest first."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await disputes.page(connection, merchant_id, window, payment_id=payment_id)

@@ -10,17 +10,22 @@ from payment_gateway.domain.ledger import AccountName
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import ledger_history
 from payment_gateway.store.ledger_history import Balance
+from payment_gateway.store.tenancy import as_merchant
 
 
 async def balance_of(
-    deps: Deps, name: AccountName, effective_at: datetime | None, recorded_at: datetime | None
+    deps: Deps,
+    merchant_id: str,
+    name: AccountName,
+    effective_at: datetime | None,
+    recorded_at: datetime | None,
 ) -> Balance | None:
     """None if the account is not open."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await ledger_history.balance(connection, name, effective_at, recorded_at)
 
 
 async def transfers_page(deps: Deps, merchant_id: str, before: str | None, limit: int) -> Sequence[Any]:
     """Rows of the newest `limit` journals below `before`."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await ledger_history.page(connection, merchant_id, before, limit)

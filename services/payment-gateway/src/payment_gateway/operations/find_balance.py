@@ -11,6 +11,7 @@ from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.transfer_funds import ACCOUNTS_MAX
 from payment_gateway.store import ledger, terms
+from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Movement
 from platform_kit.clock import isoformat
 from platform_kit.ids import is_id
@@ -22,7 +23,7 @@ LINES_PER_JOURNAL: Final = 3  # of one merchant's pending and available; a captu
 
 async def get_balance(deps: Deps, merchant_id: str) -> dict[str, Any]:
     """Per currency, in minor units. Available may be below zero: refunds and disputes of what was paid out."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         accounts = await ledger.accounts_of(connection, f"merchant:{merchant_id}", ACCOUNTS_MAX)
     sums: dict[str, dict[str, int]] = {}
     for account in accounts:
@@ -41,7 +42,7 @@ async def list_movements(
 ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
     """Balance transactions, one per journal, newest first, and the id to continue before."""
     lines_max = (limit + 1) * LINES_PER_JOURNAL
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         lines = await terms.movements(
             connection, merchant_id, before=before, limit=lines_max, currency=currency
         )
@@ -54,7 +55,7 @@ async def get_movement(deps: Deps, merchant_id: str, journal_id: str) -> Mapping
     """One balance transaction. Raises NotFound, also for another merchant's."""
     lines: Sequence[Movement] = ()
     if is_id("je", journal_id):
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             lines = await terms.movements_of(connection, merchant_id, journal_id)
     if not lines:
         raise NotFound("This merchant has no such balance transaction.")
@@ -63,7 +64,7 @@ async def get_movement(deps: Deps, merchant_id: str, journal_id: str) -> Mapping
 
 async def get_terms(deps: Deps, merchant_id: str) -> Terms:
     """The merchant's terms, or the defaults."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await terms.get(connection, merchant_id)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import events
 from payment_gateway.store.events import EventFilter
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.ids import is_id
 from platform_kit.problems import NotFound, Problem
 
@@ -31,7 +32,7 @@ async def get_event(deps: Deps, merchant_id: str, event_id: str) -> Mapping[str,
     """Raises NotFound, also for another merchant's event."""
     found = None
     if is_id("evt", event_id):
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             found = await events.get(connection, merchant_id, event_id)
     if found is None:
         raise NotFound("This merchant has no such event.")
@@ -52,7 +53,7 @@ async def list_events(
 
     Raises InvalidCursor for an id that is no event of this merchant.
     """
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         found = await events.page(
             connection,
             merchant_id,

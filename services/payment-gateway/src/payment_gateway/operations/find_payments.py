@@ -9,6 +9,7 @@ from payment_gateway.domain.refund import Refund
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import payments, refunds
 from payment_gateway.store.pages import Page, Window
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
@@ -17,7 +18,7 @@ async def get_payment(deps: Deps, merchant_id: str, payment_id: str) -> Payment:
     """Raises NotFound, also for another merchant's payment."""
     payment = None
     if is_id("pay", payment_id):  # anything else is no payment's, and Postgres would choke on some of it
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             payment = await payments.get(connection, payment_id, merchant_id)
     if payment is None:
         raise NotFound("This merchant has no such payment.")
@@ -26,7 +27,7 @@ async def get_payment(deps: Deps, merchant_id: str, payment_id: str) -> Payment:
 
 async def list_payments(deps: Deps, merchant_id: str, window: Window, **filters: str | None) -> Page[Payment]:
     """Newest first. `filters`: status, reference, customer (its id), channel_was_asked ("true" or "false")."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await payments.page(connection, merchant_id, window, **filters)
 
 
@@ -34,7 +35,7 @@ async def get_refund(deps: Deps, merchant_id: str, refund_id: str) -> Refund:
     """Raises NotFound, also for another merchant's refund."""
     refund = None
     if is_id("rf", refund_id):
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             refund = await refunds.get(connection, refund_id, merchant_id)
     if refund is None:
         raise NotFound("This merchant has no such refund.")
@@ -45,12 +46,12 @@ async def list_refunds(
     deps: Deps, merchant_id: str, window: Window, payment_id: str | None = None
 ) -> Page[Refund]:
     """Newest first; of one payment when it is named."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await refunds.page(connection, merchant_id, window, payment_id)
 
 
 async def refunds_of(deps: Deps, merchant_id: str, payment_id: str) -> Sequence[Refund]:
     """All refunds of a payment, oldest first. Raises NotFound."""
     payment = await get_payment(deps, merchant_id, payment_id)
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await refunds.of_payment(connection, payment.id)

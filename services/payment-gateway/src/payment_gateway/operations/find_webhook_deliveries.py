@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import webhook_deliveries
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.clock import isoformat
 from platform_kit.ids import is_id
 from platform_kit.problems import InvalidRequest, NotFound
@@ -39,7 +40,7 @@ async def list_webhook_deliveries(
     """Of an endpoint, of an event, or of both. Raises InvalidRequest when neither is named."""
     if endpoint_id is None and event_id is None:
         raise InvalidRequest("Name an `endpoint_id` or an `event_id`.")
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         rows = await webhook_deliveries.page(
             connection,
             merchant_id,
@@ -56,7 +57,7 @@ async def list_webhook_deliveries(
 async def get_webhook_delivery(deps: Deps, merchant_id: str, delivery_id: str) -> dict[str, Any]:
     """Raises NotFound, also for another merchant's."""
     if is_id("dlv", delivery_id):
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             row = await webhook_deliveries.get(connection, merchant_id, delivery_id)
             if row is not None:
                 return (await _objects(connection, [row]))[0]

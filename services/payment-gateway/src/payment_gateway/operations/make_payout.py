@@ -20,6 +20,7 @@ from payment_gateway.operations.problems import stored_refusal
 from payment_gateway.store import payouts, terms
 from payment_gateway.store.commit import Commit, Done, Effects, Locked
 from payment_gateway.store.pages import Page, Window
+from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Payable
 from platform_kit import canonical
 from platform_kit.idempotency import Claim, StoredResponse
@@ -179,7 +180,7 @@ async def get_payout(deps: Deps, merchant_id: str, payout_id: str) -> Payout:
     """Raises NotFound, also for another merchant's payout."""
     found = None
     if payout_id.isascii() and payout_id.isprintable():
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             found = await payouts.get(connection, payout_id, merchant_id)
     if found is None:
         raise NotFound("This merchant has no such payout.")
@@ -188,7 +189,7 @@ async def get_payout(deps: Deps, merchant_id: str, payout_id: str) -> Payout:
 
 async def list_payouts(deps: Deps, merchant_id: str, window: Window) -> Page[Payout]:
     """Newest first."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await payouts.page(connection, merchant_id, window)
 
 

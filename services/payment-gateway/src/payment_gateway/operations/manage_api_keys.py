@@ -11,6 +11,7 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_merchants import hash_key, new_key
 from payment_gateway.store import merchants
 from payment_gateway.store.merchants import ApiKey
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.clock import isoformat
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound, Problem
@@ -45,7 +46,7 @@ async def make_api_key(deps: Deps, command: MakeApiKey) -> dict[str, Any]:
 
 async def list_api_keys(deps: Deps, merchant_id: str) -> Sequence[dict[str, Any]]:
     """The newest first, also those that have ended; never a key itself."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return [key_object(key) for key in await merchants.list_keys(connection, merchant_id, KEYS_SHOWN_MAX)]
 
 

@@ -14,6 +14,7 @@ from payment_gateway.operations.write_once import write, write_once
 from payment_gateway.store import customers, payment_methods
 from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.idempotency import Claim
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound
@@ -46,7 +47,7 @@ async def get_customer(deps: Deps, merchant_id: str, customer_id: str) -> Custom
     """Raises NotFound, also for another merchant's and for a deleted one."""
     found = None
     if is_id("cus", customer_id):
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             found = await customers.get(connection, customer_id, merchant_id)
     if found is None:
         raise NotFound("This merchant has no such customer.")
@@ -57,7 +58,7 @@ async def list_customers(
     deps: Deps, merchant_id: str, window: Window, *, email: str | None
 ) -> Page[Customer]:
     """Newest first."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await customers.page(connection, merchant_id, window, email=email)
 
 
@@ -78,7 +79,7 @@ async def update_customer(
 async def delete_customer(deps: Deps, merchant_id: str, customer_id: str) -> Mapping[str, Any]:
     """Forget who it was; the payment methods are detached and their cards leave the vault. Raises NotFound."""
     customer = await get_customer(deps, merchant_id, customer_id)
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         attached = await payment_methods.ids_of_customer(connection, customer.id)
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:

@@ -24,6 +24,7 @@ from payment_gateway.operations.write_once import write_once
 from payment_gateway.store import customers, payment_methods
 from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.committer import NotCommitted
 from platform_kit.idempotency import Claim, KeyReused
 from platform_kit.ids import is_id, new_id
@@ -145,7 +146,7 @@ async def get_payment_method(deps: Deps, merchant_id: str, method_id: str) -> Pa
     """Raises NotFound, also for another merchant's."""
     found = None
     if is_id("pm", method_id):
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             found = await payment_methods.get(connection, method_id, merchant_id)
     if found is None:
         raise NotFound("This merchant has no such payment method.")
@@ -163,7 +164,7 @@ async def list_payment_methods(
     deps: Deps, merchant_id: str, window: Window, *, customer_id: str | None, type: str | None
 ) -> Page[PaymentMethod]:
     """Newest first."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await payment_methods.page(connection, merchant_id, window, customer_id=customer_id, type=type)
 
 

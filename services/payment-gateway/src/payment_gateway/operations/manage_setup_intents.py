@@ -19,6 +19,7 @@ from payment_gateway.operations.write_once import Decide, write_once
 from payment_gateway.store import customers, payment_methods, setup_intents
 from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.idempotency import Claim
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound
@@ -80,7 +81,7 @@ async def get_setup_intent(deps: Deps, merchant_id: str, setup_id: str) -> Setup
     """Raises NotFound, also for another merchant's."""
     found = None
     if is_id("seti", setup_id):
-        async with deps.engine.connect() as connection:
+        async with as_merchant(deps.engine, merchant_id) as connection:
             found = await setup_intents.get(connection, setup_id, merchant_id)
     if found is None:
         raise NotFound("This merchant has no such setup intent.")
@@ -91,7 +92,7 @@ async def list_setup_intents(
     deps: Deps, merchant_id: str, window: Window, **filters: str | None
 ) -> Page[SetupIntent]:
     """Newest first. `filters`: customer_id, payment_method_id."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return await setup_intents.page(connection, merchant_id, window, **filters)
 
 

@@ -16,6 +16,7 @@ from payment_gateway.domain.webhook_endpoint import RETIRING_MAX, Endpoint, Reti
 from payment_gateway.domain.webhook_keys import Keys, new_private_key
 from payment_gateway.domain.webhook_style import NATIVE
 from payment_gateway.store import webhook_endpoints
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound, Problem
 
@@ -84,7 +85,7 @@ async def register_webhook_endpoint(
 
 async def get_webhook_endpoint(deps: Deps, merchant_id: str, endpoint_id: str) -> dict[str, Any]:
     """Raises NotFound, also for another merchant's endpoint."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         return endpoint_object(await find(connection, merchant_id, endpoint_id), deps.clock.now())
 
 
@@ -92,7 +93,7 @@ async def list_webhook_endpoints(
     deps: Deps, merchant_id: str, *, after: str | None = None, limit: int = 100
 ) -> WebhookEndpointPage:
     """A merchant's endpoints, disabled ones too, oldest first, without their secrets."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         found = await webhook_endpoints.page(connection, merchant_id, after, limit + 1)
     now = deps.clock.now()
     return WebhookEndpointPage(

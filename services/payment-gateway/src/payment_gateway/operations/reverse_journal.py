@@ -16,6 +16,7 @@ from payment_gateway.operations.problems import NotReversible, stored_refusal
 from payment_gateway.store import ledger_history, ledger_reversals
 from payment_gateway.store.commit import Commit, Effects, Locked, postings_accounts
 from payment_gateway.store.ledger_reversals import Reversal
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.clock import isoformat
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
@@ -34,7 +35,7 @@ class ReverseJournal:
 
 async def reverse_journal(deps: Deps, command: ReverseJournal) -> Answer:
     """201 with the new journal. Raises NotFound, NotReversible, AlreadyReversed, InsufficientFunds, KeyReused, …"""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, command.merchant_id) as connection:
         moved = await ledger_history.postings(connection, command.journal_id, command.merchant_id)
     if not moved:
         raise NotFound(f"There is no journal {command.journal_id}.")

@@ -15,6 +15,7 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.problems import stored_refusal
 from payment_gateway.store import ledger_holds
 from payment_gateway.store.commit import Commit, Done, Effects, Locked
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit import canonical
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
@@ -38,7 +39,7 @@ class SettleHold:
 
 async def settle_hold(deps: Deps, command: SettleHold) -> Answer:
     """201 with the hold as it now stands. Raises NotFound, HoldClosed, AmountExceedsRemaining, KeyReused, …"""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, command.merchant_id) as connection:
         found = await ledger_holds.get(connection, command.hold_id, f"ledger:{command.merchant_id}")
     if found is None:
         raise NotFound(f"There is no hold {command.hold_id}.")

@@ -18,6 +18,7 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.problems import AccountDiffers, stored_refusal
 from payment_gateway.store import ledger, ledger_holds
 from payment_gateway.store.commit import Commit, Effects, Locked, postings_accounts
+from payment_gateway.store.tenancy import as_merchant
 from platform_kit.clock import isoformat
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
@@ -176,6 +177,6 @@ async def open_account(
 
 async def list_accounts(deps: Deps, merchant_id: str) -> Sequence[Account]:
     """The merchant's own ledger accounts and those of its payments."""
-    async with deps.engine.connect() as connection:
+    async with as_merchant(deps.engine, merchant_id) as connection:
         own = await ledger.accounts_of(connection, f"ledger:{merchant_id}", ACCOUNTS_MAX)
         return [*own, *await ledger.accounts_of(connection, f"merchant:{merchant_id}", ACCOUNTS_MAX)]

@@ -14,6 +14,7 @@ from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.customer import payment_method_object
+from payment_gateway.operations.manage_customers import get_customer
 from payment_gateway.operations.manage_payment_methods import (
     CardEntry,
     CreatePaymentMethod,
@@ -113,6 +114,7 @@ async def list_all(request: Request, caller: Merchant) -> Response:
 @router.get("/customers/{customer}/payment_methods")
 async def list_of_customer(customer: str, request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
+    await get_customer(caller.deps, caller.merchant_id, customer)
     return await _list(request, caller, given, customer, f"/v1/customers/{customer}/payment_methods")
 
 
