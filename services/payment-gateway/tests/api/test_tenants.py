@@ -263,10 +263,11 @@ async def snapshot(gateway: RunningGateway) -> dict[str, Any]:
     async with gateway.deps.engine.connect() as connection:
         for table in ("payment", "refund", "customer", "payment_method", "setup_intent", "dispute", "payout",
                       "webhook_endpoint", "api_key"):  # fmt: skip
-            statement = f"SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM payments.{table} t WHERE merchant_id = :id"
+            rows = f"SELECT t::text AS row FROM payments.{table} t WHERE merchant_id = :id"
+            statement = f"SELECT md5(string_agg(row, '' ORDER BY row)) FROM ({rows}) AS theirs"
             found[table] = await connection.scalar(text(statement), {"id": gateway.merchant_id})
-        counts = "SELECT (SELECT count(*) FROM payments.transfer), (SELECT count(*) FROM payments.webhook_delivery)"
-        found["counts"] = tuple((await connection.execute(text(counts))).one())
+        for table in ("transfer", "webhook_delivery"):
+            found[table] = await connection.scalar(text(f"SELECT count(*) FROM payments.{table}"))
     return found
 
 
