@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from platform_kit.body import BodyLimitMiddleware
 from platform_kit.canonical import CanonicalLogMiddleware
+from platform_kit.contract import Contract, Responses, answer, describe, operation_id
 from platform_kit.db import is_unavailable
 from platform_kit.logging import configure_logging, get_logger
 from platform_kit.ops import Check, OpsServer, failing
@@ -43,10 +45,12 @@ def create_app(
     open_deps: Callable[[Settings], AbstractAsyncContextManager[Deps]],
     checks: Callable[[Deps], Mapping[str, Check]],
     description: str = "",
+    contract: Contract = Contract(),
 ) -> FastAPI:
     """An application whose `state.deps` is what `open_deps` yields while it runs.
 
     `checks` name what must be usable before traffic may come; the startup door opens when they passed once.
+    `contract` completes `GET /openapi.json`. There is no page that draws it: those load scripts of others (ADR 74).
     """
     configure_logging(settings, service)
     configure_tracing(settings, service)
@@ -64,8 +68,13 @@ def create_app(
         version=settings.app_version,
         description=description,
         lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.openapi else None,
+        docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
+    # Made at the first request for it: most processes are never asked, and it takes longer than their start may.
+    app.openapi = lru_cache(maxsize=1)(lambda: describe(app, contract))  # type: ignore[method-assign]
     app.state.draining = app.state.started = False
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_body_max_bytes)
     app.add_middleware(CanonicalLogMiddleware, service=service, version=settings.app_version)
@@ -79,15 +88,18 @@ def create_app(
     return app
 
 
+_NOT_READY: Responses = {503: answer("Health")[200] | {"description": "no traffic now, and why"}}
+
+
 def _doors(service: str, version: str) -> APIRouter:
     """live: the loop turns. ready: dependencies answer and no drain is on. startup: ready once."""
     router = APIRouter(tags=["operations"])
 
-    @router.get("/health/live")
+    @router.get("/health/live", responses=answer("Health"))
     async def live() -> Response:
         return JsonResponse({"status": "live"})
 
-    @router.get("/health/ready")
+    @router.get("/health/ready", responses=answer("Health") | _NOT_READY)
     async def ready(request: Request) -> Response:
         if request.app.state.draining:
             return JsonResponse({"status": "draining"}, 503)
@@ -97,13 +109,13 @@ def _doors(service: str, version: str) -> APIRouter:
             return JsonResponse({"status": "not ready", "failing": failed}, 503)
         return JsonResponse({"status": "ready"})
 
-    @router.get("/health/startup")
+    @router.get("/health/startup", responses=answer("Health") | _NOT_READY)
     async def startup(request: Request) -> Response:
         if not request.app.state.started:
             return await ready(request)
         return JsonResponse({"status": "started"})
 
-    @router.get("/version")
+    @router.get("/version", responses=answer("Version"))
     async def show_version() -> Response:
         return JsonResponse({"service": service, "version": version})
 

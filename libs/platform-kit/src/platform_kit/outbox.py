@@ -22,6 +22,7 @@ from typing import Any, Final
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
 
+from platform_kit.contract import answer
 from platform_kit.events import Event, EventPage
 from platform_kit.outbox_tables import (
     OutboxTables,
@@ -60,7 +61,7 @@ def events_router(
     """
     router = APIRouter(tags=["internal"], dependencies=[Depends(require_internal)])
 
-    @router.get("/internal/events")
+    @router.get("/internal/events", responses=answer("OutboxPage"))
     async def list_events(
         engine: Any = Depends(get_engine),
         after: int = Query(0, ge=0, lt=2**63),

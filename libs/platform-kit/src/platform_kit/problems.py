@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from platform_kit.logging import redact_text
 
@@ -133,7 +137,26 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     known = _PLAIN.get(error.status_code)
     problem = known() if known else problem_type(error.status_code, "http-error", error.detail)()
     problem.headers = dict(error.headers or {})
+    if error.status_code == 405:
+        problem.headers["Allow"] = ", ".join(_methods_of(request)) or problem.headers.get("Allow", "")
     return render(problem, request)
+
+
+def _methods_of(request: Request) -> Sequence[str]:
+    """All methods of the path that was asked for (RFC 9110 10.2.1): each is a route of its own, and the router names
+    those of the first one only. A fixed path is another resource than the parameter that would take its name."""
+    found: dict[int, set[str]] = {}
+    path = request.scope["path"]
+    for route in iter_route_contexts(request.app.routes):
+        methods, template = getattr(route, "methods", None), getattr(route, "path", None)
+        if methods and template and (pattern := _pattern(template)).match(path):
+            found.setdefault(pattern.groups, set()).update(methods)
+    return sorted(found[min(found)]) if found else ()
+
+
+@lru_cache(maxsize=1024)
+def _pattern(template: str) -> re.Pattern[str]:
+    return compile_path(template)[0]
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

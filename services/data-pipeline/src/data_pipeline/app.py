@@ -9,6 +9,7 @@ import typer
 from fastapi import FastAPI
 
 from data_pipeline.api import reconciliations, reports, status
+from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.render import STATIC_FILES
 from data_pipeline.operations.consume_streams import consume_streams
@@ -46,6 +47,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
         routers=[reports.router, reconciliations.router, status.router, console],
         open_deps=open_deps,
         checks=_checks,
+        contract=CONTRACT,
         description="Reports, reconciliation and the operator console. Amounts are integers in minor units.",
     )
     app.mount("/console/static", STATIC_FILES, name="static")

@@ -23,6 +23,7 @@ from payment_gateway.api import (
     webhook_deliveries,
     webhook_endpoints,
 )
+from payment_gateway.api.documented import CONTRACT
 from payment_gateway.api.stripe import app as stripe
 from payment_gateway.clients.simulators.app import create_simulators
 from payment_gateway.operations import rotate_vault_keys as rotate
@@ -82,6 +83,7 @@ def create_gateway(settings: Settings) -> FastAPI:
         open_deps=open_deps,
         checks=_checks,
         description="Payments, refunds, ledger and webhooks. Amounts are integers in minor units.",
+        contract=CONTRACT,
     )
 
 

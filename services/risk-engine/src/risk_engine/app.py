@@ -22,6 +22,7 @@ from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
 from risk_engine.api import alerts, assessments, rule_sets
+from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.rebuild_velocity import follow_outcomes
@@ -88,6 +89,7 @@ def build_app(settings: Settings) -> FastAPI:
         ],
         open_deps=open_api,
         checks=checks,
+        contract=CONTRACT,
         description="Decides about payments before the money moves: velocity, rules and a model.",
     )
 

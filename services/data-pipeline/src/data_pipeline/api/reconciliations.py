@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -17,7 +16,9 @@ from data_pipeline.operations.report_reconciliations import (
     report_run,
 )
 from platform_kit.body import StrictRoute
+from platform_kit.contract import answer as answers
 from platform_kit.ids import is_id
+from platform_kit.moments import Day
 from platform_kit.problems import NotFound
 
 router = APIRouter(prefix="/v1/reconciliations", tags=["reconciliation"], route_class=StrictRoute)
@@ -28,13 +29,13 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    date: date
+    date: Day
     channel: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")
 
 
-@router.get("")
+@router.get("", responses=answers("RunList"))
 async def list_reconciliations(
-    date: date | None = None, channel: str | None = None, deps: Deps = Depends(deps_of)
+    date: Day | None = None, channel: str | None = None, deps: Deps = Depends(deps_of)
 ) -> Response:
     """The last run of each channel on a UTC day (default today), each with its open breaks."""
     day = date or deps.clock.now().date()
@@ -42,14 +43,14 @@ async def list_reconciliations(
     return answer({"data": [run for run in _with_breaks(found) if channel in (None, run["channel"])]})
 
 
-@router.post("", dependencies=[Depends(require_internal)])
+@router.post("", status_code=201, responses=answers("Run", 201), dependencies=[Depends(require_internal)])
 async def run_reconciliation(request: RunRequest, deps: Deps = Depends(deps_of)) -> Response:
     """Fetch the channel's file of that day now, and judge it. A refused file is a result, too."""
     run = await reconcile_day(deps, ReconcileDay(request.channel, request.date))
     return answer(await report_run(deps, run.id), 201)
 
 
-@router.get("/{run_id}")
+@router.get("/{run_id}", responses=answers("Run"))
 async def show_run(run_id: str, deps: Deps = Depends(deps_of)) -> Response:
     """One run, with the open breaks of its day and channel."""
     if not is_id("rec", run_id):

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime
 
 from data_pipeline.api.access import answer, deps_of
 from data_pipeline.domain.rollups import Grain
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_overview import report_overview
 from data_pipeline.operations.report_rollups import report_ledger, report_rollups
+from platform_kit.contract import answer as answers
+from platform_kit.moments import Moment
 from platform_kit.problems import InvalidRequest
 
 SPAN_MAX = {Grain.MINUTE: timedelta(days=2), Grain.DAY: timedelta(days=400)}
@@ -26,17 +27,17 @@ class InvalidRange(InvalidRequest):
     code, title = "invalid-range", "The time range is not acceptable"
 
 
-@router.get("/overview")
+@router.get("/overview", responses=answers("Overview"))
 async def show_overview(deps: Deps = Depends(deps_of)) -> Response:
     """What the first page of the console shows."""
     return answer(await report_overview(deps))
 
 
-@router.get("/rollups")
+@router.get("/rollups", responses=answers("Rollups"))
 async def show_rollups(
     grain: Grain,
-    after: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    before: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    after: Annotated[Moment | None, Query(alias="from")] = None,
+    before: Annotated[Moment | None, Query(alias="to")] = None,
     deps: Deps = Depends(deps_of),
 ) -> Response:
     """Buckets of [from, to) by currency, method, channel and decision; default the last hour or 30 days."""
@@ -50,7 +51,7 @@ async def show_rollups(
     return answer({"grain": grain, "from": after, "to": before, "data": rows})
 
 
-@router.get("/ledger")
+@router.get("/ledger", responses=answers("LedgerTotals"))
 async def show_ledger(deps: Deps = Depends(deps_of)) -> Response:
     """Transfers and money moved by currency, to compare with the gateway's own ledger."""
     return answer({"currencies": await report_ledger(deps), "as_of": datetime.now(UTC)})

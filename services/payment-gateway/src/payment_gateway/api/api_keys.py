@@ -17,11 +17,12 @@ from payment_gateway.operations.manage_api_keys import (
 )
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import answer
 
 router = APIRouter(prefix="/v1/api-keys", tags=["keys"], route_class=StrictRoute)
 
 
-@router.post("", status_code=201, responses=WRITE)
+@router.post("", status_code=201, responses=WRITE | answer("NewApiKey", 201))
 async def make(body: ApiKeyBody, caller: Merchant) -> Response:
     """A new key, shown this once; it may do at most what the key that makes it may."""
     command = MakeApiKey(
@@ -34,13 +35,13 @@ async def make(body: ApiKeyBody, caller: Merchant) -> Response:
     return JsonResponse(await make_api_key(caller.deps, command), 201)
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("ApiKeyList"))
 async def list_all(caller: Merchant) -> Response:
     """The merchant's keys, the newest first, also those that have ended."""
     return JsonResponse({"data": await list_api_keys(caller.deps, caller.merchant_id)})
 
 
-@router.post("/{key_id}/rotate", status_code=201, responses=WRITE)
+@router.post("/{key_id}/rotate", status_code=201, responses=WRITE | answer("NewApiKey", 201))
 async def rotate(key_id: str, caller: Merchant, body: RotateKeyBody | None = None) -> Response:
     """A new key with the same scopes, shown this once; the old one works until the overlap is over."""
     overlap_s = (body or RotateKeyBody()).overlap_s
@@ -48,7 +49,7 @@ async def rotate(key_id: str, caller: Merchant, body: RotateKeyBody | None = Non
     return JsonResponse(made, 201)
 
 
-@router.post("/{key_id}/revoke", responses=WRITE)
+@router.post("/{key_id}/revoke", responses=WRITE | answer("ApiKey"))
 async def revoke(key_id: str, caller: Merchant) -> Response:
     """End a key: within a second nobody believes it any more."""
     return JsonResponse(await revoke_api_key(caller.deps, caller.merchant_id, key_id))

@@ -27,6 +27,7 @@ from payment_gateway.operations.make_payout import (
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1", tags=["balance"], route_class=StrictRoute)
@@ -36,13 +37,13 @@ PayoutCursor = Annotated[str | None, Query(max_length=64, pattern=r"^po_[0-9a-z_
 JournalCursor = Annotated[str | None, Query(max_length=64, pattern=r"^je_[0-9a-z]{26}$")]
 
 
-@router.get("/balance", responses=READ)
+@router.get("/balance", responses=READ | answer("Balance"))
 async def balance(caller: Merchant) -> Response:
     """What is pending, available, disputed and on its way out, per currency."""
     return JsonResponse(await get_balance(caller.deps, caller.merchant_id))
 
 
-@router.get("/balance-transactions", responses=READ)
+@router.get("/balance-transactions", responses=READ | answer("BalanceTransactionPage"))
 async def transactions(
     caller: Merchant,
     limit: Limit = 20,
@@ -56,7 +57,7 @@ async def transactions(
     return JsonResponse({"data": list(found), "next_cursor": following})
 
 
-@router.post("/payouts", status_code=201, responses=MONEY)
+@router.post("/payouts", status_code=201, responses=MONEY | answer("Payout", 201), openapi_extra=KEYED)
 async def pay_out(body: PayoutBody, request: Request, caller: Merchant) -> Response:
     """Pay (a part of) the available balance out to a bank account."""
     command = MakePayout(
@@ -70,7 +71,7 @@ async def pay_out(body: PayoutBody, request: Request, caller: Merchant) -> Respo
     return respond(await make_payout(caller.deps, command))
 
 
-@router.get("/payouts", responses=READ)
+@router.get("/payouts", responses=READ | answer("PayoutPage"))
 async def list_all(caller: Merchant, limit: Limit = 20, cursor: PayoutCursor = None) -> Response:
     """Payouts, newest first; `next_cursor` continues."""
     page = await list_payouts(caller.deps, caller.merchant_id, Window(limit, before=cursor))
@@ -78,13 +79,13 @@ async def list_all(caller: Merchant, limit: Limit = 20, cursor: PayoutCursor = N
     return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
-@router.get("/payouts/{payout_id}", responses=READ)
+@router.get("/payouts/{payout_id}", responses=READ | answer("Payout"))
 async def get(payout_id: str, caller: Merchant) -> Response:
     """One payout."""
     return JsonResponse(payout_object(await get_payout(caller.deps, caller.merchant_id, payout_id)))
 
 
-@router.post("/payouts/{payout_id}/cancel", responses=MONEY)
+@router.post("/payouts/{payout_id}/cancel", responses=MONEY | answer("Payout", 200), openapi_extra=KEYED)
 async def cancel(
     payout_id: str, request: Request, caller: Merchant, body: CancelPayoutBody | None = None
 ) -> Response:
@@ -94,7 +95,9 @@ async def cancel(
     return respond(await cancel_payout(caller.deps, caller.merchant_id, payout_id, key, fingerprint))
 
 
-@router.put("/merchants/{merchant_id}/terms", responses=WRITE, dependencies=[Depends(require_admin)])
+@router.put(
+    "/merchants/{merchant_id}/terms", responses=WRITE | answer("Terms"), dependencies=[Depends(require_admin)]
+)
 async def terms(merchant_id: str, body: TermsBody, deps: GatewayDeps) -> Response:
     """How a merchant is settled and paid out, and its fees. For the administrator."""
     plan = plan_of(body.fee_plan.model_dump()) if body.fee_plan else None

@@ -25,12 +25,13 @@ from payment_gateway.operations.manage_customers import (
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=StrictRoute)
 
 
-@router.post("", status_code=201, responses=CONFLICT)
+@router.post("", status_code=201, responses=CONFLICT | answer("StoredCustomer", 201), openapi_extra=KEYED)
 async def create(body: CustomerBody, request: Request, caller: Merchant) -> Response:
     """Remember somebody who pays."""
     command = CreateCustomer(
@@ -42,13 +43,13 @@ async def create(body: CustomerBody, request: Request, caller: Merchant) -> Resp
     return respond(await create_customer(caller.deps, command))
 
 
-@router.get("/{customer_id}", responses=READ)
+@router.get("/{customer_id}", responses=READ | answer("StoredCustomer"))
 async def get(customer_id: str, caller: Merchant) -> Response:
     """One customer."""
     return JsonResponse(customer_object(await get_customer(caller.deps, caller.merchant_id, customer_id)))
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("CustomerPage"))
 async def list_all(
     caller: Merchant,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
@@ -61,7 +62,7 @@ async def list_all(
     return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
-@router.post("/{customer_id}", responses=CONFLICT)
+@router.post("/{customer_id}", responses=CONFLICT | answer("StoredCustomer", 200), openapi_extra=KEYED)
 async def update(customer_id: str, body: CustomerBody, request: Request, caller: Merchant) -> Response:
     """Change what is given; null takes a value away."""
     key, fingerprint = (
@@ -73,7 +74,7 @@ async def update(customer_id: str, body: CustomerBody, request: Request, caller:
     )
 
 
-@router.delete("/{customer_id}", responses=READ)
+@router.delete("/{customer_id}", responses=READ | answer("DeletedCustomer"))
 async def delete(customer_id: str, caller: Merchant) -> Response:
     """Forget who it was, and detach the payment methods. Payments stay as they are."""
     return JsonResponse(await delete_customer(caller.deps, caller.merchant_id, customer_id))

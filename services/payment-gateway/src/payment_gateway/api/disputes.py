@@ -22,12 +22,13 @@ from payment_gateway.operations.answer_dispute import (
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/disputes", tags=["disputes"], route_class=StrictRoute)
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("DisputePage"))
 async def list_all(
     caller: Merchant,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -41,13 +42,13 @@ async def list_all(
     return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
-@router.get("/{dispute_id}", responses=READ)
+@router.get("/{dispute_id}", responses=READ | answer("Dispute"))
 async def get(dispute_id: str, caller: Merchant) -> Response:
     """One dispute."""
     return JsonResponse(dispute_object(await get_dispute(caller.deps, caller.merchant_id, dispute_id)))
 
 
-@router.post("/{dispute_id}/evidence", responses=MONEY)
+@router.post("/{dispute_id}/evidence", responses=MONEY | answer("Dispute", 200, 202), openapi_extra=KEYED)
 async def give_evidence(dispute_id: str, body: EvidenceBody, request: Request, caller: Merchant) -> Response:
     """Save evidence, or submit it: then the bank decides."""
     event = DisputeEvent.SUBMIT if body.submit else DisputeEvent.SAVE
@@ -55,7 +56,7 @@ async def give_evidence(dispute_id: str, body: EvidenceBody, request: Request, c
     return respond(await answer_dispute(caller.deps, command))
 
 
-@router.post("/{dispute_id}/accept", responses=MONEY)
+@router.post("/{dispute_id}/accept", responses=MONEY | answer("Dispute", 200, 202), openapi_extra=KEYED)
 async def accept(
     dispute_id: str, request: Request, caller: Merchant, body: AcceptBody | None = None
 ) -> Response:

@@ -1,59 +1,64 @@
-"""The refusals that the API documentation lists for each kind of route."""
+"""What the API documentation says of each kind of route: its refusals by slug, and who may call."""
 
 from __future__ import annotations
 
-from typing import Any
+from payment_gateway.api.access import caller_of, require_admin, require_internal
+from payment_gateway.api.schemas.answers import LINKS, SCHEMAS
+from platform_kit.contract import Contract, Guard, Responses, problems
 
-from platform_kit.problems import MEDIA_TYPE
-
-_PROBLEM: dict[str, Any] = {
-    "content": {
-        MEDIA_TYPE: {
-            "schema": {
-                "type": "object",
-                "required": ["type", "title", "status"],
-                "properties": {
-                    "type": {"type": "string", "examples": ["/problems/invalid-amount"]},
-                    "title": {"type": "string"},
-                    "status": {"type": "integer"},
-                    "detail": {"type": "string"},
-                    "instance": {"type": "string"},
-                    "request_id": {"type": "string"},
-                    "errors": {"type": "array", "items": {"type": "object"}},
-                },
-            }
-        }
+READ: Responses = problems(
+    {
+        400: "malformed-json, invalid-cursor",
+        404: "not-found: no such object of this merchant",
+        422: "a parameter is not acceptable",
     }
-}
-
-Responses = dict[int | str, dict[str, Any]]
-
-
-def _problems(**descriptions: str) -> Responses:
-    return {int(status[1:]): {"description": text} | _PROBLEM for status, text in descriptions.items()}
-
-
-READ: Responses = _problems(
-    _400="malformed request or cursor",
-    _401="no valid API key",
-    _404="no such object of this merchant",
-    _422="a parameter is not acceptable",
-    _429="rate-limited: more than this key may send; see RateLimit, RateLimit-Policy and Retry-After",
 )
-WRITE: Responses = READ | _problems(_413="body too large", _415="not plain application/json")
-MONEY: Responses = (
-    WRITE
-    | _problems(
-        _409="invalid-state with `allowed`, operation-in-progress, or idempotency-in-progress; nothing moved",
-        _503="no-channel, not-committed: nothing was done; commit-unknown: it may have been. Repeat the same key",
-    )
-    | {202: {"description": "not final yet: poll the object, or repeat the request with the same key"}}
+WRITE: Responses = READ | problems(
+    {
+        400: "malformed-json, duplicate-key, idempotency-key-missing, idempotency-key-invalid",
+        413: "body-too-large",
+        415: "unsupported-media-type, encoding-not-supported",
+        422: "idempotency-key-reuse, invalid-request, unknown-field, missing-field, and others that name a member",
+    }
 )
-CONFLICT: Responses = WRITE | _problems(
-    _409="idempotency-in-progress, or the object's state does not admit it; nothing was written",
-    _503="not-committed: nothing was written; commit-unknown: it may have been. Repeat the same key",
+_COMMITS = (
+    "not-committed, database-unavailable: nothing was written; commit-unknown: it may have been. "
+    "Repeat the same key"
 )
-VAULT: Responses = CONFLICT | _problems(
-    _422="invalid-card-number, test-cards-only, invalid-expiry, invalid-cvc, or a member that is not acceptable",
-    _503="vault-closed, not-committed: nothing was written; commit-unknown: it may have been. Repeat the same key",
+MONEY: Responses = WRITE | problems(
+    {
+        409: "invalid-state with `allowed`, operation-in-progress, or idempotency-in-progress; nothing moved",
+        422: "as above, and channel-refused, amount-exceeds-remaining, insufficient-funds, card-data-not-allowed, …",
+        503: f"no-channel: nothing was done; {_COMMITS}",
+    }
+)
+CONFLICT: Responses = WRITE | problems(
+    {
+        409: "idempotency-in-progress, or the object's state does not admit it; nothing was written",
+        503: _COMMITS,
+    }
+)
+VAULT: Responses = CONFLICT | problems(
+    {
+        422: "invalid-card-number, test-cards-only, invalid-expiry, invalid-cvc, or a member that is not acceptable",
+        503: f"vault-closed: nothing was written; {_COMMITS}",
+    }
+)
+_GUESSED = {429: "rate-limited: too many wrong keys came from this address"}
+
+CONTRACT = Contract(
+    guards={
+        caller_of: Guard(
+            "merchantKey",
+            "A merchant's API key.",
+            {
+                403: "insufficient-scope: this key may not do that",
+                429: "rate-limited: more than this key may send; see RateLimit and RateLimit-Policy",
+            },
+        ),
+        require_admin: Guard("administratorKey", "The administrator's key, ADMIN_API_KEY.", _GUESSED),
+        require_internal: Guard("internalToken", "The token that the platform's own services share.", _GUESSED),
+    },
+    schemas=SCHEMAS,
+    links=LINKS,
 )

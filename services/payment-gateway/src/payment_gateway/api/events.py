@@ -9,19 +9,20 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import READ
-from payment_gateway.api.schemas.fields import Moment
 from payment_gateway.api.schemas.webhooks import EVENT_TYPE_PATTERN
 from payment_gateway.operations.find_events import get_event, list_events
 from payment_gateway.store.events import EventFilter
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import answer
+from platform_kit.moments import Moment
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute)
 
 EventId = Annotated[str | None, Query(max_length=64, pattern=r"^evt_[0-9a-z]{26}$")]
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("EventPage"))
 async def list_all(
     caller: Merchant,
     after: EventId = None,
@@ -54,7 +55,7 @@ async def list_all(
     )
 
 
-@router.get("/{event_id}", responses=READ)
+@router.get("/{event_id}", responses=READ | answer("Event"))
 async def get(event_id: str, caller: Merchant) -> Response:
     """One event, as it was or will be sent to webhook endpoints."""
     return JsonResponse(await get_event(caller.deps, caller.merchant_id, event_id))

@@ -11,11 +11,12 @@ from payment_gateway.api.schemas.idempotency_keys import CancelKeyBody
 from payment_gateway.operations.cancel_key import CancelKey, cancel_key
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import answer
 
 router = APIRouter(prefix="/v1/idempotency-keys", tags=["idempotency"], route_class=StrictRoute)
 
 
-@router.post("/cancel", responses=MONEY)
+@router.post("/cancel", responses=MONEY | answer("IdempotencyKey", 200, 202))
 async def cancel(body: CancelKeyBody, caller: Merchant) -> Response:
     """Close a key whose answer was lost. It is its own key: repeat it as often as you like.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
@@ -16,6 +15,7 @@ from payment_gateway.api.schemas.fields import Currency
 from payment_gateway.api.schemas.ledger import (
     AccountBody,
     AccountSlug,
+    AnyTransferBody,
     LinkedTransfersBody,
     PostHoldBody,
     ReverseBody,
@@ -38,7 +38,9 @@ from payment_gateway.operations.verify_ledger import verify_ledger
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.clock import isoformat
+from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
+from platform_kit.moments import Moment
 from platform_kit.problems import NotFound
 
 HoldId = Annotated[str, Path(pattern=r"^hld_[0-9a-z]{26}$")]
@@ -47,7 +49,7 @@ JournalId = Annotated[str, Path(pattern=r"^je_[0-9a-z]{26}$")]
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute)
 
 
-@router.post("/accounts", status_code=201, responses=MONEY)
+@router.post("/accounts", status_code=201, responses=MONEY | answer("NewAccount", 201))
 async def open_one(body: AccountBody, caller: Merchant) -> Response:
     """Open an account. One that is open with the same bounds stays as it is; with others: 409."""
     name = own_account(caller.merchant_id, body.name, body.currency)
@@ -55,7 +57,7 @@ async def open_one(body: AccountBody, caller: Merchant) -> Response:
     return JsonResponse(body.model_dump(), 201)
 
 
-@router.get("/accounts", responses=READ)
+@router.get("/accounts", responses=READ | answer("AccountList"))
 async def list_all(caller: Merchant) -> Response:
     """The merchant's accounts with posted and pending counters in minor units."""
     return JsonResponse(
@@ -67,13 +69,13 @@ async def list_all(caller: Merchant) -> Response:
     )
 
 
-@router.get("/accounts/{name}/balance", responses=READ)
+@router.get("/accounts/{name}/balance", responses=READ | answer("AccountBalance"))
 async def balance_as_of(
     name: Annotated[AccountSlug, Path()],
     currency: Annotated[Currency, Query()],
     caller: Merchant,
-    effective_at: Annotated[AwareDatetime | None, Query()] = None,
-    recorded_at: Annotated[AwareDatetime | None, Query()] = None,
+    effective_at: Annotated[Moment | None, Query()] = None,
+    recorded_at: Annotated[Moment | None, Query()] = None,
 ) -> Response:
     """The balance as it was: by the time that things count from, by the time that they were written, or both."""
     account = own_account(caller.merchant_id, name, currency)
@@ -92,8 +94,8 @@ async def balance_as_of(
     )
 
 
-@router.post("/transfers", status_code=201, responses=MONEY)
-async def transfer(body: TransferBody | LinkedTransfersBody, request: Request, caller: Merchant) -> Response:
+@router.post("/transfers", status_code=201, responses=MONEY | answer("Transfer", 201), openapi_extra=KEYED)
+async def transfer(body: AnyTransferBody, request: Request, caller: Merchant) -> Response:
     """Move money between the merchant's own accounts: one transfer, one hold, or up to 1,000 linked transfers."""
     linked = isinstance(body, LinkedTransfersBody)
     lines = body.transfers if isinstance(body, LinkedTransfersBody) else [body]
@@ -116,7 +118,7 @@ async def transfer(body: TransferBody | LinkedTransfersBody, request: Request, c
     return respond(await transfer_funds(caller.deps, command))
 
 
-@router.get("/transfers", responses=READ)
+@router.get("/transfers", responses=READ | answer("LedgerTransferPage"))
 async def list_transfers(
     caller: Merchant,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -129,13 +131,23 @@ async def list_transfers(
     return JsonResponse({"data": shown, "next_cursor": journals[-1] if len(journals) == limit else None})
 
 
-@router.post("/holds/{hold_id}/post", status_code=201, responses=MONEY)
+@router.post(
+    "/holds/{hold_id}/post",
+    status_code=201,
+    responses=MONEY | answer("SettledHold", 201),
+    openapi_extra=KEYED,
+)
 async def post_hold(hold_id: HoldId, body: PostHoldBody, request: Request, caller: Merchant) -> Response:
     """Move a part of a hold, or all that remains of it."""
     return await _settle(request, caller, hold_id, body.amount_minor, voids=False)
 
 
-@router.post("/holds/{hold_id}/void", status_code=201, responses=MONEY)
+@router.post(
+    "/holds/{hold_id}/void",
+    status_code=201,
+    responses=MONEY | answer("SettledHold", 201),
+    openapi_extra=KEYED,
+)
 async def void_hold(hold_id: HoldId, body: VoidHoldBody, request: Request, caller: Merchant) -> Response:
     """Give back what remains of a hold."""
     return await _settle(request, caller, hold_id, None, voids=True)
@@ -155,7 +167,12 @@ async def _settle(
     return respond(await settle_hold(caller.deps, command))
 
 
-@router.post("/journals/{journal_id}/reverse", status_code=201, responses=MONEY)
+@router.post(
+    "/journals/{journal_id}/reverse",
+    status_code=201,
+    responses=MONEY | answer("Reversal", 201),
+    openapi_extra=KEYED,
+)
 async def reverse(journal_id: JournalId, body: ReverseBody, request: Request, caller: Merchant) -> Response:
     """Take a journal back by a new one, once; nothing is edited."""
     command = ReverseJournal(
@@ -168,7 +185,7 @@ async def reverse(journal_id: JournalId, body: ReverseBody, request: Request, ca
     return respond(await reverse_journal(caller.deps, command))
 
 
-@router.get("/verification", dependencies=[Depends(require_admin)], responses=READ)
+@router.get("/verification", dependencies=[Depends(require_admin)], responses=READ | answer("Verification"))
 async def verify(deps: GatewayDeps) -> Response:
     """Recompute every balance from its rows, in one snapshot."""
     found = await verify_ledger(deps)

@@ -13,6 +13,7 @@ from payment_gateway.api.schemas.merchants import MerchantBody
 from payment_gateway.operations.manage_merchants import create_merchant
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import answer
 
 router = APIRouter(
     prefix="/v1/merchants",
@@ -22,7 +23,7 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=201, responses=WRITE)
+@router.post("", status_code=201, responses=WRITE | answer("NewMerchant", 201))
 async def create(body: MerchantBody, deps: GatewayDeps) -> Response:
     """A merchant and its first API key, which is shown this once."""
     return JsonResponse(asdict(await create_merchant(deps, body.name, body.country)), 201)

@@ -34,12 +34,13 @@ from payment_gateway.operations.manage_payment_methods import (
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/payment-methods", tags=["payment methods"], route_class=StrictRoute)
 
 
-@router.post("", status_code=201, responses=VAULT)
+@router.post("", status_code=201, responses=VAULT | answer("PaymentMethod", 201), openapi_extra=KEYED)
 async def create(body: PaymentMethodBody, request: Request, caller: Merchant) -> Response:
     """Save a way to pay. Of a card only its brand, first six and last four digits and expiry can be seen again."""
     entry = _entry(body.card) if isinstance(body, CardPaymentMethodBody) else None
@@ -57,14 +58,14 @@ async def create(body: PaymentMethodBody, request: Request, caller: Merchant) ->
     return respond(await create_payment_method(caller.deps, command))
 
 
-@router.get("/{payment_method_id}", responses=READ)
+@router.get("/{payment_method_id}", responses=READ | answer("PaymentMethod"))
 async def get(payment_method_id: str, caller: Merchant) -> Response:
     """One payment method."""
     found = await get_payment_method(caller.deps, caller.merchant_id, payment_method_id)
     return JsonResponse(payment_method_object(found))
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("PaymentMethodPage"))
 async def list_all(
     caller: Merchant,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
@@ -81,7 +82,7 @@ async def list_all(
     return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
-@router.post("/{payment_method_id}", responses=CONFLICT)
+@router.post("/{payment_method_id}", responses=CONFLICT | answer("PaymentMethod", 200), openapi_extra=KEYED)
 async def update(
     payment_method_id: str, body: PaymentMethodChanges, request: Request, caller: Merchant
 ) -> Response:
@@ -94,7 +95,9 @@ async def update(
     )
 
 
-@router.post("/{payment_method_id}/attach", responses=CONFLICT)
+@router.post(
+    "/{payment_method_id}/attach", responses=CONFLICT | answer("PaymentMethod", 200), openapi_extra=KEYED
+)
 async def attach(payment_method_id: str, body: AttachBody, request: Request, caller: Merchant) -> Response:
     """Save it for a customer."""
     key, fingerprint = await _key(request)
@@ -105,7 +108,9 @@ async def attach(payment_method_id: str, body: AttachBody, request: Request, cal
     )
 
 
-@router.post("/{payment_method_id}/detach", responses=CONFLICT)
+@router.post(
+    "/{payment_method_id}/detach", responses=CONFLICT | answer("PaymentMethod", 200), openapi_extra=KEYED
+)
 async def detach(
     payment_method_id: str, request: Request, caller: Merchant, body: DetachBody | None = None
 ) -> Response:

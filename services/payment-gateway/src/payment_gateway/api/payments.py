@@ -36,6 +36,7 @@ from payment_gateway.operations.void_payment import void_payment
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import REPLAY_HEADER, fingerprint_of
 from platform_kit.problems import MEDIA_TYPE
 
@@ -44,7 +45,7 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=StrictR
 PAGE_MAX = 100
 
 
-@router.post("", status_code=201, responses=MONEY)
+@router.post("", status_code=201, responses=MONEY | answer("Payment", 201, 202), openapi_extra=KEYED)
 async def create(body: CreatePaymentBody, request: Request, caller: Merchant) -> Response:
     """Create and confirm a payment. A decline is a result: 201 with `status: declined`."""
     command = CreatePayment(
@@ -67,7 +68,7 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
     return respond(await create_payment(caller.deps, command))
 
 
-@router.post("/{payment_id}", responses=MONEY)
+@router.post("/{payment_id}", responses=MONEY | answer("Payment", 200), openapi_extra=KEYED)
 async def update(payment_id: str, body: UpdatePaymentBody, request: Request, caller: Merchant) -> Response:
     """Change words at any time, and what is to be charged before it is confirmed."""
     command = UpdatePayment(
@@ -80,7 +81,7 @@ async def update(payment_id: str, body: UpdatePaymentBody, request: Request, cal
     return respond(await update_payment(caller.deps, command))
 
 
-@router.post("/{payment_id}/confirm", responses=MONEY)
+@router.post("/{payment_id}/confirm", responses=MONEY | answer("Payment", 200, 202), openapi_extra=KEYED)
 async def confirm(
     payment_id: str, request: Request, caller: Merchant, body: ConfirmBody | None = None
 ) -> Response:
@@ -96,7 +97,7 @@ async def confirm(
     return respond(await confirm_payment(caller.deps, command))
 
 
-@router.post("/{payment_id}/cancel", responses=MONEY)
+@router.post("/{payment_id}/cancel", responses=MONEY | answer("Payment", 200, 202), openapi_extra=KEYED)
 async def cancel(
     payment_id: str, request: Request, caller: Merchant, body: CancelBody | None = None
 ) -> Response:
@@ -104,7 +105,7 @@ async def cancel(
     return respond(await cancel_payment(caller.deps, await _act(request, caller.merchant_id, payment_id)))
 
 
-@router.post("/{payment_id}/capture", responses=MONEY)
+@router.post("/{payment_id}/capture", responses=MONEY | answer("Payment", 200, 202), openapi_extra=KEYED)
 async def capture(
     payment_id: str,
     request: Request,
@@ -116,13 +117,18 @@ async def capture(
     return respond(await capture_payment(caller.deps, act, is_final=body is not None and body.final))
 
 
-@router.post("/{payment_id}/void", responses=MONEY)
+@router.post("/{payment_id}/void", responses=MONEY | answer("Payment", 200, 202), openapi_extra=KEYED)
 async def void(payment_id: str, request: Request, caller: Merchant, body: VoidBody | None = None) -> Response:
     """Give up what is held and not captured."""
     return respond(await void_payment(caller.deps, await _act(request, caller.merchant_id, payment_id)))
 
 
-@router.post("/{payment_id}/refunds", status_code=201, responses=MONEY)
+@router.post(
+    "/{payment_id}/refunds",
+    status_code=201,
+    responses=MONEY | answer("Refund", 201, 202),
+    openapi_extra=KEYED,
+)
 async def refund(
     payment_id: str, request: Request, caller: Merchant, body: RefundBody | None = None
 ) -> Response:
@@ -133,13 +139,13 @@ async def refund(
     return respond(await refund_payment(caller.deps, told))
 
 
-@router.get("/{payment_id}", responses=READ)
+@router.get("/{payment_id}", responses=READ | answer("Payment"))
 async def get(payment_id: str, caller: Merchant) -> Response:
     """One payment."""
     return JsonResponse(payment_object(await get_payment(caller.deps, caller.merchant_id, payment_id)))
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("PaymentPage"))
 async def list_all(
     caller: Merchant,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
@@ -153,7 +159,7 @@ async def list_all(
     return JsonResponse({"data": [payment_object(p) for p in page.items], "next_cursor": page.next_before})
 
 
-@router.get("/{payment_id}/refunds", responses=READ)
+@router.get("/{payment_id}/refunds", responses=READ | answer("RefundList"))
 async def list_refunds_of(payment_id: str, caller: Merchant) -> Response:
     """The refunds of a payment, oldest first."""
     found = await refunds_of(caller.deps, caller.merchant_id, payment_id)

@@ -17,12 +17,13 @@ from payment_gateway.operations.find_webhook_deliveries import get_webhook_deliv
 from payment_gateway.operations.replay_webhooks import ReplayWebhooks, replay_webhooks
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/webhook-deliveries", tags=["webhooks"], route_class=StrictRoute)
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("WebhookDeliveryPage"))
 async def list_all(
     caller: Merchant,
     endpoint_id: Annotated[str | None, Query(max_length=64, pattern=r"^we_[0-9a-z]{26}$")] = None,
@@ -44,13 +45,15 @@ async def list_all(
     return JsonResponse({"data": list(page.deliveries), "next_before": page.next_before})
 
 
-@router.get("/{delivery_id}", responses=READ)
+@router.get("/{delivery_id}", responses=READ | answer("WebhookDelivery"))
 async def get(delivery_id: str, caller: Merchant) -> Response:
     """One delivery with its last attempts."""
     return JsonResponse(await get_webhook_delivery(caller.deps, caller.merchant_id, delivery_id))
 
 
-@router.post("/replay", status_code=202, responses=WRITE | CONFLICT)
+@router.post(
+    "/replay", status_code=202, responses=WRITE | CONFLICT | answer("WebhookReplay", 202), openapi_extra=KEYED
+)
 async def replay(body: ReplayBody, request: Request, caller: Merchant) -> Response:
     """Send events again, under their own ids: one, those of an endpoint, or those of a time; 500 a request."""
     command = ReplayWebhooks(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.documented import READ, WRITE, Responses
+from payment_gateway.api.documented import READ, WRITE
 from payment_gateway.api.schemas.webhooks import (
     RotateSecretBody,
     WebhookEndpointBody,
@@ -26,13 +26,16 @@ from payment_gateway.operations.manage_webhook_endpoints import (
 from payment_gateway.operations.ping_webhook_endpoint import ping_webhook_endpoint
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import Responses, answer, problems
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_class=StrictRoute)
 
-CONFLICT: Responses = {409: READ[404] | {"description": "not in the endpoint's present state"}}
+CONFLICT: Responses = problems(
+    {409: "webhook-endpoint-disabled, too-many-webhook-secrets, idempotency-in-progress: nothing was done"}
+)
 
 
-@router.post("", status_code=201, responses=WRITE)
+@router.post("", status_code=201, responses=WRITE | answer("NewWebhookEndpoint", 201))
 async def register(body: WebhookEndpointBody, caller: Merchant) -> Response:
     """Register an endpoint; its secret is shown this once."""
     made = await register_webhook_endpoint(
@@ -46,7 +49,7 @@ async def register(body: WebhookEndpointBody, caller: Merchant) -> Response:
     return JsonResponse(made, 201)
 
 
-@router.get("", responses=READ)
+@router.get("", responses=READ | answer("WebhookEndpointPage"))
 async def list_all(
     caller: Merchant,
     after: Annotated[str | None, Query(max_length=64, pattern=r"^we_[0-9a-z]{26}$")] = None,
@@ -57,20 +60,20 @@ async def list_all(
     return JsonResponse({"data": list(page.endpoints), "next_after": page.next_after})
 
 
-@router.get("/{endpoint_id}", responses=READ)
+@router.get("/{endpoint_id}", responses=READ | answer("WebhookEndpoint"))
 async def get(endpoint_id: str, caller: Merchant) -> Response:
     """One endpoint, without its secret."""
     return JsonResponse(await get_webhook_endpoint(caller.deps, caller.merchant_id, endpoint_id))
 
 
-@router.get("/{endpoint_id}/public-keys", responses=READ)
+@router.get("/{endpoint_id}/public-keys", responses=READ | answer("PublicKeyList"))
 async def public_keys(endpoint_id: str, caller: Merchant) -> Response:
     """The ed25519 keys whose v1a signatures are good now, the newest first."""
     endpoint = await get_webhook_endpoint(caller.deps, caller.merchant_id, endpoint_id)
     return JsonResponse({"data": endpoint["public_keys"]})
 
 
-@router.patch("/{endpoint_id}", responses=WRITE)
+@router.patch("/{endpoint_id}", responses=WRITE | answer("WebhookEndpoint"))
 async def update(endpoint_id: str, body: WebhookEndpointChanges, caller: Merchant) -> Response:
     """Change what is named. Disabling gives up what is due; enabling forgets old failures."""
     changes = body.model_dump(exclude_unset=True)
@@ -84,14 +87,14 @@ async def delete(endpoint_id: str, caller: Merchant) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/{endpoint_id}/rotate-secret", responses=WRITE | CONFLICT)
+@router.post("/{endpoint_id}/rotate-secret", responses=WRITE | CONFLICT | answer("NewWebhookEndpoint", 200))
 async def rotate(endpoint_id: str, caller: Merchant, body: RotateSecretBody | None = None) -> Response:
     """A new secret, shown this once; the old one signs too until the overlap is over."""
     overlap = timedelta(seconds=(body or RotateSecretBody()).overlap_s)
     return JsonResponse(await rotate_webhook_secret(caller.deps, caller.merchant_id, endpoint_id, overlap))
 
 
-@router.post("/{endpoint_id}/test", status_code=202, responses=WRITE | CONFLICT)
+@router.post("/{endpoint_id}/test", status_code=202, responses=WRITE | CONFLICT | answer("WebhookPing", 202))
 async def test(endpoint_id: str, caller: Merchant) -> Response:
     """Send `webhook_endpoint.ping.v1` to this endpoint alone."""
     return JsonResponse(await ping_webhook_endpoint(caller.deps, caller.merchant_id, endpoint_id), 202)

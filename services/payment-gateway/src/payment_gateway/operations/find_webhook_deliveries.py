@@ -14,9 +14,13 @@ from payment_gateway.store import webhook_deliveries
 from payment_gateway.store.tenancy import as_merchant
 from platform_kit.clock import isoformat
 from platform_kit.ids import is_id
-from platform_kit.problems import InvalidRequest, NotFound
+from platform_kit.problems import NotFound, Problem
 
 ATTEMPTS_MAX: Final = 20  # shown of one delivery, the newest: two cycles
+
+
+class NothingNamed(Problem):
+    status, code, title = 422, "nothing-named", "The request does not say of what"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,9 @@ async def list_webhook_deliveries(
     before: str | None,
     limit: int,
 ) -> DeliveryPage:
-    """Of an endpoint, of an event, or of both. Raises InvalidRequest when neither is named."""
+    """Of an endpoint, of an event, or of both. Raises NothingNamed when neither is named."""
     if endpoint_id is None and event_id is None:
-        raise InvalidRequest("Name an `endpoint_id` or an `event_id`.")
+        raise NothingNamed("Name an `endpoint_id` or an `event_id`.")
     async with as_merchant(deps.engine, merchant_id) as connection:
         rows = await webhook_deliveries.page(
             connection,

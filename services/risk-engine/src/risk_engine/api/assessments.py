@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
+from platform_kit.contract import answer
 from platform_kit.ids import is_id
 from platform_kit.problems import InvalidRequest
 from risk_engine.api.authentication import require_internal
@@ -29,12 +30,12 @@ async def create_assessment(body: AssessmentRequest, request: Request) -> Respon
     return JsonResponse(await assess_payment(deps, body.subject(deps.clock.now())))
 
 
-@router.get("")
+@router.get("", responses=answer("AssessmentPage"))
 async def list_assessments(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     decision: Decision | None = None,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    cursor: Annotated[str | None, Query(max_length=64, pattern=r"^asm_[0-9a-hjkmnp-tv-z]{26}$")] = None,
 ) -> Response:
     """The newest assessments; `next_cursor` leads to older ones."""
     if cursor is not None and not is_id("asm", cursor):
@@ -42,7 +43,7 @@ async def list_assessments(
     return JsonResponse(await find_assessments(request.app.state.deps, decision, cursor, limit))
 
 
-@router.get("/{assessment_id}")
+@router.get("/{assessment_id}", responses=answer("AssessmentRecord"))
 async def get_assessment(assessment_id: str, request: Request) -> Response:
     """One assessment with everything that was recorded: request, facts, hits, timings."""
     return JsonResponse(await find_assessment(request.app.state.deps, assessment_id))

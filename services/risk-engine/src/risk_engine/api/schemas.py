@@ -63,8 +63,14 @@ Token = Annotated[
     str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$"), AfterValidator(_no_card_number)
 ]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-Amount = Annotated[int, BeforeValidator(_whole_amount)]
-Currency = Annotated[str, AfterValidator(_known_currency)]
+Amount = Annotated[
+    int,
+    BeforeValidator(_whole_amount),
+    Field(json_schema_extra={"minimum": 1, "maximum": AMOUNT_MAX}),
+]
+Currency = Annotated[
+    str, AfterValidator(_known_currency), Field(json_schema_extra={"enum": sorted(CURRENCIES)})
+]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from payment_gateway.api.schemas.fields import Body, Country, LongText, Metadata, SafeText, ShortText
+from payment_gateway.api.schemas.fields import Body, Country, LongText, Metadata, SafeText, ShortText, given
 from payment_gateway.api.schemas.payments import CustomerId, Email, Wallet, checked_token
 
 
@@ -41,8 +41,20 @@ class BillingDetails(Body):
     address: Address | None = None
 
 
+_ENTRY = ("number", "exp_month", "exp_year")
+
+
 class CardBody(Body):
     """Either a test token, or number and expiry."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                given("token") | {"not": {"anyOf": [given(name) for name in (*_ENTRY, "cvc")]}},
+                {"allOf": [{"not": given("token")}, *(given(name) for name in _ENTRY)]},
+            ]
+        }
+    )
 
     token: Annotated[
         str, StringConstraints(pattern=r"^tok_[a-z0-9_]{1,60}$"), BeforeValidator(checked_token)

@@ -6,11 +6,15 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from payment_gateway.api.schemas.fields import Body, SafeText
+from payment_gateway.api.schemas.fields import Body, SafeText, says
 from payment_gateway.operations.cancel_key import Route
 from platform_kit.idempotency import KEY_LENGTH_MAX
 
-Key = Annotated[SafeText, StringConstraints(min_length=1, max_length=KEY_LENGTH_MAX, pattern=r"^[ -~]+$")]
+Key = Annotated[
+    SafeText,
+    StringConstraints(min_length=1, max_length=KEY_LENGTH_MAX, pattern=r"^[ -~]+$"),
+    says(pattern="^[ -~]+$"),
+]
 
 
 class CancelKeyBody(Body):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText, Metadata
+from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText, Metadata, given
+from platform_kit.moments import Moment
 from platform_kit.money import AMOUNT_MAX
 
 LINES_MAX = 1000  # of one journal
@@ -16,12 +17,14 @@ AccountSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,64}$")]
 
 
 class AccountBody(Body):
+    """A new account holds nothing, so its bounds lie on both sides of that."""
+
     name: AccountSlug = Field(examples=["savings"])
     currency: Currency
-    floor_minor: Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX)] | None = Field(
+    floor_minor: Annotated[int, Field(ge=-AMOUNT_MAX, le=0)] | None = Field(
         None, description="lowest available balance in minor units; none = unbounded"
     )
-    ceiling_minor: Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX)] | None = Field(
+    ceiling_minor: Annotated[int, Field(ge=0, le=AMOUNT_MAX)] | None = Field(
         None, description="highest posted balance with incoming holds, in minor units; none = unbounded"
     )
 
@@ -39,18 +42,25 @@ class LineBody(Body):
         return self
 
 
-Instant = Annotated[AwareDatetime, Field(strict=False, examples=["2026-01-31T12:00:00Z"])]
-
-
 class _About(Body):
-    effective_at: Instant | None = Field(None, description="when it counts; at most 366 days back")
+    effective_at: Moment | None = Field(None, description="when it counts; at most 366 days back")
     description: LongText | None = None
     metadata: Metadata = Field(default_factory=dict)
 
 
 class TransferBody(LineBody, _About):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {"allOf": [given("expires_at"), given("expires_after_s")]},
+            "anyOf": [
+                {"required": ["pending"], "properties": {"pending": {"const": True}}},
+                {"not": {"anyOf": [given("expires_at"), given("expires_after_s")]}},
+            ],
+        }
+    )
+
     pending: bool = Field(False, description="set the amount aside (a hold) instead of moving it")
-    expires_at: Instant | None = None
+    expires_at: Moment | None = None
     expires_after_s: Annotated[int, Field(ge=1, le=31_622_400)] | None = None
 
     @model_validator(mode="after")
@@ -65,6 +75,17 @@ class LinkedTransfersBody(_About):
     transfers: Annotated[list[LineBody], Field(min_length=1, max_length=LINES_MAX)] = Field(
         description="linked: all of them in one journal, or none"
     )
+
+
+def _kind(body: Any) -> str:
+    """Tags named so that pointers to what is wrong name members only."""
+    return "transfers" if isinstance(body, LinkedTransfersBody) or "transfers" in (body or ()) else "body"
+
+
+AnyTransferBody = Annotated[
+    Annotated[TransferBody, Tag("body")] | Annotated[LinkedTransfersBody, Tag("transfers")],
+    Discriminator(_kind),
+]
 
 
 class PostHoldBody(Body):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     StringConstraints,
     ValidationInfo,
@@ -17,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from payment_gateway.api.card_data import has_many_digits
 from payment_gateway.api.schemas.fields import (
+    CONTROL_CHARACTERS,
     AmountMinor,
     Body,
     Country,
@@ -26,6 +28,8 @@ from payment_gateway.api.schemas.fields import (
     Reference,
     SafeText,
     ShortText,
+    given,
+    says,
 )
 
 
@@ -65,7 +69,12 @@ class WalletMethod(Body):
         return {"type": "wallet", "provider": self.wallet.provider}
 
 
-Email = Annotated[SafeText, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+_EMAIL_PART = rf"[^@\s{CONTROL_CHARACTERS}]+"
+Email = Annotated[
+    SafeText,
+    StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
+    says(pattern=f"^{_EMAIL_PART}@{_EMAIL_PART}$"),
+]
 
 
 class Bank(Body):
@@ -80,10 +89,13 @@ class BankMethod(Body):
         return {"type": "bank", "scheme": self.bank.scheme}
 
 
+_ADDRESS = r"^[0-9a-fA-F.:]{2,45}$"
+
+
 class Customer(Body):
     id: ShortText | None = None
     country: Country | None = None
-    ip: Annotated[SafeText, StringConstraints(pattern=r"^[0-9a-fA-F.:]{2,45}$")] | None = None
+    ip: Annotated[SafeText, StringConstraints(pattern=_ADDRESS), says(pattern=_ADDRESS)] | None = None
     device_id: ShortText | None = None
     email: Email | None = None
 
@@ -106,12 +118,24 @@ StatementDescriptor = Annotated[
     SafeText,
     StringConstraints(min_length=5, max_length=22),
     AfterValidator(_descriptor),
+    says(pattern="^[A-Za-z0-9 .,+&/-]*[A-Za-z][A-Za-z0-9 .,+&/-]*$"),
     Field(examples=["CORNER SHOP"], description="what the payer reads on the statement"),
 ]
 
 
 class CreatePaymentBody(Body):
     """Create a payment, and confirm it at once unless `confirm` is false."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["confirm"], "properties": {"confirm": {"const": False}}},
+                given("method"),
+                given("payment_method"),
+            ],
+            "not": {"allOf": [given("method"), given("payment_method")]},
+        }
+    )
 
     amount_minor: AmountMinor
     currency: Currency

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from payment_gateway.api.schemas.fields import Body, LongText, Metadata, Moment, SafeText
+from payment_gateway.api.schemas.fields import Body, LongText, Metadata, SafeText, given, never_null
+from platform_kit.moments import Moment
 
 EVENT_TYPE_PATTERN: Final = r"^[a-z_]{1,40}(\.[a-z_]{1,40}){0,3}\.(v[0-9]{1,3}|\*)$"
 EVENT_ID_PATTERN: Final = r"^evt_[0-9a-z]{26}$"
@@ -34,6 +35,8 @@ class WebhookEndpointBody(Body):
 class WebhookEndpointChanges(Body):
     """What is not named stays; `event_types` and `description` may be set to null."""
 
+    model_config = ConfigDict(json_schema_extra=never_null("url", "metadata", "enabled"))
+
     url: Url | None = None
     event_types: EventTypes | None = None
     description: LongText | None = None
@@ -56,6 +59,10 @@ class RotateSecretBody(Body):
 
 class ReplayBody(Body):
     """One event, all of an endpoint, or those of a time: at least one of the three."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [given("event_id"), given("endpoint_id"), given("occurred_from")]}
+    )
 
     event_id: EventId | None = None
     endpoint_id: Annotated[str, StringConstraints(pattern=r"^we_[0-9a-z]{26}$")] | None = None

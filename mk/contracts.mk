@@ -1,0 +1,11 @@
+##@ Contracts
+
+# Examples per operation and phase, so many that `make fuzz` runs more than 10,000 cases on the gateway and 20,000 in all.
+FUZZ_EXAMPLES ?= 100
+
+.PHONY: contracts fuzz
+contracts: bootstrap ## Write services/*/contracts/openapi.json again (read the diff before you commit it)
+	$(BIN)/python -m platform_cli.write_contracts
+
+fuzz: bootstrap ## Schemathesis on the three services, all checks, fixed seed (FUZZ_EXAMPLES=100 per operation and phase)
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest services/*/tests/api/test_fuzzing.py -rP $(PYTEST_ARGS)

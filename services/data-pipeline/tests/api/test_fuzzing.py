@@ -1,0 +1,21 @@
+"""The pipeline's API under schemathesis, over a seeded day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pipeline_rig import TOKEN
+from running_service import Service
+from seeded_day import Seeded
+
+from platform_cli.embedded.fuzzing import EXAMPLES, fuzz
+
+
+@pytest.mark.timeout(max(180, EXAMPLES * 15))
+async def test_every_answer_is_one_that_the_document_promises(
+    service: Service, seeded: Seeded, tmp_path: Path
+) -> None:
+    found = await fuzz(service.url, {"internalToken": TOKEN}, directory=tmp_path, examples=4)
+    assert found.passed, found.told
+    assert found.cases >= 50, found.told

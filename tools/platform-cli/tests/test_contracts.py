@@ -1,0 +1,74 @@
+"""The committed OpenAPI documents are those of the code, and leave nothing of a route unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from platform_cli.write_contracts import FILES, as_file, document_of
+
+
+@pytest.fixture(scope="module", params=FILES)
+def service(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def operations(service: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document_of(service)["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_the_committed_document_is_the_one_that_is_served(service: str) -> None:
+    assert FILES[service].read_bytes() == as_file(document_of(service)), "run `make contracts`"
+
+
+def test_every_answer_has_a_named_shape(service: str) -> None:
+    for name, operation in operations(service):
+        for status, response in operation["responses"].items():
+            content = response.get("content", {})
+            kind = (
+                "application/json"
+                if status < "400" or name.startswith("GET /health")
+                else "application/problem+json"
+            )
+            assert status == "204" or "$ref" in content[kind]["schema"], (name, status)
+            assert status == "204" or len(content) == 1, (name, status)
+
+
+def test_every_operation_has_a_name_of_its_own_and_links_lead_to_one(service: str) -> None:
+    named = [operation["operationId"] for _, operation in operations(service)]
+    assert len(named) == len(set(named))
+    for _, operation in operations(service):
+        for response in operation["responses"].values():
+            assert {link["operationId"] for link in response.get("links", {}).values()} <= set(named)
+
+
+def test_every_shape_that_is_named_exists(service: str) -> None:
+    document = document_of(service)
+    schemas = document["components"]["schemas"]
+    assert {f"#/components/schemas/{name}" for name in schemas} >= set(_references(document))
+
+
+def test_what_acts_with_money_needs_a_key_and_names_its_header() -> None:
+    for name, operation in operations("payment-gateway"):
+        if "409" in operation["responses"] and name.startswith("POST /v1/payments"):
+            assert operation["security"] == [{"merchantKey": []}], name
+            assert "Idempotency-Key" in {parameter["name"] for parameter in operation["parameters"]}, name
+
+
+def test_the_facade_stays_out_of_it() -> None:
+    assert not [name for name, _ in operations("payment-gateway") if "/stripe" in name]
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
