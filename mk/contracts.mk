@@ -1,6 +1,7 @@
 ##@ Contracts
 
-# Examples per operation and phase, so many that `make fuzz` runs more than 10,000 cases on the gateway and 20,000 in all.
+# Examples per operation and phase (three times as many where operations are few): 100 make more than 10,000 cases on
+# the gateway and 20,000 in all.
 FUZZ_EXAMPLES ?= 100
 
 .PHONY: contracts fuzz

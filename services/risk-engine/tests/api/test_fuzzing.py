@@ -27,8 +27,8 @@ async def url(api: Api) -> AsyncIterator[str]:
         await serving
 
 
-@pytest.mark.timeout(max(180, EXAMPLES * 15))
+@pytest.mark.timeout(max(180, EXAMPLES * 30))
 async def test_every_answer_is_one_that_the_document_promises(url: str, tmp_path: Path) -> None:
-    found = await fuzz(url, {"internalToken": TOKEN}, directory=tmp_path, examples=4)
+    found = await fuzz(url, {"internalToken": TOKEN}, directory=tmp_path, examples=4, weight=3)
     assert found.passed, found.told
     assert found.cases >= 100, found.told

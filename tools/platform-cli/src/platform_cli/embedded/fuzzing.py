@@ -35,16 +35,21 @@ class Found:
 
 
 async def fuzz(
-    url: str, tokens: Mapping[str, str], *, directory: Path, examples: int, kept_key: str = "", more: str = ""
+    url: str,
+    tokens: Mapping[str, str],
+    *,
+    directory: Path,
+    examples: int,
+    weight: int = 1,
+    kept_key: str = "",
 ) -> Found:
     """Run against the service at `url`; `tokens` are bearers by security scheme, `kept_key` is the id of a key that
-    must not be ended, `more` is TOML for this service."""
+    must not be ended. `weight` multiplies FUZZ_EXAMPLES for a service of few operations."""
     config, report = directory / "schemathesis.toml", directory / "report.json"
     bearers = "\n".join(f'{scheme} = {{ bearer = "{token}" }}' for scheme, token in tokens.items())
     config.write_text(
         f"seed = {SEED}\n{CONFIG.read_text()}\n[auth.openapi]\n{bearers}\n"
-        f'[generation]\nmax-examples = {EXAMPLES or examples}\ndatabase = "none"\n'
-        f"{more}\n"
+        f'[generation]\nmax-examples = {EXAMPLES * weight or examples}\ndatabase = "none"\n'
     )
     process = await asyncio.create_subprocess_exec(
         *(str(Path(sys.executable).with_name("st")), "--no-color", "--config-file", str(config)),
@@ -61,4 +66,5 @@ async def fuzz(
         raise
     summary: dict[str, Any] = orjson.loads(report.read_bytes()) if report.exists() else {}
     cases = int(summary.get("test_cases", {}).get("generated", 0))
+    print(f"schemathesis: {cases} cases against {url}")  # `make fuzz` shows it
     return Found(process.returncode == 0, cases, told.decode(errors="replace")[-TOLD_MAX:])

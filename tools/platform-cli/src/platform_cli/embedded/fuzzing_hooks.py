@@ -24,6 +24,19 @@ SHAPE: Final = frozenset(
     }
 )
 """Slugs that say: this is not of the shape that was asked for."""
+BEYOND_SCHEMA: Final = frozenset(
+    {
+        (
+            "payments_confirm",
+            "missing-field",
+        ),  # a payment that has a method may be confirmed without one, others not
+        (
+            "rule_sets_create_rule_set",
+            "malformed-json",
+        ),  # U+0000 anywhere in a document that the domain checks
+    }
+)
+"""(operation id, slug): what the document cannot say of this operation."""
 
 
 @schemathesis.check
@@ -42,6 +55,8 @@ def documented_shape_is_accepted(ctx: Any, response: Any, case: Any) -> None:
     if all(error.get("pointer", "").startswith("/path/") for error in problem.get("errors", [{}])):
         return  # a link that schemathesis inferred brought what is no id of ours
     slug = str(problem.get("type", "")).removeprefix("/problems/")
+    if (case.operation.definition.raw.get("operationId"), slug) in BEYOND_SCHEMA:
+        return
     assert slug not in SHAPE, f"the document allows this request, and the service calls it {slug}"
 
 

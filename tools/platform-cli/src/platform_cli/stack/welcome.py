@@ -13,8 +13,8 @@ def welcome(running: Running) -> str:
     return f"""
 [bold green]The platform runs.[/bold green]
 
-  gateway   {gateway}   (API documentation: {gateway}/docs)
-  risk      {surroundings.url("risk")}   (API documentation: {surroundings.url("risk")}/docs)
+  gateway   {gateway}   (API documentation: {gateway}/openapi.json)
+  risk      {surroundings.url("risk")}   (API documentation: {surroundings.url("risk")}/openapi.json)
   console   {surroundings.url("pipeline")}/console
   channels  {surroundings.url("channels")}   (simulated card and wallet channels)
 
