@@ -46,10 +46,12 @@ def create_app(
     checks: Callable[[Deps], Mapping[str, Check]],
     description: str = "",
     contract: Contract = Contract(),
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """An application whose `state.deps` is what `open_deps` yields while it runs.
 
     `checks` name what must be usable before traffic may come; the startup door opens when they passed once.
+    `larger_bodies` are the paths that take more bytes than the settings allow all others.
     `contract` completes `GET /openapi.json`. There is no page that draws it: those load scripts of others (ADR 74).
     """
     configure_logging(settings, service)
@@ -76,7 +78,7 @@ def create_app(
     # Made at the first request for it: most processes are never asked, and it takes longer than their start may.
     app.openapi = lru_cache(maxsize=1)(lambda: describe(app, contract))  # type: ignore[method-assign]
     app.state.draining = app.state.started = False
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_body_max_bytes)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_body_max_bytes, larger=larger_bodies)
     app.add_middleware(CanonicalLogMiddleware, service=service, version=settings.app_version)
     install_problem_handlers(app)
     for kind in (DBAPIError, PoolTimeoutError, ConnectionRefusedError):  # the last: asyncpg's, not wrapped

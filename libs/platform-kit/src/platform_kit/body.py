@@ -7,7 +7,7 @@ another parser reads differently or Postgres refuses later. Here they are refuse
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
 from fastapi.routing import APIRoute
@@ -132,17 +132,20 @@ class BodyLimitMiddleware:
     FastAPI's own `max_body_size` does the same, but answers in plain text and replaces whatever we would say.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int] | None = None) -> None:
+        """`larger` are the limits of the few paths that take more."""
         self._app = app
         self._max_bytes = max_bytes
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _announced(scope) > self._max_bytes:
+        max_bytes = self._larger.get(scope["path"], self._max_bytes)
+        if _announced(scope) > max_bytes:
             await _discard(receive)
-            await render(self._too_large(), Request(scope))(scope, receive, send)
+            await render(_too_large(max_bytes), Request(scope))(scope, receive, send)
             return
         received = 0
 
@@ -150,15 +153,16 @@ class BodyLimitMiddleware:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
+            if received > max_bytes:
                 await _discard(receive, more=message.get("more_body", False))
-                raise self._too_large()
+                raise _too_large(max_bytes)
             return message
 
         await self._app(scope, receive_within_limit, send)
 
-    def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"At most {self._max_bytes} bytes are accepted.", headers={"Connection": "close"})
+
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"At most {max_bytes} bytes are accepted.", headers={"Connection": "close"})
 
 
 async def _discard(receive: Receive, more: bool = True) -> None:

@@ -84,6 +84,7 @@ def create_gateway(settings: Settings) -> FastAPI:
         checks=_checks,
         description="Payments, refunds, ledger and webhooks. Amounts are integers in minor units.",
         contract=CONTRACT,
+        larger_bodies={ledger.TRANSFERS_PATH: ledger.TRANSFERS_MAX_BYTES},
     )
 
 

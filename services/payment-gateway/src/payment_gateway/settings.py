@@ -11,9 +11,6 @@ from platform_kit.settings import ServiceSettings, with_password
 class Settings(ServiceSettings):
     """`PUBLIC_URL` is how channels reach us; `CHANNEL_SECRET` signs what they report."""
 
-    request_body_max_bytes: int = Field(
-        default=256 * 1024, ge=1024, description="1,000 linked transfers with the longest names fit"
-    )
     risk_url: str = "http://127.0.0.1:8001"
     risk_deadline_s: float = Field(
         default=0.1, gt=0, description="later than this, the fallback policy decides"

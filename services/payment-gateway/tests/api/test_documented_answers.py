@@ -127,6 +127,11 @@ async def test_a_thousand_linked_transfers_fit_into_a_request(api: Documented) -
     assert refused["type"] == "/problems/unknown-account"
 
 
+async def test_more_than_that_is_too_large_for_transfers_too(api: Documented) -> None:
+    refused = await api.post("/v1/ledger/transfers", {"description": "x" * 256 * 1024})
+    assert refused["type"] == "/problems/body-too-large"
+
+
 async def test_what_is_wrong_with_a_transfer_is_named_by_its_members_alone(api: Documented) -> None:
     refused = await api.post("/v1/ledger/transfers", {"debit_account": "a"})
     assert {error["pointer"] for error in refused["errors"]} == {

@@ -46,6 +46,9 @@ from platform_kit.problems import NotFound
 HoldId = Annotated[str, Path(pattern=r"^hld_[0-9a-z]{26}$")]
 JournalId = Annotated[str, Path(pattern=r"^je_[0-9a-z]{26}$")]
 
+TRANSFERS_PATH = "/v1/ledger/transfers"
+TRANSFERS_MAX_BYTES = 256 * 1024  # 1,000 linked transfers between accounts with the longest names fit
+
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute)
 
 
