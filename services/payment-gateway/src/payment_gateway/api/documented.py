@@ -57,7 +57,9 @@ CONTRACT = Contract(
             },
         ),
         require_admin: Guard("administratorKey", "The administrator's key, ADMIN_API_KEY.", _GUESSED),
-        require_internal: Guard("internalToken", "The token that the platform's own services share.", _GUESSED),
+        require_internal: Guard(
+            "internalToken", "The token that the platform's own services share.", _GUESSED
+        ),
     },
     schemas=SCHEMAS,
     links=LINKS,
