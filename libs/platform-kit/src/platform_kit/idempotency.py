@@ -8,12 +8,13 @@ whether a repeated key carries the same request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from sqlalchemy import Column, DateTime, LargeBinary, MetaData, SmallInteger, String, Table, text
+from sqlalchemy import Column, DateTime, LargeBinary, MetaData, SmallInteger, String, Table, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import Headers
 
@@ -124,80 +125,101 @@ async def find(
     conn: AsyncConnection, table: Table, claims: Sequence[Claim]
 ) -> dict[tuple[str, str], KeyRecord]:
     """The stored rows of these (scope, key) pairs; by primary key."""
-    statement = text(
-        f"SELECT k.scope, k.key, k.fingerprint, k.subject, k.status, k.body FROM {table.fullname} k"  # noqa: S608 - our own table name
+    statement = text(f"SELECT {', '.join(COLUMNS)} {where_wanted(table)}")
+    parameters = {"scopes": [c.scope for c in claims], "keys": [c.key for c in claims]}
+    return records(await conn.execute(statement, parameters))
+
+
+COLUMNS: Final = ("k.scope", "k.key", "k.fingerprint", "k.subject", "k.status", "k.body")
+"""What `records` reads, in its order."""
+
+
+def where_wanted(table: Table) -> str:
+    """The rest of a SELECT of keys after its columns; parameters `scopes` and `keys`."""
+    return (
+        f"FROM {table.fullname} k"
         " JOIN unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS wanted (scope, key)"
         " ON k.scope = wanted.scope AND k.key = wanted.key"
     )
-    rows = await conn.execute(
-        statement, {"scopes": [c.scope for c in claims], "keys": [c.key for c in claims]}
-    )
-    return {(row.scope, row.key): _record(row) for row in rows}
+
+
+def records(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], KeyRecord]:
+    """By (scope, key)."""
+    found = {}
+    for scope, key, fingerprint, subject, status, body in rows:
+        response = None if status is None else StoredResponse(status, bytes(body))
+        found[scope, key] = KeyRecord(bytes(fingerprint), subject, response)
+    return found
 
 
 async def insert(
     conn: AsyncConnection, table: Table, claims: Sequence[tuple[Claim, StoredResponse | None]]
-) -> set[tuple[str, str]]:
-    """Insert claims, open or finished; returns the pairs that this call won. Keys in order, so two callers never
-    deadlock. A pair that is missing from the result belongs to somebody who committed first."""
+) -> int:
+    """Insert claims, open or finished; returns how many this call won. The others belong to somebody who committed
+    first."""
+    return (await conn.execute(*inserting(table, claims))).rowcount
+
+
+def inserting(
+    table: Table, claims: Sequence[tuple[Claim, StoredResponse | None]]
+) -> tuple[TextClause, dict[str, Any]]:
+    """The statement of `insert` and its parameters. Keys in order, so two callers never deadlock."""
     ordered = sorted(claims, key=lambda c: (c[0].scope, c[0].key))
-    statement = text(
-        f"INSERT INTO {table.fullname} (scope, key, fingerprint, subject, status, body)"  # noqa: S608 - our own table name
-        " SELECT * FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS bytea[]),"
-        " CAST(:subjects AS text[]), CAST(:statuses AS smallint[]), CAST(:bodies AS bytea[]))"
-        " ON CONFLICT (scope, key) DO NOTHING RETURNING scope, key"
-    )
-    rows = await conn.execute(
-        statement,
-        {
-            "scopes": [c.scope for c, _ in ordered],
-            "keys": [c.key for c, _ in ordered],
-            "fingerprints": [c.fingerprint for c, _ in ordered],
-            "subjects": [c.subject for c, _ in ordered],
-            "statuses": [r.status if r else None for _, r in ordered],
-            "bodies": [r.body if r else None for _, r in ordered],
-        },
-    )
-    return {(row.scope, row.key) for row in rows}
+    return _statements(table)["insert"], {
+        "scopes": [c.scope for c, _ in ordered],
+        "keys": [c.key for c, _ in ordered],
+        "fingerprints": [c.fingerprint for c, _ in ordered],
+        "subjects": [c.subject for c, _ in ordered],
+        "statuses": [r.status if r else None for _, r in ordered],
+        "bodies": [r.body if r else None for _, r in ordered],
+    }
 
 
 async def finish(
     conn: AsyncConnection, table: Table, responses: Mapping[tuple[str, str], StoredResponse]
 ) -> None:
     """Store the responses of open claims by (scope, key); a key that is already finished keeps its answer."""
-    statement = text(
-        f"UPDATE {table.fullname} k SET status = done.status, body = done.body"  # noqa: S608 - our own table name
+    await conn.execute(*finishing(table, responses))
+
+
+def finishing(
+    table: Table, responses: Mapping[tuple[str, str], StoredResponse]
+) -> tuple[TextClause, dict[str, Any]]:
+    """The statement of `finish` and its parameters."""
+    return _statements(table)["finish"], {
+        "scopes": [scope for scope, _ in responses],
+        "keys": [key for _, key in responses],
+        "statuses": [response.status for response in responses.values()],
+        "bodies": [response.body for response in responses.values()],
+    }
+
+
+def releasing(table: Table, keys: Sequence[tuple[str, str]]) -> tuple[TextClause, dict[str, Any]]:
+    """The statement that gives open claims back, and its parameters: their request did nothing, and the same key may
+    try again."""
+    return _statements(table)["release"], {"scopes": [s for s, _ in keys], "keys": [k for _, k in keys]}
+
+
+@lru_cache(maxsize=8)
+def _statements(table: Table) -> dict[str, TextClause]:
+    name = table.fullname
+    sources = {
+        "insert": f"INSERT INTO {name} (scope, key, fingerprint, subject, status, body)"  # noqa: S608 - our own names
+        " SELECT * FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS bytea[]),"
+        " CAST(:subjects AS text[]), CAST(:statuses AS smallint[]), CAST(:bodies AS bytea[]))"
+        " ON CONFLICT (scope, key) DO NOTHING",
+        "finish": f"UPDATE {name} k SET status = done.status, body = done.body"  # noqa: S608 - our own names
         " FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[]), CAST(:statuses AS smallint[]),"
         " CAST(:bodies AS bytea[])) AS done (scope, key, status, body)"
-        " WHERE k.scope = done.scope AND k.key = done.key AND k.status IS NULL"
-    )
-    await conn.execute(
-        statement,
-        {
-            "scopes": [scope for scope, _ in responses],
-            "keys": [key for _, key in responses],
-            "statuses": [response.status for response in responses.values()],
-            "bodies": [response.body for response in responses.values()],
-        },
-    )
-
-
-async def release(conn: AsyncConnection, table: Table, keys: Sequence[tuple[str, str]]) -> None:
-    """Give open claims back: their request did nothing, and the same key may try again."""
-    statement = text(
-        f"DELETE FROM {table.fullname} k"  # noqa: S608 - our own table name
+        " WHERE k.scope = done.scope AND k.key = done.key AND k.status IS NULL",
+        "release": f"DELETE FROM {name} k"  # noqa: S608 - our own names
         " USING unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS given (scope, key)"
-        " WHERE k.scope = given.scope AND k.key = given.key AND k.status IS NULL"
-    )
-    await conn.execute(statement, {"scopes": [s for s, _ in keys], "keys": [k for _, k in keys]})
+        " WHERE k.scope = given.scope AND k.key = given.key AND k.status IS NULL",
+    }
+    return {purpose: text(source) for purpose, source in sources.items()}
 
 
 async def reap(conn: AsyncConnection, table: Table, before: datetime) -> int:
     """Delete finished keys older than `before`; an expired key is a new request. Returns how many went."""
     statement = text(f"DELETE FROM {table.fullname} WHERE created_at < :before AND status IS NOT NULL")  # noqa: S608 - our own table name
     return (await conn.execute(statement, {"before": before})).rowcount
-
-
-def _record(row: Any) -> KeyRecord:
-    response = None if row.status is None else StoredResponse(row.status, bytes(row.body))
-    return KeyRecord(bytes(row.fingerprint), row.subject, response)

@@ -27,6 +27,7 @@ from platform_kit.events import Event, EventPage
 from platform_kit.outbox_tables import (
     OutboxTables,
     append,
+    appending,
     envelope_of,
     events_after,
     grant_statements,
@@ -42,6 +43,7 @@ __all__ = [
     "OutboxTables",
     "Relay",
     "append",
+    "appending",
     "events_after",
     "events_router",
     "grant_statements",

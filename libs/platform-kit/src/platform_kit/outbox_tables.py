@@ -132,20 +132,21 @@ async def append(conn: AsyncConnection, tables: OutboxTables, events: Sequence[E
     """Insert the events in the caller's transaction, with one statement. Raises IntegrityError on a known
     id.
     """
-    if not events:
-        return
-    await conn.execute(
-        tables.sql["APPEND"],
-        {
-            "ids": [event.id for event in events],
-            "types": [event.type for event in events],
-            "aggregate_ids": [event.aggregate_id for event in events],
-            "merchant_ids": [event.merchant_id for event in events],
-            "data": [orjson.dumps(event.data).decode() for event in events],
-            "traceparents": [event.traceparent for event in events],
-            "occurred": [event.occurred_at for event in events],
-        },
-    )
+    if events:
+        await conn.execute(*appending(tables, events))
+
+
+def appending(tables: OutboxTables, events: Sequence[Event]) -> tuple[TextClause, dict[str, Any]]:
+    """The statement of `append` and its parameters, for `Writes.add`."""
+    return tables.sql["APPEND"], {
+        "ids": [event.id for event in events],
+        "types": [event.type for event in events],
+        "aggregate_ids": [event.aggregate_id for event in events],
+        "merchant_ids": [event.merchant_id for event in events],
+        "data": [orjson.dumps(event.data).decode() for event in events],
+        "traceparents": [event.traceparent for event in events],
+        "occurred": [event.occurred_at for event in events],
+    }
 
 
 async def events_after(conn: AsyncConnection, tables: OutboxTables, after: int, limit: int) -> EventPage:

@@ -23,6 +23,7 @@ from platform_kit.committer import Committer
 from platform_kit.db import create_engine
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
+from platform_kit.writes import Writes
 
 SAVINGS = AccountName("ledger:mer_1", "savings", "EUR")
 FUNDING = AccountName("ledger:mer_1", "funding", "EUR")
@@ -222,8 +223,10 @@ async def test_verification_finds_a_counter_that_its_rows_do_not_explain(engine:
 
 
 async def save(engine: AsyncEngine, payment: Payment) -> None:
+    writes = Writes()
+    payments.insert(writes, [payment])
     async with engine.begin() as connection:
-        await payments.insert(connection, [payment])
+        await writes.run(connection)
 
 
 async def load(engine: AsyncEngine, payment_id: str) -> Payment:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +14,7 @@ from payment_gateway.domain.attempt import Attempt, Declined, NotProcessed, Oper
 from payment_gateway.domain.objects import outcome_name, reference_of
 from payment_gateway.store import rows
 from payment_gateway.store.tables import attempt as table
+from platform_kit.writes import Writes
 
 # A question without a recorded answer is looked after by the resolver once its sender must be dead: the channel
 # timeout (5 s) plus two commits at their worst.
@@ -48,14 +48,12 @@ COUNT_UNRESOLVED = text(
 )
 
 
-async def insert(conn: AsyncConnection, attempts: Iterable[Attempt]) -> None:
+def insert(writes: Writes, attempts: Iterable[Attempt]) -> None:
     """Write questions that are about to be sent, due for the resolver once their sender must have died."""
-    await rows.execute(conn, _INSERT, map(_row, attempts))
+    rows.add(writes, _INSERT, map(_row, attempts))
 
 
-async def record_answers(
-    conn: AsyncConnection, answers: Sequence[tuple[Attempt, Outcome, datetime | None]]
-) -> None:
+def record_answers(writes: Writes, answers: Sequence[tuple[Attempt, Outcome, datetime | None]]) -> None:
     """Write what came of questions; `due_at` None settles one."""
     by_id = {  # the last answer of a flush is the truth of it
         attempt.id: {
@@ -67,7 +65,7 @@ async def record_answers(
         }
         for attempt, outcome, due_at in answers
     }
-    await conn.execute(RECORD_ANSWERS, {"rows": orjson.dumps(list(by_id.values())).decode()})
+    rows.add(writes, RECORD_ANSWERS, by_id.values())
 
 
 async def get(conn: AsyncConnection, attempt_id: str) -> Attempt | None:

@@ -40,7 +40,8 @@ from payment_gateway.store.tables import channel_event, idempotency_key, outbox
 from platform_kit import idempotency
 from platform_kit.committer import TryFlushAgain
 from platform_kit.idempotency import Claim, KeyRecord, StoredResponse
-from platform_kit.outbox import Event, append
+from platform_kit.outbox import Event, appending
+from platform_kit.writes import Writes
 
 
 class UnknownAccount(Exception):
@@ -55,8 +56,8 @@ class RowKind(Protocol):
     """How rows other than payments are locked and written; the modules of this package are such (`store.refunds`)."""
 
     async def lock(self, conn: AsyncConnection, ids: Collection[str], /) -> dict[str, Any]: ...
-    async def insert(self, conn: AsyncConnection, rows: Iterable[Any], /) -> None: ...
-    async def update(self, conn: AsyncConnection, rows: Iterable[Any], /) -> None: ...
+    def insert(self, writes: Writes, rows: Iterable[Any], /) -> None: ...
+    def update(self, writes: Writes, rows: Iterable[Any], /) -> None: ...
 
 
 Refusal = (
@@ -179,17 +180,9 @@ Result = Done | Refused | AlreadyClaimed
 async def flush(conn: AsyncConnection, commits: Sequence[Commit]) -> list[Result]:
     """Make a batch durable (the committer's flush). May run again for the same commits."""
     batch = _Batch(commits)
-    if claims := [c.claim for c in commits if c.claim]:
-        batch.keys = await idempotency.find(conn, idempotency_key, claims)
-    if ids := {c.payment_id for c in commits if c.payment_id}:
-        batch.payments = await payments.lock(conn, ids)
     for kind, wanted in _by_kind(locked for commit in commits for locked in commit.also):
         batch.rows |= await kind.lock(conn, set(wanted))
-    if names := {name for c in commits if c.opens_accounts for name in c.accounts}:
-        await ledger.open_accounts(conn, names)
-    if names := {name for c in commits for name in c.accounts}:
-        batch.accounts = await ledger.lock(conn, names)
-    batch.now = (await conn.execute(_NOW)).scalar_one()
+    await _read(conn, batch)
     results = batch.decide()
     await _write(conn, batch)
     return results
@@ -201,7 +194,32 @@ async def find_keys(conn: AsyncConnection, claims: Sequence[Claim]) -> list[KeyR
     return [found.get((claim.scope, claim.key)) for claim in claims]
 
 
-_NOW = text("SELECT now()")
+# One round trip for all that most flushes look at. Rows that are locked come as they stand under the lock; a key may
+# be read too early while the statement waits for one, and then its insertion finds out.
+_READ = text(
+    f"SELECT now(), ARRAY(SELECT ROW({', '.join(idempotency.COLUMNS)}) {idempotency.where_wanted(idempotency_key)}),"
+    f" ARRAY({payments.LOCK_PAYMENTS}), ARRAY({ledger.LOCK_ACCOUNTS})"
+)
+
+
+async def _read(conn: AsyncConnection, batch: _Batch) -> None:
+    """The database's time, the keys, and payments and accounts, locked."""
+    commits = batch.commits
+    claims = [c.claim for c in commits if c.claim]
+    names = {name for c in commits for name in c.accounts}
+    parameters = {
+        "scopes": [claim.scope for claim in claims],
+        "keys": [claim.key for claim in claims],
+        "payment_ids": sorted({c.payment_id for c in commits if c.payment_id}),
+        **ledger.columns(names),
+    }
+    batch.now, keys, locked, accounts = (await conn.execute(_READ, parameters)).one()
+    batch.keys = idempotency.records(keys)
+    batch.payments = payments.locked(locked)
+    batch.accounts = ledger.locked(accounts)
+    if new := {n for c in commits if c.opens_accounts for n in c.accounts} - batch.accounts.keys():
+        await ledger.open_accounts(conn, new)
+        batch.accounts |= await ledger.lock(conn, names)
 
 
 def _by_kind(pairs: Iterable[tuple[RowKind, Any]]) -> list[tuple[RowKind, list[Any]]]:
@@ -308,33 +326,41 @@ class _Batch:
 
 
 async def _write(conn: AsyncConnection, batch: _Batch) -> None:
-    """One statement per table that has something to write."""
+    """One statement for all tables; the journals' rows in a second, for triggers want them after their transfers."""
+    writes = Writes()
     if batch.claims:
-        won = await idempotency.insert(conn, idempotency_key, batch.claims)
-        if len(won) < len(batch.claims):  # another process claimed between our read and now: read again
-            raise TryFlushAgain
+        claims = writes.add(*idempotency.inserting(idempotency_key, batch.claims))
     if batch.new_payments:
-        await payments.insert(conn, batch.new_payments.values())
+        payments.insert(writes, batch.new_payments.values())
     if batch.changed_payments:
-        await payments.update(conn, batch.changed_payments.values())
+        payments.update(writes, batch.changed_payments.values())
     for kind, rows in _by_kind(batch.new_rows.values()):
-        await kind.insert(conn, rows)
+        kind.insert(writes, rows)
     for kind, rows in _by_kind(batch.changed_rows.values()):
-        await kind.update(conn, rows)
+        kind.update(writes, rows)
     if batch.new_attempts:
-        await attempts.insert(conn, batch.new_attempts)
+        attempts.insert(writes, batch.new_attempts)
     if batch.answers:
-        await attempts.record_answers(conn, batch.answers)
+        attempts.record_answers(writes, batch.answers)
     if batch.journals:
-        await ledger.append(conn, batch.journals, batch.trail, batch.touched_accounts.values())
+        ledger.append(writes, batch.journals, batch.trail, batch.touched_accounts.values())
     if batch.received:
-        await _insert_received(conn, batch.received)
+        _insert_received(writes, batch.received)
     if batch.events:
-        await append(conn, outbox, batch.events)
+        writes.add(*appending(outbox, batch.events))
     if batch.finished:
-        await idempotency.finish(conn, idempotency_key, batch.finished)
+        writes.add(*idempotency.finishing(idempotency_key, batch.finished))
     if batch.released:
-        await idempotency.release(conn, idempotency_key, batch.released)
+        writes.add(*idempotency.releasing(idempotency_key, batch.released))
+    counts = await writes.run(conn)
+    if batch.claims and counts[claims] < len(
+        batch.claims
+    ):  # another process claimed between our read and now
+        raise TryFlushAgain
+    if batch.journals:
+        closing = Writes()
+        ledger.close(closing, batch.journals)
+        await closing.run(conn)
 
 
 _INSERT_RECEIVED = text(
@@ -344,10 +370,8 @@ _INSERT_RECEIVED = text(
 )
 
 
-async def _insert_received(
-    conn: AsyncConnection, received: Sequence[tuple[ChannelEventReceived, str]]
-) -> None:
-    await conn.execute(
+def _insert_received(writes: Writes, received: Sequence[tuple[ChannelEventReceived, str]]) -> None:
+    writes.add(
         _INSERT_RECEIVED,
         {
             "channels": [r.channel for r, _ in received],

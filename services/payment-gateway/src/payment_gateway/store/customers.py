@@ -14,6 +14,7 @@ from payment_gateway.domain.customer import Customer
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import customer as table
+from platform_kit.writes import Writes
 
 _FIELDS = tuple(f.name for f in fields(Customer))
 _COLUMNS = ", ".join(_FIELDS)
@@ -52,12 +53,12 @@ async def page(
     return Page([_customer(row) for row in found], has_more)
 
 
-async def insert(conn: AsyncConnection, customers: Iterable[Customer]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, customers))
+def insert(writes: Writes, customers: Iterable[Customer]) -> None:
+    rows.add(writes, _INSERT, map(_row, customers))
 
 
-async def update(conn: AsyncConnection, customers: Iterable[Customer]) -> None:
-    await rows.execute(conn, _UPDATE, map(_row, customers))
+def update(writes: Writes, customers: Iterable[Customer]) -> None:
+    rows.add(writes, _UPDATE, map(_row, customers))
 
 
 def _row(customer: Customer) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from payment_gateway.domain.dispute import Dispute, DisputeStatus
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import dispute as table
+from platform_kit.writes import Writes
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
 _FIELDS = tuple(f.name for f in fields(Dispute))
@@ -81,12 +82,12 @@ async def sent(conn: AsyncConnection, dispute_id: str) -> None:
     await conn.execute(SENT, {"id": dispute_id})
 
 
-async def insert(conn: AsyncConnection, disputes: Iterable[Dispute]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, disputes))
+def insert(writes: Writes, disputes: Iterable[Dispute]) -> None:
+    rows.add(writes, _INSERT, map(_row, disputes))
 
 
-async def update(conn: AsyncConnection, disputes: Iterable[Dispute]) -> None:
-    await rows.execute(conn, _UPDATE, map(_row, disputes))
+def update(writes: Writes, disputes: Iterable[Dispute]) -> None:
+    rows.add(writes, _UPDATE, map(_row, disputes))
 
 
 def _row(dispute: Dispute) -> dict[str, Any]:

@@ -13,54 +13,48 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from payment_gateway.domain.ledger import Account, AccountName, Journal, Trail
 from payment_gateway.store import ledger_chain
 from payment_gateway.store.ledger_chain import ChainState
+from platform_kit.writes import Writes
 
-# account_owner_key
+# account_owner_key. Only for accounts that were not found: ON CONFLICT burns a sequence value and a lock per row even
+# when it does nothing.
 OPEN_ACCOUNTS = text(
     "INSERT INTO payments.account (owner, kind, currency)"
     " SELECT * FROM unnest(CAST(:owners AS text[]), CAST(:kinds AS text[]), CAST(:currencies AS text[]))"
     " ON CONFLICT (owner, kind, currency) DO NOTHING"
 )
-# Which of these are there already: a plain read, so that the common case writes nothing (ON CONFLICT burns a
-# sequence value and a lock per row even when it does nothing).
-FIND_ACCOUNTS = text(
-    "SELECT a.owner, a.kind, a.currency FROM payments.account a"
-    " JOIN unnest(CAST(:owners AS text[]), CAST(:kinds AS text[]), CAST(:currencies AS text[]))"
-    " AS wanted (owner, kind, currency) USING (owner, kind, currency)"
-)
 # Locked in id order, whatever order they are named in: two flushes never deadlock.
-LOCK_ACCOUNTS = text(
-    "SELECT a.id, a.owner, a.kind, a.currency, a.debits_posted, a.credits_posted, a.debits_pending,"
-    " a.credits_pending, a.floor_minor, a.ceiling_minor, a.version FROM payments.account a"
+LOCK_ACCOUNTS = (
+    "SELECT ROW(a.id, a.owner, a.kind, a.currency, a.debits_posted, a.credits_posted, a.debits_pending,"
+    " a.credits_pending, a.floor_minor, a.ceiling_minor, a.version) FROM payments.account a"
     " JOIN unnest(CAST(:owners AS text[]), CAST(:kinds AS text[]), CAST(:currencies AS text[]))"
     " AS wanted (owner, kind, currency) USING (owner, kind, currency)"
     " ORDER BY a.id FOR UPDATE OF a"
 )
-# Rows and counters in one round trip. One row per account, however many transfers touched it: UPDATE ... FROM with two
-# source rows for one target would apply only one of them, silently.
-APPEND_TRANSFERS = text("""
-    WITH appended AS (
-        INSERT INTO payments.transfer (journal_id, debit_account_id, credit_account_id, amount_minor, currency, kind,
-            payment_id, hold_id, effective_at, debit_version, debits_posted_after, debits_pending_after,
-            credit_version, credits_posted_after, credits_pending_after)
-        SELECT journal_id, debit, credit, amount, currency, kind, payment_id, hold_id, COALESCE(effective_at, now()),
-            debit_version, debits_posted, debits_pending, credit_version, credits_posted, credits_pending
-        FROM unnest(CAST(:journals AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),
-            CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:kinds AS text[]),
-            CAST(:payments AS text[]), CAST(:holds AS text[]), CAST(:effective AS timestamptz[]),
-            CAST(:debit_versions AS bigint[]), CAST(:debits_posted AS bigint[]), CAST(:debits_pending AS bigint[]),
-            CAST(:credit_versions AS bigint[]), CAST(:credits_posted AS bigint[]), CAST(:credits_pending AS bigint[]))
-            AS line (journal_id, debit, credit, amount, currency, kind, payment_id, hold_id, effective_at,
-                debit_version, debits_posted, debits_pending, credit_version, credits_posted, credits_pending)
-    )
+INSERT_TRANSFERS = text("""
+    INSERT INTO payments.transfer (journal_id, debit_account_id, credit_account_id, amount_minor, currency, kind,
+        payment_id, hold_id, effective_at, debit_version, debits_posted_after, debits_pending_after,
+        credit_version, credits_posted_after, credits_pending_after)
+    SELECT journal_id, debit, credit, amount, currency, kind, payment_id, hold_id, COALESCE(effective_at, now()),
+        debit_version, debits_posted, debits_pending, credit_version, credits_posted, credits_pending
+    FROM unnest(CAST(:journals AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),
+        CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:kinds AS text[]),
+        CAST(:payments AS text[]), CAST(:holds AS text[]), CAST(:effective AS timestamptz[]),
+        CAST(:debit_versions AS bigint[]), CAST(:debits_posted AS bigint[]), CAST(:debits_pending AS bigint[]),
+        CAST(:credit_versions AS bigint[]), CAST(:credits_posted AS bigint[]), CAST(:credits_pending AS bigint[]))
+        AS line (journal_id, debit, credit, amount, currency, kind, payment_id, hold_id, effective_at,
+            debit_version, debits_posted, debits_pending, credit_version, credits_posted, credits_pending)
+""")
+# One row per account, however many transfers touched it: UPDATE ... FROM with two source rows for one target would
+# apply only one of them, silently.
+UPDATE_ACCOUNTS = text("""
     UPDATE payments.account a SET debits_posted = n.debits_posted, credits_posted = n.credits_posted,
         debits_pending = n.debits_pending, credits_pending = n.credits_pending, version = n.version
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:account_debits AS bigint[]), CAST(:account_credits AS bigint[]),
-        CAST(:account_debits_pending AS bigint[]), CAST(:account_credits_pending AS bigint[]),
-        CAST(:versions AS bigint[]))
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),
+        CAST(:debits_pending AS bigint[]), CAST(:credits_pending AS bigint[]), CAST(:versions AS bigint[]))
         AS n (id, debits_posted, credits_posted, debits_pending, credits_pending, version) WHERE a.id = n.id
 """)
 # After their transfers: the triggers compare, and close the journal to any further row.
-APPEND_JOURNALS = text("""
+INSERT_JOURNALS = text("""
     INSERT INTO payments.journal
         (id, merchant_id, transfer_count, amount_sum_minor, reverses, reason, description, metadata)
     SELECT id, merchant_id, n, total, reverses, reason, description, CAST(metadata AS jsonb)
@@ -162,67 +156,74 @@ class Verification:
 
 
 async def open_accounts(conn: AsyncConnection, names: Collection[AccountName]) -> None:
-    """Open unbounded accounts that are not open yet."""
-    found = {
-        AccountName(r.owner, r.kind, r.currency) for r in await conn.execute(FIND_ACCOUNTS, _columns(names))
-    }
-    if missing := set(names) - found:
-        await conn.execute(OPEN_ACCOUNTS, _columns(missing))
+    """Open unbounded accounts; those that somebody else has opened meanwhile stay as they are."""
+    await conn.execute(OPEN_ACCOUNTS, columns(names))
 
 
 async def lock(conn: AsyncConnection, names: Collection[AccountName]) -> dict[AccountName, Account]:
     """The open ones of these accounts, locked until the transaction ends."""
-    accounts = map(_account, await conn.execute(LOCK_ACCOUNTS, _columns(names)))
-    return {account.name: account for account in accounts}
+    return locked(row[0] for row in await conn.execute(text(LOCK_ACCOUNTS), columns(names)))
 
 
-async def append(
-    conn: AsyncConnection, journals: Sequence[Journal], trail: Sequence[Trail], touched: Iterable[Account]
+def locked(records: Iterable[Sequence[Any]]) -> dict[AccountName, Account]:
+    """What `LOCK_ACCOUNTS` has read, by name."""
+    found = {}
+    for id, owner, kind, currency, *counters in records:
+        name = AccountName(owner, kind, currency)
+        found[name] = Account(id, name, *counters)
+    return found
+
+
+def append(
+    writes: Writes, journals: Sequence[Journal], trail: Sequence[Trail], touched: Iterable[Account]
 ) -> None:
-    """Write these journals, their transfers (`trail` has a line for each) and the counters of locked accounts."""
+    """The transfers of these journals (`trail` has a line for each) and the counters of locked accounts."""
     lines = [(journal, posting) for journal in journals for posting in journal.postings]
     accounts = list(touched)
-    await conn.execute(
-        APPEND_TRANSFERS,
-        {
-            "journals": [journal.id for journal, _ in lines],
-            "debits": [debit.id for debit, _ in trail],
-            "credits": [credit.id for _, credit in trail],
-            "amounts": [posting.amount_minor for _, posting in lines],
-            "currencies": [posting.debit.currency for _, posting in lines],
-            "kinds": [posting.kind.value for _, posting in lines],
-            "payments": [journal.payment_id for journal, _ in lines],
-            "holds": [journal.hold_id for journal, _ in lines],
-            "effective": [journal.effective_at for journal, _ in lines],
-            "debit_versions": [debit.version for debit, _ in trail],
-            "debits_posted": [debit.debits_posted for debit, _ in trail],
-            "debits_pending": [debit.debits_pending for debit, _ in trail],
-            "credit_versions": [credit.version for _, credit in trail],
-            "credits_posted": [credit.credits_posted for _, credit in trail],
-            "credits_pending": [credit.credits_pending for _, credit in trail],
-            "ids": [account.id for account in accounts],
-            "account_debits": [account.debits_posted for account in accounts],
-            "account_credits": [account.credits_posted for account in accounts],
-            "account_debits_pending": [account.debits_pending for account in accounts],
-            "account_credits_pending": [account.credits_pending for account in accounts],
-            "versions": [account.version for account in accounts],
-        },
-    )
-    await conn.execute(
-        APPEND_JOURNALS,
-        {
-            "ids": [journal.id for journal in journals],
-            "merchants": [journal.merchant_id for journal in journals],
-            "counts": [len(journal.postings) for journal in journals],
-            "sums": [sum(posting.amount_minor for posting in journal.postings) for journal in journals],
-            "reverses": [journal.reverses for journal in journals],
-            "reasons": [journal.reason for journal in journals],
-            "descriptions": [journal.description for journal in journals],
-            "metadata": [
-                orjson.dumps(journal.metadata).decode() if journal.metadata else "{}" for journal in journals
-            ],
-        },
-    )
+    transfers = {
+        "journals": [journal.id for journal, _ in lines],
+        "debits": [debit.id for debit, _ in trail],
+        "credits": [credit.id for _, credit in trail],
+        "amounts": [posting.amount_minor for _, posting in lines],
+        "currencies": [posting.debit.currency for _, posting in lines],
+        "kinds": [posting.kind.value for _, posting in lines],
+        "payments": [journal.payment_id for journal, _ in lines],
+        "holds": [journal.hold_id for journal, _ in lines],
+        "effective": [journal.effective_at for journal, _ in lines],
+        "debit_versions": [debit.version for debit, _ in trail],
+        "debits_posted": [debit.debits_posted for debit, _ in trail],
+        "debits_pending": [debit.debits_pending for debit, _ in trail],
+        "credit_versions": [credit.version for _, credit in trail],
+        "credits_posted": [credit.credits_posted for _, credit in trail],
+        "credits_pending": [credit.credits_pending for _, credit in trail],
+    }
+    counters = {
+        "ids": [account.id for account in accounts],
+        "debits": [account.debits_posted for account in accounts],
+        "credits": [account.credits_posted for account in accounts],
+        "debits_pending": [account.debits_pending for account in accounts],
+        "credits_pending": [account.credits_pending for account in accounts],
+        "versions": [account.version for account in accounts],
+    }
+    writes.add(INSERT_TRANSFERS, transfers, rows=len(lines))
+    writes.add(UPDATE_ACCOUNTS, counters, rows=len(accounts))
+
+
+def close(writes: Writes, journals: Sequence[Journal]) -> None:
+    """The rows of journals whose transfers are written: they declare them, and admit no more."""
+    declared = {
+        "ids": [journal.id for journal in journals],
+        "merchants": [journal.merchant_id for journal in journals],
+        "counts": [len(journal.postings) for journal in journals],
+        "sums": [sum(posting.amount_minor for posting in journal.postings) for journal in journals],
+        "reverses": [journal.reverses for journal in journals],
+        "reasons": [journal.reason for journal in journals],
+        "descriptions": [journal.description for journal in journals],
+        "metadata": [
+            orjson.dumps(journal.metadata).decode() if journal.metadata else "{}" for journal in journals
+        ],
+    }
+    writes.add(INSERT_JOURNALS, declared, rows=len(journals))
 
 
 async def open_account(
@@ -262,7 +263,7 @@ async def verify(conn: AsyncConnection) -> Verification:
     )
 
 
-def _columns(names: Collection[AccountName]) -> dict[str, list[str]]:
+def columns(names: Collection[AccountName]) -> dict[str, list[str]]:
     ordered = sorted(names)
     return {
         "owners": [name.owner for name in ordered],

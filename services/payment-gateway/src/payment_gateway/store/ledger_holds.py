@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.ledger import AccountName
 from payment_gateway.domain.ledger_hold import Hold, HoldState
+from platform_kit.writes import Writes
 
 _SELECT = """
     SELECT h.id, h.amount_minor, h.posted_minor, h.released_minor, h.expires_at, h.state, h.currency,
@@ -48,9 +49,9 @@ async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Hold]:
     return {row.id: _hold(row) for row in await conn.execute(LOCK, {"ids": list(ids)})}
 
 
-async def insert(conn: AsyncConnection, rows: Iterable[Hold]) -> None:
+def insert(writes: Writes, rows: Iterable[Hold]) -> None:
     holds = list(rows)
-    await conn.execute(
+    writes.add(
         INSERT,
         _changes(holds)
         | {
@@ -65,8 +66,8 @@ async def insert(conn: AsyncConnection, rows: Iterable[Hold]) -> None:
     )
 
 
-async def update(conn: AsyncConnection, rows: Iterable[Hold]) -> None:
-    await conn.execute(UPDATE, _changes(list(rows)))
+def update(writes: Writes, rows: Iterable[Hold]) -> None:
+    writes.add(UPDATE, _changes(list(rows)))
 
 
 async def get(conn: AsyncConnection, hold_id: str, owner: str) -> Hold | None:

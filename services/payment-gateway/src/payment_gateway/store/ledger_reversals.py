@@ -12,6 +12,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_kit.writes import Writes
+
 LOCK = text(
     "SELECT pg_advisory_xact_lock(hashtextextended('reverse ' || id, 0)) FROM"
     " (SELECT id FROM unnest(CAST(:ids AS text[])) AS wanted (id) ORDER BY hashtextextended('reverse ' || id, 0)) AS o"
@@ -33,9 +35,9 @@ async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Reversa
     return {row.reverses: Reversal(row.reverses, row.id) for row in await conn.execute(FIND, parameters)}
 
 
-async def insert(conn: AsyncConnection, rows: Iterable[Reversal]) -> None:
+def insert(writes: Writes, rows: Iterable[Reversal]) -> None:
     """Nothing of its own: the reversing journal's row says it."""
 
 
-async def update(conn: AsyncConnection, rows: Iterable[Reversal]) -> None:
+def update(writes: Writes, rows: Iterable[Reversal]) -> None:
     """A reversal never changes."""

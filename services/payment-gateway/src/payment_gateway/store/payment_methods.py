@@ -14,6 +14,7 @@ from payment_gateway.domain.customer import PaymentMethod
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import payment_method as table
+from platform_kit.writes import Writes
 
 _FIELDS = tuple(f.name for f in fields(PaymentMethod))
 _COLUMNS = ", ".join(_FIELDS)
@@ -55,12 +56,12 @@ async def page(
     return Page([_payment_method(row) for row in found], has_more)
 
 
-async def insert(conn: AsyncConnection, methods: Iterable[PaymentMethod]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, methods))
+def insert(writes: Writes, methods: Iterable[PaymentMethod]) -> None:
+    rows.add(writes, _INSERT, map(_row, methods))
 
 
-async def update(conn: AsyncConnection, methods: Iterable[PaymentMethod]) -> None:
-    await rows.execute(conn, _UPDATE, map(_row, methods))
+def update(writes: Writes, methods: Iterable[PaymentMethod]) -> None:
+    rows.add(writes, _UPDATE, map(_row, methods))
 
 
 def _row(method: PaymentMethod) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -15,9 +14,11 @@ from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import payment as table
+from platform_kit.writes import Writes
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
 _FIELDS = tuple(f.name for f in fields(Payment))
+_STATUS = _FIELDS.index("status")
 _MUTABLE = (
     "status", "version", "channel", "amount_minor", "capture", "method", "authorised_minor", "captured_minor",
     "refunded_minor", "disputed_minor", "open_attempt_id", "authorised_by", "decline_code", "next_action", "risk",
@@ -25,8 +26,9 @@ _MUTABLE = (
 )  # fmt: skip
 
 # Primary key; locked in id order, so that two flushes never wait for each other in a circle.
-LOCK_PAYMENTS = text(
-    f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"  # noqa: S608
+LOCK_PAYMENTS = (
+    f"SELECT ROW({', '.join(_FIELDS)}) FROM {table.fullname}"  # noqa: S608 - our own names
+    " WHERE id = ANY(CAST(:payment_ids AS text[])) ORDER BY id FOR UPDATE"
 )
 GET_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 GET_ANY_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id")  # noqa: S608
@@ -56,9 +58,9 @@ _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, _MUTABLE)
 
 
-async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Payment]:
-    """The payments, locked until the transaction ends."""
-    return {row.id: _payment(row) for row in await conn.execute(LOCK_PAYMENTS, {"ids": sorted(ids)})}
+def locked(records: Iterable[Sequence[Any]]) -> dict[str, Payment]:
+    """What `LOCK_PAYMENTS` has read, by id."""
+    return {payment.id: payment for payment in map(_of_values, records)}
 
 
 async def get(conn: AsyncConnection, payment_id: str, merchant_id: str | None) -> Payment | None:
@@ -84,12 +86,12 @@ async def expiring(conn: AsyncConnection, hold_s: int, action_s: int, limit: int
     return [_payment(row) for row in found]
 
 
-async def insert(conn: AsyncConnection, payments: Iterable[Payment]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, payments))
+def insert(writes: Writes, payments: Iterable[Payment]) -> None:
+    rows.add(writes, _INSERT, map(_row, payments))
 
 
-async def update(conn: AsyncConnection, payments: Iterable[Payment]) -> None:
-    await rows.execute(conn, _UPDATE, map(_row, payments))
+def update(writes: Writes, payments: Iterable[Payment]) -> None:
+    rows.add(writes, _UPDATE, map(_row, payments))
 
 
 def _row(payment: Payment) -> dict[str, Any]:
@@ -97,8 +99,11 @@ def _row(payment: Payment) -> dict[str, Any]:
 
 
 def _payment(row: Row[Any]) -> Payment:
-    values = dict(zip(_FIELDS, (getattr(row, name) for name in _FIELDS), strict=True))
-    values["status"] = Status(values["status"])
-    for name in ("created_at", "updated_at"):
-        assert isinstance(values[name], datetime)
-    return Payment(**values)
+    return _of_values([getattr(row, name) for name in _FIELDS])
+
+
+def _of_values(values: Sequence[Any]) -> Payment:
+    """A payment of its columns in the order of `_FIELDS`."""
+    listed = list(values)
+    listed[_STATUS] = Status(listed[_STATUS])
+    return Payment(*listed)

@@ -14,6 +14,7 @@ from payment_gateway.domain.payout import Payout, PayoutStatus
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import payout as table
+from platform_kit.writes import Writes
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
 _FIELDS = tuple(f.name for f in fields(Payout))
@@ -68,12 +69,12 @@ async def has_slot(conn: AsyncConnection, merchant_id: str, currency: str, slot:
     return await conn.scalar(HAS_SLOT, wanted) is not None
 
 
-async def insert(conn: AsyncConnection, payouts: Iterable[Payout]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, payouts))
+def insert(writes: Writes, payouts: Iterable[Payout]) -> None:
+    rows.add(writes, _INSERT, map(_row, payouts))
 
 
-async def update(conn: AsyncConnection, payouts: Iterable[Payout]) -> None:
-    await rows.execute(conn, _UPDATE, map(_row, payouts))
+def update(writes: Writes, payouts: Iterable[Payout]) -> None:
+    rows.add(writes, _UPDATE, map(_row, payouts))
 
 
 def _row(payout: Payout) -> dict[str, Any]:

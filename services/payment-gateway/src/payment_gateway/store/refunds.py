@@ -14,6 +14,7 @@ from payment_gateway.domain.refund import Refund, RefundStatus
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import refund as table
+from platform_kit.writes import Writes
 
 _COLUMNS = ", ".join(column.name for column in table.columns)
 _FIELDS = tuple(f.name for f in fields(Refund))
@@ -55,12 +56,12 @@ async def page(
     return Page([_refund(row) for row in found], has_more)
 
 
-async def insert(conn: AsyncConnection, refunds: Iterable[Refund]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, refunds))
+def insert(writes: Writes, refunds: Iterable[Refund]) -> None:
+    rows.add(writes, _INSERT, map(_row, refunds))
 
 
-async def update(conn: AsyncConnection, refunds: Iterable[Refund]) -> None:
-    await rows.execute(conn, _UPDATE, map(_row, refunds))
+def update(writes: Writes, refunds: Iterable[Refund]) -> None:
+    rows.add(writes, _UPDATE, map(_row, refunds))
 
 
 def _row(refund: Refund) -> dict[str, Any]:

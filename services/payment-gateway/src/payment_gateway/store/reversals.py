@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from payment_gateway.domain.attempt import Attempt
 from payment_gateway.store import attempts
 from payment_gateway.store.tables import attempt as table
+from platform_kit.writes import Writes
 
 # attempt_pkey
 LOCK_REVERSALS = text(
@@ -24,9 +25,9 @@ async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, bool]:
     return {row.id: row.is_settled for row in found}
 
 
-async def insert(conn: AsyncConnection, reversals: Iterable[Attempt]) -> None:
-    await attempts.insert(conn, reversals)
+def insert(writes: Writes, reversals: Iterable[Attempt]) -> None:
+    attempts.insert(writes, reversals)
 
 
-async def update(conn: AsyncConnection, reversals: Iterable[Attempt]) -> None:
+def update(writes: Writes, reversals: Iterable[Attempt]) -> None:
     raise AssertionError("what is asked of a channel does not change")

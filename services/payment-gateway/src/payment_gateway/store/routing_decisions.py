@@ -16,6 +16,7 @@ from payment_gateway.store import rows
 from payment_gateway.store.tables import attempt as attempts
 from payment_gateway.store.tables import routing_decision as table
 from payment_gateway.store.tables import routing_rule_set as rule_sets
+from platform_kit.writes import Writes
 
 TALLY_ATTEMPTS = 2000  # the latest authorisations, over all channels, that success rates are made of
 
@@ -69,11 +70,11 @@ async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Routing
     return {}
 
 
-async def insert(conn: AsyncConnection, decisions: Iterable[RoutingDecision]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, decisions))
+def insert(writes: Writes, decisions: Iterable[RoutingDecision]) -> None:
+    rows.add(writes, _INSERT, map(_row, decisions))
 
 
-async def update(conn: AsyncConnection, decisions: Iterable[RoutingDecision]) -> None:
+def update(writes: Writes, decisions: Iterable[RoutingDecision]) -> None:
     raise AssertionError("a routing decision is history")
 
 

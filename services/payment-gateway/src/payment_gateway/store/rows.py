@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Table, TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from platform_kit.writes import Writes
 
 
 def insert_statement(table: Table) -> TextClause:
@@ -32,8 +33,7 @@ def update_statement(table: Table, columns: Iterable[str]) -> TextClause:
     )
 
 
-async def execute(conn: AsyncConnection, statement: TextClause, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Run an insert or update for these rows; every row must be hit exactly once."""
+def add(writes: Writes, statement: TextClause, rows: Iterable[Mapping[str, Any]]) -> None:
+    """An insert or update of these rows; every row must be hit exactly once."""
     listed = list(rows)
-    result = await conn.execute(statement, {"rows": orjson.dumps(listed).decode()})
-    assert result.rowcount == len(listed), "a locked row vanished"
+    writes.add(statement, {"rows": orjson.dumps(listed).decode()}, rows=len(listed))

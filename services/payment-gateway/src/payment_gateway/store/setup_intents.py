@@ -14,6 +14,7 @@ from payment_gateway.domain.setup_intent import SetupIntent, SetupStatus
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import setup_intent as table
+from platform_kit.writes import Writes
 
 _FIELDS = tuple(f.name for f in fields(SetupIntent))
 _COLUMNS = ", ".join(_FIELDS)
@@ -62,12 +63,12 @@ async def page(
     return Page([_setup(row) for row in found], has_more)
 
 
-async def insert(conn: AsyncConnection, setups: Iterable[SetupIntent]) -> None:
-    await rows.execute(conn, _INSERT, map(_row, setups))
+def insert(writes: Writes, setups: Iterable[SetupIntent]) -> None:
+    rows.add(writes, _INSERT, map(_row, setups))
 
 
-async def update(conn: AsyncConnection, setups: Iterable[SetupIntent]) -> None:
-    await rows.execute(conn, _UPDATE, map(_row, setups))
+def update(writes: Writes, setups: Iterable[SetupIntent]) -> None:
+    rows.add(writes, _UPDATE, map(_row, setups))
 
 
 def _row(setup: SetupIntent) -> dict[str, Any]:

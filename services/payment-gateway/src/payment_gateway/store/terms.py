@@ -14,6 +14,7 @@ from payment_gateway.domain.fees import plan_of
 from payment_gateway.domain.terms import Settlement, Terms
 from payment_gateway.store import rows
 from payment_gateway.store.tables import settlement as table
+from platform_kit.writes import Writes
 
 GET_TERMS = text(
     "SELECT settlement_delay_days, payout_destination, fee_plan, settlement_currency"
@@ -231,9 +232,9 @@ async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Settlem
     return {row.id: Settlement(row.id, row.transfer_id) for row in found}
 
 
-async def insert(conn: AsyncConnection, settlements: Iterable[Settlement]) -> None:
-    await rows.execute(conn, _INSERT, map(asdict, settlements))
+def insert(writes: Writes, settlements: Iterable[Settlement]) -> None:
+    rows.add(writes, _INSERT, map(asdict, settlements))
 
 
-async def update(conn: AsyncConnection, settlements: Iterable[Settlement]) -> None:
-    await rows.execute(conn, _UPDATE, map(asdict, settlements))
+def update(writes: Writes, settlements: Iterable[Settlement]) -> None:
+    rows.add(writes, _UPDATE, map(asdict, settlements))
