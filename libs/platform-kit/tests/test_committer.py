@@ -65,6 +65,33 @@ async def test_what_waits_goes_into_one_flush_and_each_caller_gets_its_own_resul
     assert await stored(engine) == set(range(100))
 
 
+async def test_while_many_come_a_flush_waits_for_company(engine: AsyncEngine) -> None:
+    """Ten callers who each submit again when they are answered: they end up in the same flushes."""
+    sizes = {}
+    for gather_max_s in (0.0, 0.05):
+        flush = Flush()
+        async with Committer(engine, flush, gather_max_s=gather_max_s) as committer:
+
+            async def call(caller: int, base: int, committer: Committer[tuple[int, int], bool]) -> None:
+                for n in range(10):
+                    await asyncio.sleep(caller / 1000)
+                    assert await committer.submit((base + caller * 10 + n, 1))
+
+            base = 1000 * (1 + len(sizes))
+            await asyncio.gather(*(call(caller, base, committer) for caller in range(10)))
+            sizes[gather_max_s] = len(flush.sizes)
+    assert sizes[0.05] < 0.8 * sizes[0.0], sizes
+
+
+async def test_a_flush_that_only_reads_opens_no_transaction(engine: AsyncEngine) -> None:
+    async def ask(conn: AsyncConnection, items: Sequence[int]) -> list[bool]:
+        ids = [await conn.scalar(text("SELECT pg_current_xact_id()::text")) for _ in range(2)]
+        return [ids[0] != ids[1]] * len(items)
+
+    async with Committer(engine, ask, reads_only=True) as committer:
+        assert await committer.submit(1), "each statement is a transaction of its own"
+
+
 async def test_one_item_that_the_database_refuses_does_not_take_its_neighbours_along(
     engine: AsyncEngine,
 ) -> None:

@@ -116,11 +116,21 @@ def test_rules_that_need_a_missing_part_are_skipped_by_name() -> None:
 
 def test_when_the_budget_is_spent_the_rest_are_errors_and_not_matches() -> None:
     ticks = iter([0.0, 0.0, BUDGET_S * 2, BUDGET_S * 3])
+    cpu_ticks = iter([0.0, BUDGET_S * 2, BUDGET_S * 3])
     evaluation = compiled("is_night", "is_night", "is_night").evaluate(
-        facts_of(is_night=True), clock=lambda: next(ticks)
+        facts_of(is_night=True), clock=lambda: next(ticks), cpu_clock=lambda: next(cpu_ticks)
     )
     assert [rule.id for rule in evaluation.hits] == ["rule_0"]
     assert evaluation.errors == (("rule_1", "budget spent"), ("rule_2", "budget spent"))
+
+
+def test_time_that_others_had_the_core_is_not_charged_to_the_rules() -> None:
+    ticks = iter([0.0, BUDGET_S * 2, BUDGET_S * 3])
+    evaluation = compiled("is_night", "is_night").evaluate(
+        facts_of(is_night=True), clock=lambda: next(ticks), cpu_clock=lambda: 0.0
+    )
+    assert evaluation.errors == ()
+    assert len(evaluation.hits) == 2
 
 
 def test_probes_reach_every_pair_of_values_of_two_facts() -> None:

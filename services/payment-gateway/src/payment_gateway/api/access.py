@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import time
@@ -24,6 +25,7 @@ CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres i
 CACHED_KEYS_MAX = 10_000
 
 _cache: dict[bytes, tuple[float, ApiKey]] = {}
+_asked: dict[bytes, asyncio.Task[ApiKey | None]] = {}
 
 
 async def deps_of(request: Request) -> Deps:
@@ -77,13 +79,22 @@ async def _key_of(request: Request, deps: Deps) -> ApiKey:
         # come from the same address (a proxy's).
         if known is None and deps.limits.failures.spent(_client(request)):
             raise RateLimited()
-        key = await find_key(deps, token)
+        key = await _find_once(deps, digest, token)
         if key is None:
             raise Unauthenticated()
         if len(_cache) >= CACHED_KEYS_MAX:
             _cache.clear()
         known = _cache[digest] = (time.monotonic() + CACHE_S, key)
     return known[1]
+
+
+async def _find_once(deps: Deps, digest: bytes, token: str) -> ApiKey | None:
+    """One question to Postgres for all requests of a busy key that find it too old in the same moment."""
+    asking = _asked.get(digest)
+    if asking is None:
+        asking = _asked[digest] = asyncio.create_task(find_key(deps, token))
+        asking.add_done_callback(lambda _: _asked.pop(digest, None))
+    return await asyncio.shield(asking)
 
 
 def _client(request: Request) -> str:

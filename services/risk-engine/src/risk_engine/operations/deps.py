@@ -53,6 +53,9 @@ class Deps:
         return self.settings.deadline_ms / 1000
 
 
+GATHER_MAX_S = 0.01  # of a deadline of 100 ms
+
+
 @asynccontextmanager
 async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Open everything, yield it, flush and close. Nothing is asked of Postgres or Redis yet: they may be away."""
@@ -63,7 +66,11 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     rules = RulesInUse(compile_rules(parse_rule_set(document)))
     try:
         async with Committer(
-            engine, assessments.flush, name="assessments", lanes=settings.commit_lanes
+            engine,
+            assessments.flush,
+            name="assessments",
+            lanes=settings.commit_lanes,
+            gather_max_s=GATHER_MAX_S,
         ) as committer:
             yield Deps(settings, engine, streams, features, load_scorer(settings), rules, committer)
     finally:
