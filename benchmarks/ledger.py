@@ -109,6 +109,7 @@ def server(mode: str, database: TestDatabase) -> Iterator[int]:
         "PORT": str(port),
         "LOG_LEVEL": os.environ.get("BENCH_LOG_LEVEL", "INFO"),
         "APP_VERSION": "bench",
+        "RATE_LIMIT_WRITES_PER_S": "1000000",
     }
     log = Path(f"{report.DIRECTORY}/ledger-{mode}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
