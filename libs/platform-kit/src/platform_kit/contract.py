@@ -38,6 +38,17 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class AllRoutes:
+    """An optional header that all routes below a prefix take and name again in their answers."""
+
+    prefix: str
+    header: str
+    description: str
+    schema: Schema
+    refusals: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """What a service says of itself. `links` go from the schema of an answer to the operations that take a part of it:
     operation id -> (name of its path parameter, JSON pointer into the answer)."""
@@ -45,6 +56,7 @@ class Contract:
     guards: Mapping[Callable[..., Any], Guard] = field(default_factory=dict)
     schemas: Mapping[str, Schema] = field(default_factory=dict)
     links: Links = field(default_factory=dict)
+    everywhere: AllRoutes | None = None
 
 
 def answer(schema: str, *statuses: int) -> Responses:
@@ -216,6 +228,8 @@ def describe(app: FastAPI, contract: Contract) -> dict[str, Any]:
         operation["responses"] = _responses(path, operation, guards)
         for response in operation["responses"].values():
             _link(response, contract.links)
+        if contract.everywhere and path.startswith(contract.everywhere.prefix):
+            _take_everywhere(operation, contract.everywhere)
     document["components"] = dict(sorted(components.items()))
     components["schemas"] = dict(sorted(schemas.items()))
     return document
@@ -298,6 +312,24 @@ def _responses(path: str, operation: dict[str, Any], guards: list[Guard]) -> dic
                 }
     made = {str(status): response for status, response in problems(refusals).items()} | given
     return dict(sorted(made.items()))
+
+
+def _take_everywhere(operation: dict[str, Any], shared: AllRoutes) -> None:
+    """The header that all these routes take, what is refused of it, and that a success names it."""
+    parameter = {"name": shared.header, "in": "header", "required": False, "schema": shared.schema}
+    operation["parameters"] = [
+        *operation.get("parameters", ()),
+        parameter | {"description": shared.description},
+    ]
+    responses = operation["responses"]
+    for status, response in responses.items():
+        if status.startswith("2"):
+            response.setdefault("headers", {})[shared.header] = {"schema": shared.schema}
+    for status, response in problems(shared.refusals).items():
+        told = responses.setdefault(str(status), response)
+        if told is not response:
+            told["description"] = f"{told['description']}; {response['description']}"
+    operation["responses"] = dict(sorted(responses.items()))
 
 
 def _link(response: dict[str, Any], links: Links) -> None:

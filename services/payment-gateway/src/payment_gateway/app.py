@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from payment_gateway.api import (
     api_keys,
+    audit_log,
     balance,
     customers,
     disputes,
@@ -18,6 +19,7 @@ from payment_gateway.api import (
     internal,
     ledger,
     merchants,
+    own_merchant,
     payment_methods,
     payments,
     webhook_deliveries,
@@ -74,7 +76,9 @@ def create_gateway(settings: Settings) -> FastAPI:
             webhook_deliveries.router,
             ledger.router,
             merchants.router,
+            own_merchant.router,
             api_keys.router,
+            audit_log.router,
             customers.router,
             payment_methods.router,
             internal.router,

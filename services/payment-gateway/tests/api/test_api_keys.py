@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from gateway_rig import RunningGateway, a_sale
+from gateway_rig import RunningGateway, a_sale, run_gateway
 from sqlalchemy import text
 
 from payment_gateway.api import access
@@ -16,6 +18,9 @@ from payment_gateway.api.access import caller_of
 from payment_gateway.app import create_gateway
 from payment_gateway.domain.scopes import ALL_ONLY, SCOPES, needed_scope
 from payment_gateway.settings import Settings
+from payment_gateway.store import merchants
+from platform_cli.embedded.testing import FreshDatabase
+from platform_kit.db import create_engine
 
 BASIC_TAIL = ":"
 
@@ -157,3 +162,36 @@ async def test_basic_authentication_takes_the_key_as_user(gateway: RunningGatewa
     assert good.status == 200
     for user in (gateway.key + ":secret", "sk_test_garbage:", ":", gateway.key[:-1] + BASIC_TAIL):
         assert (await gateway.call("GET", "/v1/payments", headers=header(user))).status == 401
+
+
+async def test_the_last_use_of_a_key_is_shown_without_a_write_per_request(gateway: RunningGateway) -> None:
+    used, unused = await a_key(gateway), await a_key(gateway)
+    for _ in range(20):
+        await gateway.call("GET", "/v1/payments", token=used["api_key"])
+    assert await gateway.deps.key_uses.write() == 2, "the merchant's first key, and the one that was used"
+    shown = {
+        one["id"]: one["last_used_at"] for one in (await gateway.call("GET", "/v1/api-keys")).body["data"]
+    }
+    assert shown[unused["id"]] is None
+    age = gateway.deps.clock.now() - datetime.fromisoformat(shown[used["id"]])
+    assert age < timedelta(minutes=1)
+
+
+async def test_an_older_use_that_is_written_later_changes_nothing(gateway: RunningGateway) -> None:
+    key = await a_key(gateway)
+    async with gateway.deps.engine.begin() as connection:
+        for day in (2, 1):
+            await merchants.note_uses(connection, {key["id"]: datetime(2026, 11, day, tzinfo=UTC)})
+    shown = (await gateway.call("GET", "/v1/api-keys")).body["data"][0]
+    assert shown["last_used_at"].startswith("2026-11-02")
+
+
+async def test_uses_are_written_when_the_process_ends(fresh_database: FreshDatabase, tmp_path: Path) -> None:
+    database = await fresh_database("payments")
+    async with run_gateway(database, tmp_path) as gateway:
+        await gateway.call("GET", "/v1/payments")
+    engine = create_engine(Settings(database_url=database.app_url))
+    async with engine.connect() as connection:
+        found = await connection.scalar(text("SELECT last_used_at FROM payments.api_key"))
+    await engine.dispose()
+    assert found is not None

@@ -200,6 +200,21 @@ async def test_keys_webhooks_and_events_are_as_documented(api: Documented) -> No
     assert nobody["status"] == 401
 
 
+async def test_merchants_and_the_audit_log_are_as_documented(
+    api: Documented, gateway: RunningGateway
+) -> None:
+    merchant = {"merchant_id": gateway.merchant_id}
+    for path in ("/v1/merchants", "/v1/merchants/{merchant_id}", "/v1/merchants/{merchant_id}/terms"):
+        await api.get(path, token=ADMIN, **merchant)
+    await api.send("PATCH", "/v1/merchants/{merchant_id}", {"name": "Till"}, token=ADMIN, **merchant)
+    for act in ("disable", "enable"):
+        await api.send("POST", f"/v1/merchants/{{merchant_id}}/{act}", {}, token=ADMIN, **merchant)
+    await api.get("/v1/admin/audit-log", token=ADMIN)
+    await api.get("/v1/audit-log")
+    await api.get("/v1/merchant")
+    await api.send("PATCH", "/v1/merchant", {"api_version": "2026-11-26"})
+
+
 async def test_a_time_is_text_and_never_a_number(api: Documented) -> None:
     made = await api.post("/v1/api-keys", {"expires_at": 1_800_000_000_000})
     assert made["status"] == 422, "milliseconds would be believed"

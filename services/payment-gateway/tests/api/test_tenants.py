@@ -64,6 +64,9 @@ ROWS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/ledger/holds/{hold_id}/post"): {},
     ("POST", "/v1/ledger/holds/{hold_id}/void"): {},
     ("POST", "/v1/ledger/journals/{journal_id}/reverse"): {"reason": "mine"},
+    ("GET", "/v1/merchant"): None,
+    ("PATCH", "/v1/merchant"): {"api_version": "2026-11-23"},
+    ("GET", "/v1/audit-log"): None,
     ("POST", "/v1/api-keys"): {},
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys/{key_id}/rotate"): {},
@@ -135,6 +138,13 @@ ROWS: dict[tuple[str, str], dict[str, Any] | None] = {
 # Not a merchant's: (method, path) -> who may.
 OTHERS = {
     ("POST", "/v1/merchants"): "administrator",
+    ("GET", "/v1/merchants"): "administrator",
+    ("GET", "/v1/merchants/{merchant_id}"): "administrator",
+    ("PATCH", "/v1/merchants/{merchant_id}"): "administrator",
+    ("POST", "/v1/merchants/{merchant_id}/disable"): "administrator",
+    ("POST", "/v1/merchants/{merchant_id}/enable"): "administrator",
+    ("GET", "/v1/merchants/{merchant_id}/terms"): "administrator",
+    ("GET", "/v1/admin/audit-log"): "administrator",
     ("PUT", "/v1/merchants/{merchant_id}/terms"): "administrator",
     ("GET", "/v1/ledger/verification"): "administrator",
     ("GET", "/internal/events"): "services",

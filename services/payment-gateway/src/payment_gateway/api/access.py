@@ -12,20 +12,22 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from payment_gateway.api.versions import answer_headers
+from payment_gateway.domain.audit import ADMINISTRATOR, API_KEY, Actor
 from payment_gateway.domain.scopes import allows, needed_scope
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_api_keys import InsufficientScope
 from payment_gateway.operations.manage_merchants import find_key, hash_key
-from payment_gateway.store.merchants import ApiKey
+from payment_gateway.store.merchants import LiveKey
 from platform_kit import canonical
-from platform_kit.problems import Unauthenticated
+from platform_kit.problems import Problem, Unauthenticated
 from platform_kit.rate_limits import RateLimited
 
 CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres is asked once a second per key
 CACHED_KEYS_MAX = 10_000
 
-_cache: dict[bytes, tuple[float, ApiKey]] = {}
-_asked: dict[bytes, asyncio.Task[ApiKey | None]] = {}
+_cache: dict[bytes, tuple[float, LiveKey]] = {}
+_asked: dict[bytes, asyncio.Task[LiveKey | None]] = {}
 
 
 async def deps_of(request: Request) -> Deps:
@@ -38,6 +40,10 @@ async def engine_of(request: Request) -> AsyncEngine:
     return (await deps_of(request)).engine
 
 
+class MerchantDisabled(Problem):
+    status, code, title = 403, "merchant-disabled", "This merchant is disabled"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated merchant, and what its request may use."""
@@ -46,11 +52,18 @@ class Caller:
     deps: Deps
     scopes: frozenset[str] | None = None
     """What its key may do; None = all."""
+    key_id: str | None = None
+    request_id: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who this is in the audit log."""
+        return Actor(API_KEY, self.key_id, self.request_id)
 
 
 async def caller_of(request: Request) -> Caller:
-    """The merchant whose key was sent. Raises Unauthenticated, RateLimited, or InsufficientScope for a route beyond
-    the key."""
+    """The merchant whose key was sent. Raises Unauthenticated, MerchantDisabled, RateLimited, or InsufficientScope
+    for a route beyond the key."""
     deps = await deps_of(request)
     try:
         key = await _key_of(request, deps)
@@ -58,8 +71,13 @@ async def caller_of(request: Request) -> Caller:
         deps.limits.failures.count(_client(request))
         raise
     canonical.add(merchant_id=key.merchant_id)
+    version = answer_headers(request.scope, key.api_version)
+    if key.is_disabled:
+        raise MerchantDisabled("What it has running goes on; ask the platform's operator.")
+    deps.key_uses.note(key.id)
     lease = await deps.limits.admit(key.id, request.method)
     request.scope[canonical.ANSWER_HEADERS] = (
+        *version,
         (b"ratelimit-policy", lease.policy),
         (b"ratelimit", lease.standing().encode()),
     )
@@ -67,10 +85,10 @@ async def caller_of(request: Request) -> Caller:
         needed = needed_scope(getattr(request.scope.get("route"), "tags", ()), request.method)
         if not allows(key.scopes, needed):
             raise InsufficientScope(f"It needs the scope {needed}.")
-    return Caller(key.merchant_id, deps, key.scopes)
+    return Caller(key.merchant_id, deps, key.scopes, key.id, request.scope.get("request_id"))
 
 
-async def _key_of(request: Request, deps: Deps) -> ApiKey:
+async def _key_of(request: Request, deps: Deps) -> LiveKey:
     token = _token(request)
     digest = hash_key(token)
     known = _cache.get(digest)
@@ -88,7 +106,7 @@ async def _key_of(request: Request, deps: Deps) -> ApiKey:
     return known[1]
 
 
-async def _find_once(deps: Deps, digest: bytes, token: str) -> ApiKey | None:
+async def _find_once(deps: Deps, digest: bytes, token: str) -> LiveKey | None:
     """One question to Postgres for all requests of a busy key that find it too old in the same moment."""
     asking = _asked.get(digest)
     if asking is None:
@@ -102,10 +120,11 @@ def _client(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def require_admin(request: Request) -> None:
-    """Raises Unauthenticated, or RateLimited, unless the administrator's key was sent."""
+async def require_admin(request: Request) -> Actor:
+    """The administrator. Raises Unauthenticated, or RateLimited, unless the administrator's key was sent."""
     deps = await deps_of(request)
     _require(request, deps, deps.settings.admin_api_key.get_secret_value())
+    return Actor(ADMINISTRATOR, None, request.scope.get("request_id"))
 
 
 async def require_internal(request: Request) -> None:
@@ -152,3 +171,5 @@ def _bearer(request: Request) -> str:
 Merchant = Annotated[Caller, Depends(caller_of)]
 """One dependency for both: each costs 20 us of FastAPI's machinery."""
 GatewayDeps = Annotated[Deps, Depends(deps_of)]
+
+Administrator = Annotated[Actor, Depends(require_admin)]

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import READ, WRITE
 from payment_gateway.api.schemas.api_keys import ApiKeyBody, RotateKeyBody
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.operations.manage_api_keys import (
     MakeApiKey,
     list_api_keys,
@@ -16,10 +17,9 @@ from payment_gateway.operations.manage_api_keys import (
     rotate_api_key,
 )
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 
-router = APIRouter(prefix="/v1/api-keys", tags=["keys"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/api-keys", tags=["keys"], route_class=VersionedRoute)
 
 
 @router.post("", status_code=201, responses=WRITE | answer("NewApiKey", 201))
@@ -31,6 +31,7 @@ async def make(body: ApiKeyBody, caller: Merchant) -> Response:
         name=body.name,
         scopes=frozenset(body.scopes) if body.scopes is not None else None,
         expires_at=body.expires_at,
+        by=caller.actor,
     )
     return JsonResponse(await make_api_key(caller.deps, command), 201)
 
@@ -45,11 +46,13 @@ async def list_all(caller: Merchant) -> Response:
 async def rotate(key_id: str, caller: Merchant, body: RotateKeyBody | None = None) -> Response:
     """A new key with the same scopes, shown this once; the old one works until the overlap is over."""
     overlap_s = (body or RotateKeyBody()).overlap_s
-    made = await rotate_api_key(caller.deps, caller.merchant_id, caller.scopes, key_id, overlap_s)
+    made = await rotate_api_key(
+        caller.deps, caller.merchant_id, caller.scopes, key_id, overlap_s, caller.actor
+    )
     return JsonResponse(made, 201)
 
 
 @router.post("/{key_id}/revoke", responses=WRITE | answer("ApiKey"))
 async def revoke(key_id: str, caller: Merchant) -> Response:
     """End a key: within a second nobody believes it any more."""
-    return JsonResponse(await revoke_api_key(caller.deps, caller.merchant_id, key_id))
+    return JsonResponse(await revoke_api_key(caller.deps, caller.merchant_id, key_id, caller.actor))

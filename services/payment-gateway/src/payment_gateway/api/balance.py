@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
+from payment_gateway.api.access import Administrator, GatewayDeps, Merchant
 from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.schemas.fields import Currency
 from payment_gateway.api.schemas.money import CancelPayoutBody, PayoutBody, TermsBody
+from payment_gateway.api.versions import VersionedRoute, keyed_path
 from payment_gateway.domain.fees import plan_of
 from payment_gateway.domain.payout import payout_object
 from payment_gateway.domain.terms import Terms
@@ -26,11 +27,10 @@ from payment_gateway.operations.make_payout import (
 )
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
-router = APIRouter(prefix="/v1", tags=["balance"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["balance"], route_class=VersionedRoute)
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 PayoutCursor = Annotated[str | None, Query(max_length=64, pattern=r"^po_[0-9a-z_]{1,60}$")]
@@ -63,7 +63,7 @@ async def pay_out(body: PayoutBody, request: Request, caller: Merchant) -> Respo
     command = MakePayout(
         merchant_id=caller.merchant_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         amount_minor=body.amount_minor,
         currency=body.currency,
         destination=body.destination,
@@ -90,17 +90,15 @@ async def cancel(
     payout_id: str, request: Request, caller: Merchant, body: CancelPayoutBody | None = None
 ) -> Response:
     """Cancel a payout that is not sent."""
-    fingerprint = fingerprint_of(request.scope["path"], await request.body())
+    fingerprint = fingerprint_of(keyed_path(request), await request.body())
     key = idempotency_key_of(request)
     return respond(await cancel_payout(caller.deps, caller.merchant_id, payout_id, key, fingerprint))
 
 
-@router.put(
-    "/merchants/{merchant_id}/terms", responses=WRITE | answer("Terms"), dependencies=[Depends(require_admin)]
-)
-async def terms(merchant_id: str, body: TermsBody, deps: GatewayDeps) -> Response:
+@router.put("/merchants/{merchant_id}/terms", responses=WRITE | answer("Terms"))
+async def terms(merchant_id: str, body: TermsBody, deps: GatewayDeps, admin: Administrator) -> Response:
     """How a merchant is settled and paid out, and its fees. For the administrator."""
     plan = plan_of(body.fee_plan.model_dump()) if body.fee_plan else None
     wanted = Terms(body.settlement_delay_days, body.payout_destination, plan, body.settlement_currency)
-    await put_terms(deps, merchant_id, wanted)
+    await put_terms(deps, merchant_id, wanted, admin)
     return JsonResponse({"merchant_id": merchant_id, **body.model_dump()})

@@ -13,6 +13,7 @@ from payment_gateway.api.documented import CONFLICT, READ
 from payment_gateway.api.payments import PAGE_MAX, respond
 from payment_gateway.api.schemas.customers import CustomerBody
 from payment_gateway.api.schemas.payments import Email
+from payment_gateway.api.versions import VersionedRoute, keyed_path
 from payment_gateway.domain.customer import customer_object
 from payment_gateway.operations.manage_customers import (
     CreateCustomer,
@@ -24,11 +25,10 @@ from payment_gateway.operations.manage_customers import (
 )
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
-router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=VersionedRoute)
 
 
 @router.post("", status_code=201, responses=CONFLICT | answer("StoredCustomer", 201), openapi_extra=KEYED)
@@ -37,7 +37,7 @@ async def create(body: CustomerBody, request: Request, caller: Merchant) -> Resp
     command = CreateCustomer(
         merchant_id=caller.merchant_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         values=body.given(),
     )
     return respond(await create_customer(caller.deps, command))
@@ -67,7 +67,7 @@ async def update(customer_id: str, body: CustomerBody, request: Request, caller:
     """Change what is given; null takes a value away."""
     key, fingerprint = (
         idempotency_key_of(request),
-        fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint_of(keyed_path(request), await request.body()),
     )
     return respond(
         await update_customer(caller.deps, caller.merchant_id, customer_id, body.given(), key, fingerprint)

@@ -12,6 +12,7 @@ from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.payments import respond
 from payment_gateway.api.schemas.money import AcceptBody, EvidenceBody
+from payment_gateway.api.versions import VersionedRoute, keyed_path
 from payment_gateway.domain.dispute import DisputeEvent, dispute_object
 from payment_gateway.operations.answer_dispute import (
     AnswerDispute,
@@ -21,11 +22,10 @@ from payment_gateway.operations.answer_dispute import (
 )
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
-router = APIRouter(prefix="/v1/disputes", tags=["disputes"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/disputes", tags=["disputes"], route_class=VersionedRoute)
 
 
 @router.get("", responses=READ | answer("DisputePage"))
@@ -72,7 +72,7 @@ async def _command(
         merchant_id=caller.merchant_id,
         dispute_id=dispute_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         event=event,
         evidence=evidence,
     )

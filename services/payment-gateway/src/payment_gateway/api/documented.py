@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from payment_gateway.api.access import caller_of, require_admin, require_internal
 from payment_gateway.api.schemas.answers import LINKS, SCHEMAS
-from platform_kit.contract import Contract, Guard, Responses, problems
+from payment_gateway.api.versions import HEADER
+from payment_gateway.domain.versions import CURRENT
+from platform_kit.contract import AllRoutes, Contract, Guard, Responses, problems
 
 READ: Responses = problems(
     {
@@ -52,7 +54,7 @@ CONTRACT = Contract(
             "merchantKey",
             "A merchant's API key.",
             {
-                403: "insufficient-scope: this key may not do that",
+                403: "insufficient-scope: this key may not do that; merchant-disabled",
                 429: "rate-limited: more than this key may send; see RateLimit and RateLimit-Policy",
             },
         ),
@@ -63,4 +65,12 @@ CONTRACT = Contract(
     },
     schemas=SCHEMAS,
     links=LINKS,
+    everywhere=AllRoutes(
+        prefix="/v1/",
+        header=HEADER,
+        description="The version of the answer; without it, the one to which the merchant is pinned. "
+        "This document shows the newest.",
+        schema={"type": "string", "enum": [CURRENT]},
+        refusals={400: "unknown-api-version: `versions` lists what there is"},
+    ),
 )

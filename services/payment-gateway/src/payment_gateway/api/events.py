@@ -10,14 +10,14 @@ from starlette.responses import Response
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import READ
 from payment_gateway.api.schemas.webhooks import EVENT_TYPE_PATTERN
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.operations.find_events import get_event, list_events
 from payment_gateway.store.events import EventFilter
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 from platform_kit.moments import Moment
 
-router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=VersionedRoute)
 
 EventId = Annotated[str | None, Query(max_length=64, pattern=r"^evt_[0-9a-z]{26}$")]
 

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.documented import MONEY
 from payment_gateway.api.schemas.idempotency_keys import CancelKeyBody
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.operations.cancel_key import CancelKey, cancel_key
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 
-router = APIRouter(prefix="/v1/idempotency-keys", tags=["idempotency"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/idempotency-keys", tags=["idempotency"], route_class=VersionedRoute)
 
 
 @router.post("/cancel", responses=MONEY | answer("IdempotencyKey", 200, 202))

@@ -22,6 +22,7 @@ from payment_gateway.api.schemas.ledger import (
     TransferBody,
     VoidHoldBody,
 )
+from payment_gateway.api.versions import VersionedRoute, keyed_path
 from payment_gateway.domain.ledger import Account
 from payment_gateway.operations.balance_as_of import balance_of, transfers_page
 from payment_gateway.operations.reverse_journal import ReverseJournal, reverse_journal
@@ -36,7 +37,6 @@ from payment_gateway.operations.transfer_funds import (
 )
 from payment_gateway.operations.verify_ledger import verify_ledger
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.clock import isoformat
 from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
@@ -49,7 +49,7 @@ JournalId = Annotated[str, Path(pattern=r"^je_[0-9a-z]{26}$")]
 TRANSFERS_PATH = "/v1/ledger/transfers"
 TRANSFERS_MAX_BYTES = 256 * 1024  # 1,000 linked transfers between accounts with the longest names fit
 
-router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=VersionedRoute)
 
 
 @router.post("/accounts", status_code=201, responses=MONEY | answer("NewAccount", 201))
@@ -106,7 +106,7 @@ async def transfer(body: AnyTransferBody, request: Request, caller: Merchant) ->
     command = TransferFunds(
         merchant_id=caller.merchant_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         lines=tuple(
             Line(line.debit_account, line.credit_account, line.amount_minor, line.currency) for line in lines
         ),
@@ -162,7 +162,7 @@ async def _settle(
     command = SettleHold(
         caller.merchant_id,
         idempotency_key_of(request),
-        fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint_of(keyed_path(request), await request.body()),
         hold_id,
         amount_minor,
         voids,
@@ -181,7 +181,7 @@ async def reverse(journal_id: JournalId, body: ReverseBody, request: Request, ca
     command = ReverseJournal(
         caller.merchant_id,
         idempotency_key_of(request),
-        fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint_of(keyed_path(request), await request.body()),
         journal_id,
         body.reason,
     )

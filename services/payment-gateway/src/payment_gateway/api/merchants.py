@@ -3,27 +3,85 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from payment_gateway.api.access import GatewayDeps, require_admin
-from payment_gateway.api.documented import WRITE
-from payment_gateway.api.schemas.merchants import MerchantBody
+from payment_gateway.api.access import Administrator, GatewayDeps, require_admin
+from payment_gateway.api.documented import READ, WRITE
+from payment_gateway.api.schemas.merchants import DisableMerchantBody, MerchantBody, MerchantChanges
+from payment_gateway.api.versions import VersionedRoute
+from payment_gateway.operations.administer_merchants import (
+    disable_merchant,
+    enable_merchant,
+    get_merchant,
+    get_terms,
+    list_merchants,
+    update_merchant,
+)
 from payment_gateway.operations.manage_merchants import create_merchant
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 
 router = APIRouter(
     prefix="/v1/merchants",
     tags=["administration"],
-    route_class=StrictRoute,
+    route_class=VersionedRoute,
     dependencies=[Depends(require_admin)],
 )
 
 
 @router.post("", status_code=201, responses=WRITE | answer("NewMerchant", 201))
-async def create(body: MerchantBody, deps: GatewayDeps) -> Response:
+async def create(body: MerchantBody, deps: GatewayDeps, admin: Administrator) -> Response:
     """A merchant and its first API key, which is shown this once."""
-    return JsonResponse(asdict(await create_merchant(deps, body.name, body.country)), 201)
+    return JsonResponse(asdict(await create_merchant(deps, body.name, body.country, admin)), 201)
+
+
+@router.get("", responses=READ | answer("MerchantPage"))
+async def list_all(
+    deps: GatewayDeps,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=64, pattern=r"^mer_[0-9a-z]{26}$")] = None,
+    disabled: bool | None = None,
+) -> Response:
+    """Merchants, newest first; `next_cursor` continues."""
+    page = await list_merchants(deps, before=cursor, is_disabled=disabled, limit=limit)
+    return JsonResponse({"data": list(page.merchants), "next_cursor": page.next_before})
+
+
+@router.get("/{merchant_id}", responses=READ | answer("Merchant"))
+async def get(merchant_id: str, deps: GatewayDeps) -> Response:
+    """One merchant."""
+    return JsonResponse(await get_merchant(deps, merchant_id))
+
+
+@router.patch("/{merchant_id}", responses=WRITE | answer("Merchant"))
+async def update(
+    merchant_id: str, body: MerchantChanges, deps: GatewayDeps, admin: Administrator
+) -> Response:
+    """Change what is named."""
+    changes = body.model_dump(exclude_unset=True)
+    return JsonResponse(await update_merchant(deps, merchant_id, changes, admin))
+
+
+@router.get("/{merchant_id}/terms", responses=READ | answer("Terms"))
+async def show_terms(merchant_id: str, deps: GatewayDeps) -> Response:
+    """How it is settled and paid out, and its fees."""
+    found = await get_terms(deps, merchant_id)
+    return JsonResponse({"merchant_id": merchant_id, **asdict(found)})
+
+
+@router.post("/{merchant_id}/disable", responses=WRITE | answer("Merchant"))
+async def disable(
+    merchant_id: str, deps: GatewayDeps, admin: Administrator, body: DisableMerchantBody | None = None
+) -> Response:
+    """Within a second its keys get 403 `merchant-disabled`; what runs is finished, settled and told."""
+    reason = body.reason if body else None
+    return JsonResponse(await disable_merchant(deps, merchant_id, reason, admin))
+
+
+@router.post("/{merchant_id}/enable", responses=WRITE | answer("Merchant"))
+async def enable(merchant_id: str, deps: GatewayDeps, admin: Administrator) -> Response:
+    """Its keys, those that were not revoked, work again."""
+    return JsonResponse(await enable_merchant(deps, merchant_id, admin))

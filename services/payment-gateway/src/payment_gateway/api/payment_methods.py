@@ -20,6 +20,7 @@ from payment_gateway.api.schemas.customers import (
     PaymentMethodChanges,
 )
 from payment_gateway.api.schemas.payments import CustomerId
+from payment_gateway.api.versions import VersionedRoute, keyed_path
 from payment_gateway.domain.customer import payment_method_object
 from payment_gateway.operations.manage_payment_methods import (
     CardEntry,
@@ -33,11 +34,10 @@ from payment_gateway.operations.manage_payment_methods import (
 )
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import fingerprint_of
 
-router = APIRouter(prefix="/v1/payment-methods", tags=["payment methods"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/payment-methods", tags=["payment methods"], route_class=VersionedRoute)
 
 
 @router.post("", status_code=201, responses=VAULT | answer("PaymentMethod", 201), openapi_extra=KEYED)
@@ -48,7 +48,7 @@ async def create(body: PaymentMethodBody, request: Request, caller: Merchant) ->
     command = CreatePaymentMethod(
         merchant_id=caller.merchant_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint(request.scope["path"], await request.body()),
+        fingerprint=fingerprint(keyed_path(request), await request.body()),
         type=body.type,
         method=body.method(),
         card=entry,
@@ -122,7 +122,7 @@ async def detach(
 
 
 async def _key(request: Request) -> tuple[str, bytes]:
-    return idempotency_key_of(request), fingerprint_of(request.scope["path"], await request.body())
+    return idempotency_key_of(request), fingerprint_of(keyed_path(request), await request.body())
 
 
 def _entry(card: CardBody) -> CardEntry | None:

@@ -21,6 +21,7 @@ from payment_gateway.api.schemas.payments import (
     UpdatePaymentBody,
     VoidBody,
 )
+from payment_gateway.api.versions import VersionedRoute, keyed_path
 from payment_gateway.domain.objects import payment_object, refund_object
 from payment_gateway.domain.payment import Status
 from payment_gateway.operations.answer_request import Answer
@@ -35,12 +36,11 @@ from payment_gateway.operations.update_payment import UpdatePayment, update_paym
 from payment_gateway.operations.void_payment import void_payment
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import REPLAY_HEADER, fingerprint_of
 from platform_kit.problems import MEDIA_TYPE
 
-router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=VersionedRoute)
 
 PAGE_MAX = 100
 
@@ -51,7 +51,7 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
     command = CreatePayment(
         merchant_id=caller.merchant_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         amount_minor=body.amount_minor,
         currency=body.currency,
         capture=body.capture,
@@ -75,7 +75,7 @@ async def update(payment_id: str, body: UpdatePaymentBody, request: Request, cal
         merchant_id=caller.merchant_id,
         payment_id=payment_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         changes=body.changes(),
     )
     return respond(await update_payment(caller.deps, command))
@@ -90,7 +90,7 @@ async def confirm(
         merchant_id=caller.merchant_id,
         payment_id=payment_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         method=body.method.stored() if body and body.method else None,
         payment_method=body.payment_method if body else None,
     )
@@ -183,6 +183,6 @@ async def _act(
         merchant_id=merchant,
         payment_id=payment_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(request.scope["path"], await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         amount_minor=amount_minor,
     )

@@ -15,6 +15,7 @@ from payment_gateway.api.schemas.webhooks import (
     WebhookEndpointBody,
     WebhookEndpointChanges,
 )
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.operations.manage_webhook_endpoints import (
     delete_webhook_endpoint,
     get_webhook_endpoint,
@@ -25,10 +26,9 @@ from payment_gateway.operations.manage_webhook_endpoints import (
 )
 from payment_gateway.operations.ping_webhook_endpoint import ping_webhook_endpoint
 from platform_kit.app import JsonResponse
-from platform_kit.body import StrictRoute
 from platform_kit.contract import Responses, answer, problems
 
-router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_class=VersionedRoute)
 
 CONFLICT: Responses = problems(
     {409: "webhook-endpoint-disabled, too-many-webhook-secrets, idempotency-in-progress: nothing was done"}
@@ -45,6 +45,7 @@ async def register(body: WebhookEndpointBody, caller: Merchant) -> Response:
         event_types=body.event_types,
         description=body.description,
         metadata=body.metadata,
+        by=caller.actor,
     )
     return JsonResponse(made, 201)
 
@@ -77,13 +78,16 @@ async def public_keys(endpoint_id: str, caller: Merchant) -> Response:
 async def update(endpoint_id: str, body: WebhookEndpointChanges, caller: Merchant) -> Response:
     """Change what is named. Disabling gives up what is due; enabling forgets old failures."""
     changes = body.model_dump(exclude_unset=True)
-    return JsonResponse(await update_webhook_endpoint(caller.deps, caller.merchant_id, endpoint_id, changes))
+    changed = await update_webhook_endpoint(
+        caller.deps, caller.merchant_id, endpoint_id, changes, caller.actor
+    )
+    return JsonResponse(changed)
 
 
 @router.delete("/{endpoint_id}", status_code=204, responses=READ)
 async def delete(endpoint_id: str, caller: Merchant) -> Response:
     """Nothing is sent there any more; its deliveries stay readable."""
-    await delete_webhook_endpoint(caller.deps, caller.merchant_id, endpoint_id)
+    await delete_webhook_endpoint(caller.deps, caller.merchant_id, endpoint_id, caller.actor)
     return Response(status_code=204)
 
 
@@ -91,7 +95,8 @@ async def delete(endpoint_id: str, caller: Merchant) -> Response:
 async def rotate(endpoint_id: str, caller: Merchant, body: RotateSecretBody | None = None) -> Response:
     """A new secret, shown this once; the old one signs too until the overlap is over."""
     overlap = timedelta(seconds=(body or RotateSecretBody()).overlap_s)
-    return JsonResponse(await rotate_webhook_secret(caller.deps, caller.merchant_id, endpoint_id, overlap))
+    made = await rotate_webhook_secret(caller.deps, caller.merchant_id, endpoint_id, overlap, caller.actor)
+    return JsonResponse(made)
 
 
 @router.post("/{endpoint_id}/test", status_code=202, responses=WRITE | CONFLICT | answer("WebhookPing", 202))

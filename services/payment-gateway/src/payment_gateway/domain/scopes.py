@@ -21,6 +21,8 @@ AREAS: Final[Mapping[str, str]] = MappingProxyType(
         "events": "events",
         "webhooks": "webhooks",
         "keys": "keys",
+        "merchant": "merchant",
+        "audit": "audit",
     }
 )
 """Tag of a route -> area of its scopes. A route whose tag is not here is open to keys with all scopes only."""

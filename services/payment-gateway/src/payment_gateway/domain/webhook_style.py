@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from payment_gateway.domain import stripe_objects
+from payment_gateway.domain.versions import CURRENT, shown_at
 from platform_kit.clock import isoformat
 
 NATIVE: Final = "native"
@@ -33,6 +34,8 @@ class StoredEvent:
     merchant_id: str | None
     occurred_at: datetime
     data: str
+    shown_at: str = CURRENT
+    """The API version to which the merchant is pinned."""
 
 
 def native_body(event: StoredEvent) -> bytes:
@@ -44,14 +47,22 @@ def native_body(event: StoredEvent) -> bytes:
             "occurred_at": isoformat(event.occurred_at),
             "aggregate_id": event.aggregate_id,
             "merchant_id": event.merchant_id,
-            "data": orjson.Fragment(event.data),
+            "data": _data(event),
         }
     )
 
 
+def _data(event: StoredEvent) -> Any:
+    """As stored, unless the merchant is pinned to an older shape."""
+    if event.shown_at == CURRENT:
+        return orjson.Fragment(event.data)
+    return shown_at(event.shown_at, orjson.loads(event.data))
+
+
 def stripe_body(event: StoredEvent) -> bytes:
     """The same event as an event of Stripe's."""
-    return orjson.dumps(stripe_objects.event(orjson.loads(native_body(event))))
+    newest = replace(event, shown_at=CURRENT)
+    return orjson.dumps(stripe_objects.event(orjson.loads(native_body(newest))))
 
 
 RENDERERS: Final[dict[str, Callable[[StoredEvent], bytes]]] = {NATIVE: native_body, STRIPE: stripe_body}

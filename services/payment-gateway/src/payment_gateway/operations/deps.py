@@ -13,6 +13,7 @@ from payment_gateway.clients.channels import Channel, open_channels
 from payment_gateway.clients.risk import RiskClient
 from payment_gateway.clients.vaulted import VaultedChannel
 from payment_gateway.clients.webhooks import WebhookSender
+from payment_gateway.operations.note_key_uses import KeyUses, open_key_uses
 from payment_gateway.operations.request_limits import RequestLimits, open_limits
 from payment_gateway.operations.routing_state import Routing, open_routing
 from payment_gateway.operations.vault import Vault, open_vault
@@ -47,6 +48,7 @@ class Deps:
     webhooks: WebhookSender
     vault: Vault
     limits: RequestLimits
+    key_uses: KeyUses
     clock: Clock
 
 
@@ -54,7 +56,7 @@ class Deps:
 async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Engine, committer and clients for as long as the process runs; the committer drains first on the way out."""
     async with AsyncExitStack() as stack:
-        engine = create_engine(settings)
+        engine, clock = create_engine(settings), SystemClock()
         stack.push_async_callback(engine.dispose)
         risk = await stack.enter_async_context(
             HttpClient(
@@ -93,5 +95,6 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             webhooks=webhooks,
             vault=vault,
             limits=await stack.enter_async_context(open_limits(settings)),
-            clock=SystemClock(),
+            key_uses=await stack.enter_async_context(open_key_uses(engine, clock)),
+            clock=clock,
         )

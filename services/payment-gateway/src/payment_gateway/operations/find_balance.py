@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any, Final
 
+from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
 from payment_gateway.domain.postings import MOVEMENTS
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.transfer_funds import ACCOUNTS_MAX
-from payment_gateway.store import ledger, terms
+from payment_gateway.store import audit_log, ledger, terms
 from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Movement
 from platform_kit.clock import isoformat
@@ -68,11 +70,13 @@ async def get_terms(deps: Deps, merchant_id: str) -> Terms:
         return await terms.get(connection, merchant_id)
 
 
-async def put_terms(deps: Deps, merchant_id: str, wanted: Terms) -> None:
+async def put_terms(deps: Deps, merchant_id: str, wanted: Terms, by: Actor = THE_PLATFORM) -> None:
     """Raises NotFound."""
     async with deps.engine.begin() as connection:
         if not await terms.put(connection, merchant_id, wanted):
             raise NotFound("There is no such merchant.")
+        entry = Entry("merchant.terms_changed", merchant_id, merchant_id, asdict(wanted))
+        await audit_log.record(connection, by, entry)
 
 
 def _transaction(lines: Sequence[Movement]) -> dict[str, Any]:

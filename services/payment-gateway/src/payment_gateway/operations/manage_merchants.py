@@ -6,9 +6,11 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
+from payment_gateway.domain.versions import CURRENT
 from payment_gateway.operations.deps import Deps
-from payment_gateway.store import merchants
-from payment_gateway.store.merchants import ApiKey
+from payment_gateway.store import audit_log, merchants
+from payment_gateway.store.merchants import LiveKey
 from platform_kit.ids import new_id
 
 KEY_PREFIX = "sk_test_"  # sandbox only: there is no live channel here
@@ -24,16 +26,18 @@ class NewMerchant:
     api_key: str
 
 
-async def create_merchant(deps: Deps, name: str, country: str) -> NewMerchant:
-    """A merchant with one API key of 256 random bits."""
+async def create_merchant(deps: Deps, name: str, country: str, by: Actor = THE_PLATFORM) -> NewMerchant:
+    """A merchant with one API key of 256 random bits, pinned to the API version of today."""
     merchant = NewMerchant(new_id("mer"), name, country, new_key())
+    made = {"name": name, "country": country, "api_version": CURRENT}
     async with deps.engine.begin() as connection:
-        await merchants.insert(connection, merchant.id, name, country)
+        await merchants.insert(connection, merchant.id, name, country, CURRENT)
         await merchants.insert_key(connection, new_id("key"), merchant.id, hash_key(merchant.api_key))
+        await audit_log.record(connection, by, Entry("merchant.created", merchant.id, merchant.id, made))
     return merchant
 
 
-async def find_key(deps: Deps, api_key: str) -> ApiKey | None:
+async def find_key(deps: Deps, api_key: str) -> LiveKey | None:
     """The live key that this is."""
     async with deps.engine.connect() as connection:
         return await merchants.find_by_key(connection, hash_key(api_key))

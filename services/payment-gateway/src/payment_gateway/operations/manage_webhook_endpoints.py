@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.clients import egress
+from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
 from payment_gateway.domain.webhook import new_secret
 from payment_gateway.domain.webhook_endpoint import RETIRING_MAX, Endpoint, RetiringKeys, endpoint_object
 from payment_gateway.domain.webhook_keys import Keys, new_private_key
 from payment_gateway.domain.webhook_style import NATIVE
-from payment_gateway.store import webhook_endpoints
+from payment_gateway.store import audit_log, webhook_endpoints
 from payment_gateway.store.tenancy import as_merchant
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound, Problem
@@ -59,6 +60,7 @@ async def register_webhook_endpoint(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
     style: str = NATIVE,
+    by: Actor = THE_PLATFORM,
 ) -> dict[str, Any]:
     """The new endpoint with its `secret`, which is shown this once.
 
@@ -80,6 +82,7 @@ async def register_webhook_endpoint(
         if await webhook_endpoints.count_live(connection, merchant_id) >= ENDPOINTS_MAX:
             raise TooManyWebhookEndpoints()
         made = await webhook_endpoints.insert(connection, endpoint)
+        await _record(connection, by, "created", made, {"url": url, "event_types": event_types})
     return endpoint_object(made, deps.clock.now()) | {"secret": made.keys.secret}
 
 
@@ -103,7 +106,7 @@ async def list_webhook_endpoints(
 
 
 async def update_webhook_endpoint(
-    deps: Deps, merchant_id: str, endpoint_id: str, changes: Mapping[str, Any]
+    deps: Deps, merchant_id: str, endpoint_id: str, changes: Mapping[str, Any], by: Actor = THE_PLATFORM
 ) -> dict[str, Any]:
     """Change `url`, `event_types`, `description`, `metadata` or `enabled`; what is not named stays.
 
@@ -118,18 +121,23 @@ async def update_webhook_endpoint(
         after = replace(before, **changes)
         if after.enabled and not before.enabled and live >= ENDPOINTS_MAX:
             raise TooManyWebhookEndpoints()
-        return endpoint_object(await webhook_endpoints.update(connection, after), deps.clock.now())
+        made = await webhook_endpoints.update(connection, after)
+        await _record(connection, by, "updated", made, changes)
+        return endpoint_object(made, deps.clock.now())
 
 
-async def delete_webhook_endpoint(deps: Deps, merchant_id: str, endpoint_id: str) -> None:
+async def delete_webhook_endpoint(
+    deps: Deps, merchant_id: str, endpoint_id: str, by: Actor = THE_PLATFORM
+) -> None:
     """Raises NotFound."""
     async with deps.engine.begin() as connection:
         endpoint = await find(connection, merchant_id, endpoint_id, lock=True)
         await webhook_endpoints.delete(connection, endpoint.id)
+        await _record(connection, by, "deleted", endpoint, {"url": endpoint.url})
 
 
 async def rotate_webhook_secret(
-    deps: Deps, merchant_id: str, endpoint_id: str, overlap: timedelta
+    deps: Deps, merchant_id: str, endpoint_id: str, overlap: timedelta, by: Actor = THE_PLATFORM
 ) -> dict[str, Any]:
     """A new secret and key pair; the old ones sign too for `overlap` (0 = they are leaked: from now on they do not).
 
@@ -147,6 +155,8 @@ async def rotate_webhook_secret(
             )
         fresh = replace(before, keys=Keys(new_secret(), new_private_key()), retiring=retiring)
         made = await webhook_endpoints.update(connection, fresh)
+        told = {"overlap_s": int(overlap.total_seconds())}
+        await _record(connection, by, "secret_rotated", made, told)
     return endpoint_object(made, now) | {"secret": made.keys.secret}
 
 
@@ -160,6 +170,18 @@ async def find(
     if found is None:
         raise NotFound("This merchant has no such webhook endpoint.")
     return found
+
+
+async def _record(
+    connection: AsyncConnection, by: Actor, act: str, endpoint: Endpoint, details: Mapping[str, Any]
+) -> None:
+    """Keep the act. Of a URL only where it leads: some carry a token behind it."""
+    told = dict(details)
+    if "url" in told:
+        parts = urlsplit(told["url"])
+        told["url"] = f"{parts.scheme}://{parts.hostname}"
+    entry = Entry(f"webhook_endpoint.{act}", endpoint.merchant_id, endpoint.id, told)
+    await audit_log.record(connection, by, entry)
 
 
 async def _check(url: str, *, allow_private: bool) -> None:

@@ -17,6 +17,7 @@ from payment_gateway.domain.webhook_endpoint import PING, RetiringKeys
 from payment_gateway.domain.webhook_keys import Keys
 from payment_gateway.domain.webhook_style import StoredEvent
 from payment_gateway.store.tables import (
+    merchant,
     outbox,
     webhook_attempt,
     webhook_cursor,
@@ -94,10 +95,12 @@ CLAIM_DUE_DELIVERIES = text(f"""
     )
     SELECT claimed.id, claimed.endpoint_id, claimed.attempts, claimed.cycle,
            endpoint.url, endpoint.enabled, endpoint.style, endpoint.secret, endpoint.private_key, endpoint.retiring,
+           merchant.api_version,
            event.id AS event_id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at,
            CAST(event.data AS text) AS data
     FROM claimed
     JOIN {_ENDPOINT} AS endpoint ON endpoint.id = claimed.endpoint_id
+    JOIN {merchant.fullname} AS merchant ON merchant.id = endpoint.merchant_id
     JOIN {_EVENT} AS event ON event.id = claimed.event_id""")
 # A delivery that another run finished meanwhile (its lease ran out) stays finished, except that a success is the truth
 # also of one that was given up. What belongs to the
@@ -220,5 +223,6 @@ def _due(row: Any) -> DueDelivery:
             merchant_id=row.merchant_id,
             occurred_at=row.occurred_at,
             data=row.data,
+            shown_at=row.api_version,
         ),
     )

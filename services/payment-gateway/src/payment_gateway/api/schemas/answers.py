@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from payment_gateway.domain.audit import ACTORS
 from payment_gateway.domain.dispute import DisputeStatus
 from payment_gateway.domain.ledger import PostingKind
 from payment_gateway.domain.ledger_hold import HoldState
@@ -17,6 +18,7 @@ from payment_gateway.domain.payout import PayoutStatus
 from payment_gateway.domain.postings import MOVEMENTS
 from payment_gateway.domain.refund import RefundStatus
 from payment_gateway.domain.scopes import SCOPES
+from payment_gateway.domain.versions import VERSIONS
 from payment_gateway.operations.cancel_key import ROUTES
 from platform_kit.contract import Links, ref
 
@@ -103,6 +105,7 @@ _API_KEY: Final = {
     "scopes": nullable(items(word(*sorted(SCOPES)))),
     "expires_at": nullable(TIME),
     "revoked_at": nullable(TIME),
+    "last_used_at": nullable(TIME | {"description": "to the minute"}),
     "created_at": TIME,
 }
 _ENDPOINT: Final = {
@@ -430,6 +433,32 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "NewMerchant": shape(
         {"id": identifier("mer"), "name": TEXT, "country": TEXT, "api_key": _SHOWN_ONCE},
     ),
+    "Merchant": thing(
+        "merchant",
+        {
+            "id": identifier("mer"),
+            "name": TEXT,
+            "country": TEXT,
+            "api_version": word(*VERSIONS),
+            "disabled_at": nullable(TIME),
+            "created_at": TIME,
+        },
+    ),
+    "MerchantPage": page("Merchant", "next_cursor"),
+    "AuditEntry": thing(
+        "audit_entry",
+        {
+            "id": identifier("aud"),
+            "merchant_id": identifier("mer"),
+            "actor": shape({"type": word(*ACTORS), "id": nullable(identifier("key"))}),
+            "action": TEXT | {"examples": ["api_key.rotated"]},
+            "object_id": TEXT,
+            "details": ANYTHING,
+            "request_id": nullable(TEXT),
+            "created_at": TIME,
+        },
+    ),
+    "AuditPage": page("AuditEntry", "next_cursor"),
     "ApiKey": thing("api_key", _API_KEY),
     "NewApiKey": thing("api_key", _API_KEY | {"api_key": _SHOWN_ONCE}),
     "ApiKeyList": page("ApiKey"),
@@ -498,5 +527,9 @@ LINKS: Final[Links] = {
         "ledger_post_hold": ("hold_id", "/hold/id"),
         "ledger_void_hold": ("hold_id", "/hold/id"),
     },
-    "NewMerchant": _by_id("merchant_id", "balance_terms"),
+    "NewMerchant": _by_id(
+        "merchant_id",
+        "balance_terms",
+        *(f"merchants_{act}" for act in ("get", "update", "show_terms", "disable", "enable")),
+    ),
 }

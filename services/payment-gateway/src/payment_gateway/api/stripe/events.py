@@ -75,6 +75,7 @@ async def register(request: Request, caller: Merchant) -> Response:
         description=description,
         metadata=metadata,
         style=STRIPE,
+        by=caller.actor,
     )
     return JsonResponse(render.webhook_endpoint(made))
 
@@ -118,13 +119,13 @@ async def update_endpoint(endpoint: str, request: Request, caller: Merchant) -> 
     if "disabled" in given:
         changes["enabled"] = not given.flag("disabled")
     given.done()
-    changed = await update_webhook_endpoint(caller.deps, caller.merchant_id, endpoint, changes)
+    changed = await update_webhook_endpoint(caller.deps, caller.merchant_id, endpoint, changes, caller.actor)
     return JsonResponse(render.webhook_endpoint(changed))
 
 
 @router.delete("/webhook_endpoints/{endpoint}", tags=["webhooks"])
 async def delete_endpoint(endpoint: str, caller: Merchant) -> Response:
-    await delete_webhook_endpoint(caller.deps, caller.merchant_id, endpoint)
+    await delete_webhook_endpoint(caller.deps, caller.merchant_id, endpoint, caller.actor)
     return JsonResponse({"id": endpoint, "object": "webhook_endpoint", "deleted": True})
 
 

@@ -1,5 +1,6 @@
 """The schema `payments`. Every invariant of the domain stands here once more as a constraint (pair assertions)."""
 
+from payment_gateway.store.tables.audit import audit_entry
 from payment_gateway.store.tables.channels import parked_event, routing_decision, routing_rule_set
 from payment_gateway.store.tables.customers import customer, payment_method
 from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
@@ -21,6 +22,7 @@ __all__ = [
     "account",
     "api_key",
     "attempt",
+    "audit_entry",
     "channel_event",
     "customer",
     "dispute",

@@ -20,6 +20,8 @@ merchant = Table(
     Column("id", Id, primary_key=True),
     Column("name", String, nullable=False),
     Column("country", String(2), nullable=False),
+    Column("api_version", String, nullable=False, server_default="2026-11-26"),
+    Column("disabled_at", Time),  # its keys open nothing then; what runs goes on
     Column("created_at", Time, nullable=False, server_default=NOW),
 )
 
@@ -36,6 +38,7 @@ api_key = Table(
     Column("scopes", JSONB),  # NULL = all
     Column("expires_at", Time),
     Column("revoked_at", Time),
+    Column("last_used_at", Time),  # to the minute: written in batches
     Column("created_at", Time, nullable=False, server_default=NOW),
     ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
     Index("api_key_by_merchant_idx", "merchant_id", "id"),

@@ -1,0 +1,30 @@
+"""2026-11-26: payments are confirmed later, cancelled, disputed and described; refunds have metadata.
+
+Before, each payment was charged as it was made, and one that was given up was `voided`, whether or not money was held.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+# A program of before knows the words on the right. What waits for its confirmation is, to it, not decided yet.
+STATUS_BEFORE: Final = {
+    "cancelled": "voided",
+    "requires_confirmation": "processing",
+    "requires_payment_method": "processing",
+}
+NEW_OF_PAYMENT: Final = frozenset({"disputed_minor", "statement_descriptor"})
+NEW_OF_REFUND: Final = frozenset({"metadata"})
+
+
+def payment_before(shown: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in shown.items() if name not in NEW_OF_PAYMENT}
+    status = kept["status"]
+    return kept | {"status": STATUS_BEFORE.get(status, status)}
+
+
+def refund_before(shown: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shown.items() if name not in NEW_OF_REFUND}
+
+
+STEP_BACK: Final = {"payment": payment_before, "refund": refund_before}
