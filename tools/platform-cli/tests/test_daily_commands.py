@@ -165,6 +165,28 @@ async def test_an_administrator_makes_a_merchant_and_verifies_the_ledger(gateway
     assert json.loads((await platform(gateway, "verify-ledger", "--json"))[1])["balanced"] is True
 
 
+async def test_an_administrator_looks_at_a_merchant_and_disables_it(gateway: RunningGateway) -> None:
+    code, out, _ = await platform(gateway, "merchants", "list")
+    assert (code, gateway.merchant_id in out) == (0, True)
+    code, out, _ = await platform(
+        gateway, "merchants", "disable", gateway.merchant_id, "--reason", "asked to"
+    )
+    assert (code, "is disabled" in out) == (0, True)
+    _, out, _ = await platform(gateway, "merchants", "show", gateway.merchant_id)
+    assert ("disabled since" in out, "merchant.disabled" in out) == (True, True)
+    shown = json.loads((await platform(gateway, "merchants", "show", gateway.merchant_id, "--json"))[1])
+    assert shown["acts"][0]["details"] == {"reason": "asked to"}
+    code, out, _ = await platform(gateway, "merchants", "enable", gateway.merchant_id, "--json")
+    assert (code, json.loads(out)["disabled_at"]) == (0, None)
+
+
+async def test_the_commands_read_their_own_version_whatever_is_pinned(gateway: RunningGateway) -> None:
+    pin = {"api_version": "2026-11-23"}
+    await gateway.call("PATCH", "/v1/merchant", raw=json.dumps(pin).encode())
+    _, out, _ = await platform(gateway, "pay", "5", "--json")
+    assert "disputed_minor" in json.loads(out)
+
+
 async def test_a_key_that_may_only_read_is_made_renewed_and_ended(gateway: RunningGateway) -> None:
     _, out, _ = await platform(gateway, "keys", "create", "reporting", "--scope", "payments:read", "--json")
     made = json.loads(out)

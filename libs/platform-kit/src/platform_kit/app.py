@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from platform_kit.contract import Contract, Responses, answer, describe, operati
 from platform_kit.db import is_unavailable
 from platform_kit.logging import configure_logging, get_logger
 from platform_kit.ops import Check, OpsServer, failing
+from platform_kit.overload import AdaptiveLimit, Shedding, SheddingMiddleware, watching
 from platform_kit.problems import Problem, Unavailable, install_problem_handlers, render
 from platform_kit.settings import ServiceSettings
 from platform_kit.telemetry import configure_tracing
@@ -47,15 +48,19 @@ def create_app(
     description: str = "",
     contract: Contract = Contract(),
     larger_bodies: Mapping[str, int] | None = None,
+    shedding: Shedding | None = None,
 ) -> FastAPI:
     """An application whose `state.deps` is what `open_deps` yields while it runs.
 
     `checks` name what must be usable before traffic may come; the startup door opens when they passed once.
     `larger_bodies` are the paths that take more bytes than the settings allow all others.
+    `shedding` says what may be refused while the process is behind, and in which order.
     `contract` completes `GET /openapi.json`. There is no page that draws it: those load scripts of others (ADR 74).
     """
     configure_logging(settings, service)
     configure_tracing(settings, service)
+
+    limit, sheds = AdaptiveLimit(settings.overload_lag_s), bool(shedding and settings.overload_lag_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -63,7 +68,8 @@ def create_app(
             app.state.deps = deps
             app.state.checks = checks(deps)
             async with OpsServer(settings.host, settings.ops_port, checks=app.state.checks):
-                yield
+                with watching(limit) if sheds else nullcontext():
+                    yield
 
     app = FastAPI(
         title=service,
@@ -79,6 +85,8 @@ def create_app(
     app.openapi = lru_cache(maxsize=1)(lambda: describe(app, contract))  # type: ignore[method-assign]
     app.state.draining = app.state.started = False
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_body_max_bytes, larger=larger_bodies)
+    if shedding and sheds:
+        app.add_middleware(SheddingMiddleware, limit=limit, shedding=shedding)
     app.add_middleware(CanonicalLogMiddleware, service=service, version=settings.app_version)
     install_problem_handlers(app)
     for kind in (DBAPIError, PoolTimeoutError, ConnectionRefusedError):  # the last: asyncpg's, not wrapped

@@ -31,6 +31,9 @@ class ServiceSettings(BaseSettings):
     )
     drain_delay_s: float = Field(default=0, ge=0, description="keep serving this long after SIGTERM")
     request_body_max_bytes: int = Field(default=64 * 1024, ge=1024)
+    overload_lag_s: float = Field(
+        default=0.01, ge=0, description="shed while the loop is behind by more than this; 0 = never"
+    )
     openapi: bool = Field(default=True, description="serve /openapi.json; off in production (S34)")
 
     database_url: str = "postgresql://localhost/platform"

@@ -66,6 +66,10 @@ task_seconds = Histogram(
 )
 rate_limited_total = Counter("rate_limited_total", "Requests refused with 429.", ["limit"])
 rate_limits_alone = Gauge("rate_limits_alone", "1 while Redis is away and this process limits alone.")
+requests_shed_total = Counter(
+    "requests_shed_total", "Requests refused with 503 because the process was behind.", ["priority"]
+)
+concurrency_limit = Gauge("concurrency_limit", "How many requests this process lets in at once.")
 
 # `labels()` takes a lock and joins strings; the few combinations that exist are kept.
 _request_children = lru_cache(maxsize=4096)(

@@ -26,6 +26,7 @@ from payment_gateway.api import (
     webhook_endpoints,
 )
 from payment_gateway.api.documented import CONTRACT
+from payment_gateway.api.priorities import SHEDDING
 from payment_gateway.api.stripe import app as stripe
 from payment_gateway.clients.simulators.app import create_simulators
 from payment_gateway.operations import rotate_vault_keys as rotate
@@ -88,6 +89,7 @@ def create_gateway(settings: Settings) -> FastAPI:
         checks=_checks,
         description="Payments, refunds, ledger and webhooks. Amounts are integers in minor units.",
         contract=CONTRACT,
+        shedding=SHEDDING,
         larger_bodies={ledger.TRANSFERS_PATH: ledger.TRANSFERS_MAX_BYTES},
     )
 

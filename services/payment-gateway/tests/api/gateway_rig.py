@@ -171,6 +171,7 @@ async def run_gateway(
                     "redis_url": "redis://127.0.0.1:1/0",  # none; then a process limits alone, here by far too much
                     "rate_limit_reads_per_s": 100_000,
                     "rate_limit_writes_per_s": 100_000,
+                    "overload_lag_s": 0,  # client, channels and gateway are one loop here, and late together
                     "log_level": "ERROR",
                 }
                 | changes

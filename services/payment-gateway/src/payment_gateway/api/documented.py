@@ -71,6 +71,9 @@ CONTRACT = Contract(
         description="The version of the answer; without it, the one to which the merchant is pinned. "
         "This document shows the newest.",
         schema={"type": "string", "enum": [CURRENT]},
-        refusals={400: "unknown-api-version: `versions` lists what there is"},
+        refusals={
+            400: "unknown-api-version: `versions` lists what there is",
+            503: "overloaded: nothing was done, send it again shortly",
+        },
     ),
 )

@@ -14,6 +14,7 @@ from platform_kit.ids import new_id
 
 TIMEOUT = aiohttp.ClientTimeout(total=120, connect=3, sock_read=30)  # the ledger is verified row by row
 TRIES_MAX = 4  # of a request whose answer was lost: always with the same key
+API_VERSION = "2026-11-26"  # what these commands read, whatever version the merchant is pinned to
 PAUSE_S = 0.5
 PAUSE_MAX_S = 10.0
 
@@ -123,7 +124,11 @@ class Gateway:
         raise AssertionError("the last try returns or raises")
 
     async def _once(self, method: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._api_key}", **request.get("headers", {})}
+        headers = {
+            "Authorization": f"Bearer {self._api_key}",
+            "Platform-Version": API_VERSION,
+            **request.get("headers", {}),
+        }
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT) as session,
             session.request(method, self.url + path, **{**request, "headers": headers}) as reply,

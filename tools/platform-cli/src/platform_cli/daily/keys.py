@@ -29,10 +29,10 @@ def keys(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("key", "name", "hint", "may", "expires", "revoked", box=None)
+    table = Table("key", "name", "hint", "may", "used", "expires", "revoked", box=None)
     for one in found:
         may = "everything" if one["scopes"] is None else ", ".join(one["scopes"])
-        ends = ((one[name] or "")[:19] for name in ("expires_at", "revoked_at"))
+        ends = ((one[name] or "")[:19] for name in ("last_used_at", "expires_at", "revoked_at"))
         table.add_row(one["id"], one["name"] or "", one["hint"] or "", may, *ends)
     print_table(table, "no keys")
 
