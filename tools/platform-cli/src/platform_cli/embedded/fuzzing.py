@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,10 +41,12 @@ async def fuzz(
     directory: Path,
     examples: int,
     weight: int = 1,
-    kept_key: str = "",
+    kept_ids: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Found:
-    """Run against the service at `url`; `tokens` are bearers by security scheme, `kept_key` is the id of a key that
-    must not be ended. `weight` multiplies FUZZ_EXAMPLES for a service of few operations."""
+    """Run against the service at `url`; `tokens` are bearers by security scheme, `kept_ids` are what must not be
+    ended (the key that calls, its merchant), `headers` are sent where a case has none of the name. `weight` multiplies
+    FUZZ_EXAMPLES for a service of few operations."""
     config, report = directory / "schemathesis.toml", directory / "report.json"
     bearers = "\n".join(f'{scheme} = {{ bearer = "{token}" }}' for scheme, token in tokens.items())
     config.write_text(
@@ -56,7 +58,12 @@ async def fuzz(
         *("run", f"{url}/openapi.json", "--report", "json", "--report-json-path", str(report)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "FUZZ_KEPT_KEY": kept_key},
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": HOOKS,
+            "FUZZ_KEPT_IDS": ",".join(kept_ids),
+            "FUZZ_HEADERS": orjson.dumps(headers or {}).decode(),
+        },
         cwd=directory,
     )
     try:

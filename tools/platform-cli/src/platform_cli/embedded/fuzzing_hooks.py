@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any, Final
 
 import schemathesis
 
-KEPT_KEY: Final = os.environ.get("FUZZ_KEPT_KEY", "")
+KEPT_IDS: Final = frozenset(filter(None, os.environ.get("FUZZ_KEPT_IDS", "").split(",")))
+HEADERS: Final[dict[str, str]] = json.loads(os.environ.get("FUZZ_HEADERS", "{}"))
 SHAPE: Final = frozenset(
     {
         "duplicate-key",
@@ -69,6 +71,8 @@ def _has_float(value: Any) -> bool:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Whoever ends the key that it calls with learns nothing afterwards but 401."""
-    if KEPT_KEY and case.path_parameters and KEPT_KEY in case.path_parameters.values():
-        case.path_parameters = dict.fromkeys(case.path_parameters, "key_none")
+    """Whoever ends the key that it calls with, or disables its merchant, learns nothing afterwards but 401 or 403."""
+    if case.path_parameters and KEPT_IDS & set(map(str, case.path_parameters.values())):
+        case.path_parameters = dict.fromkeys(case.path_parameters, "none")
+    for name, value in HEADERS.items():
+        case.headers.setdefault(name, value)
