@@ -209,6 +209,10 @@ async def test_merchants_and_the_audit_log_are_as_documented(
     await api.send("PATCH", "/v1/merchants/{merchant_id}", {"name": "Till"}, token=ADMIN, **merchant)
     for act in ("disable", "enable"):
         await api.send("POST", f"/v1/merchants/{{merchant_id}}/{act}", {}, token=ADMIN, **merchant)
+    keys = "/v1/merchants/{merchant_id}/api-keys"
+    made = await api.send("POST", keys, {"name": "again"}, token=ADMIN, **merchant)
+    await api.get(keys, token=ADMIN, **merchant)
+    await api.send("POST", f"{keys}/{{key_id}}/revoke", {}, token=ADMIN, key_id=made["id"], **merchant)
     await api.get("/v1/admin/audit-log", token=ADMIN)
     await api.get("/v1/audit-log")
     await api.get("/v1/merchant")

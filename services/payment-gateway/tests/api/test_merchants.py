@@ -99,3 +99,27 @@ async def test_what_a_disabled_merchant_has_running_is_resolved_and_settled(gate
     assert await gateway.status(str(lost.body["id"])) == "captured"
     (balance,) = (await gateway.call("GET", "/v1/balance")).body["balances"]
     assert (balance["pending_minor"], balance["available_minor"]) == (0, 11_250)
+
+
+async def test_the_administrator_gives_a_merchant_that_has_lost_its_keys_a_new_one(
+    gateway: RunningGateway,
+) -> None:
+    path = f"/{gateway.merchant_id}/api-keys"
+    (lost,) = (await administer(gateway, "GET", path)).body["data"]
+    made = await administer(gateway, "POST", path, {"name": "again"})
+    assert (made.status, made.body["scopes"]) == (201, None)
+    revoked = await administer(gateway, "POST", f"{path}/{lost['id']}/revoke")
+    assert revoked.body["revoked_at"]
+    access._cache.clear()
+    assert (await gateway.call("GET", "/v1/merchant")).status == 401
+    gateway.key = made.body["api_key"]
+    assert (await gateway.pay()).status == 201
+    acts = (await gateway.call("GET", "/v1/audit-log?limit=2")).body["data"]
+    assert [(one["action"], one["actor"]["type"]) for one in acts] == [
+        ("api_key.revoked", "administrator"),
+        ("api_key.created", "administrator"),
+    ]
+    other, _ = await gateway.new_merchant()
+    strange = await administer(gateway, "POST", f"/{other}/api-keys/{made.body['id']}/revoke")
+    assert strange.status == 404, "another merchant's key"
+    assert (await administer(gateway, "GET", "/mer_00000000000000000000000000/api-keys")).status == 404

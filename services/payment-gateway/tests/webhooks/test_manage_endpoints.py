@@ -15,6 +15,7 @@ from payment_gateway.domain import webhook_style
 from payment_gateway.domain.webhook_keys import verify_v1a
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
+from payment_gateway.operations.find_audit_log import list_own_audit_log
 from payment_gateway.operations.manage_webhook_endpoints import (
     ENDPOINTS_MAX,
     TooManyWebhookEndpoints,
@@ -183,6 +184,12 @@ async def test_an_endpoint_that_is_enabled_again_starts_afresh(rig: WebhookRig) 
     await deliver_webhooks(rig.deps)
     gone = await get_webhook_endpoint(rig.deps, merchant, endpoint["id"])
     assert (gone["enabled"], gone["disabled_reason"]) == (False, "gone")
+    (act, *_) = (await list_own_audit_log(rig.deps, merchant, before=None, action=None, limit=1)).entries
+    assert (act["action"], act["actor"]["type"], act["details"]) == (
+        "webhook_endpoint.disabled",
+        "platform",
+        {"reason": "gone"},
+    )
     back = await update_webhook_endpoint(rig.deps, merchant, endpoint["id"], {"enabled": True})
     assert (back["enabled"], back["disabled_at"], back["disabled_reason"], back["failing_since"]) == (
         True, None, None, None,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from payment_gateway.api.access import caller_of, require_admin, require_internal
 from payment_gateway.api.schemas.answers import LINKS, SCHEMAS
-from payment_gateway.api.versions import HEADER
-from payment_gateway.domain.versions import CURRENT
+from payment_gateway.domain.versions import CURRENT, VERSION_HEADER
 from platform_kit.contract import AllRoutes, Contract, Guard, Responses, problems
 
 READ: Responses = problems(
@@ -67,7 +66,7 @@ CONTRACT = Contract(
     links=LINKS,
     everywhere=AllRoutes(
         prefix="/v1/",
-        header=HEADER,
+        header=VERSION_HEADER,
         description="The version of the answer; without it, the one to which the merchant is pinned. "
         "This document shows the newest.",
         schema={"type": "string", "enum": [CURRENT]},

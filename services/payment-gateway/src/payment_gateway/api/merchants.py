@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Administrator, GatewayDeps, require_admin
 from payment_gateway.api.documented import READ, WRITE
+from payment_gateway.api.schemas.api_keys import ApiKeyBody
 from payment_gateway.api.schemas.merchants import DisableMerchantBody, MerchantBody, MerchantChanges
 from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.operations.administer_merchants import (
@@ -19,6 +20,12 @@ from payment_gateway.operations.administer_merchants import (
     get_terms,
     list_merchants,
     update_merchant,
+)
+from payment_gateway.operations.manage_api_keys import (
+    MakeApiKey,
+    list_api_keys,
+    make_api_key,
+    revoke_api_key,
 )
 from payment_gateway.operations.manage_merchants import create_merchant
 from platform_kit.app import JsonResponse
@@ -85,3 +92,32 @@ async def disable(
 async def enable(merchant_id: str, deps: GatewayDeps, admin: Administrator) -> Response:
     """Its keys, those that were not revoked, work again."""
     return JsonResponse(await enable_merchant(deps, merchant_id, admin))
+
+
+@router.post("/{merchant_id}/api-keys", status_code=201, responses=WRITE | answer("NewApiKey", 201))
+async def make_key(merchant_id: str, body: ApiKeyBody, deps: GatewayDeps, admin: Administrator) -> Response:
+    """A key for a merchant that has lost its own, shown this once; without scopes it may do everything."""
+    await get_merchant(deps, merchant_id)
+    command = MakeApiKey(
+        merchant_id=merchant_id,
+        maker_scopes=None,
+        name=body.name,
+        scopes=frozenset(body.scopes) if body.scopes is not None else None,
+        expires_at=body.expires_at,
+        by=admin,
+    )
+    return JsonResponse(await make_api_key(deps, command), 201)
+
+
+@router.get("/{merchant_id}/api-keys", responses=READ | answer("ApiKeyList"))
+async def list_keys(merchant_id: str, deps: GatewayDeps) -> Response:
+    """A merchant's keys, the newest first, also those that have ended."""
+    await get_merchant(deps, merchant_id)
+    return JsonResponse({"data": await list_api_keys(deps, merchant_id)})
+
+
+@router.post("/{merchant_id}/api-keys/{key_id}/revoke", responses=WRITE | answer("ApiKey"))
+async def revoke_key(merchant_id: str, key_id: str, deps: GatewayDeps, admin: Administrator) -> Response:
+    """End a merchant's key: within a second nobody believes it any more."""
+    await get_merchant(deps, merchant_id)
+    return JsonResponse(await revoke_api_key(deps, merchant_id, key_id, admin))

@@ -13,13 +13,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payment_gateway.domain.versions import CURRENT, VERSIONS, shown_at
+from payment_gateway.domain.versions import CURRENT, VERSION_HEADER, VERSIONS, shown_at
 from platform_kit.body import StrictRoute
 from platform_kit.canonical import ANSWER_HEADERS
 from platform_kit.problems import Problem
 
-HEADER: Final = "Platform-Version"
-_NAME: Final = HEADER.lower().encode()
+_NAME: Final = VERSION_HEADER.lower().encode()
 _VERSION: Final = "api_version"
 """In the scope: the version of this request's answer. Only native routes have it."""
 _IS_ASKED: Final = "api_version_asked"
@@ -33,7 +32,9 @@ class UnknownVersion(Problem):
     status, code, title = 400, "unknown-api-version", "There is no such version of this API"
 
     def __init__(self) -> None:
-        super().__init__(f"Send one {HEADER}: {', '.join(VERSIONS)}; or none.", versions=list(VERSIONS))
+        super().__init__(
+            f"Send one {VERSION_HEADER}: {', '.join(VERSIONS)}; or none.", versions=list(VERSIONS)
+        )
 
 
 class VersionedRoute(StrictRoute):

@@ -70,7 +70,7 @@ RENDERERS: Final[dict[str, Callable[[StoredEvent], bytes]]] = {NATIVE: native_bo
 
 
 def render_event(style: str, event: StoredEvent) -> bytes:
-    """The body of a message in an endpoint's style: the same bytes for every attempt."""
+    """The body of a message in an endpoint's style: the same bytes for every attempt while the pin stays."""
     return RENDERERS.get(style, native_body)(event)
 
 

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from payment_gateway.domain.versions import VERSION_HEADER
 from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step
 from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
 from payment_gateway.domain.webhook_keys import headers_of
-from payment_gateway.domain.webhook_style import render_event, style_headers
+from payment_gateway.domain.webhook_style import NATIVE, render_event, style_headers
 from payment_gateway.operations.disable_webhook_endpoints import disable_webhook_endpoints
 from payment_gateway.operations.webhook_metrics import observe_attempt
 from payment_gateway.store import webhook_endpoints, webhooks
@@ -112,6 +113,8 @@ def _message(deps: Deps, delivery: DueDelivery) -> tuple[dict[str, str], bytes]:
     body = render_event(delivery.style, delivery.event)
     signed = headers_of(keys, delivery.event.id, at_s, body)
     extra = style_headers(delivery.style, [one.secret for one in keys], at_s, body)
+    if delivery.style == NATIVE:
+        extra[VERSION_HEADER] = delivery.event.shown_at
     return {"Content-Type": "application/json", **signed, **extra}, body
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payment_gateway.domain.audit import THE_PLATFORM, Entry
 from payment_gateway.domain.webhook_endpoint import DISABLED, endpoint_object
 from payment_gateway.operations.webhook_metrics import webhook_endpoints_disabled_total
-from payment_gateway.store import webhook_endpoints
+from payment_gateway.store import audit_log, webhook_endpoints
 from payment_gateway.store.tables import outbox
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
@@ -20,7 +21,8 @@ log = get_logger(__name__)
 async def disable_webhook_endpoints(
     connection: AsyncConnection, endpoint_ids: Collection[str], reason: str
 ) -> None:
-    """In the caller's transaction: disable, drop what is due, append `webhook_endpoint.disabled.v1`.
+    """In the caller's transaction: disable, drop what is due, append `webhook_endpoint.disabled.v1`, keep
+    the act in the audit log.
 
     `reason` is `gone` (410) or `failing`. An endpoint that is disabled already stays as it is, without a second event.
     """
@@ -40,6 +42,9 @@ async def disable_webhook_endpoints(
                 occurred_at=endpoint.disabled_at,
             )
         )
+        act = "webhook_endpoint.disabled"
+        entry = Entry(act, endpoint.merchant_id, endpoint.id, {"reason": reason})
+        await audit_log.record(connection, THE_PLATFORM, entry)
         webhook_endpoints_disabled_total.labels(reason).inc()
         log.warning("webhook endpoint disabled", endpoint_id=endpoint.id, reason=reason)
     await append(connection, outbox, events)

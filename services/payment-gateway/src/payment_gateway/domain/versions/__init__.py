@@ -14,6 +14,7 @@ from payment_gateway.domain.versions import v2026_11_26
 
 StepBack = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
+VERSION_HEADER: Final = "Platform-Version"
 FIRST: Final = "2026-11-23"
 STEPS_BACK: Final[Mapping[str, StepBack]] = {"2026-11-26": v2026_11_26.STEP_BACK}
 """Version -> how what it shows is shown by the one before; the oldest first."""
