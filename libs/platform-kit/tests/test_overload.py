@@ -53,9 +53,9 @@ def guarded(shop: Shop, limit: AdaptiveLimit) -> SheddingMiddleware:
 
 
 def overloaded() -> AdaptiveLimit:
-    limit = AdaptiveLimit(LAG_S)
+    limit = AdaptiveLimit()
     for _ in range(10):
-        limit.learn(1.0)
+        limit.learn(is_behind=True)
     return limit
 
 
@@ -95,21 +95,23 @@ async def test_a_refusal_says_when_to_come_back_and_that_nothing_was_done() -> N
 
 async def test_under_four_times_what_fits_payments_go_on_and_a_refusal_takes_20_ms() -> None:
     """Open loop: a payment of 2 ms of this process every 4 ms, and 1,500 reports of the same a second beside them."""
-    limit, shop = AdaptiveLimit(LAG_S), Shop(cpu_s=0.002)
+    limit, shop = AdaptiveLimit(), Shop(cpu_s=0.002)
     app = guarded(shop, limit)
-    took: list[float] = []  # by refusals, from when they were due to when they were there
-
+    took: list[float] = []  # by refusals: inside, and from when they were due to when they were there
+    waited: list[float] = []
     started = time.perf_counter()
 
     async def timed(path: str, due: float) -> tuple[str, Answer]:
+        began = time.perf_counter()
         answer = await call(app, path)
         if answer.status == 503 and due > started + 0.5:
-            took.append(time.perf_counter() - due)
+            took.append(time.perf_counter() - began)
+            waited.append(time.perf_counter() - due)
         return path, answer
 
-    with watching(limit):
+    with watching(limit, LAG_S):
         sent: list[asyncio.Task[tuple[str, Answer]]] = []
-        for number in range(500):
+        for number in range(350):
             due = started + number * 0.004
             while time.perf_counter() < due:  # noqa: ASYNC110 - what is late comes all at once, as from sockets
                 await asyncio.sleep(0.001)
@@ -120,12 +122,13 @@ async def test_under_four_times_what_fits_payments_go_on_and_a_refusal_takes_20_
     reports = Counter(answer.status for path, answer in answers if path == "/report")
     assert set(paid) == {200}
     assert reports[503] > reports[200]
-    assert statistics.median(took) <= 0.02
+    assert statistics.quantiles(took, n=20)[-1] <= 0.02
+    assert statistics.median(waited) <= 0.2, "7 ms where nobody else is at work (ADR 79)"
 
 
 async def test_one_pause_is_no_overload() -> None:
-    limit = AdaptiveLimit(LAG_S)
-    with watching(limit):
+    limit = AdaptiveLimit()
+    with watching(limit, LAG_S):
         for _ in range(4):
             await asyncio.sleep(0.05)
             time.sleep(0.05)  # noqa: ASYNC251 - a pause of the whole loop
@@ -133,10 +136,10 @@ async def test_one_pause_is_no_overload() -> None:
 
 
 async def test_requests_that_wait_for_something_else_are_let_in() -> None:
-    limit, shop = AdaptiveLimit(LAG_S), Shop(wait_s=0.6)
+    limit, shop = AdaptiveLimit(), Shop(wait_s=0.6)
     app = guarded(shop, limit)
     answers: list[asyncio.Task[Answer]] = []
-    with watching(limit):
+    with watching(limit, LAG_S):
         for _ in range(30):
             answers += [asyncio.create_task(call(app, "/pay")) for _ in range(20)]
             await asyncio.sleep(0.02)
@@ -148,19 +151,19 @@ def test_the_limit_comes_back_when_the_process_keeps_up() -> None:
     limit = overloaded()
     looks = 0
     while limit.limit < LIMIT_FIRST:
-        limit.learn(0.001)
+        limit.learn(is_behind=False)
         looks += 1
     assert looks <= 100, "10 s"
     for _ in range(LIMIT_MOST * 2):
-        limit.enter()
-        limit.learn(0.001)
+        limit.enter(Priority.PAY)
+        limit.learn(is_behind=False)
     assert limit.limit == LIMIT_MOST
 
 
 def test_a_limit_that_is_not_used_says_nothing_and_stays() -> None:
-    limit = AdaptiveLimit(LAG_S)
+    limit = AdaptiveLimit()
     for _ in range(100):
-        limit.learn(0.001)
+        limit.learn(is_behind=False)
     assert limit.limit == LIMIT_FIRST
 
 
@@ -168,7 +171,7 @@ def test_a_limit_that_is_not_used_says_nothing_and_stays() -> None:
 async def test_it_costs_a_request_less_than_10_us(path: str) -> None:
     async def nothing(scope: Scope, receive: Receive, send: Send) -> None: ...
 
-    app = SheddingMiddleware(nothing, AdaptiveLimit(LAG_S), Shedding(priority_of))
+    app = SheddingMiddleware(nothing, AdaptiveLimit(), Shedding(priority_of))
     scope = {"type": "http", "method": "POST", "path": path}
     runs = []
     for _ in range(5):
@@ -177,3 +180,39 @@ async def test_it_costs_a_request_less_than_10_us(path: str) -> None:
             await app(scope, None, None)  # type: ignore[arg-type]
         runs.append((time.perf_counter() - started) / 2000)
     assert min(runs) < 10e-6
+
+
+async def test_no_report_keeps_a_payment_out() -> None:
+    limit = AdaptiveLimit()
+    for _ in range(1000):
+        limit.enter(Priority.REPORT)
+    assert [limit.admits(one) for one in Priority] == [True, True, True, True, False]
+
+
+async def test_a_queue_for_something_else_that_does_not_move_is_overload_too() -> None:
+    places, limit = asyncio.Semaphore(1), AdaptiveLimit()
+
+    async def take() -> None:
+        async with places:
+            pass
+
+    limit.enter(Priority.READ)
+    with watching(limit, LAG_S, take):
+        await asyncio.sleep(0.1)
+        assert limit.limit >= LIMIT_FIRST
+        async with places:  # held by one that is slow: all others wait
+            await asyncio.sleep(0.8)
+        assert limit.limit == LIMIT_LEAST
+        await asyncio.sleep(0.3)
+    assert limit.limit > LIMIT_LEAST
+
+
+async def test_a_database_that_is_gone_is_no_overload() -> None:
+    async def refuse() -> None:
+        raise ConnectionRefusedError
+
+    limit = AdaptiveLimit()
+    limit.enter(Priority.READ)
+    with watching(limit, LAG_S, refuse):
+        await asyncio.sleep(0.3)
+    assert limit.limit >= LIMIT_FIRST

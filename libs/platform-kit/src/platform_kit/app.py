@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import lru_cache
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import orjson
@@ -60,7 +65,7 @@ def create_app(
     configure_logging(settings, service)
     configure_tracing(settings, service)
 
-    limit, sheds = AdaptiveLimit(settings.overload_lag_s), bool(shedding and settings.overload_lag_s)
+    limit = AdaptiveLimit()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +73,7 @@ def create_app(
             app.state.deps = deps
             app.state.checks = checks(deps)
             async with OpsServer(settings.host, settings.ops_port, checks=app.state.checks):
-                with watching(limit) if sheds else nullcontext():
+                with _shedding(limit, settings.overload_lag_s, shedding, deps):
                     yield
 
     app = FastAPI(
@@ -85,7 +90,7 @@ def create_app(
     app.openapi = lru_cache(maxsize=1)(lambda: describe(app, contract))  # type: ignore[method-assign]
     app.state.draining = app.state.started = False
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.request_body_max_bytes, larger=larger_bodies)
-    if shedding and sheds:
+    if shedding and settings.overload_lag_s:
         app.add_middleware(SheddingMiddleware, limit=limit, shedding=shedding)
     app.add_middleware(CanonicalLogMiddleware, service=service, version=settings.app_version)
     install_problem_handlers(app)
@@ -96,6 +101,15 @@ def create_app(
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _shedding(
+    limit: AdaptiveLimit, lag_s: float, shedding: Shedding | None, deps: object
+) -> AbstractContextManager[None]:
+    """Looks at how far the process is behind, when it may shed at all."""
+    if not (shedding and lag_s):
+        return nullcontext()
+    return watching(limit, lag_s, partial(shedding.take, deps) if shedding.take else None)
 
 
 _NOT_READY: Responses = {503: answer("Health")[200] | {"description": "no traffic now, and why"}}

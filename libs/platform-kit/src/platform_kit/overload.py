@@ -1,10 +1,11 @@
 """Shed the cheap first: who may enter a process that is falling behind, and a quick refusal for everyone else.
 
-A process that is behind shows it in its event loop: work that is ready waits for its turn. The least of three looks
-in a row counts (as in CoDel), so that one pause is no overload. While it is above the target, the limit of
-requests at work shrinks; while it is not, the limit comes back, and beyond that grows where it is used. Each priority
-may fill its share of the limit, so that reports are shed first and payments last.
-Requests that wait for something else (a slow channel) make no lag, and the limit grows to hold them.
+A process that is behind makes what is ready wait: for its event loop, or for a connection to its database. Both waits
+are looked at some fifteen times a second, and the least of three looks in a row counts (as in CoDel), so that one pause
+is no overload. While it is above its bound, the limit of requests at work shrinks; while it is not, the limit comes
+back, and beyond that grows where it is used. Each priority may fill its share of the limit together with what is more
+important than it, so that reports are shed first, and no report ever keeps a payment out.
+Requests that wait for something else (a slow channel) are not behind, and the limit grows to hold them.
 
 A refusal comes before the body is read and before anybody is authenticated: nothing was claimed, nothing was written.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -43,16 +44,20 @@ PriorityOf = Callable[[str, str], Priority | None]
 
 @dataclass(frozen=True, slots=True)
 class Shedding:
-    """What a service says of it. `refuse` makes the answer, for paths whose clients expect another form."""
+    """What a service says of it. `refuse` makes the answer, for paths whose clients expect another form; `take` takes
+    and gives back what its requests queue for, given the process's dependencies."""
 
     priority_of: PriorityOf
     refuse: Callable[[Scope], Response] | None = None
+    take: Callable[[Any], Awaitable[None]] | None = None
 
 
 SHARES: Final = (1.0, 0.9, 0.75, 0.5, 0.25)
 """Of the limit, by priority. What may never be had by reports is room for payments."""
 LOOK_EVERY_S: Final = 0.02
-LOOKS: Final = 3  # of which the least lag counts
+LOOKS: Final = 3  # of which the least counts
+WAIT_S: Final = 0.05  # for a connection; beyond it, who needs none (a refusal) is served better than who does
+WAIT_LOOK_S: Final = 0.1
 LIMIT_FIRST: Final = 256
 LIMIT_LEAST: Final = 12  # three reports at once, when nobody pays
 PAYMENTS_LEAST: Final = 96  # that many at once are served, however slow the machine; more would wait too long
@@ -73,51 +78,74 @@ class Overloaded(Unavailable):
 
 
 class AdaptiveLimit:
-    """How many requests may be at work in this process; belongs to one event loop. `lag_s` is what it aims at."""
+    """How many requests may be at work in this process; belongs to one event loop."""
 
-    def __init__(self, lag_s: float, first: int = LIMIT_FIRST) -> None:
-        self._lag_s = lag_s
-        self.at_work = 0
-        self._most_at_work = 0
+    def __init__(self) -> None:
+        self._by_priority = [0] * len(Priority)
+        self._at_work = self._most_at_work = 0
         self._room: list[int] = []
-        self._set(first)
-
-    def admits(self, priority: Priority) -> bool:
-        """Whether one more of this priority may enter; `enter` then."""
-        return self.at_work < self._room[priority]
-
-    def enter(self) -> None:
-        self.at_work += 1
-        if self.at_work > self._most_at_work:
-            self._most_at_work = self.at_work
-
-    def leave(self) -> None:
-        self.at_work -= 1
+        self.limit = 0
+        self._set(LIMIT_FIRST)
 
     @property
-    def limit(self) -> int:
-        return self._limit
+    def at_work(self) -> int:
+        return self._at_work
 
-    def learn(self, lag_s: float) -> None:
-        """The loop was behind by at least this much for a while."""
-        if lag_s > self._lag_s:
+    def admits(self, priority: Priority) -> bool:
+        """Whether one more of this priority may enter; `enter` then. What is less important does not count."""
+        return sum(self._by_priority[: priority + 1]) < self._room[priority]
+
+    def enter(self, priority: Priority) -> None:
+        self._by_priority[priority] += 1
+        self._at_work += 1
+        if self._at_work > self._most_at_work:
+            self._most_at_work = self._at_work
+
+    def leave(self, priority: Priority) -> None:
+        self._by_priority[priority] -= 1
+        self._at_work -= 1
+
+    def learn(self, *, is_behind: bool) -> None:
+        """What three looks have shown."""
+        if is_behind:
             # From what was at work, not from what might have been: a limit of thousands would take seconds to bite.
-            self._set(int(min(self._limit, self._most_at_work) * SHRINK))
-        elif self._limit < LIMIT_FIRST or self._most_at_work >= self._limit * USED:
-            self._set(int(self._limit * GROW) + 1)
-        self._most_at_work = self.at_work
+            self._set(int(min(self.limit, self._most_at_work) * SHRINK))
+        elif self.limit < LIMIT_FIRST or self._most_at_work >= self.limit * USED:
+            self._set(int(self.limit * GROW) + 1)
+        self._most_at_work = self._at_work
 
     def _set(self, limit: int) -> None:
-        limit = min(max(limit, LIMIT_LEAST), LIMIT_MOST)
-        self._limit = limit
-        self._room = [int(limit * share) for share in SHARES]
-        self._room[Priority.PAY] = max(limit, PAYMENTS_LEAST)
-        telemetry.concurrency_limit.set(limit)
+        self.limit = min(max(limit, LIMIT_LEAST), LIMIT_MOST)
+        self._room = [int(self.limit * share) for share in SHARES]
+        self._room[Priority.PAY] = max(self.limit, PAYMENTS_LEAST)
+        telemetry.concurrency_limit.set(self.limit)
 
-    async def watch(self) -> None:
-        """Measure for ever; one loop's only."""
-        while True:
-            self.learn(min([await _lag_s() for _ in range(LOOKS)]))
+
+class Queue:
+    """What requests wait in besides the loop; a look is a place in it, taken and given back."""
+
+    def __init__(self, take: Callable[[], Awaitable[None]]) -> None:
+        self._take = take
+        self._taking: asyncio.Task[None] | None = None
+        self._since = 0.0
+
+    async def wait_s(self) -> float:
+        """So long it took, or has taken so far: a look is never given up, for that would cost a connection. What is
+        wrong with the database is not said here."""
+        if self._taking is None:
+            self._since, self._taking = time.monotonic(), asyncio.ensure_future(self._quietly())
+        await asyncio.wait({self._taking}, timeout=WAIT_LOOK_S)
+        if self._taking.done():
+            self._taking = None
+        return time.monotonic() - self._since
+
+    def close(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+
+    async def _quietly(self) -> None:
+        with contextlib.suppress(Exception):
+            await self._take()
 
 
 async def _lag_s() -> float:
@@ -125,6 +153,15 @@ async def _lag_s() -> float:
     asked_for = time.monotonic() + LOOK_EVERY_S
     await asyncio.sleep(LOOK_EVERY_S)
     return time.monotonic() - asked_for
+
+
+async def _watch(limit: AdaptiveLimit, lag_s: float, queue: Queue | None) -> None:
+    while True:
+        lags, waits = [], []
+        for _ in range(LOOKS):
+            lags.append(await _lag_s())
+            waits.append(await queue.wait_s() if queue and limit.at_work else 0.0)
+        limit.learn(is_behind=min(lags) > lag_s or min(waits) > WAIT_S)
 
 
 class SheddingMiddleware:
@@ -149,11 +186,11 @@ class SheddingMiddleware:
             canonical.add(shed=priority.name.lower())
             await self._refuse(scope)(scope, receive, send)
             return
-        limit.enter()
+        limit.enter(priority)
         try:
             await self._app(scope, receive, send)
         finally:
-            limit.leave()
+            limit.leave(priority)
 
 
 def as_problem(scope: Scope) -> Response:
@@ -161,10 +198,15 @@ def as_problem(scope: Scope) -> Response:
 
 
 @contextlib.contextmanager
-def watching(limit: AdaptiveLimit) -> Iterator[None]:
-    """Measure while the block runs."""
-    task: asyncio.Task[Any] = asyncio.create_task(limit.watch())
+def watching(
+    limit: AdaptiveLimit, lag_s: float, take: Callable[[], Awaitable[None]] | None = None
+) -> Iterator[None]:
+    """Look while the block runs. `lag_s` is what the loop may be behind; `take` is a place in the other queue."""
+    queue = Queue(take) if take else None
+    task = asyncio.create_task(_watch(limit, lag_s, queue))
     try:
         yield
     finally:
         task.cancel()
+        if queue:
+            queue.close()

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from payment_gateway.api.stripe.errors import envelope
+from payment_gateway.operations.deps import Deps
 from platform_kit.overload import Overloaded, Priority, Shedding, as_problem
 
 # What makes, takes, holds or gives up a payment; and what channels report of one, which finishes what is paid for.
@@ -56,4 +57,10 @@ def refuse(scope: Scope) -> Response:
     return envelope(overloaded.status, overloaded.body(None, None), overloaded.headers)
 
 
-SHEDDING: Final = Shedding(priority_of, refuse)
+async def take_a_connection(deps: Deps) -> None:
+    """What every request queues for: one of the process's few connections."""
+    async with deps.engine.connect():
+        pass
+
+
+SHEDDING: Final = Shedding(priority_of, refuse, take_a_connection)
