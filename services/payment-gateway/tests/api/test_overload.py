@@ -81,6 +81,21 @@ async def test_a_refusal_takes_less_than_20_ms_and_asks_nobody(gateway: RunningG
     assert {reply.status for reply in await asyncio.gather(*hanging)} == {202}
 
 
+async def test_a_gateway_whose_connections_are_all_taken_is_behind(
+    fresh_database: FreshDatabase, tmp_path: Path
+) -> None:
+    """However quick its loop is: what is let in would only queue for a connection."""
+    database = await fresh_database("payments")
+    async with run_gateway(database, tmp_path, overload_lag_s=10, database_pool_size=2) as gateway:
+        await gateway.call("GET", "/v1/merchant")
+        async with gateway.deps.engine.connect(), gateway.deps.engine.connect():
+            waiting = [asyncio.create_task(gateway.call("GET", "/v1/merchant")) for _ in range(4)]
+            await asyncio.sleep(0.9)
+            shed = await gateway.call("GET", "/v1/audit-log")
+            assert (shed.status, shed.problem) == (503, "overloaded")
+        assert {reply.status for reply in await asyncio.gather(*waiting)} == {200}
+
+
 PAY, REFUND, READ, LIST, REPORT = Priority
 
 
