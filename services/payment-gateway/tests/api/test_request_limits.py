@@ -59,7 +59,8 @@ async def test_answers_say_what_the_key_may_send_and_what_is_left(limited: Runni
 
 async def test_reads_writes_and_other_keys_are_counted_apart(limited: RunningGateway) -> None:
     _, other = await limited.new_merchant()
-    assert (await asyncio.gather(*[limited.pay() for _ in range(6)]))[-1].status == 429
+    paid = await asyncio.gather(*[limited.pay() for _ in range(6)])
+    assert 429 in {reply.status for reply in paid}, "whichever came last"
     assert (await limited.call("GET", "/v1/payments")).status == 200
     assert (await limited.call("GET", "/v1/payments", token=other)).status == 200
 

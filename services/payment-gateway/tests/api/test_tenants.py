@@ -336,4 +336,4 @@ async def test_every_read_of_a_merchant_is_done_as_that_merchant(gateway: Runnin
             assert reply.status == 200, (row, reply.raw)
             begun = [statements[n + 1] for n, one in enumerate(statements) if one == "BEGIN"]
             assert begun, row
-            assert {one for one in begun if "api_key WHERE key_hash" not in one} == {become}, row
+            assert {one for one in begun if "k.key_hash = " not in one} == {become}, row
