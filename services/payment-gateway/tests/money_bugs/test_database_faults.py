@@ -26,7 +26,7 @@ FAIL_TWICE = """
 """
 
 
-@pytest.mark.parametrize("commit", [1, 2, 3], ids=["read", "commit-a", "commit-b"])
+@pytest.mark.parametrize("commit", [1, 2], ids=["commit-a", "commit-b"])
 async def test_a_commit_that_is_sent_again_is_applied_once(
     database: TestDatabase, tmp_path: Path, commit: int
 ) -> None:

@@ -326,7 +326,8 @@ class _Batch:
 
 
 async def _write(conn: AsyncConnection, batch: _Batch) -> None:
-    """One statement for all tables; the journals' rows in a second, for triggers want them after their transfers."""
+    """One statement for nearly all; a second for what must see it: answers to questions that the same flush may have
+    written, and journals, which triggers want after their transfers."""
     writes = Writes()
     if batch.claims:
         claims = writes.add(*idempotency.inserting(idempotency_key, batch.claims))
@@ -340,8 +341,6 @@ async def _write(conn: AsyncConnection, batch: _Batch) -> None:
         kind.update(writes, rows)
     if batch.new_attempts:
         attempts.insert(writes, batch.new_attempts)
-    if batch.answers:
-        attempts.record_answers(writes, batch.answers)
     if batch.journals:
         ledger.append(writes, batch.journals, batch.trail, batch.touched_accounts.values())
     if batch.received:
@@ -353,14 +352,14 @@ async def _write(conn: AsyncConnection, batch: _Batch) -> None:
     if batch.released:
         writes.add(*idempotency.releasing(idempotency_key, batch.released))
     counts = await writes.run(conn)
-    if batch.claims and counts[claims] < len(
-        batch.claims
-    ):  # another process claimed between our read and now
-        raise TryFlushAgain
+    if batch.claims and counts[claims] < len(batch.claims):
+        raise TryFlushAgain  # another process claimed between our read and now
+    following = Writes()
+    if batch.answers:
+        attempts.record_answers(following, batch.answers)
     if batch.journals:
-        closing = Writes()
-        ledger.close(closing, batch.journals)
-        await closing.run(conn)
+        ledger.close(following, batch.journals)
+    await following.run(conn)
 
 
 _INSERT_RECEIVED = text(
