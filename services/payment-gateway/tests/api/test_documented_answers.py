@@ -105,6 +105,8 @@ async def test_the_ledger_is_as_documented(api: Documented) -> None:
     line = {"debit_account": "funding", "credit_account": "savings", "amount_minor": 5, "currency": "EUR"}
     moved = await api.post("/v1/ledger/transfers", line | {"description": "rent", "metadata": {"a": "b"}})
     await api.post("/v1/ledger/transfers", {"transfers": [line, line]})
+    unknown = line | {"credit_account": "nowhere"}
+    await api.post("/v1/ledger/transfers", {"linked": False, "transfers": [line, unknown]})
     for act in ("post", "void"):
         held = await api.post("/v1/ledger/transfers", line | {"pending": True, "expires_after_s": 60})
         await api.post(f"/v1/ledger/holds/{{hold_id}}/{act}", hold_id=held["hold"]["id"])
@@ -140,6 +142,8 @@ async def test_what_is_wrong_with_a_transfer_is_named_by_its_members_alone(api: 
         "/currency",
     }
     refused = await api.post("/v1/ledger/transfers", {"transfers": [{}]})
+    assert refused["errors"][0]["pointer"] == "/transfers/0/debit_account"
+    refused = await api.post("/v1/ledger/transfers", {"linked": False, "transfers": [{}]})
     assert refused["errors"][0]["pointer"] == "/transfers/0/debit_account"
 
 

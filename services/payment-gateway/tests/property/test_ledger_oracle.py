@@ -147,6 +147,20 @@ class TwoLedgers(RuleBasedStateMachine):
         if self.agree(self.reference.linked(chain), reply):
             self.journals.append((reply.body["id"], chain))
 
+    @rule(batch=st.lists(moves, min_size=1, max_size=6), replica=replicas)
+    def unlinked(self, batch: list[Move], replica: int) -> None:
+        body = {"linked": False, "transfers": [as_line(move) for move in batch]}
+        reply = self.post("/v1/ledger/transfers", body, replica)
+        codes = self.reference.unlinked(batch)
+        assert (reply.status, reply.body["done"]) == (200, codes.count("ok")), reply.raw
+        for move, code, result in zip(batch, codes, reply.body["results"], strict=True):
+            if code == "ok":
+                assert result["status"] == "done"
+                self.journals.append((result["transfer"]["id"], [move]))
+            else:
+                assert result["problem"]["type"] == f"/problems/{SAID[code][0]}"
+        self.books_agree()
+
     @rule(move=moves, timeout=timeouts, replica=replicas)
     def pend(self, move: Move, timeout: int | None, replica: int) -> None:
         body = as_line(move) | {"pending": True} | ({"expires_after_s": timeout} if timeout else {})
@@ -247,7 +261,7 @@ def test_our_ledger_and_the_reference_tell_the_same_of_any_history(stage: Stage)
     run_state_machine_as_test(
         TwoLedgers,
         settings=settings(
-            max_examples=20 * SCALE,
+            max_examples=15 * SCALE,
             stateful_step_count=25,
             deadline=None,
             database=None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from payment_gateway.api.access import GatewayDeps, Merchant, require_admin
+from payment_gateway.api.access import Caller, GatewayDeps, Merchant, require_admin
 from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.payments import respond
@@ -16,10 +16,11 @@ from payment_gateway.api.schemas.ledger import (
     AccountBody,
     AccountSlug,
     AnyTransferBody,
-    LinkedTransfersBody,
+    LineBody,
     PostHoldBody,
     ReverseBody,
     TransferBody,
+    UnlinkedTransfersBody,
     VoidHoldBody,
 )
 from payment_gateway.api.versions import VersionedRoute, keyed_path
@@ -27,6 +28,7 @@ from payment_gateway.domain.ledger import Account
 from payment_gateway.operations.balance_as_of import balance_of, transfers_page
 from payment_gateway.operations.reverse_journal import ReverseJournal, reverse_journal
 from payment_gateway.operations.settle_ledger_holds import SettleHold, settle_hold
+from payment_gateway.operations.transfer_each import TransferEach, transfer_each
 from payment_gateway.operations.transfer_funds import (
     Line,
     TransferFunds,
@@ -97,28 +99,54 @@ async def balance_as_of(
     )
 
 
-@router.post("/transfers", status_code=201, responses=MONEY | answer("Transfer", 201), openapi_extra=KEYED)
+@router.post(
+    "/transfers",
+    status_code=201,
+    responses=MONEY | answer("TransferBatch", 200) | answer("Transfer", 201),
+    openapi_extra=KEYED,
+)
 async def transfer(body: AnyTransferBody, request: Request, caller: Merchant) -> Response:
-    """Move money between the merchant's own accounts: one transfer, one hold, or up to 1,000 linked transfers."""
-    linked = isinstance(body, LinkedTransfersBody)
-    lines = body.transfers if isinstance(body, LinkedTransfersBody) else [body]
-    single = body if isinstance(body, TransferBody) else None
+    """Move money between the merchant's own accounts: one transfer, one hold, or up to 1,000 transfers. Those are
+    linked (all in one journal or none; 201), or with `"linked": false` each has its own result (200)."""
+    key = idempotency_key_of(request)
+    fingerprint = fingerprint_of(keyed_path(request), await request.body())
+    if isinstance(body, UnlinkedTransfersBody):
+        each = tuple(_single(caller, key, fingerprint, one) for one in body.transfers)
+        return respond(
+            await transfer_each(caller.deps, TransferEach(caller.merchant_id, key, fingerprint, each))
+        )
+    if isinstance(body, TransferBody):
+        return respond(await transfer_funds(caller.deps, _single(caller, key, fingerprint, body)))
     command = TransferFunds(
         merchant_id=caller.merchant_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
-        lines=tuple(
-            Line(line.debit_account, line.credit_account, line.amount_minor, line.currency) for line in lines
-        ),
-        linked=linked,
-        pending=single is not None and single.pending,
-        expires_at=single.expires_at if single else None,
-        expires_after_s=single.expires_after_s if single else None,
+        key=key,
+        fingerprint=fingerprint,
+        lines=tuple(_line(line) for line in body.transfers),
+        linked=True,
         effective_at=body.effective_at,
         description=body.description,
         metadata=body.metadata,
     )
     return respond(await transfer_funds(caller.deps, command))
+
+
+def _single(caller: Caller, key: str, fingerprint: bytes, body: TransferBody) -> TransferFunds:
+    return TransferFunds(
+        merchant_id=caller.merchant_id,
+        key=key,
+        fingerprint=fingerprint,
+        lines=(_line(body),),
+        pending=body.pending,
+        expires_at=body.expires_at,
+        expires_after_s=body.expires_after_s,
+        effective_at=body.effective_at,
+        description=body.description,
+        metadata=body.metadata,
+    )
+
+
+def _line(body: LineBody) -> Line:
+    return Line(body.debit_account, body.credit_account, body.amount_minor, body.currency)
 
 
 @router.get("/transfers", responses=READ | answer("LedgerTransferPage"))

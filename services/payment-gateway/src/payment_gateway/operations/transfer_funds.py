@@ -66,6 +66,32 @@ async def transfer_funds(deps: Deps, command: TransferFunds) -> Answer:
     Raises InsufficientFunds, AboveCeiling, UnknownAccount, HoldClosed, InvalidEffectiveTime, KeyReused, KeyInProgress,
     NotCommitted.
     """
+    journal = journal_of(command)
+
+    def decide(locked: Locked) -> Effects:
+        return effects_of(command, journal, locked.now)
+
+    commit = Commit(
+        decide,
+        accounts=postings_accounts(journal.postings),
+        opens_accounts=False,
+        claim=claim_of(command.merchant_id, command.key, command.fingerprint, journal),
+        refusal_response=stored_refusal,
+    )
+    done = await claim(deps, commit)
+    if isinstance(done, Answer):
+        return done
+    assert done.response is not None
+    return Answer(done.response.status, done.response.body)
+
+
+def claim_of(merchant_id: str, key: str, fingerprint: bytes, journal: Journal) -> Claim:
+    """What a request for transfers claims, however many they are."""
+    return Claim(f"{merchant_id} POST /v1/ledger/transfers", key, fingerprint, journal.id)
+
+
+def journal_of(command: TransferFunds) -> Journal:
+    """The journal of the command's lines."""
     kind = PostingKind.PENDING if command.pending else PostingKind.POSTED
     postings = tuple(
         Posting(
@@ -76,7 +102,7 @@ async def transfer_funds(deps: Deps, command: TransferFunds) -> Answer:
         )
         for line in command.lines
     )
-    journal = Journal(
+    return Journal(
         new_id("je"),
         None,
         postings,
@@ -86,43 +112,29 @@ async def transfer_funds(deps: Deps, command: TransferFunds) -> Answer:
         metadata=command.metadata,
         effective_at=command.effective_at,
     )
-    wanted = Claim(
-        f"{command.merchant_id} POST /v1/ledger/transfers", command.key, command.fingerprint, journal.id
-    )
 
-    def decide(locked: Locked) -> Effects:
-        require_effective(command.effective_at, locked.now)
-        hold = _hold_of(command, journal, locked.now)
-        shown = _shown(command, journal, locked.now)
-        if hold is not None:
-            shown["hold"] = hold_object(hold)
-        event = Event(
-            id=new_id("evt"),
-            type="ledger.hold_placed.v1" if hold else "ledger.transfer_posted.v1",
-            aggregate_id=journal.id,
-            merchant_id=command.merchant_id,
-            data={"transfer": shown, "journal": journal_object(journal)},
-            occurred_at=locked.now,
-        )
-        return Effects(
-            rows=((ledger_holds, hold),) if hold else (),
-            journal=journal,
-            events=(event,),
-            response=StoredResponse(201, orjson.dumps(shown)),
-        )
 
-    commit = Commit(
-        decide,
-        accounts=postings_accounts(postings),
-        opens_accounts=False,
-        claim=wanted,
-        refusal_response=stored_refusal,
+def effects_of(command: TransferFunds, journal: Journal, now: datetime) -> Effects:
+    """What the command writes at `now`, and its answer. Raises EffectiveTimeRefused or HoldClosed."""
+    require_effective(command.effective_at, now)
+    hold = _hold_of(command, journal, now)
+    shown = _shown(command, journal, now)
+    if hold is not None:
+        shown["hold"] = hold_object(hold)
+    event = Event(
+        id=new_id("evt"),
+        type="ledger.hold_placed.v1" if hold else "ledger.transfer_posted.v1",
+        aggregate_id=journal.id,
+        merchant_id=command.merchant_id,
+        data={"transfer": shown, "journal": journal_object(journal)},
+        occurred_at=now,
     )
-    done = await claim(deps, commit)
-    if isinstance(done, Answer):
-        return done
-    assert done.response is not None
-    return Answer(done.response.status, done.response.body)
+    return Effects(
+        rows=((ledger_holds, hold),) if hold else (),
+        journal=journal,
+        events=(event,),
+        response=StoredResponse(201, orjson.dumps(shown)),
+    )
 
 
 def _hold_of(command: TransferFunds, journal: Journal, now: datetime) -> Hold | None:

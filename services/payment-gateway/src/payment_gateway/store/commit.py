@@ -110,11 +110,18 @@ class Effects:
     answers: tuple[tuple[Attempt, Outcome, datetime | None], ...] = ()
     """What came of questions, and when to ask again about one that is not settled."""
     journal: Journal | None = None
+    journals: tuple[Journal, ...] = ()
+    """Further ones, whose postings fit one after the other."""
     events: tuple[Event, ...] = ()
     response: StoredResponse | None = None
     """The final answer of the client's key."""
     releases: bool = False
     """Nothing was done after all: give the claimed key back, so that it may try again."""
+
+    @property
+    def written(self) -> tuple[Journal, ...]:
+        """All journals."""
+        return (self.journal, *self.journals) if self.journal else self.journals
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,8 @@ class Commit:
     """Further rows to lock (kind and id): a refund, a dispute, a payout."""
     accounts: tuple[AccountName, ...] = ()
     opens_accounts: bool = True
+    needs_accounts: bool = True
+    """Refused when one of its accounts is not open; otherwise `decide` just does not get that one."""
     claim: Claim | None = None
     """Key to claim with this commit; finished at once when the effects (or the refusal) carry a response."""
     finishes: tuple[str, str] | None = None
@@ -291,15 +300,15 @@ class _Batch:
     def _effects(self, commit: Commit) -> Effects:
         """Decide and try the postings; raises a refusal before anything of the batch has changed."""
         for name in commit.accounts:
-            if name not in self.accounts:
+            if name not in self.accounts and commit.needs_accounts:
                 raise UnknownAccount(name)
         assert self.now is not None
         payment = self.payments.get(commit.payment_id) if commit.payment_id else None
         rows = {id: self.rows[id] for _, id in commit.also if id in self.rows}
-        accounts = {name: self.accounts[name] for name in commit.accounts}
+        accounts = {name: self.accounts[name] for name in commit.accounts if name in self.accounts}
         effects = commit.context.run(commit.decide, Locked(payment, rows, self.now, accounts))
-        if effects.journal:
-            touched = apply(self.accounts, effects.journal.postings, self.trail)
+        if written := effects.written:
+            touched = apply(self.accounts, (p for journal in written for p in journal.postings), self.trail)
             self.accounts |= touched
             self.touched_accounts |= touched
         return effects
@@ -316,8 +325,7 @@ class _Batch:
         if effects.attempt:
             self.new_attempts.append(effects.attempt)
         self.answers.extend(effects.answers)
-        if effects.journal:
-            self.journals.append(effects.journal)
+        self.journals.extend(effects.written)
         self.events.extend(effects.events)
 
     def _claim(self, claim: Claim, response: StoredResponse | None) -> None:

@@ -365,6 +365,21 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         ]
     },
+    "TransferBatch": thing(
+        "transfer_batch",
+        {
+            "done": COUNT,
+            "refused": COUNT,
+            "results": items(
+                {
+                    "oneOf": [
+                        shape({"status": word("done"), "transfer": ref("Transfer")}),
+                        shape({"status": word("refused"), "problem": ref("Problem")}),
+                    ]
+                }
+            ),
+        },
+    ),
     "LedgerTransfer": thing(
         "transfer",
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -72,18 +72,36 @@ class TransferBody(LineBody, _About):
 
 
 class LinkedTransfersBody(_About):
+    linked: Literal[True] = True
     transfers: Annotated[list[LineBody], Field(min_length=1, max_length=LINES_MAX)] = Field(
         description="linked: all of them in one journal, or none"
     )
 
 
+class UnlinkedTransfersBody(Body):
+    linked: Literal[False]
+    transfers: Annotated[list[TransferBody], Field(min_length=1, max_length=LINES_MAX)] = Field(
+        description="each is done or refused by itself, in their order; later ones see what earlier ones did"
+    )
+
+
 def _kind(body: Any) -> str:
     """Tags named so that pointers to what is wrong name members only."""
-    return "transfers" if isinstance(body, LinkedTransfersBody) or "transfers" in (body or ()) else "body"
+    is_list = isinstance(body, LinkedTransfersBody | UnlinkedTransfersBody) or "transfers" in (body or ())
+    return "transfers" if is_list else "body"
 
 
+def _list_kind(body: Any) -> str:
+    linked = body.get("linked") if isinstance(body, dict) else getattr(body, "linked", None)
+    return "body" if linked is False else "transfers"
+
+
+AnyTransfersBody = Annotated[
+    Annotated[LinkedTransfersBody, Tag("transfers")] | Annotated[UnlinkedTransfersBody, Tag("body")],
+    Discriminator(_list_kind),
+]
 AnyTransferBody = Annotated[
-    Annotated[TransferBody, Tag("body")] | Annotated[LinkedTransfersBody, Tag("transfers")],
+    Annotated[TransferBody, Tag("body")] | Annotated[AnyTransfersBody, Tag("transfers")],
     Discriminator(_kind),
 ]
 
