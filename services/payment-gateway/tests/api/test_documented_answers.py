@@ -115,6 +115,9 @@ async def test_the_ledger_is_as_documented(api: Documented) -> None:
     )
     await api.get("/v1/ledger/transfers")
     await api.get("/v1/ledger/accounts/{name}/balance", query="?currency=EUR", name="savings")
+    for listed in ("transfers", "holds"):
+        await api.get(f"/v1/ledger/accounts/{{name}}/{listed}", query="?currency=EUR&limit=1", name="savings")
+    await api.get("/v1/ledger/holds/{hold_id}", hold_id=held["hold"]["id"])
     await api.get("/v1/ledger/verification", token=ADMIN)
 
 

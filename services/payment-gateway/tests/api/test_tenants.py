@@ -59,8 +59,11 @@ ROWS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/ledger/accounts"): {"name": "own", "currency": "EUR"},
     ("GET", "/v1/ledger/accounts"): None,
     ("GET", "/v1/ledger/accounts/{name}/balance"): None,
+    ("GET", "/v1/ledger/accounts/{name}/transfers"): None,
+    ("GET", "/v1/ledger/accounts/{name}/holds"): None,
     ("POST", "/v1/ledger/transfers"): LINE,
     ("GET", "/v1/ledger/transfers"): None,
+    ("GET", "/v1/ledger/holds/{hold_id}"): None,
     ("POST", "/v1/ledger/holds/{hold_id}/post"): {},
     ("POST", "/v1/ledger/holds/{hold_id}/void"): {},
     ("POST", "/v1/ledger/journals/{journal_id}/reverse"): {"reason": "mine"},
@@ -201,7 +204,7 @@ async def send(
     method, path = row
     names = "stripe:{}" if path.startswith("/stripe/") else "{}"
     filled = re.sub(r"{(\w+)}", lambda found: ids[names.format(found[1])], path)
-    query = "?currency=EUR" if path.endswith("/balance") and "{name}" in path else ""
+    query = "?currency=EUR" if "/ledger/accounts/{name}/" in path else ""
     query = f"?event_id={ids['event_id']}" if path == "/v1/webhook-deliveries" else query
     body = {k: own if v == "OWN CUSTOMER" else v for k, v in (ROWS[row] or {}).items()}
     return await call(

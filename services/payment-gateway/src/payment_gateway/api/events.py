@@ -28,19 +28,22 @@ async def list_all(
     after: EventId = None,
     before: EventId = None,
     type: Annotated[str | None, Query(max_length=100, pattern=EVENT_TYPE_PATTERN)] = None,
+    aggregate_id: Annotated[
+        str | None, Query(max_length=64, pattern=r"^[a-z]{1,8}_[0-9a-z_]{1,55}$", examples=["pay_…"])
+    ] = None,
     occurred_from: Annotated[Moment | None, Query()] = None,
     occurred_to: Annotated[Moment | None, Query()] = None,
     order: Literal["asc", "desc"] = "asc",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Response:
     """Events in the order in which they became facts, or backwards. Pass the last id that you have: as `after` when
-    going forward, as `before` when going back."""
+    going forward, as `before` when going back. `aggregate_id` tells the story of one object."""
     page = await list_events(
         caller.deps,
         caller.merchant_id,
         after=after,
         before=before,
-        where=EventFilter(type, since=occurred_from, until=occurred_to),
+        where=EventFilter(type, since=occurred_from, until=occurred_to, aggregate_id=aggregate_id),
         newest_first=order == "desc",
         limit=limit,
     )

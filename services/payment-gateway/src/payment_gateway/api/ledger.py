@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import StringConstraints
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, GatewayDeps, Merchant, require_admin
@@ -24,15 +25,22 @@ from payment_gateway.api.schemas.ledger import (
     VoidHoldBody,
 )
 from payment_gateway.api.versions import VersionedRoute, keyed_path
-from payment_gateway.domain.ledger import Account
+from payment_gateway.domain.ledger import Account, AccountName
+from payment_gateway.domain.ledger_hold import HoldState
+from payment_gateway.domain.objects import hold_object
 from payment_gateway.operations.balance_as_of import balance_of, transfers_page
+from payment_gateway.operations.look_into_ledger import (
+    get_hold,
+    list_account_holds,
+    list_account_transfers,
+    list_accounts,
+)
 from payment_gateway.operations.reverse_journal import ReverseJournal, reverse_journal
 from payment_gateway.operations.settle_ledger_holds import SettleHold, settle_hold
 from payment_gateway.operations.transfer_each import TransferEach, transfer_each
 from payment_gateway.operations.transfer_funds import (
     Line,
     TransferFunds,
-    list_accounts,
     open_account,
     own_account,
     transfer_funds,
@@ -48,6 +56,10 @@ from platform_kit.problems import NotFound
 HoldId = Annotated[str, Path(pattern=r"^hld_[0-9a-z]{26}$")]
 JournalId = Annotated[str, Path(pattern=r"^je_[0-9a-z]{26}$")]
 
+PageSize = Annotated[int, Query(ge=1, le=100)]
+Label = Annotated[str, StringConstraints(pattern=r"^[^:\x00]{1,100}:[^\x00]{0,500}$")]
+ACCOUNT_CURSOR = r"^(ledger|merchant):[0-9a-z_]{1,60}:[a-z0-9_.-]{1,64}:[A-Z]{3}$"
+
 TRANSFERS_PATH = "/v1/ledger/transfers"
 TRANSFERS_MAX_BYTES = 256 * 1024  # 1,000 linked transfers between accounts with the longest names fit
 
@@ -62,16 +74,65 @@ async def open_one(body: AccountBody, caller: Merchant) -> Response:
     return JsonResponse(body.model_dump(), 201)
 
 
-@router.get("/accounts", responses=READ | answer("AccountList"))
-async def list_all(caller: Merchant) -> Response:
-    """The merchant's accounts with posted and pending counters in minor units."""
+@router.get("/accounts", responses=READ | answer("AccountPage"))
+async def list_all(
+    caller: Merchant,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    cursor: Annotated[str | None, Query(pattern=ACCOUNT_CURSOR)] = None,
+) -> Response:
+    """The merchant's accounts by name, with posted and pending counters in minor units; then those of its payments."""
+    after = AccountName(*cursor.rsplit(":", 2)) if cursor else None
+    found = await list_accounts(caller.deps, caller.merchant_id, after, limit)
+    last = found.items[-1].name if found.has_more else None
     return JsonResponse(
         {
-            "data": [
-                _account_object(account) for account in await list_accounts(caller.deps, caller.merchant_id)
-            ]
+            "data": [_account_object(account) for account in found.items],
+            "next_cursor": f"{last}:{last.currency}" if last else None,
         }
     )
+
+
+@router.get("/accounts/{name}/transfers", responses=READ | answer("AccountTransferPage"))
+async def list_transfers_of(
+    name: Annotated[AccountSlug, Path()],
+    currency: Annotated[Currency, Query()],
+    caller: Merchant,
+    limit: PageSize = 20,
+    cursor: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+) -> Response:
+    """What touched an account, newest first. `version` counts it: each moved the account from the one before."""
+    found = await list_account_transfers(caller.deps, caller.merchant_id, name, currency, cursor, limit)
+    return JsonResponse(
+        {
+            "data": [transfer_object(row) | {"version": row.version} for row in found.items],
+            "next_cursor": str(found.items[-1].version) if found.has_more else None,
+        }
+    )
+
+
+@router.get("/accounts/{name}/holds", responses=READ | answer("HoldPage"))
+async def list_holds_of(
+    name: Annotated[AccountSlug, Path()],
+    currency: Annotated[Currency, Query()],
+    caller: Merchant,
+    state: Annotated[HoldState | None, Query()] = None,
+    limit: PageSize = 20,
+    cursor: Annotated[str | None, Query(pattern=r"^hld_[0-9a-z]{26}$")] = None,
+) -> Response:
+    """Holds from or to an account, newest first."""
+    found = await list_account_holds(caller.deps, caller.merchant_id, name, currency, state, cursor, limit)
+    return JsonResponse(
+        {
+            "data": [hold_object(hold) for hold in found.items],
+            "next_cursor": found.items[-1].id if found.has_more else None,
+        }
+    )
+
+
+@router.get("/holds/{hold_id}", responses=READ | answer("Hold"))
+async def get_one_hold(hold_id: HoldId, caller: Merchant) -> Response:
+    """A hold as it now stands."""
+    return JsonResponse(hold_object(await get_hold(caller.deps, caller.merchant_id, hold_id)))
 
 
 @router.get("/accounts/{name}/balance", responses=READ | answer("AccountBalance"))
@@ -152,11 +213,16 @@ def _line(body: LineBody) -> Line:
 @router.get("/transfers", responses=READ | answer("LedgerTransferPage"))
 async def list_transfers(
     caller: Merchant,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: PageSize = 20,
     cursor: Annotated[str | None, Query(pattern=r"^je_[0-9a-z]{26}$")] = None,
+    label: Annotated[
+        list[Label], Query(max_length=5, description="only of journals with this metadata")
+    ] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """Transfers of the newest journals, whole journals at a time (`limit` counts journals); `next_cursor` goes on."""
-    rows = await transfers_page(caller.deps, caller.merchant_id, cursor, limit)
+    """Transfers of the newest journals, whole journals at a time (`limit` counts journals); `next_cursor` goes on.
+    `label=order:1001` is for journals whose metadata has that, several for those that have all of them."""
+    labels = dict(one.split(":", 1) for one in label)
+    rows = await transfers_page(caller.deps, caller.merchant_id, cursor, limit, labels)
     journals = list(dict.fromkeys(row.journal_id for row in rows))
     shown = [transfer_object(row) for row in rows]
     return JsonResponse({"data": shown, "next_cursor": journals[-1] if len(journals) == limit else None})

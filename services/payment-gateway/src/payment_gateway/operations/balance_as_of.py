@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,9 @@ async def balance_of(
         return await ledger_history.balance(connection, name, effective_at, recorded_at)
 
 
-async def transfers_page(deps: Deps, merchant_id: str, before: str | None, limit: int) -> Sequence[Any]:
-    """Rows of the newest `limit` journals below `before`."""
+async def transfers_page(
+    deps: Deps, merchant_id: str, before: str | None, limit: int, labels: Mapping[str, str]
+) -> Sequence[Any]:
+    """Rows of the newest `limit` journals below `before` whose metadata has all `labels`."""
     async with as_merchant(deps.engine, merchant_id) as connection:
-        return await ledger_history.page(connection, merchant_id, before, limit)
+        return await ledger_history.page(connection, merchant_id, before, limit, labels)

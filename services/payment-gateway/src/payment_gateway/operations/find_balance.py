@@ -11,7 +11,6 @@ from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
 from payment_gateway.domain.postings import MOVEMENTS
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
-from payment_gateway.operations.transfer_funds import ACCOUNTS_MAX
 from payment_gateway.store import audit_log, ledger, terms
 from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Movement
@@ -22,11 +21,13 @@ from platform_kit.problems import NotFound
 KINDS: Final = ("available", "pending", "disputed", "payouts_in_transit")
 LINES_PER_JOURNAL: Final = 3  # of one merchant's pending and available; a capture with a fee has two
 
+ACCOUNTS_MAX = 1000  # one for each kind and currency: far fewer
+
 
 async def get_balance(deps: Deps, merchant_id: str) -> dict[str, Any]:
     """Per currency, in minor units. Available may be below zero: refunds and disputes of what was paid out."""
     async with as_merchant(deps.engine, merchant_id) as connection:
-        accounts = await ledger.accounts_of(connection, f"merchant:{merchant_id}", ACCOUNTS_MAX)
+        accounts = await ledger.accounts_of(connection, [f"merchant:{merchant_id}"], None, ACCOUNTS_MAX)
     sums: dict[str, dict[str, int]] = {}
     for account in accounts:
         if account.name.kind in KINDS:

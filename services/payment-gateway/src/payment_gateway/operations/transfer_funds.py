@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from payment_gateway.domain.ledger import Account, AccountName, Journal, Posting, PostingKind
+from payment_gateway.domain.ledger import AccountName, Journal, Posting, PostingKind
 from payment_gateway.domain.ledger_hold import Hold, HoldClosed, HoldState
 from payment_gateway.domain.ledger_journal import require_effective
 from payment_gateway.domain.objects import hold_object, journal_object
@@ -18,13 +18,10 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.problems import AccountDiffers, stored_refusal
 from payment_gateway.store import ledger, ledger_holds
 from payment_gateway.store.commit import Commit, Effects, Locked, postings_accounts
-from payment_gateway.store.tenancy import as_merchant
 from platform_kit.clock import isoformat
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
-
-ACCOUNTS_MAX = 1000  # of one listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +182,3 @@ async def open_account(
         raise AccountDiffers(
             "Nothing was changed.", floor_minor=found.floor_minor, ceiling_minor=found.ceiling_minor
         )
-
-
-async def list_accounts(deps: Deps, merchant_id: str) -> Sequence[Account]:
-    """The merchant's own ledger accounts and those of its payments."""
-    async with as_merchant(deps.engine, merchant_id) as connection:
-        own = await ledger.accounts_of(connection, f"ledger:{merchant_id}", ACCOUNTS_MAX)
-        return [*own, *await ledger.accounts_of(connection, f"merchant:{merchant_id}", ACCOUNTS_MAX)]

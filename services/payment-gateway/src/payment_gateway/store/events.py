@@ -21,13 +21,14 @@ POSITION_OF = text(f"SELECT position FROM {_EVENT} WHERE id = :id AND merchant_i
 GET_EVENT = text(
     f"SELECT {_COLUMNS} FROM {_EVENT} WHERE id = :id AND merchant_id = :merchant_id AND position IS NOT NULL"
 )
-# event_by_merchant_idx, read in either direction.
+# event_by_merchant_idx, or event_by_aggregate_idx for one object's, read in either direction.
 _PAGE = f"""
     SELECT {_COLUMNS} FROM {_EVENT}
     WHERE merchant_id = :merchant_id AND position > :after
       AND (CAST(:before AS bigint) IS NULL OR position < :before)
       AND (CAST(:type AS text) IS NULL OR type = :type
            OR (right(:type, 2) = '.*' AND starts_with(type, left(:type, -1))))
+      AND (CAST(:aggregate_id AS text) IS NULL OR aggregate_id = :aggregate_id)
       AND (CAST(:types AS text[]) IS NULL OR type = ANY(CAST(:types AS text[])))
       AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
       AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
@@ -43,6 +44,8 @@ class EventFilter:
     types: Sequence[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
+    aggregate_id: str | None = None
+    """Of one object alone."""
 
 
 async def position_of(conn: AsyncConnection, merchant_id: str, event_id: str) -> int | None:
@@ -71,6 +74,7 @@ async def page(
     values = {
         "merchant_id": merchant_id, "after": after, "before": before, "limit": limit,
         "type": where.type, "types": where.types, "since": where.since, "until": where.until,
+        "aggregate_id": where.aggregate_id,
     }  # fmt: skip
     return [_event(row) for row in await conn.execute(NEWEST_FIRST if newest_first else OLDEST_FIRST, values)]
 

@@ -69,7 +69,10 @@ OPEN_WITH_FLOOR = text(
 )
 LIST_ACCOUNTS = text(
     "SELECT id, owner, kind, currency, debits_posted, credits_posted, debits_pending, credits_pending, floor_minor,"
-    " ceiling_minor, version FROM payments.account WHERE owner = :owner ORDER BY kind, currency LIMIT :limit"
+    " ceiling_minor, version FROM payments.account WHERE owner = ANY(CAST(:owners AS text[]))"
+    " AND (CAST(:after_owner AS text) IS NULL"
+    " OR (owner, kind, currency) > (:after_owner, :after_kind, :after_currency))"
+    " ORDER BY owner, kind, currency LIMIT :limit"
 )
 # Counters recomputed from the rows: what must be equal if every projection is right (invariant I3).
 FIND_DIFFERENCES = text("""
@@ -234,9 +237,14 @@ async def open_account(
     return (await conn.execute(OPEN_WITH_FLOOR, parameters)).first() is not None
 
 
-async def accounts_of(conn: AsyncConnection, owner: str, limit: int) -> Sequence[Account]:
-    """An owner's accounts."""
-    return list(map(_account, await conn.execute(LIST_ACCOUNTS, {"owner": owner, "limit": limit})))
+async def accounts_of(
+    conn: AsyncConnection, owners: Collection[str], after: AccountName | None, limit: int
+) -> Sequence[Account]:
+    """These owners' accounts by name, those that come after `after`."""
+    names = ("owner", "kind", "currency")
+    parameters = {f"after_{name}": getattr(after, name, None) for name in names}
+    found = await conn.execute(LIST_ACCOUNTS, parameters | {"owners": list(owners), "limit": limit})
+    return list(map(_account, found))
 
 
 async def verify(conn: AsyncConnection) -> Verification:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,11 +43,27 @@ TRANSFERS = text("""
         t.effective_at, t.recorded_at, j.reverses, j.reason, j.description, j.metadata
     FROM (
         SELECT * FROM payments.journal WHERE merchant_id = :merchant_id
-            AND (CAST(:before AS text) IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit
+            AND (CAST(:before AS text) IS NULL OR id < :before)
+            AND (CAST(:labels AS jsonb) IS NULL OR metadata <> '{}' AND metadata @> CAST(:labels AS jsonb))
+        ORDER BY id DESC LIMIT :limit
     ) AS j JOIN payments.transfer t ON t.journal_id = j.id
     JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
     ORDER BY j.id DESC, t.id
 """)
+# By the account's own version (transfer_debit_version_key, transfer_credit_version_key): dense, in the order in which
+# its counters moved, and no row that comes later gets a lower one.
+_SIDE = """
+    (SELECT t.*, {side}_version AS version FROM payments.transfer t WHERE {side}_account_id = :account
+        AND {side}_version < COALESCE(CAST(:before AS bigint), 9223372036854775807)
+        ORDER BY {side}_version DESC LIMIT :limit)"""
+OF_ACCOUNT = text(f"""
+    SELECT t.version, t.journal_id, d.kind AS debit, c.kind AS credit, t.amount_minor, t.currency, t.kind, t.hold_id,
+        t.effective_at, t.recorded_at, j.reverses, j.reason, j.description, j.metadata
+    FROM ({_SIDE.format(side="debit")} UNION ALL {_SIDE.format(side="credit")}) AS t
+    JOIN payments.journal j ON j.id = t.journal_id
+    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
+    ORDER BY t.version DESC LIMIT :limit
+""")  # noqa: S608 - the names are ours
 
 
 class Balance(NamedTuple):
@@ -64,12 +81,29 @@ async def balance(
     conn: AsyncConnection, name: AccountName, effective_at: datetime | None, recorded_at: datetime | None
 ) -> Balance | None:
     """The balance as it was by either time (None = whenever); None if the account is not open."""
-    account = (await conn.execute(ACCOUNT_ID, name._asdict())).scalar()
+    account = await account_id(conn, name)
     if account is None:
         return None
     times = {"effective_at": effective_at, "recorded_at": recorded_at}
     row = (await conn.execute(AS_OF, {"account": account} | times)).one()
     return Balance(int(row.posted), int(row.held))
+
+
+async def account_id(conn: AsyncConnection, name: AccountName) -> int | None:
+    """None if the account is not open."""
+    found: int | None = (await conn.execute(ACCOUNT_ID, name._asdict())).scalar()
+    return found
+
+
+async def of_account(
+    conn: AsyncConnection, name: AccountName, before: int | None, limit: int
+) -> Sequence[Any] | None:
+    """Transfers that touched an account, newest first, below its version `before`; None if it is not open."""
+    account = await account_id(conn, name)
+    if account is None:
+        return None
+    parameters = {"account": account, "before": before, "limit": limit}
+    return (await conn.execute(OF_ACCOUNT, parameters)).all()
 
 
 async def postings(conn: AsyncConnection, journal_id: str, merchant_id: str) -> tuple[Posting, ...]:
@@ -86,7 +120,11 @@ async def postings(conn: AsyncConnection, journal_id: str, merchant_id: str) -> 
     )
 
 
-async def page(conn: AsyncConnection, merchant_id: str, before: str | None, limit: int) -> Sequence[Any]:
-    """Transfers of the merchant's newest `limit` journals below the journal `before`, newest journal first."""
-    parameters = {"merchant_id": merchant_id, "before": before, "limit": limit}
+async def page(
+    conn: AsyncConnection, merchant_id: str, before: str | None, limit: int, labels: Mapping[str, str]
+) -> Sequence[Any]:
+    """Transfers of the merchant's newest `limit` journals below the journal `before`, newest journal first; of those
+    whose metadata has all `labels`."""
+    wanted = orjson.dumps(labels).decode() if labels else None
+    parameters = {"merchant_id": merchant_id, "before": before, "limit": limit, "labels": wanted}
     return (await conn.execute(TRANSFERS, parameters)).all()

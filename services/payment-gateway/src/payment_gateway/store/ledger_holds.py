@@ -20,6 +20,14 @@ _SELECT = """
 """
 LOCK = text(_SELECT + " WHERE h.id = ANY(:ids) ORDER BY h.id FOR UPDATE OF h")
 GET = text(_SELECT + " WHERE h.id = :id AND d.owner = :owner")
+# hold_by_debit_idx and hold_by_credit_idx, each as far as the page goes. No hold has one account on both sides.
+_SIDE = """
+    (SELECT id FROM payments.hold WHERE {}_account_id = :account AND (CAST(:before AS text) IS NULL OR id < :before)
+        AND (CAST(:state AS text) IS NULL OR state = :state) ORDER BY id DESC LIMIT :limit)"""
+OF_ACCOUNT = text(
+    _SELECT + f" WHERE h.id IN ({_SIDE.format('debit')} UNION ALL {_SIDE.format('credit')})"
+    " ORDER BY h.id DESC LIMIT :limit"
+)
 # Whose time is over by the database's clock; hold_due_idx.
 DUE = text(
     _SELECT + " WHERE h.state = 'pending' AND h.expires_at <= now() ORDER BY h.expires_at LIMIT :limit"
@@ -74,6 +82,14 @@ async def get(conn: AsyncConnection, hold_id: str, owner: str) -> Hold | None:
     """A hold on an account of `owner`."""
     row = (await conn.execute(GET, {"id": hold_id, "owner": owner})).first()
     return _hold(row) if row else None
+
+
+async def of_account(
+    conn: AsyncConnection, account_id: int, state: str | None, before: str | None, limit: int
+) -> list[Hold]:
+    """Holds from or to an account, newest first, older than the hold `before`."""
+    parameters = {"account": account_id, "state": state, "before": before, "limit": limit}
+    return [_hold(row) for row in await conn.execute(OF_ACCOUNT, parameters)]
 
 
 async def due(conn: AsyncConnection, limit: int) -> list[Hold]:

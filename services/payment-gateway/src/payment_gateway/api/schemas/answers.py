@@ -98,6 +98,18 @@ _HOLD: Final = {
     "state": word(*HoldState),
 }
 _ABOUT: Final = {"effective_at": TIME, "description": TEXT, "metadata": LABELS}
+_ROW: Final = {
+    "journal_id": identifier("je"),
+    **_TRANSFER,
+    "kind": word(*PostingKind),
+    "hold_id": nullable(identifier("hld")),
+    "effective_at": TIME,
+    "recorded_at": TIME,
+    "reverses": nullable(identifier("je")),
+    "reason": nullable(TEXT),
+    "description": nullable(TEXT),
+    "metadata": LABELS,
+}
 _API_KEY: Final = {
     "id": identifier("key"),
     "name": nullable(TEXT),
@@ -327,7 +339,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "version": COUNT,
         },
     ),
-    "AccountList": page("Account"),
+    "AccountPage": page("Account", "next_cursor"),
     "AccountBalance": thing(
         "balance",
         {
@@ -380,21 +392,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         },
     ),
-    "LedgerTransfer": thing(
-        "transfer",
-        {
-            "journal_id": identifier("je"),
-            **_TRANSFER,
-            "kind": word(*PostingKind),
-            "hold_id": nullable(identifier("hld")),
-            "effective_at": TIME,
-            "recorded_at": TIME,
-            "reverses": nullable(identifier("je")),
-            "reason": nullable(TEXT),
-            "description": nullable(TEXT),
-            "metadata": LABELS,
-        },
-    ),
+    "LedgerTransfer": thing("transfer", _ROW),
+    "AccountTransfer": thing("transfer", _ROW | {"version": COUNT}),
+    "AccountTransferPage": page("AccountTransfer", "next_cursor"),
+    "HoldPage": page("Hold", "next_cursor"),
     "LedgerTransferPage": page("LedgerTransfer", "next_cursor"),
     "Reversal": thing(
         "journal",

@@ -13,4 +13,11 @@ idempotency_key = idempotency_table(metadata)
 outbox = outbox_tables(metadata)
 # A merchant's page of events.
 Index("event_by_merchant_idx", outbox.event.c.merchant_id, outbox.event.c.position)
+# The story of one object.
+Index(
+    "event_by_aggregate_idx",
+    outbox.event.c.merchant_id,
+    outbox.event.c.aggregate_id,
+    outbox.event.c.position,
+)
 job_run = job_run_table(metadata)

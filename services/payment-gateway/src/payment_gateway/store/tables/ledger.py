@@ -111,6 +111,13 @@ journal = Table(
     CheckConstraint("transfer_count > 0", name="has_transfers"),
     CheckConstraint("reverses <> id", name="reverses_another"),
     Index("journal_by_merchant_idx", "merchant_id", "id", postgresql_where=text("merchant_id IS NOT NULL")),
+    Index(
+        "journal_by_label_idx",
+        "metadata",
+        postgresql_using="gin",
+        postgresql_ops={"metadata": "jsonb_path_ops"},
+        postgresql_where=text("metadata <> '{}'"),  # most have none, and pay nothing for it
+    ),
 )
 
 hold = Table(
@@ -145,6 +152,9 @@ hold = Table(
         " ELSE released_minor > 0 AND posted_minor + released_minor = amount_minor END",
         name="state_fits_amounts",
     ),
+    # An account's holds, newest first.
+    Index("hold_by_debit_idx", "debit_account_id", "id"),
+    Index("hold_by_credit_idx", "credit_account_id", "id"),
     Index(
         "hold_due_idx", "expires_at", postgresql_where=text("state = 'pending' AND expires_at IS NOT NULL")
     ),

@@ -1,0 +1,33 @@
+"""Indexes for looking into the ledger and the events: holds of an account, journals by label, events of an object.
+
+Revision: 20261126_ledger2
+Expand only: the version that runs now must work with the schema after this.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "20261126_ledger2"
+down_revision = "20261126_access"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for side in ("debit", "credit"):
+        op.create_index(f"hold_by_{side}_idx", "hold", [f"{side}_account_id", "id"], schema="payments")
+    op.create_index(
+        "journal_by_label_idx",
+        "journal",
+        ["metadata"],
+        schema="payments",
+        postgresql_using="gin",
+        postgresql_ops={"metadata": "jsonb_path_ops"},
+        postgresql_where=sa.text("metadata <> '{}'"),
+    )
+    op.create_index(
+        "event_by_aggregate_idx",
+        "outbox_event",
+        ["merchant_id", "aggregate_id", "position"],
+        schema="payments",
+    )
