@@ -76,7 +76,7 @@ async def test_a_day_at_the_counter(gateway: RunningGateway) -> None:
         "refund.succeeded.v1",
     ]  # fmt: skip
     _, out, _ = await platform(gateway, "show", payment)
-    amounts = re.findall(r"v1 +(\S+) EUR", out)
+    amounts = re.findall(r"\.v1 +(\S+) EUR", out)
     assert amounts == ["12.50", "12.50", "10.00", "4.20", "4.20"]
     code, out, _ = await platform(gateway, "tail", "--once", "--type", "refund.*")
     assert (code, out.count("refund.")) == (0, 2)
@@ -185,6 +185,28 @@ async def test_the_commands_read_their_own_version_whatever_is_pinned(gateway: R
     await gateway.call("PATCH", "/v1/merchant", raw=json.dumps(pin).encode())
     _, out, _ = await platform(gateway, "pay", "5", "--json")
     assert "disputed_minor" in json.loads(out)
+
+
+async def test_money_is_moved_held_and_looked_at_by_hand(gateway: RunningGateway) -> None:
+    for name in ("funding", "savings"):
+        bounds = ("--floor", "0", "--ceiling", "500") if name == "savings" else ()
+        assert (await platform(gateway, "ledger", "open", name, *bounds))[0] == 0
+    code, out, _ = await platform(gateway, "ledger", "move", "funding", "savings", "12.50", "--json")
+    journal = json.loads(out)
+    assert (code, journal["amount_minor"]) == (0, 1250)
+    code, out, _ = await platform(gateway, "ledger", "move", "savings", "funding", "5", "--hold")
+    hold = out.split()[0]
+    assert (code, "5.00 EUR remain" in out) == (0, True)
+    assert (await platform(gateway, "ledger", "post", hold, "--amount", "2"))[0] == 0
+    _, out, _ = await platform(gateway, "ledger", "holds", "savings", "--state", "pending")
+    assert (hold in out, "3.00 EUR" in out) == (True, True)
+    assert "voided" in (await platform(gateway, "ledger", "void", hold))[1]
+    _, out, _ = await platform(gateway, "ledger", "transfers", "savings", "--json")
+    assert [json.loads(line)["kind"] for line in out.splitlines()] == ["release", "post", "pending", "posted"]
+    code, _, told = await platform(gateway, "ledger", "reverse", journal["id"], "--reason", "wrong")
+    assert (code, "would fall below its floor" in told) == (1, True)
+    code, _, told = await platform(gateway, "ledger", "move", "funding", "savings", "600")
+    assert (code, "more than its ceiling" in told) == (1, True)
 
 
 async def test_a_key_that_may_only_read_is_made_renewed_and_ended(gateway: RunningGateway) -> None:

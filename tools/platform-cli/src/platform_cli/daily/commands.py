@@ -6,6 +6,7 @@ from platform_cli.daily.acts import cancel, capture, confirm, pay, refund, void
 from platform_cli.daily.completion import completion
 from platform_cli.daily.events import tail
 from platform_cli.daily.keys import key_commands
+from platform_cli.daily.ledger import ledger_commands
 from platform_cli.daily.merchants import merchant_commands
 from platform_cli.daily.money import accounts, balance
 from platform_cli.daily.payments import list_payments, show
@@ -28,5 +29,6 @@ def add_daily_commands(main: typer.Typer) -> None:
         main.command(name, rich_help_panel=panel)(told(command))
     main.add_typer(endpoint_commands(), name="endpoints", rich_help_panel=EVENTS)
     main.add_typer(key_commands(), name="keys", rich_help_panel=MONEY)
+    main.add_typer(ledger_commands(), name="ledger", rich_help_panel=MONEY)
     main.add_typer(merchant_commands(), name="merchants", rich_help_panel=MONEY)
     main.command("completion", rich_help_panel="This machine")(completion)

@@ -39,13 +39,18 @@ def tail(
 
 
 def all_events(
-    gateway: Gateway, *, after: str | None = None, kind: str | None = None, newest_first: bool = False
+    gateway: Gateway,
+    *,
+    after: str | None = None,
+    kind: str | None = None,
+    of: str | None = None,
+    newest_first: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """All events there are now, page by page."""
+    """All events there are now, page by page; `of` one object alone."""
     before = None
     while True:
         page = gateway.get(
-            "/v1/events", limit=100, after=after, before=before, type=kind,
+            "/v1/events", limit=100, after=after, before=before, type=kind, aggregate_id=of,
             order="desc" if newest_first else None,
         )  # fmt: skip
         yield from page["data"]

@@ -13,7 +13,6 @@ from platform_cli.daily.gateway import Gateway
 from platform_cli.daily.telling import Json, console, errors, merchant_gateway, print_json, print_table
 
 PAGE = 100
-STORY_STARTS = "payment.created.v1"
 
 PaymentId = Annotated[str, typer.Argument(help="pay_…")]
 
@@ -23,7 +22,7 @@ def show(payment: PaymentId, as_json: Json = False) -> None:
     gateway = merchant_gateway()
     found = gateway.get(f"/v1/payments/{payment}")
     refunds = gateway.get(f"/v1/payments/{payment}/refunds")["data"]
-    story = list(_story(gateway, payment))[::-1]
+    story = list(all_events(gateway, of=payment))
     if as_json:
         print_json({"payment": found, "refunds": refunds, "events": story})
         return
@@ -107,12 +106,3 @@ def _payments(gateway: Gateway, limit: int | None, **filters: str | None) -> Ite
         cursor = page["next_cursor"]
         if cursor is None:
             return
-
-
-def _story(gateway: Gateway, payment: str) -> Iterator[dict[str, Any]]:
-    """The payment's events, newest first, back to its creation."""
-    for event in all_events(gateway, newest_first=True):
-        if event["aggregate_id"] == payment:
-            yield event
-            if event["type"] == STORY_STARTS:
-                return
