@@ -177,7 +177,11 @@ async def run_gateway(
                 | changes
             )
             app = create_gateway(settings)
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+            # A test that pauses this loop between its steps is not idle: a reset would hit its next POST.
+            config = uvicorn.Config(
+                app, log_config=None, access_log=False, ws="none", timeout_keep_alive=3600
+            )
+            server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started:
                 assert not serving.done(), "the gateway did not start"

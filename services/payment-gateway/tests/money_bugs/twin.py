@@ -23,7 +23,9 @@ async def run_twin(gateway: RunningGateway) -> AsyncIterator[RunningGateway]:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_gateway(gateway.deps.settings.model_copy(update={"public_url": url}))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+        # A test that pauses this loop between its steps is not idle: a reset would hit its next POST.
+        config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_keep_alive=3600)
+        server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             assert not serving.done(), "the twin did not start"

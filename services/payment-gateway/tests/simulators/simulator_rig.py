@@ -90,7 +90,11 @@ async def run_simulators(
         # asyncio sets it only on sockets that name TCP; without it each answer waits 40 ms for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
-            create_simulators(settings, delays), log_config=None, access_log=False, ws="none"
+            create_simulators(settings, delays),
+            log_config=None,
+            access_log=False,
+            ws="none",
+            timeout_keep_alive=3600,  # as in gateway_rig.py
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
