@@ -18,6 +18,13 @@ async def test_the_balance_and_what_it_consists_of(shop: Shop) -> None:
     assert [(line.type, line.amount) for line in lines if line.type == "charge"] == [
         ("charge", 700), ("charge", 5_000),
     ]  # fmt: skip
+    oldest = lines[-1].id
+    back = await shop.do(
+        lambda c: list(
+            c.v1.balance_transactions.list({"limit": 1, "ending_before": oldest}).auto_paging_iter()
+        )
+    )
+    assert [line.id for line in back] == [line.id for line in lines[:-1]][::-1], "the other way, all of them"
     one = await shop.do(lambda c: c.v1.balance_transactions.retrieve(lines[0].id))
     assert (one.id, one.net) == (lines[0].id, lines[0].net)
 

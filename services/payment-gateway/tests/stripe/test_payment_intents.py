@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 import stripe
@@ -160,6 +161,31 @@ async def test_a_key_that_is_used_for_something_else_is_an_idempotency_error(sho
         await shop.do(
             lambda c: c.v1.refunds.create({"payment_intent": intent.id}, {"idempotency_key": "order-1"})
         )
+
+
+async def test_a_key_belongs_to_the_endpoint_of_its_first_use_wherever_that_is(shop: Shop) -> None:
+    """Customers, payment methods and payouts too: one scope for the whole facade."""
+    options: stripe.RequestOptions = {"idempotency_key": "k"}
+    customer = await shop.do(lambda c: c.v1.customers.create({"name": "Ada"}, options))
+    assert (await shop.do(lambda c: c.v1.customers.create({"name": "Ada"}, options))).id == customer.id
+    others: list[Callable[[stripe.StripeClient], object]] = [
+        lambda c: c.v1.customers.update(customer.id, {"name": "Ada"}, options),
+        lambda c: c.v1.payment_methods.create({"type": "card", "card": {"token": "tok_visa"}}, options),
+        lambda c: c.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id}, options),
+        lambda c: c.v1.payouts.create({"amount": 1, "currency": "eur", "destination": "ba_pays"}, options),
+        lambda c: c.v1.payment_intents.create({"amount": 100, "currency": "eur"}, options),
+    ]
+    for call in others:
+        with pytest.raises(stripe.IdempotencyError):
+            await shop.do(call)
+    attached: stripe.RequestOptions = {"idempotency_key": "attach"}
+    methods = [
+        await shop.do(
+            lambda c: c.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id}, attached)
+        )
+        for _ in range(2)
+    ]
+    assert methods[0].id == methods[1].id, "a repetition attaches the same one"
 
 
 async def test_the_clients_own_retries_after_a_lost_answer_charge_once(shop: Shop) -> None:

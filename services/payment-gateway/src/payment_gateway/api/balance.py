@@ -51,10 +51,9 @@ async def transactions(
     currency: Annotated[Currency | None, Query()] = None,
 ) -> Response:
     """Every movement of the pending and available balances, newest first; `next_cursor` continues."""
-    found, following = await list_movements(
-        caller.deps, caller.merchant_id, before=cursor, limit=limit, currency=currency
-    )
-    return JsonResponse({"data": list(found), "next_cursor": following})
+    window = Window(limit, before=cursor)
+    found, has_more = await list_movements(caller.deps, caller.merchant_id, window, currency=currency)
+    return JsonResponse({"data": list(found), "next_cursor": found[-1]["id"] if has_more else None})
 
 
 @router.post("/payouts", status_code=201, responses=MONEY | answer("Payout", 201), openapi_extra=KEYED)

@@ -36,13 +36,15 @@ class AnswerDispute:
     fingerprint: bytes
     event: DisputeEvent
     evidence: Mapping[str, str]
+    scope: str | None = None
+    """Where the key counts; None = this merchant's native route."""
 
 
 async def answer_dispute(deps: Deps, command: AnswerDispute) -> Answer:
     """200 with the dispute. Raises NotFound, InvalidState, KeyReused, KeyInProgress, NotCommitted."""
     dispute = await get_dispute(deps, command.merchant_id, command.dispute_id)
     route = "accept" if command.event is DisputeEvent.ACCEPT else "evidence"
-    scope = f"{command.merchant_id} POST /v1/disputes/{{id}}/{route}"
+    scope = command.scope or f"{command.merchant_id} POST /v1/disputes/{{id}}/{route}"
     wanted = Claim(scope, command.key, command.fingerprint, new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored

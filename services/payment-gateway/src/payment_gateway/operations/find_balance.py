@@ -12,6 +12,7 @@ from payment_gateway.domain.postings import MOVEMENTS
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import audit_log, ledger, terms
+from payment_gateway.store.pages import Window
 from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Movement
 from platform_kit.clock import isoformat
@@ -41,17 +42,18 @@ async def get_balance(deps: Deps, merchant_id: str) -> dict[str, Any]:
 
 
 async def list_movements(
-    deps: Deps, merchant_id: str, *, before: str | None, limit: int, currency: str | None
-) -> tuple[Sequence[Mapping[str, Any]], str | None]:
-    """Balance transactions, one per journal, newest first, and the id to continue before."""
-    lines_max = (limit + 1) * LINES_PER_JOURNAL
+    deps: Deps, merchant_id: str, window: Window, *, currency: str | None
+) -> tuple[Sequence[Mapping[str, Any]], bool]:
+    """Balance transactions, one per journal, newest first, and whether there are more in the window's direction, which
+    names journals. Its times are not looked at."""
+    lines_max = (window.limit + 1) * LINES_PER_JOURNAL
     async with as_merchant(deps.engine, merchant_id) as connection:
-        lines = await terms.movements(
-            connection, merchant_id, before=before, limit=lines_max, currency=currency
-        )
+        lines = await terms.movements(connection, merchant_id, window, limit=lines_max, currency=currency)
     journals = [list(group) for _, group in groupby(lines, key=lambda line: line.journal_id)]
-    shown = [_transaction(group) for group in journals[:limit]]
-    return shown, str(shown[-1]["id"]) if len(journals) > limit else None
+    nearest = journals[: window.limit]
+    if window.after:
+        nearest = [journal[::-1] for journal in nearest[::-1]]
+    return [_transaction(journal) for journal in nearest], len(journals) > window.limit
 
 
 async def get_movement(deps: Deps, merchant_id: str, journal_id: str) -> Mapping[str, Any]:

@@ -40,13 +40,14 @@ class MakePayout:
     amount_minor: int
     currency: str
     destination: str
+    scope: str | None = None
+    """Where the key counts; None = this merchant's native route."""
 
 
 async def make_payout(deps: Deps, command: MakePayout) -> Answer:
     """201 with the pending payout. Refused with insufficient-funds when the available balance does not hold it."""
-    wanted = Claim(
-        f"{command.merchant_id} POST /v1/payouts", command.key, command.fingerprint, subject=new_id("po")
-    )
+    scope = command.scope or f"{command.merchant_id} POST /v1/payouts"
+    wanted = Claim(scope, command.key, command.fingerprint, subject=new_id("po"))
     if stored := await find_stored(deps, wanted):
         return stored
 
@@ -75,10 +76,13 @@ async def make_payout(deps: Deps, command: MakePayout) -> Answer:
     return _answer(await claim(deps, commit))
 
 
-async def cancel_payout(deps: Deps, merchant_id: str, payout_id: str, key: str, fingerprint: bytes) -> Answer:
-    """200 with the cancelled payout; 409 once it may have been sent."""
+async def cancel_payout(
+    deps: Deps, merchant_id: str, payout_id: str, key: str, fingerprint: bytes, scope: str | None = None
+) -> Answer:
+    """200 with the cancelled payout; 409 once it may have been sent. `scope` as in `MakePayout`."""
     payout = await get_payout(deps, merchant_id, payout_id)
-    wanted = Claim(f"{merchant_id} POST /v1/payouts/{{id}}/cancel", key, fingerprint, new_id("act"))
+    native = f"{merchant_id} POST /v1/payouts/{{id}}/cancel"
+    wanted = Claim(scope or native, key, fingerprint, new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored
     commit = commit_of_move(payout, PayoutEvent.CANCEL, wanted=wanted, due=lambda _: None)

@@ -29,12 +29,15 @@ class CreateCustomer:
     fingerprint: bytes
     values: Mapping[str, Any]
     """Of name, email, description, metadata: those that were given."""
+    scope: str | None = None
+    """Where the key counts; None = this merchant's native route."""
 
 
 async def create_customer(deps: Deps, command: CreateCustomer) -> Answer:
     """Raises KeyReused, KeyInProgress, NotCommitted."""
     customer_id = new_id("cus")
-    wanted = Claim(f"{command.merchant_id} POST /v1/customers", command.key, command.fingerprint, customer_id)
+    scope = command.scope or f"{command.merchant_id} POST /v1/customers"
+    wanted = Claim(scope, command.key, command.fingerprint, customer_id)
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         made = Customer(customer_id, command.merchant_id, locked.now, locked.now, **command.values)
@@ -63,11 +66,20 @@ async def list_customers(
 
 
 async def update_customer(
-    deps: Deps, merchant_id: str, customer_id: str, changes: Mapping[str, Any], key: str, fingerprint: bytes
+    deps: Deps,
+    merchant_id: str,
+    customer_id: str,
+    changes: Mapping[str, Any],
+    key: str,
+    fingerprint: bytes,
+    scope: str | None = None,
 ) -> Answer:
-    """The customer with `changes`; what is not among them stays. Raises NotFound, KeyReused, KeyInProgress."""
+    """The customer with `changes`; what is not among them stays. `scope` as in `CreateCustomer`.
+
+    Raises NotFound, KeyReused, KeyInProgress.
+    """
     customer = await get_customer(deps, merchant_id, customer_id)
-    wanted = Claim(f"{merchant_id} POST /v1/customers/{{id}}", key, fingerprint, new_id("req"))
+    wanted = Claim(scope or f"{merchant_id} POST /v1/customers/{{id}}", key, fingerprint, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         changed = replace(locked_customer(locked, customer.id, merchant_id), **changes, updated_at=locked.now)

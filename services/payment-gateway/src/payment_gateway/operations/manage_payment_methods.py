@@ -65,6 +65,8 @@ class CreatePaymentMethod:
     card: CardEntry | None = None
     billing_details: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    scope: str | None = None
+    """Where the key counts; None = this merchant's native route."""
 
 
 async def create_payment_method(deps: Deps, command: CreatePaymentMethod) -> Answer:
@@ -73,7 +75,7 @@ async def create_payment_method(deps: Deps, command: CreatePaymentMethod) -> Ans
     Raises the refusals of the card (422), VaultClosed, KeyReused, KeyInProgress, NotCommitted.
     """
     method_id = new_id("pm")
-    scope = f"{command.merchant_id} POST /v1/payment-methods"
+    scope = command.scope or f"{command.merchant_id} POST /v1/payment-methods"
     wanted = Claim(scope, command.key, command.fingerprint, method_id)
     if stored := await find_stored(deps, wanted):
         return stored
@@ -169,11 +171,19 @@ async def list_payment_methods(
 
 
 async def update_payment_method(
-    deps: Deps, merchant_id: str, method_id: str, changes: Mapping[str, Any], key: str, fingerprint: bytes
+    deps: Deps,
+    merchant_id: str,
+    method_id: str,
+    changes: Mapping[str, Any],
+    key: str,
+    fingerprint: bytes,
+    scope: str | None = None,
 ) -> Answer:
-    """The payment method with other `billing_details` or `metadata`. Raises NotFound, KeyReused, KeyInProgress."""
+    """The payment method with other `billing_details` or `metadata`. `scope` as in `CreatePaymentMethod`, here and
+    below. Raises NotFound, KeyReused, KeyInProgress."""
     await get_payment_method(deps, merchant_id, method_id)
-    wanted = Claim(f"{merchant_id} POST /v1/payment-methods/{{id}}", key, fingerprint, new_id("req"))
+    native = f"{merchant_id} POST /v1/payment-methods/{{id}}"
+    wanted = Claim(scope or native, key, fingerprint, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         changed = replace(locked.rows[method_id], **changes, updated_at=locked.now)
@@ -183,14 +193,21 @@ async def update_payment_method(
 
 
 async def attach_payment_method(
-    deps: Deps, merchant_id: str, method_id: str, customer_id: str, key: str, fingerprint: bytes
+    deps: Deps,
+    merchant_id: str,
+    method_id: str,
+    customer_id: str,
+    key: str,
+    fingerprint: bytes,
+    scope: str | None = None,
 ) -> Answer:
     """Save it for a customer; attaching it to the same one again changes nothing.
 
     Raises NotFound, KeyReused, KeyInProgress. PaymentMethodDetached and AttachedElsewhere are answers of the key.
     """
     await get_payment_method(deps, merchant_id, method_id)
-    wanted = Claim(f"{merchant_id} POST /v1/payment-methods/{{id}}/attach", key, fingerprint, new_id("req"))
+    native = f"{merchant_id} POST /v1/payment-methods/{{id}}/attach"
+    wanted = Claim(scope or native, key, fingerprint, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         method: PaymentMethod = locked.rows[method_id]
@@ -206,11 +223,12 @@ async def attach_payment_method(
 
 
 async def detach_payment_method(
-    deps: Deps, merchant_id: str, method_id: str, key: str, fingerprint: bytes
+    deps: Deps, merchant_id: str, method_id: str, key: str, fingerprint: bytes, scope: str | None = None
 ) -> Answer:
     """Give it up for good; its card leaves the vault. Raises NotFound, KeyReused, KeyInProgress."""
     await get_payment_method(deps, merchant_id, method_id)
-    wanted = Claim(f"{merchant_id} POST /v1/payment-methods/{{id}}/detach", key, fingerprint, new_id("req"))
+    native = f"{merchant_id} POST /v1/payment-methods/{{id}}/detach"
+    wanted = Claim(scope or native, key, fingerprint, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         method: PaymentMethod = locked.rows[method_id]

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.fees import plan_of
 from payment_gateway.domain.terms import Settlement, Terms
 from payment_gateway.store import rows
+from payment_gateway.store.pages import Window
 from payment_gateway.store.tables import settlement as table
 from platform_kit.writes import Writes
 
@@ -71,8 +72,12 @@ FOREIGN = text("""
     WHERE t.settlement_currency <> a.currency AND a.credits_posted <> a.debits_posted
     ORDER BY t.merchant_id, a.currency LIMIT :limit
 """)
-# transfer_by_credit_idx and transfer_by_debit_idx, newest first.
-LIST_MOVEMENTS = text("""
+
+
+def _movements(beyond: str, order: str) -> TextClause:
+    """Lines on one side of the line `position`, the nearest first: transfer_by_credit_idx, transfer_by_debit_idx."""
+    side = f"(CAST(:position AS bigint) IS NULL OR id {beyond} :position)"
+    return text(f"""
     WITH own AS (
         SELECT id, kind FROM payments.account
         WHERE owner = :owner AND kind IN ('pending', 'available')
@@ -82,15 +87,19 @@ LIST_MOVEMENTS = text("""
         c.kind AS credit
     FROM (
         SELECT x.* FROM own CROSS JOIN LATERAL (SELECT * FROM payments.transfer
-            WHERE credit_account_id = own.id AND (CAST(:before AS bigint) IS NULL OR id < :before)
-              AND kind IN ('posted', 'post') ORDER BY id DESC LIMIT :limit) x
+            WHERE credit_account_id = own.id AND {side}
+              AND kind IN ('posted', 'post') ORDER BY id {order} LIMIT :limit) x
         UNION
         SELECT x.* FROM own CROSS JOIN LATERAL (SELECT * FROM payments.transfer
-            WHERE debit_account_id = own.id AND (CAST(:before AS bigint) IS NULL OR id < :before)
-              AND kind IN ('posted', 'post') ORDER BY id DESC LIMIT :limit) x
+            WHERE debit_account_id = own.id AND {side}
+              AND kind IN ('posted', 'post') ORDER BY id {order} LIMIT :limit) x
     ) t JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
-    ORDER BY t.id DESC LIMIT :limit
-""")
+    ORDER BY t.id {order} LIMIT :limit
+""")  # noqa: S608 - our own words
+
+
+LIST_MOVEMENTS_BEFORE = _movements("<", "DESC")
+LIST_MOVEMENTS_AFTER = _movements(">", "ASC")
 # transfer_journal_id_idx
 GET_MOVEMENTS = text("""
     SELECT t.journal_id, t.amount_minor, t.currency, t.payment_id, t.recorded_at, d.kind AS debit, c.kind AS credit
@@ -101,8 +110,8 @@ GET_MOVEMENTS = text("""
         OR (c.owner = :owner AND c.kind IN ('pending', 'available')))
     ORDER BY t.id DESC
 """)
-FIND_LAST_MOVEMENT = text("""
-    SELECT min(t.id) FROM payments.transfer t
+FIND_MOVEMENTS = text("""
+    SELECT min(t.id) AS first, max(t.id) AS last FROM payments.transfer t
     JOIN payments.account a ON a.id IN (t.debit_account_id, t.credit_account_id)
     WHERE t.journal_id = :journal_id AND a.owner = :owner
 """)
@@ -198,21 +207,23 @@ async def foreign(conn: AsyncConnection, limit: int) -> Sequence[Foreign]:
 
 
 async def movements(
-    conn: AsyncConnection, merchant_id: str, *, before: str | None, limit: int, currency: str | None
+    conn: AsyncConnection, merchant_id: str, window: Window, *, limit: int, currency: str | None
 ) -> Sequence[Movement]:
-    """Newest first; `before` is the journal to continue before. One journal may end a page only whole: ask for more
-    lines than a journal has."""
+    """The nearest of the window, which names journals: newest first, or oldest first for those after one. A journal
+    may end a page only whole: ask for more lines than a journal has."""
     owner = f"merchant:{merchant_id}"
     position = None
-    if before is not None:
-        position = await conn.scalar(FIND_LAST_MOVEMENT, {"journal_id": before, "owner": owner})
-        if position is None:
+    if named := window.after or window.before:
+        found = (await conn.execute(FIND_MOVEMENTS, {"journal_id": named, "owner": owner})).one()
+        if found.first is None:
             return []
-    wanted = {"owner": owner, "before": position, "limit": limit, "currency": currency}
+        position = found.last if window.after else found.first
+    statement = LIST_MOVEMENTS_AFTER if window.after else LIST_MOVEMENTS_BEFORE
+    wanted = {"owner": owner, "position": position, "limit": limit, "currency": currency}
     return [
         Movement(row.journal_id, row.amount_minor, row.currency, row.payment_id, row.recorded_at, row.debit,
                  row.credit)
-        for row in await conn.execute(LIST_MOVEMENTS, wanted)
+        for row in await conn.execute(statement, wanted)
     ]  # fmt: skip
 
 

@@ -36,7 +36,7 @@ async def create(request: Request, caller: Merchant) -> Response:
     given.ignore(*_IGNORED)
     given.done()
     key = await key_of(request, caller.merchant_id)
-    command = CreateCustomer(caller.merchant_id, f"stripe:{key.key}", key.fingerprint, values)
+    command = CreateCustomer(caller.merchant_id, key.key, key.fingerprint, values, key.scope)
     return respond(await settled(lambda: create_customer(caller.deps, command)), render.customer)
 
 
@@ -69,7 +69,7 @@ async def update(customer: str, request: Request, caller: Merchant) -> Response:
     changed = changes | ({"metadata": metadata} if metadata is not None else {})
     answer = await settled(
         lambda: update_customer(
-            caller.deps, caller.merchant_id, customer, changed, f"stripe:{key.key}", key.fingerprint
+            caller.deps, caller.merchant_id, customer, changed, key.key, key.fingerprint, key.scope
         )
     )
     return respond(answer, render.customer)

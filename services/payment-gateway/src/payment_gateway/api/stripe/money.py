@@ -55,17 +55,13 @@ async def list_transactions(request: Request, caller: Merchant) -> Response:
     currency = given.text("currency")
     window = window_of(given, "txn")
     given.done()
-    if window.after or window.created_from or window.created_to:
-        raise InvalidParameter("Page with starting_after only; no times here.", "ending_before")
-    found, following = await list_movements(
-        caller.deps,
-        caller.merchant_id,
-        before=window.before,
-        limit=window.limit,
-        currency=currency.upper() if currency else None,
+    if window.created_from or window.created_to:
+        raise InvalidParameter("This list has no filter by time.", "created")
+    found, has_more = await list_movements(
+        caller.deps, caller.merchant_id, window, currency=currency.upper() if currency else None
     )
     url = "/v1/balance_transactions"
-    return JsonResponse(render.object_list(url, found, following is not None, render.balance_transaction))
+    return JsonResponse(render.object_list(url, found, has_more, render.balance_transaction))
 
 
 @router.get("/balance_transactions/{transaction}", tags=["balance"])
@@ -95,7 +91,8 @@ async def pay_out(request: Request, caller: Merchant) -> Response:
     key = await key_of(request, caller.merchant_id)
     command = MakePayout(
         merchant_id=caller.merchant_id,
-        key=f"stripe:{key.key}",
+        key=key.key,
+        scope=key.scope,
         fingerprint=key.fingerprint,
         amount_minor=amount,
         currency=currency,
@@ -126,7 +123,7 @@ async def cancel(payout: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     key = await key_of(request, caller.merchant_id)
     answer = await settled(
-        lambda: cancel_payout(caller.deps, caller.merchant_id, payout, f"stripe:{key.key}", key.fingerprint)
+        lambda: cancel_payout(caller.deps, caller.merchant_id, payout, key.key, key.fingerprint, key.scope)
     )
     return respond(answer, render.payout)
 
@@ -186,7 +183,8 @@ async def _answer(
     command = AnswerDispute(
         merchant_id=caller.merchant_id,
         dispute_id=dispute,
-        key=f"stripe:{key.key}",
+        key=key.key,
+        scope=key.scope,
         fingerprint=key.fingerprint,
         event=event,
         evidence=evidence,

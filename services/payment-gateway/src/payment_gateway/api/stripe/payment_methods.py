@@ -90,7 +90,8 @@ async def create(request: Request, caller: Merchant) -> Response:
     key = await key_of(request, caller.merchant_id)
     command = CreatePaymentMethod(
         merchant_id=caller.merchant_id,
-        key=f"stripe:{key.key}",
+        key=key.key,
+        scope=key.scope,
         fingerprint=key.fingerprint,
         type=kind,
         method=method,
@@ -152,7 +153,7 @@ async def update(method: str, request: Request, caller: Merchant) -> Response:
     key = await key_of(request, caller.merchant_id)
     answer = await settled(
         lambda: update_payment_method(
-            caller.deps, caller.merchant_id, method, changes, f"stripe:{key.key}", key.fingerprint
+            caller.deps, caller.merchant_id, method, changes, key.key, key.fingerprint, key.scope
         )
     )
     return respond(answer, render.payment_method)
@@ -167,7 +168,8 @@ async def attach(method: str, request: Request, caller: Merchant) -> Response:
     if method in TEST_METHODS:  # a test method becomes one of this merchant's when it is attached
         made = CreatePaymentMethod(
             merchant_id=caller.merchant_id,
-            key=f"stripe:{key.key}:method",
+            key=key.key,
+            scope=f"{key.scope} test-method",  # the key itself is for the attachment
             fingerprint=key.fingerprint,
             type="card",
             method={"type": "card", "token": TEST_METHODS[method]},
@@ -175,7 +177,7 @@ async def attach(method: str, request: Request, caller: Merchant) -> Response:
         method = (await settled(lambda: create_payment_method(caller.deps, made))).object["id"]
     answer = await settled(
         lambda: attach_payment_method(
-            caller.deps, caller.merchant_id, method, customer, f"stripe:{key.key}", key.fingerprint
+            caller.deps, caller.merchant_id, method, customer, key.key, key.fingerprint, key.scope
         )
     )
     return respond(answer, render.payment_method)
@@ -187,7 +189,7 @@ async def detach(method: str, request: Request, caller: Merchant) -> Response:
     key = await key_of(request, caller.merchant_id)
     answer = await settled(
         lambda: detach_payment_method(
-            caller.deps, caller.merchant_id, method, f"stripe:{key.key}", key.fingerprint
+            caller.deps, caller.merchant_id, method, key.key, key.fingerprint, key.scope
         )
     )
     return respond(answer, render.payment_method)
