@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from gateway_rig import RunningGateway, run_gateway
+from prometheus_client import generate_latest
 from sqlalchemy import text
 
 from payment_gateway.operations.replay_routing import replay_routing
@@ -129,3 +130,44 @@ async def test_nobody_edits_a_decision(gateway: RunningGateway) -> None:
         async with gateway.deps.engine.connect() as connection:
             with pytest.raises(Exception, match="permission denied"):
                 await connection.execute(text(statement))
+
+
+async def test_edited_rules_are_used_without_a_restart_and_wrong_ones_are_not(
+    fresh_database: FreshDatabase, tmp_path: Path
+) -> None:
+    rules = tmp_path / "routing.toml"
+    packaged = (files("payment_gateway") / "routing.toml").read_text()
+    both = 'channels = ["card_sim", "card_sim_2"]'
+    assert both in packaged
+    rules.write_text(packaged)
+    database = await fresh_database("payments")
+    async with run_gateway(
+        database, tmp_path / "journals", routing_file=str(rules), routing_refresh_s=0.05
+    ) as gateway:
+
+        async def channel() -> str:
+            return str((await gateway.pay()).body["channel"])
+
+        async def becomes(wanted: str) -> None:
+            async with asyncio.timeout(5):
+                while await channel() != wanted:  # noqa: ASYNC110 - a file tells nobody
+                    await asyncio.sleep(0.02)
+
+        async def told(wanted: bytes) -> None:
+            async with asyncio.timeout(5):
+                while wanted not in generate_latest():  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+        await becomes("card_sim")
+        rules.write_text(packaged.replace(both, 'channels = ["card_sim_2", "card_sim"]'))
+        await becomes("card_sim_2")
+        rules.write_text(packaged.replace(both, 'channels = ["card_sim_3"]'))
+        await told(b"routing_rules_refused 1.0")
+        assert await channel() == "card_sim_2"
+        rules.write_text(packaged)
+        await becomes("card_sim")
+        await told(b"routing_rules_refused 0.0")
+        assert (await replay_routing(gateway.deps.engine)).differences == ()
+        async with gateway.deps.engine.connect() as connection:
+            kept = await connection.scalar(text("SELECT count(*) FROM payments.routing_rule_set"))
+        assert kept == 2

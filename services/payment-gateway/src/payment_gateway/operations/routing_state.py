@@ -1,4 +1,9 @@
-"""What routing works with in a process: the rules, and success rates that are refreshed beside the requests."""
+"""What routing works with in a process: the rules and the success rates, both refreshed beside the requests.
+
+The rules' file is read again each time: a changed ConfigMap, or an edited file, is in use within a refresh, in every
+process by itself. A file that is wrong changes nothing. New rules are written down before the first decision is made by
+them, so that each can be replayed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,6 +25,10 @@ from payment_gateway.settings import Settings
 from payment_gateway.store import routing_decisions
 from platform_kit.logging import get_logger
 
+routing_rules_refused = Gauge(
+    "routing_rules_refused",
+    "1 while the file of the routing rules is not acceptable and older ones are in use.",
+)
 log = get_logger(__name__)
 
 
@@ -38,7 +48,7 @@ async def open_routing(
     """Raises InvalidRules, which names the file and the key, before anything is served."""
     rules = load_rules(settings.routing_file, channels)
     routing = Routing(rules, rules.digest)
-    refreshing = asyncio.create_task(_keep_fresh(routing, engine, settings.routing_refresh_s))
+    refreshing = asyncio.create_task(_keep_fresh(routing, engine, settings, channels))
     try:
         yield routing
     finally:
@@ -57,16 +67,32 @@ def load_rules(path: str, channels: Collection[str]) -> RoutingRules:
         raise InvalidRules(f"ROUTING_FILE {source}: {error}") from None
 
 
-async def _keep_fresh(routing: Routing, engine: AsyncEngine, every_s: float) -> None:
-    """The database may be away for a while: the last rates are still the best that we know."""
-    remembered = False
+async def _keep_fresh(
+    routing: Routing, engine: AsyncEngine, settings: Settings, channels: Collection[str]
+) -> None:
+    """The database may be away for a while: the last rates and rules are still the best that we know."""
+    remembered = refused = None
     while True:
+        wanted = routing.rules
+        try:
+            wanted = load_rules(settings.routing_file, channels)
+            refused = None
+        except InvalidRules as error:
+            if refused != str(error):
+                log.error(
+                    "routing rules are refused, the old ones stay", error=str(error), digest=routing.digest
+                )
+            refused = str(error)
+        routing_rules_refused.set(refused is not None)
         try:
             async with engine.begin() as connection:
-                if not remembered:
-                    await routing_decisions.remember_rules(connection, routing.digest, routing.rules.source)
+                if wanted.digest != remembered:
+                    await routing_decisions.remember_rules(connection, wanted.digest, wanted.source)
                 routing.tallies = await routing_decisions.tally(connection)
-            remembered = True
+            remembered = wanted.digest
         except (SQLAlchemyError, OSError) as error:
             log.warning("success rates are not fresh", error=type(error).__name__)
-        await asyncio.sleep(every_s if remembered else 1.0)
+        if remembered == wanted.digest != routing.digest:
+            log.info("routing rules are replaced", was=routing.digest, now=wanted.digest)
+            routing.rules, routing.digest = wanted, wanted.digest
+        await asyncio.sleep(settings.routing_refresh_s if remembered else 1.0)
