@@ -135,14 +135,16 @@ async def test_what_risk_challenges_waits_for_the_payer_and_then_for_nobody(gate
 )
 @pytest.mark.parametrize("fault", ["late", "broken"])
 async def test_without_risk_the_fallback_policy_decides_by_amount(
-    gateway: RunningGateway, fault: str, amount_minor: int, status: str
+    fresh_database: FreshDatabase, tmp_path: Path, fault: str, amount_minor: int, status: str
 ) -> None:
-    if fault == "late":
-        gateway.risk.delay_s = 1.5
-    else:
-        gateway.risk.status = 500
-    reply = await gateway.pay(amount_minor=amount_minor)
-    assert (reply.body["status"], reply.body["risk"]["fallback"]) == (status, True)
+    database = await fresh_database("payments")
+    async with run_gateway(database, tmp_path, risk_deadline_s=0.3) as gateway:
+        if fault == "late":
+            gateway.risk.delay_s = 0.6
+        else:
+            gateway.risk.status = 500
+        reply = await gateway.pay(amount_minor=amount_minor)
+        assert (reply.body["status"], reply.body["risk"]["fallback"]) == (status, True)
 
 
 async def test_a_wallet_is_paid_when_the_payer_confirms(gateway: RunningGateway) -> None:
