@@ -65,22 +65,23 @@ async def test_what_waits_goes_into_one_flush_and_each_caller_gets_its_own_resul
     assert await stored(engine) == set(range(100))
 
 
-async def test_while_many_come_a_flush_waits_for_company(engine: AsyncEngine) -> None:
-    """Ten callers who each submit again when they are answered: they end up in the same flushes."""
-    sizes = {}
-    for gather_max_s in (0.0, 0.05):
-        flush = Flush()
-        async with Committer(engine, flush, gather_max_s=gather_max_s) as committer:
+@pytest.mark.parametrize(("gather_max_s", "sizes"), [(0.0, [1, 2, 1, 1]), (5.0, [1, 2, 2])])
+async def test_a_flush_after_one_that_had_company_waits_for_some(
+    engine: AsyncEngine, gather_max_s: float, sizes: list[int]
+) -> None:
+    flush = Flush()
 
-            async def call(caller: int, base: int, committer: Committer[tuple[int, int], bool]) -> None:
-                for n in range(10):
-                    await asyncio.sleep(caller / 1000)
-                    assert await committer.submit((base + caller * 10 + n, 1))
+    async def slowly(conn: AsyncConnection, items: Sequence[tuple[int, int]]) -> list[bool]:
+        await asyncio.sleep(0.2)
+        return await flush(conn, items)
 
-            base = 1000 * (1 + len(sizes))
-            await asyncio.gather(*(call(caller, base, committer) for caller in range(10)))
-            sizes[gather_max_s] = len(flush.sizes)
-    assert sizes[0.05] < 0.8 * sizes[0.0], sizes
+    async with Committer(engine, slowly, gather_max_s=gather_max_s) as committer:
+        await committer.submit((0, 1))  # alone: the next one does not wait
+        await asyncio.gather(committer.submit((1, 1)), committer.submit((2, 1)))
+        third = asyncio.create_task(committer.submit((3, 1)))
+        await asyncio.sleep(0.05)  # the flush before took 0.2 s: so long this one waits
+        assert await asyncio.gather(third, committer.submit((4, 1))) == [True, True]
+    assert flush.sizes == sizes
 
 
 async def test_a_flush_that_only_reads_opens_no_transaction(engine: AsyncEngine) -> None:
