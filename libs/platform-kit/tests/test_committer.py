@@ -84,6 +84,23 @@ async def test_a_flush_after_one_that_had_company_waits_for_some(
     assert flush.sizes == sizes
 
 
+async def test_a_flush_goes_by_key_however_small_the_table_was_when_it_was_planned(
+    engine: AsyncEngine,
+) -> None:
+    async def plan(conn: AsyncConnection, items: Sequence[int]) -> list[str]:
+        rows = await conn.scalars(
+            text("EXPLAIN SELECT * FROM entry WHERE id = ANY(CAST('{1,2,3}' AS int[]))")
+        )
+        return ["\n".join(rows)] * len(items)
+
+    async with Committer(engine, plan) as committer:
+        assert "Seq Scan" not in await committer.submit(1)
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SHOW enable_seqscan")) == "on", (
+            "for the lanes' connections alone"
+        )
+
+
 async def test_a_flush_that_only_reads_opens_no_transaction(engine: AsyncEngine) -> None:
     async def ask(conn: AsyncConnection, items: Sequence[int]) -> list[bool]:
         ids = [await conn.scalar(text("SELECT pg_current_xact_id()::text")) for _ in range(2)]

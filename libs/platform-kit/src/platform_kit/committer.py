@@ -23,6 +23,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -43,6 +44,13 @@ TRIES_MAX = (
 )
 RETRY_DELAY_S = 0.05
 RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+
+# What a flush locks or writes it finds by key. Its plans are made once and kept, often while a table is small, and one
+# that reads a small table whole would go on doing so when it has grown: that was a third of Postgres' work.
+BY_KEY = text(
+    "SELECT set_config(name, 'off', false)"
+    " FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name"
+)
 
 log = get_logger(__name__)
 
@@ -214,14 +222,22 @@ class _OwnConnection:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        await self.drop()  # not back into the pool: its settings are a lane's
 
     async def get(self) -> AsyncConnection:
         if self._connection is None:
-            self._connection = await self._engine.connect()
-            if self._autocommit:
-                await self._connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection = await self._engine.connect()
+            try:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.execute(BY_KEY)
+                await connection.commit()  # asks nothing of Postgres: SQLAlchemy's own transaction ends
+                if not self._autocommit:
+                    await connection.execution_options(isolation_level="READ COMMITTED")
+            except BaseException:
+                await connection.invalidate()
+                await connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     async def drop(self) -> None:
