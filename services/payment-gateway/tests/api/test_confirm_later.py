@@ -179,7 +179,7 @@ async def test_a_confirmation_without_an_answer_is_found_out_about(gateway: Runn
     assert len(await charges(gateway)) == 1
 
 
-@pytest.mark.parametrize("descriptor", ["abc", "x" * 23, "12345", "SHOP*1", "SHOP\n1"])
+@pytest.mark.parametrize("descriptor", ["abc", "x" * 23, "12345", "SHOP*1", "SHOP\n1", "ŠHOP 1"])
 async def test_a_descriptor_that_no_statement_can_show_is_refused(
     gateway: RunningGateway, descriptor: str
 ) -> None:

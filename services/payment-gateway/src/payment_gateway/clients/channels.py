@@ -44,8 +44,8 @@ class Channel(Protocol):
 
     async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
         """Ask for the operation. `details` of an authorisation: {"method": {...}, "capture": bool,
-        "challenge": bool} and in a sandbox perhaps a "fault"; the other operations name their
-        authorisation in `attempt.original`."""
+        "challenge": bool}, perhaps a "statement_descriptor", and in a sandbox a "fault"; the other operations
+        name their authorisation in `attempt.original`."""
         ...
 
     async def ask(self, attempt: Attempt) -> Outcome:
@@ -148,7 +148,9 @@ class HttpChannel:
         amount = {"amount_minor": attempt.amount_minor, "currency": attempt.currency}
         if attempt.operation is Operation.AUTHORISE:
             path, body = self._authorisation(details)
-            return path, {**body, **amount, "callback_url": self._callback_url}
+            shown = details.get("statement_descriptor")
+            words = {"statement_descriptor": shown} if shown else {}
+            return path, {**body, **words, **amount, "callback_url": self._callback_url}
         final = {"final": True} if attempt.operation is Operation.FINAL_CAPTURE else {}
         return PATHS[attempt.operation], {"original": attempt.original, **amount, **final}
 

@@ -72,6 +72,7 @@ async def charge_payment(
         "method": payment.method,
         "capture": _captures_at_once(payment, assessment),
         "challenge": assessment.decision is Decision.CHALLENGE,
+        "statement_descriptor": payment.statement_descriptor,
         "fault": payment.metadata.get("sandbox_fault") if deps.settings.sandbox else None,
     }
     attempt = done.attempt or _attempt(done.payment, wanted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -30,6 +29,12 @@ from payment_gateway.api.schemas.fields import (
     ShortText,
     given,
     says,
+)
+from payment_gateway.domain.statement_descriptor import (
+    LENGTH_LEAST,
+    LENGTH_MOST,
+    PATTERN,
+    is_statement_descriptor,
 )
 
 
@@ -106,19 +111,16 @@ Method = Annotated[CardMethod | WalletMethod | BankMethod, Field(discriminator="
 
 
 def _descriptor(value: str) -> str:
-    if not any(character.isalpha() for character in value) or not set(value) <= DESCRIPTOR_CHARACTERS:
-        raise PydanticCustomError(
-            "invalid-text", "letters (at least one), digits, spaces and . , - + & / only"
-        )
+    if not is_statement_descriptor(value):
+        raise PydanticCustomError("invalid-text", "printable ASCII with a letter, and none of < > \\ ' \" *")
     return value
 
 
-DESCRIPTOR_CHARACTERS = frozenset(string.ascii_letters + string.digits + " .,-+&/")
 StatementDescriptor = Annotated[
     SafeText,
-    StringConstraints(min_length=5, max_length=22),
+    StringConstraints(min_length=LENGTH_LEAST, max_length=LENGTH_MOST),
     AfterValidator(_descriptor),
-    says(pattern="^[A-Za-z0-9 .,+&/-]*[A-Za-z][A-Za-z0-9 .,+&/-]*$"),
+    says(pattern=PATTERN),
     Field(examples=["CORNER SHOP"], description="what the payer reads on the statement"),
 ]
 

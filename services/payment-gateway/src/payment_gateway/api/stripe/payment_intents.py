@@ -17,6 +17,7 @@ from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment
 from payment_gateway.operations.cancel_payment import cancel_payment
+from payment_gateway.domain.statement_descriptor import is_statement_descriptor
 from payment_gateway.operations.capture_payment import capture_payment
 from payment_gateway.operations.confirm_payment import ConfirmPayment, confirm_payment
 from payment_gateway.operations.create_payment import CreatePayment, create_payment
@@ -70,7 +71,7 @@ async def create(request: Request, caller: Merchant) -> Response:
         customer_id=given.text("customer"),
         reference=None,
         description=given.text("description"),
-        statement_descriptor=given.text("statement_descriptor"),
+        statement_descriptor=_descriptor(given),
         customer=None,
         metadata=given.metadata() or {},
         confirm=given.flag("confirm"),
@@ -118,7 +119,7 @@ async def update(intent: str, request: Request, caller: Merchant) -> Response:
         "payment_method": payment_method,
         "customer_id": given.text("customer"),
         "description": given.text("description"),
-        "statement_descriptor": given.text("statement_descriptor"),
+        "statement_descriptor": _descriptor(given),
         "metadata": given.metadata(dict(payment.metadata)),
     }
     key = await key_of(request, caller.merchant_id)
@@ -214,6 +215,13 @@ async def _act(request: Request, caller: Caller, intent: str, amount_minor: int 
         scope=key.scope,
         amount_minor=amount_minor,
     )
+
+
+def _descriptor(given: Parameters) -> str | None:
+    text = given.text("statement_descriptor")
+    if text is not None and not is_statement_descriptor(text):
+        raise InvalidParameter("The statement descriptor cannot be shown.", "statement_descriptor")
+    return text
 
 
 def _capture(given: Parameters) -> str | None:

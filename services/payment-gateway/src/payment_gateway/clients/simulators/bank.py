@@ -49,7 +49,8 @@ def transfer(book: Book, question: rules.Question, base_url: str, callback_url: 
         }
     return book.append(
         "authorisation", question.key, fingerprint=question.fingerprint, channel_reference=reference,
-        amount_minor=amount, currency=currency, capture=True, provider=scheme, fault=question.fault, **fields,
+        amount_minor=amount, currency=currency, capture=True, provider=scheme, fault=question.fault,
+        **rules.descriptor_of(body), **fields,
     )  # fmt: skip
 
 

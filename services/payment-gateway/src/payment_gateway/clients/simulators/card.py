@@ -65,7 +65,7 @@ def authorise(
     return book.append(
         "authorisation", question.key, fingerprint=question.fingerprint, outcome=outcome, code=script.code,
         channel_reference=reference, amount_minor=amount, currency=rules.currency_of(body), capture=captures,
-        token=token, fault=question.fault, **fields,
+        token=token, fault=question.fault, **rules.descriptor_of(body), **fields,
     )  # fmt: skip
 
 

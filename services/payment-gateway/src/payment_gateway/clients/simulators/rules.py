@@ -15,6 +15,7 @@ import orjson
 from payment_gateway.clients.simulators.book import Book, Operation
 from payment_gateway.clients.simulators.faults import Delays
 from payment_gateway.clients.simulators.scripts import Script
+from payment_gateway.domain.statement_descriptor import is_statement_descriptor
 from platform_kit.ids import new_id
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import InvalidRequest, Problem
@@ -87,6 +88,16 @@ def text_of(body: Mapping[str, Any], name: str, *, length_max: int = 2048) -> st
     if not isinstance(value, str) or not 0 < len(value) <= length_max:
         raise InvalidRequest(f"{name} must be a text of 1 to {length_max} characters.")
     return value
+
+
+def descriptor_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """What the payer's statement will say, as a member of the journal's line; nothing where nothing was sent."""
+    if "statement_descriptor" not in body:
+        return {}
+    text = body["statement_descriptor"]
+    if not isinstance(text, str) or not is_statement_descriptor(text):
+        raise InvalidRequest("statement_descriptor cannot be shown on a statement.")
+    return {"statement_descriptor": text}
 
 
 def callback_of(body: Mapping[str, Any], default: str) -> str:

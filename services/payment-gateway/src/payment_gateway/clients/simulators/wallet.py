@@ -46,7 +46,8 @@ def pay(book: Book, question: rules.Question, base_url: str, callback_url: str) 
         }
     return book.append(
         "authorisation", question.key, fingerprint=question.fingerprint, channel_reference=reference,
-        amount_minor=amount, currency=currency, capture=True, provider=provider, fault=question.fault, **fields,
+        amount_minor=amount, currency=currency, capture=True, provider=provider, fault=question.fault,
+        **rules.descriptor_of(body), **fields,
     )  # fmt: skip
 
 
