@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-# Active ISO 4217 currencies by number of decimals (list one, amendment 177). Two decimals are the rule;
-# the exceptions are what payment code gets wrong (USD taken as 0, BHD taken as 2).
+# Active ISO 4217 codes that have a minor unit, by number of decimals (list one; `tests/test_iso_4217.py`
+# compares). Two decimals are the rule; the exceptions are what payment code gets wrong (USD taken as 0, BHD as 2).
+# Units of account such as CLF and XAD are on the list; metals and test codes have no minor unit, so they are no money.
 _EXPONENTS: Final = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "
     "CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL "
     "HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP "
     "MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
     "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS "
-    "VED VES WST XCD XCG YER ZAR ZMW ZWG",
+    "VED VES WST XCD XCG YER ZAR ZMW ZWG "
+    "BOV CHE CHW COU MXV USN XAD",
     3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
 }
 CURRENCIES: Final[dict[str, int]] = {
     code: exponent for exponent, codes in _EXPONENTS.items() for code in codes.split()

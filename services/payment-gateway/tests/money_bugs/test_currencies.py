@@ -7,7 +7,7 @@ from gateway_rig import RunningGateway
 from witnesses import agree, charged_and_refunded
 
 
-@pytest.mark.parametrize(("currency", "decimals"), [("JPY", 0), ("USD", 2), ("BHD", 3)])
+@pytest.mark.parametrize(("currency", "decimals"), [("JPY", 0), ("USD", 2), ("BHD", 3), ("CLF", 4)])
 async def test_an_amount_means_the_same_to_client_channel_and_ledger_in_every_currency(
     gateway: RunningGateway, currency: str, decimals: int
 ) -> None:
@@ -33,6 +33,6 @@ async def test_an_amount_means_the_same_to_client_channel_and_ledger_in_every_cu
         assert refused.status == 422, refused.raw
     assert (await gateway.pay(amount_minor=100, currency=currency.lower())).status == 422
     _, file = await gateway.simulators.get("/settlement", channel="card_sim", date=line["at"][:10])
-    fixed_fee = {0: 30, 2: 25, 3: 100}[decimals]
+    fixed_fee = {0: 30, 2: 25, 3: 100, 4: 1000}[decimals]
     assert fixed_fee < int(file.decode().splitlines()[1].split(",")[6]) < fixed_fee + 40
     await agree(gateway, 1_234)

@@ -34,10 +34,10 @@ WALLET: Final = Kind(wallet.decided_after_s, wallet.code_of)
 BANK: Final = Kind(bank.decided_after_s, bank.code_of)
 
 PLACES: Final[Mapping[str, tuple[str, Kind, FeePlan]]] = {
-    "card": ("card_sim", CARD, FeePlan(140, {0: 30, 2: 25, 3: 100})),
-    "card2": ("card_sim_2", CARD, FeePlan(110, {0: 60, 2: 50, 3: 200})),  # cheaper for what is dear
-    "wallet": ("wallet_sim", WALLET, FeePlan(140, {0: 30, 2: 25, 3: 100})),
-    "bank": ("bank_sim", BANK, FeePlan(0, {0: 35, 2: 30, 3: 120})),
+    "card": ("card_sim", CARD, FeePlan(140, {0: 30, 2: 25, 3: 100, 4: 1000})),
+    "card2": ("card_sim_2", CARD, FeePlan(110, {0: 60, 2: 50, 3: 200, 4: 2000})),  # cheaper for what is dear
+    "wallet": ("wallet_sim", WALLET, FeePlan(140, {0: 30, 2: 25, 3: 100, 4: 1000})),
+    "bank": ("bank_sim", BANK, FeePlan(0, {0: 35, 2: 30, 3: 120, 4: 1200})),
 }
 """Path -> the channel that answers there, its kind, and what it charges."""
 
