@@ -16,8 +16,8 @@ from payment_gateway.api.stripe.payment_methods import method_of
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment
-from payment_gateway.operations.cancel_payment import cancel_payment
 from payment_gateway.domain.statement_descriptor import is_statement_descriptor
+from payment_gateway.operations.cancel_payment import cancel_payment
 from payment_gateway.operations.capture_payment import capture_payment
 from payment_gateway.operations.confirm_payment import ConfirmPayment, confirm_payment
 from payment_gateway.operations.create_payment import CreatePayment, create_payment
