@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment_gateway.domain import dispute as machine
+from payment_gateway.domain import postings
 from payment_gateway.domain.dispute import TRANSITIONS, Dispute, DisputeEvent, DisputeStatus
+from payment_gateway.domain.fees import FeePlan
 from payment_gateway.domain.moves import IllegalMove
 from payment_gateway.domain.payment import AmountExceedsRemaining, refund_reserved
 
@@ -57,3 +59,28 @@ def test_a_lost_dispute_stays_taken_from_what_may_be_refunded() -> None:
     lost = machine.advanced(opened.dispute, opened.payment, DisputeEvent.LOSE, NOON)
     with pytest.raises(AmountExceedsRemaining):
         refund_reserved(lost.payment, 1, NOON)
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_the_fee_comes_with_the_opening_and_goes_back_with_a_win_if_the_plan_said_so(returns: bool) -> None:
+    plan = FeePlan((), dispute_minor={"EUR": 1_500}, dispute_returns_when_won=returns)
+    opened = machine.opened(a_dispute(), captured(), NOON, plan)
+    assert opened.postings[1:] == postings.dispute_fee("mer_1", "EUR", 1_500)
+    won = machine.advanced(opened.dispute, opened.payment, DisputeEvent.WIN, NOON)
+    assert won.postings[1:] == postings.fee_returned("mer_1", "EUR", 1_500 if returns else 0)
+    assert machine.fee_returned_minor(won.dispute) == (1_500 if returns else 0)
+    lost = machine.advanced(opened.dispute, opened.payment, DisputeEvent.LOSE, NOON)
+    assert (len(lost.postings), machine.fee_returned_minor(lost.dispute)) == (1, 0)
+
+
+def test_an_inquiry_costs_nothing_until_it_becomes_a_dispute() -> None:
+    plan = FeePlan((), dispute_minor={"EUR": 1_500})
+    asked = machine.opened(a_dispute(status=DisputeStatus.WARNING), captured(), NOON, plan)
+    assert (asked.postings, asked.dispute.fee_minor) == ((), 0)
+    grown = machine.advanced(asked.dispute, asked.payment, DisputeEvent.ESCALATE, NOON, plan=plan)
+    assert (grown.postings[1].amount_minor, grown.dispute.fee_minor) == (1_500, 1_500)
+
+
+def test_a_currency_that_the_plan_does_not_name_costs_no_fee() -> None:
+    plan = FeePlan((), dispute_minor={"USD": 1_500})
+    assert machine.opened(a_dispute(), captured(), NOON, plan).dispute.fee_minor == 0

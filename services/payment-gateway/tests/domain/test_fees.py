@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_gateway.domain.fees import FeePlan, FeeRule, half_even, plan_of, split
+from payment_gateway.domain.fees import FeePlan, FeeRule, half_even, plan_of, returned_share, split
 
 AMOUNTS = st.integers(1, 10**12)
 
@@ -53,3 +53,23 @@ def test_the_first_rule_that_fits_counts() -> None:
 def test_a_fee_stays_between_its_least_and_its_most() -> None:
     rule = FeeRule(100, least_minor={"EUR": 50}, most_minor={"EUR": 80})
     assert [rule.fee_minor(amount, "EUR") for amount in (1_000, 6_000, 90_000)] == [50, 60, 80]
+
+
+@given(fee=st.integers(0, 10**9), parts=st.lists(st.integers(1, 10**9), min_size=1, max_size=12))
+def test_refunds_in_whatever_parts_give_back_the_whole_fee_and_never_more(fee: int, parts: list[int]) -> None:
+    captured = sum(parts)
+    returned = refunded = 0
+    for part in parts:
+        refunded += part
+        share = returned_share(fee, returned, refunded, captured)
+        returned += share
+        assert share >= 0
+        assert abs(returned - Fraction(fee * refunded, captured)) <= Fraction(1, 2)
+    assert returned == fee
+
+
+def test_the_largest_remainder_decides_over_all_refunds_so_far() -> None:
+    assert [
+        returned_share(165, returned, refunded, 10_000)
+        for returned, refunded in ((0, 1_000), (17, 2_000), (33, 10_000))
+    ] == [17, 16, 132]

@@ -95,7 +95,7 @@ def test_no_series_of_refunds_exceeds_what_was_captured(amounts: list[int]) -> N
     payment = captured()
     for amount_minor in amounts:
         try:
-            payment, reserved = machine.refund_reserved(payment, amount_minor, NOON)
+            payment, (reserved, _) = machine.refund_reserved(payment, amount_minor, NOON)
         except AmountExceedsRemaining:
             continue
         assert reserved == amount_minor > 0
@@ -103,9 +103,9 @@ def test_no_series_of_refunds_exceeds_what_was_captured(amounts: list[int]) -> N
 
 
 def test_a_refund_without_an_amount_takes_what_remains_and_a_failed_one_gives_it_back() -> None:
-    reserved, amount_minor = machine.refund_reserved(captured(refunded_minor=2_500), None, NOON)
-    assert (amount_minor, reserved.refundable_minor) == (7_500, 0)
-    assert machine.refund_released(reserved, amount_minor, NOON).refundable_minor == 7_500
+    reserved, parts = machine.refund_reserved(captured(refunded_minor=2_500), None, NOON)
+    assert (parts.amount_minor, reserved.refundable_minor) == (7_500, 0)
+    assert machine.refund_released(reserved, parts, NOON).refundable_minor == 7_500
 
 
 def test_what_is_only_held_cannot_be_refunded() -> None:

@@ -16,6 +16,8 @@ FLOWS: dict[str, tuple[Posting, ...]] = {
     "hold released": postings.release_of_hold("m", "c", "EUR", 100),
     "captured at once": postings.sale("m", "c", "EUR", 100),
     "fee of a capture": postings.fee("m", "EUR", 3),
+    "fee returned": postings.fee_returned("m", "EUR", 3),
+    "fee of a dispute": postings.dispute_fee("m", "EUR", 3),
     "settled": postings.settlement("m", "EUR", 100),
     "refunded": postings.refund("m", "c", "EUR", 100),
     "dispute opened": postings.dispute_opened("m", "EUR", 100),

@@ -40,8 +40,10 @@ class Change:
 def accounts_of(attempt: Attempt, merchant_id: str) -> tuple[AccountName, ...]:
     """The accounts that an answer to `attempt` may move."""
     kinds = _KINDS.get(attempt.operation, ("pending", "available"))
+    returned = (post.platform_account("fees", attempt.currency),)
     return (
         channel_receivable(attempt.channel, attempt.currency),
+        *(returned if attempt.operation is Operation.REFUND else ()),
         *(post.merchant_account(merchant_id, kind, attempt.currency) for kind in kinds),
     )
 
@@ -62,7 +64,8 @@ def with_fee(change: Change, before: Payment, plan: FeePlan) -> Change:
     method = str(change.payment.method["type"]) if change.payment.method else None
     fee_minor = plan.fee_minor(method, captured, change.payment.currency)
     lines = post.fee(change.payment.merchant_id, change.payment.currency, fee_minor)
-    return replace(change, postings=(*change.postings, *lines))
+    charged = replace(change.payment, fee_minor=change.payment.fee_minor + fee_minor)
+    return replace(change, payment=charged, postings=(*change.postings, *lines))
 
 
 def change_payment(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) -> Change | None:
@@ -86,10 +89,11 @@ def change_refund(
             postings = post.refund(
                 payment.merchant_id, attempt.channel, payment.currency, refund.amount_minor
             )
+            postings += post.fee_returned(payment.merchant_id, payment.currency, refund.fee_returned_minor)
             settled = refund.settled(RefundStatus.SUCCEEDED)
             return Change(payment, "refund.succeeded.v1", postings, settled)
         case Declined() | NotProcessed():
-            released = machine.refund_released(payment, refund.amount_minor, at)
+            released = machine.refund_released(payment, refund.parts, at)
             return Change(released, "refund.failed.v1", (), refund.settled(RefundStatus.FAILED))
         case _:
             return Change(payment, None, (), refund, is_final=False)

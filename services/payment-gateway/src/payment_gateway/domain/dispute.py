@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from payment_gateway.domain import postings
+from payment_gateway.domain.fees import FeePlan
 from payment_gateway.domain.ledger import Posting
 from payment_gateway.domain.moves import moved
 from payment_gateway.domain.payment import Payment
@@ -84,6 +85,10 @@ class Dispute:
     """accept | run_out | win | lose | close, once it is over."""
     send_at: datetime | None = None
     """When the channel is told (again) what the merchant answered; None = nothing to tell."""
+    fee_minor: int = 0
+    """What it cost the merchant when it opened."""
+    fee_returns: bool = False
+    """Whether winning it gives that back: as the fee plan said when it opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +101,29 @@ class DisputeChange:
     event: str | None = None
 
 
-def opened(dispute: Dispute, payment: Payment, at: datetime) -> DisputeChange:
-    """A channel reports a new dispute or inquiry."""
+def opened(dispute: Dispute, payment: Payment, at: datetime, plan: FeePlan | None = None) -> DisputeChange:
+    """A channel reports a new dispute, which may cost a fee, or an inquiry, which costs nothing."""
     if dispute.status is DisputeStatus.WARNING:
         return DisputeChange(dispute, payment, event="dispute.opened.v1")
-    return _reserved(dispute, payment, at, "dispute.opened.v1")
+    return _reserved(dispute, payment, at, "dispute.opened.v1", plan)
 
 
 def advanced(
-    dispute: Dispute, payment: Payment, event: DisputeEvent, at: datetime, **changes: Any
+    dispute: Dispute,
+    payment: Payment,
+    event: DisputeEvent,
+    at: datetime,
+    *,
+    plan: FeePlan | None = None,
+    **changes: Any,
 ) -> DisputeChange:
-    """The dispute after `event`. Raises IllegalMove for a pair that is not in the table."""
+    """The dispute after `event`; `plan` says what an inquiry that becomes a dispute costs.
+
+    Raises IllegalMove for a pair that is not in the table."""
     to = moved("dispute", TRANSITIONS, dispute.status, event)
     after = replace(dispute, status=to, updated_at=at, **changes)
     if to is DisputeStatus.NEEDS_RESPONSE and dispute.status is DisputeStatus.WARNING:
-        return _reserved(after, payment, at, "dispute.updated.v1")
+        return _reserved(after, payment, at, "dispute.updated.v1", plan)
     if to not in (DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.WARNING_CLOSED):
         return DisputeChange(after, payment, event="dispute.updated.v1")
     after = replace(after, closed_by=str(event))
@@ -122,14 +135,25 @@ def advanced(
         return DisputeChange(after, payment, lines, TOLD[to])
     freed = _with_disputed(payment, -dispute.reserved_minor, at)
     lines = postings.dispute_won(*where, dispute.reserved_minor)
+    lines += postings.fee_returned(*where, fee_returned_minor(after))
     return DisputeChange(after, freed, lines, TOLD[to])
 
 
-def _reserved(dispute: Dispute, payment: Payment, at: datetime, event: str) -> DisputeChange:
-    """Set the disputed sum aside, as far as refunds have left it."""
+def fee_returned_minor(dispute: Dispute) -> int:
+    """What the merchant has got back of the fee."""
+    return dispute.fee_minor if dispute.fee_returns and dispute.status is DisputeStatus.WON else 0
+
+
+def _reserved(
+    dispute: Dispute, payment: Payment, at: datetime, event: str, plan: FeePlan | None
+) -> DisputeChange:
+    """Set the disputed sum aside, as far as refunds have left it, and charge the fee of the plan."""
     reserved = min(dispute.amount_minor, payment.refundable_minor)
-    after = replace(dispute, reserved_minor=reserved)
+    fee = plan.dispute_minor.get(dispute.currency, 0) if plan else 0
+    returns = plan is not None and plan.dispute_returns_when_won
+    after = replace(dispute, reserved_minor=reserved, fee_minor=fee, fee_returns=returns)
     lines = postings.dispute_opened(dispute.merchant_id, dispute.currency, reserved)
+    lines += postings.dispute_fee(dispute.merchant_id, dispute.currency, fee)
     return DisputeChange(after, _with_disputed(payment, reserved, at), lines, event)
 
 
@@ -150,6 +174,8 @@ def dispute_object(dispute: Dispute) -> dict[str, Any]:
         "reason": dispute.reason,
         "amount_minor": dispute.amount_minor,
         "reserved_minor": dispute.reserved_minor,
+        "fee_minor": dispute.fee_minor,
+        "fee_returned_minor": fee_returned_minor(dispute),
         "currency": dispute.currency,
         "evidence": dispute.evidence,
         "evidence_due_at": isoformat(dispute.evidence_due_at),

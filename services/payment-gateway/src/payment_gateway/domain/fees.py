@@ -35,9 +35,14 @@ class FeeRule:
 
 @dataclass(frozen=True, slots=True)
 class FeePlan:
-    """The first rule that fits a payment's method counts; none that fits: no fee. Fees are not returned on refunds."""
+    """The first rule that fits a payment's method counts; none that fits: no fee."""
 
     rules: tuple[FeeRule, ...]
+    returns_on_refund: bool = False
+    """Whether a refund gives the fee back, in proportion to what it refunds of the captures."""
+    dispute_minor: Mapping[str, int] = field(default_factory=dict)
+    """What a dispute costs when it opens, by currency, in its minor units; an absent one costs nothing."""
+    dispute_returns_when_won: bool = False
 
     def fee_minor(self, method: str | None, amount_minor: int, currency: str) -> int:
         for rule in self.rules:
@@ -48,7 +53,20 @@ class FeePlan:
 
 def plan_of(stored: Mapping[str, Any] | None) -> FeePlan | None:
     """A plan as it is stored: {"rules": [{"basis_points": 140, "method": "card", "fixed_minor": {"EUR": 25}}]}."""
-    return FeePlan(tuple(FeeRule(**rule) for rule in stored["rules"])) if stored else None
+    if not stored:
+        return None
+    return FeePlan(**{**stored, "rules": tuple(FeeRule(**rule) for rule in stored["rules"])})
+
+
+def returned_share(whole_minor: int, returned_minor: int, refunded_minor: int, captured_minor: int) -> int:
+    """What one refund gives back of `whole_minor` (a fee, a surcharge), when `refunded_minor` is what is refunded of
+    `captured_minor` with it, and `returned_minor` what earlier refunds gave back.
+
+    The largest remainder decides over the refunds so far, not each alone: a full refund in whatever parts gives back
+    the whole, and no part of it twice.
+    """
+    so_far, _ = split(whole_minor, (refunded_minor, captured_minor - refunded_minor))
+    return max(0, so_far - returned_minor)
 
 
 def half_even(numerator: int, denominator: int) -> int:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from payment_gateway.domain.fees import returned_share
 
 
 class Status(StrEnum):
@@ -106,6 +108,13 @@ class OperationInProgress(Exception):
     """The channel is being asked about this payment; nothing else may move its hold meanwhile."""
 
 
+class RefundParts(NamedTuple):
+    """What a refund reserves of its payment, in minor units."""
+
+    amount_minor: int
+    fee_returned_minor: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """The whole state of a payment. Amounts in minor units of `currency`."""
@@ -128,6 +137,10 @@ class Payment:
     open_attempt_id: str | None = None
     authorised_by: str | None = None
     """The attempt that the channel authorised: what captures, voids and refunds belong to."""
+    fee_minor: int = 0
+    """What the captures cost their merchant."""
+    fee_returned_minor: int = 0
+    """What succeeded and pending refunds give back of it."""
     decline_code: str | None = None
     next_action: Mapping[str, Any] | None = None
     risk: Mapping[str, Any] | None = None
@@ -292,19 +305,33 @@ def attempt_closed(payment: Payment, at: datetime, reopened: str | None = None) 
     return replace(payment, open_attempt_id=reopened, version=payment.version + 1, updated_at=at)
 
 
-def refund_reserved(payment: Payment, amount_minor: int | None, at: datetime) -> tuple[Payment, int]:
-    """Reserve a refund (all that remains when None). Raises IllegalTransition or AmountExceedsRemaining."""
+def refund_reserved(
+    payment: Payment, amount_minor: int | None, at: datetime, *, returns_fee: bool = False
+) -> tuple[Payment, RefundParts]:
+    """Reserve a refund (all that remains when None), and with `returns_fee` its share of the fee.
+
+    Raises IllegalTransition or AmountExceedsRemaining."""
     if (payment.status, Event.REFUND) not in TRANSITIONS:
         raise IllegalTransition(payment.status, Event.REFUND)
     wanted = payment.refundable_minor if amount_minor is None else amount_minor
     if not 0 < wanted <= payment.refundable_minor:
         raise AmountExceedsRemaining(payment.refundable_minor)
     refunded = payment.refunded_minor + wanted
-    return advance(payment, Event.REFUND, payment.status, at, refunded_minor=refunded), wanted
+    fee = 0
+    if returns_fee:
+        fee = returned_share(payment.fee_minor, payment.fee_returned_minor, refunded, payment.captured_minor)
+        fee = min(fee, wanted)
+    after = advance(
+        payment, Event.REFUND, payment.status, at, refunded_minor=refunded,
+        fee_returned_minor=payment.fee_returned_minor + fee,
+    )  # fmt: skip
+    return after, RefundParts(wanted, fee)
 
 
-def refund_released(payment: Payment, amount_minor: int, at: datetime) -> Payment:
-    """A refund that the channel refused gives its reserved amount back."""
+def refund_released(payment: Payment, parts: RefundParts, at: datetime) -> Payment:
+    """A refund that the channel refused gives back what was reserved for it."""
     return advance(
-        payment, Event.REFUND, payment.status, at, refunded_minor=payment.refunded_minor - amount_minor
-    )
+        payment, Event.REFUND, payment.status, at,
+        refunded_minor=payment.refunded_minor - parts.amount_minor,
+        fee_returned_minor=payment.fee_returned_minor - parts.fee_returned_minor,
+    )  # fmt: skip

@@ -59,6 +59,18 @@ def fee(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ..
     return (Posting(source, platform_account("fees", currency), amount_minor),) if amount_minor else ()
 
 
+def fee_returned(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """A fee (its share in a refund, or that of a dispute which was won) is the merchant's again; nothing for 0."""
+    target = merchant_account(merchant_id, "available", currency)
+    return (Posting(platform_account("fees", currency), target, amount_minor),) if amount_minor else ()
+
+
+def dispute_fee(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """What an opened dispute costs its merchant; may leave `available` below zero: a debt. Nothing for 0."""
+    source = merchant_account(merchant_id, "available", currency)
+    return (Posting(source, platform_account("fees", currency), amount_minor),) if amount_minor else ()
+
+
 def settlement(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
     """The settlement delay is over: what was captured may be paid out. Negative when fees outweigh captures."""
     return (_between(merchant_id, "pending", "available", currency, amount_minor),)
@@ -109,6 +121,8 @@ MOVEMENTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("receivable", "available"): "charge",  # before settlement delays existed
         ("available", "receivable"): "refund",
         ("pending", "fees"): "fee",
+        ("available", "fees"): "dispute_fee",
+        ("fees", "available"): "fee_returned",
         ("pending", "available"): "settlement",
         ("available", "pending"): "settlement",
         ("available", "disputed"): "dispute",
@@ -121,6 +135,9 @@ MOVEMENTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     }
 )
 """(kind debited, kind credited) -> what a merchant calls a movement of its pending or available balance."""
+
+FEES: Final = frozenset({"fee", "dispute_fee", "fee_returned"})
+"""Which of these are fees, beside the movement that they belong to."""
 
 
 def _captured(

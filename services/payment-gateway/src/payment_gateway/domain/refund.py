@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from payment_gateway.domain.payment import RefundParts
+
 
 class RefundStatus(StrEnum):
     PENDING = "pending"
@@ -27,6 +29,13 @@ class Refund:
     status: RefundStatus = RefundStatus.PENDING
     reason: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    fee_returned_minor: int = 0
+    """What it gives back of the fees of its payment's captures, once it has succeeded."""
+
+    @property
+    def parts(self) -> RefundParts:
+        """What it has reserved of its payment."""
+        return RefundParts(self.amount_minor, self.fee_returned_minor)
 
     def settled(self, status: RefundStatus) -> Refund:
         """The refund with its final status; a settled one never changes again."""

@@ -10,7 +10,7 @@ from typing import Any
 from payment_gateway.domain.dispute import Dispute, DisputeChange
 from payment_gateway.domain.ledger import AccountName, Journal, channel_receivable
 from payment_gateway.domain.payment import Payment
-from payment_gateway.domain.postings import merchant_account
+from payment_gateway.domain.postings import merchant_account, platform_account
 from payment_gateway.operations.money_events import dispute_event
 from payment_gateway.store import disputes
 from payment_gateway.store.commit import ChannelEventReceived, Commit, Effects, Locked
@@ -63,4 +63,8 @@ def _accounts(payment: Payment) -> tuple[AccountName, ...]:
     own = (
         merchant_account(payment.merchant_id, kind, payment.currency) for kind in ("available", "disputed")
     )
-    return (channel_receivable(str(payment.channel), payment.currency), *own)
+    others = (
+        channel_receivable(str(payment.channel), payment.currency),
+        platform_account("fees", payment.currency),
+    )
+    return (*others, *own)

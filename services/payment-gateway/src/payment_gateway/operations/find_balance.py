@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
-from payment_gateway.domain.postings import MOVEMENTS
+from payment_gateway.domain.postings import FEES, MOVEMENTS
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import audit_log, ledger, terms
@@ -83,9 +83,9 @@ async def put_terms(deps: Deps, merchant_id: str, wanted: Terms, by: Actor = THE
 
 
 def _transaction(lines: Sequence[Movement]) -> dict[str, Any]:
-    main = next((line for line in lines if _type(line) != "fee"), lines[0])
-    fee = sum(line.amount_minor for line in lines if _type(line) == "fee")
-    gross = main.amount_minor if main.credit in ("pending", "available") else -main.amount_minor
+    main = next((line for line in lines if _type(line) not in FEES), lines[0])
+    fee = -sum(_signed(line) for line in lines if line is not main and _type(line) in FEES)
+    gross = _signed(main)
     return {
         "id": main.journal_id,
         "object": "balance_transaction",
@@ -103,6 +103,10 @@ def _transaction(lines: Sequence[Movement]) -> dict[str, Any]:
 
 def _type(line: Movement) -> str:
     return MOVEMENTS.get((line.debit, line.credit), "other")
+
+
+def _signed(line: Movement) -> int:
+    return line.amount_minor if line.credit in ("pending", "available") else -line.amount_minor
 
 
 def _change(lines: Sequence[Movement], kind: str) -> int:

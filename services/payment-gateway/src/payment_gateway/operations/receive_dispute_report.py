@@ -48,14 +48,15 @@ async def receive_dispute_report(
         raise NotFound("Not open, or nothing to dispute: report it again later.")  # out of order: sent again
     canonical.add(payment_id=payment.id, dispute=reference, outcome=outcome)
     dispute_id = dispute_id_of(payment.id, channel, reference)
+    plan = await deps.terms.fee_plan_of(payment.merchant_id)
 
     def change(locked: Dispute | None, held: Payment, seen: Locked) -> DisputeChange | None:
         if locked is None:
-            return machine.opened(_new(held, seen), held, seen.now)
+            return machine.opened(_new(held, seen), held, seen.now, plan)
         event = MOVES.get(outcome)
         if event is None or (locked.status, event) not in machine.TRANSITIONS:
             return None  # told before, or overtaken
-        return machine.advanced(locked, held, event, seen.now, send_at=None)
+        return machine.advanced(locked, held, event, seen.now, plan=plan, send_at=None)
 
     def _new(held: Payment, seen: Locked) -> Dispute:
         reason = str(body.get("code", ""))

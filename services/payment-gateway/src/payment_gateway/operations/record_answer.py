@@ -131,7 +131,7 @@ def commit_of_answer(
         return _effects(attempt, outcome, change, _due_at(outcome, change, tries, locked.now), locked.now)
 
     accounts = accounts_of(attempt, merchant_id) if isinstance(outcome, Succeeded) else ()
-    if accounts and plan:
+    if accounts and plan and attempt.operation is not Operation.REFUND:
         accounts = (*accounts, platform_account("fees", attempt.currency))
     return Commit(
         decide=decide,

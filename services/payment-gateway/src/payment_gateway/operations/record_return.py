@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from payment_gateway.clients.channel_answers import return_of
-from payment_gateway.domain import ledger
 from payment_gateway.domain import payment as machine
+from payment_gateway.domain import postings
 from payment_gateway.domain.attempt import Attempt, Operation, Succeeded
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.refund import Refund, RefundStatus
@@ -47,16 +47,22 @@ async def record_return(
         return "not-understood"
     payment_id, channel, currency = authorisation.payment_id, authorisation.channel, authorisation.currency
     refund_id = returned_refund_id(payment_id)
-    postings = ledger.refund(merchant_id, channel, currency, returned.amount_minor)
+    plan = await deps.terms.fee_plan_of(merchant_id)
+    returns_fee = plan is not None and plan.returns_on_refund
+    taken = postings.refund(merchant_id, channel, currency, returned.amount_minor)
 
     def decide(locked: Locked) -> Effects:
         assert locked.payment is not None
         if refund_id in locked.rows:
             return Effects()
-        after, amount = machine.refund_reserved(locked.payment, returned.amount_minor, locked.now)
+        after, parts = machine.refund_reserved(
+            locked.payment, returned.amount_minor, locked.now, returns_fee=returns_fee
+        )
+        amount = parts.amount_minor
         refund = Refund(
             id=refund_id, payment_id=payment_id, merchant_id=merchant_id, amount_minor=amount,
             currency=currency, created_at=locked.now, status=RefundStatus.SUCCEEDED, reason=returned.code,
+            fee_returned_minor=parts.fee_returned_minor,
         )  # fmt: skip
         attempt = Attempt(
             id=str(body["channel_key"]), payment_id=payment_id, operation=Operation.RETURN, channel=channel,
@@ -64,7 +70,8 @@ async def record_return(
             refund_id=refund_id,
         )  # fmt: skip
         outcome = Succeeded(returned.reference, amount, currency)
-        journal = Journal(new_id("je"), payment_id, postings)
+        fee = postings.fee_returned(merchant_id, currency, parts.fee_returned_minor)
+        journal = Journal(new_id("je"), payment_id, (*taken, *fee))
         told = payment_event(
             "refund.succeeded.v1", after, refund=refund, journal=journal, attempt=attempt, outcome=outcome
         )
@@ -82,7 +89,7 @@ async def record_return(
             decide,
             payment_id=payment_id,
             also=((refunds, refund_id),),
-            accounts=postings_accounts(postings),
+            accounts=(*postings_accounts(taken), postings.platform_account("fees", currency)),
             received=received,
         )
     )

@@ -32,20 +32,25 @@ async def update_refund(deps: Deps, refund: Refund, metadata: Mapping[str, str])
 
 async def refund_payment(deps: Deps, act: Act) -> Answer:
     """201 with the refund. Raises what `mark_and_ask` raises."""
+    plan = await deps.terms.fee_plan_of(act.merchant_id)
+    returns_fee = plan is not None and plan.returns_on_refund
 
     def mark(payment: Payment, attempt: Attempt, locked: Locked) -> Effects:
-        reserved, amount_minor = machine.refund_reserved(payment, act.amount_minor, locked.now)
+        reserved, parts = machine.refund_reserved(
+            payment, act.amount_minor, locked.now, returns_fee=returns_fee
+        )
         refund = Refund(
             id=new_id("rf"),
             payment_id=payment.id,
             merchant_id=payment.merchant_id,
-            amount_minor=amount_minor,
+            amount_minor=parts.amount_minor,
+            fee_returned_minor=parts.fee_returned_minor,
             currency=payment.currency,
             created_at=locked.now,
             reason=act.reason,
             metadata=act.metadata,
         )
-        asked = replace(attempt, amount_minor=amount_minor, refund_id=refund.id)
+        asked = replace(attempt, amount_minor=parts.amount_minor, refund_id=refund.id)
         created = payment_event("refund.created.v1", reserved, refund=refund, attempt=asked)
         return Effects(payment=reserved, rows=((refunds, refund),), attempt=asked, events=(created,))
 

@@ -19,7 +19,16 @@ from platform_kit.writes import Writes
 _COLUMNS = ", ".join(column.name for column in table.columns)
 _FIELDS = tuple(f.name for f in fields(Dispute))
 _SELECT = f"SELECT {_COLUMNS} FROM {table.fullname}"  # noqa: S608 - our own names
-_MUTABLE = ("status", "updated_at", "reserved_minor", "evidence", "closed_by", "send_at")
+_MUTABLE = (
+    "status",
+    "updated_at",
+    "reserved_minor",
+    "evidence",
+    "closed_by",
+    "send_at",
+    "fee_minor",
+    "fee_returns",
+)
 
 LOCK_DISPUTES = text(f"{_SELECT} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE")
 # dispute_channel_channel_reference_key

@@ -45,6 +45,13 @@ class FeeRuleBody(Body):
 
 class FeePlanBody(Body):
     rules: list[FeeRuleBody] = Field(min_length=1, max_length=20)
+    returns_on_refund: bool = Field(
+        default=False, description="a refund gives the fee back, in proportion to what it refunds"
+    )
+    dispute_minor: dict[Currency, Minor] = Field(
+        default_factory=dict, max_length=50, description="what a dispute costs when it opens"
+    )
+    dispute_returns_when_won: bool = False
 
 
 class TermsBody(Body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
@@ -40,7 +41,10 @@ dispute = Table(
     Column("evidence", JSONB, nullable=False),
     Column("closed_by", String),
     Column("send_at", Time),
+    Column("fee_minor", BigInteger, nullable=False, server_default=text("0")),
+    Column("fee_returns", Boolean, nullable=False, server_default=text("false")),
     ForeignKeyConstraint(["payment_id"], ["payments.payment.id"]),
+    CheckConstraint("fee_minor >= 0", name="fee_is_not_negative"),
     UniqueConstraint("channel", "channel_reference"),  # reported twice, opened once
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
     CheckConstraint("reserved_minor BETWEEN 0 AND amount_minor", name="reserved_within_amount"),

@@ -35,6 +35,8 @@ payment = Table(
     Column("captured_minor", BigInteger, nullable=False),
     Column("refunded_minor", BigInteger, nullable=False),
     Column("disputed_minor", BigInteger, nullable=False, server_default=text("0")),
+    Column("fee_minor", BigInteger, nullable=False, server_default=text("0")),
+    Column("fee_returned_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("open_attempt_id", Id),
     Column("authorised_by", Id),
     Column("decline_code", String),
@@ -54,6 +56,10 @@ payment = Table(
     ),
     CheckConstraint("captured_minor <= authorised_minor", name="captured_within_authorised"),
     CheckConstraint("authorised_minor <= amount_minor", name="authorised_within_amount"),
+    CheckConstraint(
+        "0 <= fee_returned_minor AND fee_returned_minor <= fee_minor AND fee_minor <= captured_minor",
+        name="fee_returned_within_fee",
+    ),
     # Nothing can be charged that has no method.
     CheckConstraint(
         "method IS NOT NULL OR status IN ('requires_payment_method', 'cancelled')", name="method_is_known"
@@ -80,9 +86,13 @@ refund = Table(
     Column("status", String, nullable=False),
     Column("reason", String),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("fee_returned_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", Time, nullable=False),
     ForeignKeyConstraint(["payment_id"], ["payments.payment.id"]),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
+    CheckConstraint(
+        "0 <= fee_returned_minor AND fee_returned_minor <= amount_minor", name="fee_returned_within_amount"
+    ),
     one_of("status", ("pending", "succeeded", "failed")),
     Index("refund_by_merchant_idx", "merchant_id", "id"),
 )
