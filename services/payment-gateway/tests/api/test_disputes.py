@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_rig import RunningGateway
+from gateway_rig import RunningGateway, run_gateway
 from money_rig import disputed, operate, ready, settled, until
+from sqlalchemy import text
 
 from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
+from platform_cli.embedded.testing import FreshDatabase
 
 
 async def test_a_scripted_card_is_disputed_after_its_capture_and_the_sum_is_set_aside(
@@ -104,6 +107,58 @@ async def test_evidence_that_never_comes_loses_the_dispute(gateway: RunningGatew
     assert await expire_disputes(gateway.deps) == 1
     lost = await until(gateway, dispute["id"], "lost")
     assert lost["closed_by"] == "run_out"
+
+
+@pytest.mark.parametrize("ends", ["accept", "run_out", "lost by the channel"])
+async def test_a_lost_dispute_names_the_line_of_the_channels_file(gateway: RunningGateway, ends: str) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    name = await name_of(gateway, dispute)
+    if ends == "accept":
+        await gateway.post(f"/v1/disputes/{dispute['id']}/accept")
+    elif ends == "run_out":
+        overdue = "UPDATE payments.dispute SET evidence_due_at = now() - interval '1 second'"
+        await settled(gateway, overdue, admin=True)
+        assert await expire_disputes(gateway.deps) == 1
+    else:
+        await operate(gateway, dispute=name, outcome="lost")
+    await until(gateway, dispute["id"], "lost")
+    await send_dispute_answers(gateway.deps)
+    select = "SELECT data->'attempt'->>'id' FROM payments.outbox_event WHERE type = 'dispute.lost.v1'"
+    (line,) = [one for one in await gateway.simulators.journal() if one.get("refunded_minor")]
+    assert (await settled(gateway, select), line["refunded_minor"]) == (line["key"], 10_000)
+    _, file = await gateway.simulators.get("/settlement", channel="card_sim", date=line["at"][:10])
+    assert f",{line['key']},refund,10000,EUR," in file.decode()
+
+
+@pytest.mark.parametrize(("word", "outcome"), [("winning_evidence", "won"), ("losing_evidence", "lost")])
+async def test_the_second_acquirer_hears_the_evidence_too(
+    fresh_database: FreshDatabase, tmp_path: Path, word: str, outcome: str
+) -> None:
+    nobody = "http://127.0.0.1:9/card"
+    async with run_gateway(await fresh_database("payments"), tmp_path, card_channel_url=nobody) as gateway:
+        reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+        assert reply.body["channel"] == "card_sim_2"
+        dispute = await disputed(gateway, reply.body["id"])
+        body = {"evidence": {"uncategorized_text": word}, "submit": True}
+        assert (await gateway.post(f"/v1/disputes/{dispute['id']}/evidence", body)).status == 200
+        assert await send_dispute_answers(gateway.deps) == 1
+        assert (await until(gateway, dispute["id"], outcome))["reserved_minor"] == 10_000
+        assert (await gateway.verification())["balanced"]
+
+
+async def test_an_operator_disputes_a_charge_of_either_acquirer(
+    fresh_database: FreshDatabase, tmp_path: Path
+) -> None:
+    nobody = "http://127.0.0.1:9/card"
+    async with run_gateway(await fresh_database("payments"), tmp_path, card_channel_url=nobody) as gateway:
+        payment_id = await gateway.captured(10_000)
+        async with gateway.deps.engine.connect() as connection:
+            key = await connection.scalar(text("SELECT authorised_by FROM payments.payment"))
+        opened = await operate(gateway, channel_key=key)
+        dispute = await disputed(gateway, payment_id)
+        await operate(gateway, dispute=opened["dispute"], outcome="won")
+        await until(gateway, dispute["id"], "won")
 
 
 @pytest.mark.parametrize("verb", ["evidence", "accept"])

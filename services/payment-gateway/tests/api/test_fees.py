@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -76,6 +77,17 @@ async def test_without_the_plans_word_a_refund_keeps_the_fee(gateway: RunningGat
     refund = await gateway.post(f"/v1/payments/{payment_id}/refunds")
     assert refund.body["fee_returned_minor"] == 0
     assert (await balance(gateway))["available"] == -165
+
+
+async def test_what_a_bank_takes_back_gives_its_fee_back_like_a_refund(gateway: RunningGateway) -> None:
+    await set_terms(gateway, fee_plan={"rules": [{"basis_points": 100}], "returns_on_refund": True})
+    method = {"type": "bank", "bank": {"scheme": "sepa_returned"}}
+    payment_id = (await gateway.pay(method=method, amount_minor=10_000)).body["id"]
+    async with asyncio.timeout(5):
+        while (await gateway.payment(payment_id))["refunded_minor"] == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert (await gateway.payment(payment_id))["fee_returned_minor"] == 100
+    assert await as_of(gateway, platform_account("fees", "EUR")) == 0
 
 
 async def test_a_refund_that_the_channel_refuses_gives_no_fee_back(gateway: RunningGateway) -> None:

@@ -50,7 +50,8 @@ class Banking:
                 return await stack.enter_async_context(opened)
 
             root = settings.card_channel_url.rstrip("/").rpartition("/")[0]
-            disputes = {"card_sim": await client("card_disputes", settings.card_channel_url)}
+            doors = {"card_sim": settings.card_channel_url, "card_sim_2": settings.card2_channel_url}
+            disputes = {name: await client(f"{name}_disputes", url) for name, url in doors.items() if url}
             yield cls(await client("payout_sim", f"{root}/payout-bank"), disputes)
 
     async def pay_out(self, payout: Payout) -> tuple[str, str | None]:

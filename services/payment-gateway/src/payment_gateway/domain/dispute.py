@@ -164,6 +164,12 @@ def _with_disputed(payment: Payment, more_minor: int, at: datetime) -> Payment:
     return replace(payment, disputed_minor=disputed, version=payment.version + 1, updated_at=at)
 
 
+def step_key(dispute: Dispute) -> str:
+    """Under which key a channel's file will have the step that the dispute has come to: agreed with the channels, so
+    that what is booked before the channel reports it (a dispute given in, or run out) finds its line."""
+    return f"{dispute.channel_reference}.{dispute.status}"
+
+
 def dispute_object(dispute: Dispute) -> dict[str, Any]:
     """What a merchant sees of a dispute."""
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from payment_gateway.domain.dispute import DisputeChange, dispute_object
+from payment_gateway.domain.dispute import DisputeChange, DisputeStatus, dispute_object, step_key
 from payment_gateway.domain.fx import Rate, rate_object
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.objects import journal_object, payment_object
@@ -15,8 +15,11 @@ from platform_kit.outbox import Event
 
 
 def dispute_event(change: DisputeChange, journal: Journal | None, source: dict[str, Any] | None) -> Event:
-    """`source` names the channel's own report, where one brought the change: the line of its file to match."""
+    """`source` names the channel's own report, where one brought the change: the line of its file to match. Without one
+    the line is known by its key alone."""
     dispute = change.dispute
+    if source is None and dispute.status is DisputeStatus.LOST:
+        source = {"id": step_key(dispute), "channel_reference": None}
     assert change.event is not None
     data = {
         "dispute": dispute_object(dispute),

@@ -78,8 +78,9 @@ def _routes() -> APIRouter:
         )
         add("GET", f"/{place}/operations/{{key}}", partial(operation_routes.show, place=place))
         add("POST", f"/{place}/operations/{{key}}/close", partial(operation_routes.close, place=place))
-    for act in ("evidence", "accept"):
-        add("POST", f"/card/disputes/{{name}}/{act}", disputes.answer)
+    for place in disputes.PLACES:
+        for act in ("evidence", "accept"):
+            add("POST", f"/{place}/disputes/{{name}}/{act}", partial(disputes.answer, place=place))
     add("POST", "/disputes", disputes.operate)
     add("POST", "/payout-bank/payouts", payouts.pay_out)
     add("GET", "/journal", operator_routes.read_journal)

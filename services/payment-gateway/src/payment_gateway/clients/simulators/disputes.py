@@ -8,7 +8,7 @@ a restart takes up what nobody has heard.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from payment_gateway.clients.simulators.asking import operators_simulators_of, simulators_of
 from payment_gateway.clients.simulators.book import Book, Operation
-from payment_gateway.clients.simulators.running import Simulator
+from payment_gateway.clients.simulators.running import Simulator, Simulators
 from platform_kit.app import JsonResponse
 from platform_kit.body import loads_strict
 from platform_kit.ids import new_id
@@ -29,6 +29,8 @@ SCRIPTED: Final[Mapping[str, str]] = {
 }
 """Token -> why its charge is disputed shortly after it was captured; an inquiry is a warning, and moves no money."""
 
+PLACES: Final = ("card", "card2")
+"""Where payers' banks dispute charges."""
 AFTER_S: Final = 0.2
 WORDS: Final = {"winning_evidence": "won", "losing_evidence": "lost"}
 """Word in the evidence -> how the bank decides, as on well-known test platforms. Without one an operator decides."""
@@ -82,9 +84,9 @@ def decide(simulator: Simulator, name: str, outcome: str) -> Operation:
     return _tell(simulator, original, name, outcome, outcome, first.amount_minor)
 
 
-async def answer(request: Request) -> Response:
+async def answer(request: Request, place: str) -> Response:
     """POST /card/disputes/{name}/evidence or /accept {"evidence": {...}}: idempotent, for as long as it is asked."""
-    simulator = simulators_of(request).at("card")
+    simulator = simulators_of(request).at(place)
     name = request.path_params["name"]
     if not _steps(simulator.book, name):
         raise NotFound("No such dispute.")
@@ -103,16 +105,19 @@ async def answer(request: Request) -> Response:
 
 async def operate(request: Request) -> Response:
     """POST /disputes {"channel_key", "amount_minor"?, "reason"?} opens one; {"dispute", "outcome"} decides one."""
-    simulator = operators_simulators_of(request).at("card")
+    simulators = operators_simulators_of(request)
     body = loads_strict(await request.body())
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
     if "dispute" in body:
         if body.get("outcome") not in OUTCOMES - {"warning"}:
             raise InvalidRequest("outcome must be needs_response, closed, won or lost.")
-        decide(simulator, str(body["dispute"]), str(body["outcome"]))
+        name = str(body["dispute"])
+        decide(_where(simulators, lambda book: bool(_steps(book, name))), name, str(body["outcome"]))
         return JsonResponse({"dispute": body["dispute"]})
-    original = simulator.book.authorisation(str(body.get("channel_key")))
+    key = str(body.get("channel_key"))
+    simulator = _where(simulators, lambda book: book.authorisation(key) is not None)
+    original = simulator.book.authorisation(key)
     amount = body.get("amount_minor")
     if original is None or (amount is not None and type(amount) is not int):
         raise InvalidRequest("channel_key must name an authorisation, amount_minor be an integer.")
@@ -139,6 +144,12 @@ def _tell(
     told = simulator.book.append("result", key, **line | {"refunded_minor": 0})
     simulator.reporter.report(told)
     return told
+
+
+def _where(simulators: Simulators, knows: Callable[[Book], bool]) -> Simulator:
+    """The card channel whose book knows it; the first where none does."""
+    channels = [simulators.at(place) for place in PLACES]
+    return next((channel for channel in channels if knows(channel.book)), channels[0])
 
 
 def _steps(book: Book, name: str) -> list[Operation]:
