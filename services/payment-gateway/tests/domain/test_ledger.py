@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_gateway.domain import ledger
-from payment_gateway.domain.ledger import Account, AccountName, InsufficientFunds, Posting, PostingKind, apply
+from payment_gateway.domain import postings
+from payment_gateway.domain.ledger import (
+    Account,
+    AccountName,
+    InsufficientFunds,
+    Posting,
+    PostingKind,
+    apply,
+    channel_receivable,
+)
 
 A = AccountName("ledger:m", "a", "EUR")
 B = AccountName("ledger:m", "b", "EUR")
@@ -34,25 +42,25 @@ kinds = st.sampled_from([PostingKind.POSTED, PostingKind.PENDING])
 
 
 @given(st.lists(st.builds(Posting, st.just(A), st.just(B), st.integers(1, 10**12), kinds), max_size=20))
-def test_debits_and_credits_are_always_equal(postings: list[Posting]) -> None:
-    after = accounts() | apply(accounts(), postings)
+def test_debits_and_credits_are_always_equal(lines: list[Posting]) -> None:
+    after = accounts() | apply(accounts(), lines)
     assert sum(a.debits_posted for a in after.values()) == sum(a.credits_posted for a in after.values())
     assert sum(a.debits_pending for a in after.values()) == sum(a.credits_pending for a in after.values())
 
 
 def test_a_hold_that_is_posted_in_part_and_released_leaves_nothing_pending() -> None:
     where = ("m", "card_sim", "EUR")
-    receivable, available = (
-        ledger.channel_receivable("card_sim", "EUR"),
-        ledger.merchant_available("m", "EUR"),
+    receivable, pending = (
+        channel_receivable("card_sim", "EUR"),
+        postings.merchant_account("m", "pending", "EUR"),
     )
-    postings = (
-        *ledger.hold(*where, 100),
-        *ledger.capture_of_hold(*where, 60),
-        *ledger.release_of_hold(*where, 40),
+    lines = (
+        *postings.hold(*where, 100),
+        *postings.capture_of_hold(*where, 60),
+        *postings.release_of_hold(*where, 40),
     )
-    after = apply({receivable: Account(1, receivable), available: Account(2, available)}, postings)
-    assert (after[available].available_minor, after[available].credits_pending) == (60, 0)
+    after = apply({receivable: Account(1, receivable), pending: Account(2, pending)}, lines)
+    assert (after[pending].available_minor, after[pending].credits_pending) == (60, 0)
     assert (after[receivable].debits_posted, after[receivable].debits_pending) == (60, 0)
 
 

@@ -13,7 +13,8 @@ import orjson
 import pytest
 from factories import captured
 
-from payment_gateway.domain.ledger import Journal, sale
+from payment_gateway.domain import postings
+from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.webhook import new_secret
 from payment_gateway.domain.webhook_keys import Keys, headers_of, new_private_key
 from payment_gateway.domain.webhook_style import StoredEvent, native_body
@@ -56,7 +57,9 @@ def an_example() -> str:
         updated_at=NOON,
     )
     journal = Journal(
-        "je_01kazr7ma2b3c4d5e6f7g8h9jk", payment.id, sale(payment.merchant_id, "card_sim", "EUR", 10_000)
+        "je_01kazr7ma2b3c4d5e6f7g8h9jk",
+        payment.id,
+        postings.sale(payment.merchant_id, "card_sim", "EUR", 10_000),
     )
     event = payment_event("payment.captured.v1", payment, journal=journal)
     stored = StoredEvent(

@@ -30,11 +30,6 @@ def channel_receivable(channel: str, currency: str) -> AccountName:
     return AccountName(f"channel:{channel}", "receivable", currency)
 
 
-def merchant_available(merchant_id: str, currency: str) -> AccountName:
-    """What the platform owes the merchant."""
-    return AccountName(f"merchant:{merchant_id}", "available", currency)
-
-
 def unclaimed(channel: str, currency: str) -> AccountName:
     """What a channel took after we had given up: nobody's until it is given back."""
     return AccountName(f"channel:{channel}", "unclaimed", currency)
@@ -187,35 +182,6 @@ def _moved(a: Account, debit: int, credit: int, debit_pending: int, credit_pendi
     )
 
 
-def hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
-    """An authorisation: the amount is on its way from the channel to the merchant, and counts for nobody yet."""
-    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.PENDING),)
-
-
-def capture_of_hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
-    """A capture of a held amount."""
-    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.POST),)
-
-
-def release_of_hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
-    """A void, or the expiry of a hold."""
-    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.RELEASE),)
-
-
-def sale(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
-    """Authorised and captured at once."""
-    return (_between(merchant_id, channel, currency, amount_minor, PostingKind.POSTED),)
-
-
-def refund(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
-    """The way back: the merchant owes, the channel pays out."""
-    return (
-        Posting(
-            merchant_available(merchant_id, currency), channel_receivable(channel, currency), amount_minor
-        ),
-    )
-
-
 def unclaimed_charge(channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
     """The channel took money that no payment is waiting for."""
     return (Posting(channel_receivable(channel, currency), unclaimed(channel, currency), amount_minor),)
@@ -224,9 +190,3 @@ def unclaimed_charge(channel: str, currency: str, amount_minor: int) -> tuple[Po
 def unclaimed_refund(channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
     """It gave that money back."""
     return (Posting(unclaimed(channel, currency), channel_receivable(channel, currency), amount_minor),)
-
-
-def _between(merchant_id: str, channel: str, currency: str, amount_minor: int, kind: PostingKind) -> Posting:
-    return Posting(
-        channel_receivable(channel, currency), merchant_available(merchant_id, currency), amount_minor, kind
-    )
