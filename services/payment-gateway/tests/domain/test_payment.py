@@ -95,7 +95,7 @@ def test_no_series_of_refunds_exceeds_what_was_captured(amounts: list[int]) -> N
     payment = captured()
     for amount_minor in amounts:
         try:
-            payment, (reserved, _) = machine.refund_reserved(payment, amount_minor, NOON)
+            payment, (reserved, *_) = machine.refund_reserved(payment, amount_minor, NOON)
         except AmountExceedsRemaining:
             continue
         assert reserved == amount_minor > 0

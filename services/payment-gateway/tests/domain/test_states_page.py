@@ -36,6 +36,18 @@ def test_the_diagrams_are_those_of_the_tables() -> None:
 
 def test_the_page_about_money_lists_the_postings_of_each_event() -> None:
     lines = [line.strip() for line in (DOCS / "money.md").read_text().splitlines()]
-    for event, (posting,) in FLOWS.items():
+    surcharged = (
+        "surcharge held",
+        "surcharge captured",
+        "surcharge passed on",
+        "surcharge refunded",
+        "and back",
+    )
+    postings_of = {event: posting for event, (posting,) in FLOWS.items()}
+    of_hold = postings.hold("m", "c", "EUR", 104, 4)[1:]
+    of_capture = postings.capture_of_hold("m", "c", "EUR", 104, 4)[1:]
+    of_refund = postings.refund("m", "c", "EUR", 104, 4)[1:]
+    postings_of |= dict(zip(surcharged, (*of_hold, *of_capture, *of_refund), strict=True))
+    for event, posting in postings_of.items():
         row = f"| {event} | {posting.debit.kind} | {posting.credit.kind} | `{posting.kind}` |"
         assert row in lines, row

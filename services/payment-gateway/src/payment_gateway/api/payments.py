@@ -53,6 +53,7 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
         key=idempotency_key_of(request),
         fingerprint=fingerprint_of(keyed_path(request), await request.body()),
         amount_minor=body.amount_minor,
+        surcharge_minor=body.surcharge_minor,
         currency=body.currency,
         capture=body.capture,
         method=body.method.stored() if body.method else None,

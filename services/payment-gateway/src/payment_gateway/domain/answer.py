@@ -40,6 +40,8 @@ class Change:
 def accounts_of(attempt: Attempt, merchant_id: str) -> tuple[AccountName, ...]:
     """The accounts that an answer to `attempt` may move."""
     kinds = _KINDS.get(attempt.operation, ("pending", "available"))
+    if attempt.surcharge_minor or attempt.operation is Operation.FINAL_CAPTURE:
+        kinds = (*kinds, "surcharge")
     returned = (post.platform_account("fees", attempt.currency),)
     return (
         channel_receivable(attempt.channel, attempt.currency),
@@ -87,7 +89,11 @@ def change_refund(
     match outcome:
         case Succeeded():
             postings = post.refund(
-                payment.merchant_id, attempt.channel, payment.currency, refund.amount_minor
+                payment.merchant_id,
+                attempt.channel,
+                payment.currency,
+                refund.amount_minor,
+                refund.surcharge_minor,
             )
             postings += post.fee_returned(payment.merchant_id, payment.currency, refund.fee_returned_minor)
             settled = refund.settled(RefundStatus.SUCCEEDED)
@@ -107,12 +113,17 @@ def _lost(attempt: Attempt, payment: Payment, at: datetime) -> Change:
 
 
 def _authorisation(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) -> Change:
-    where = (payment.merchant_id, attempt.channel, payment.currency, payment.amount_minor)
+    where = (payment.merchant_id, attempt.channel, payment.currency)
+    amounts = (payment.amount_minor, payment.surcharge_minor)
     match outcome:
         case Succeeded(is_captured=True):
-            return Change(machine.captured_at_once(payment, at), "payment.captured.v1", post.sale(*where))
+            return Change(
+                machine.captured_at_once(payment, at), "payment.captured.v1", post.sale(*where, *amounts)
+            )
         case Succeeded():
-            return Change(machine.authorised(payment, at), "payment.authorised.v1", post.hold(*where))
+            return Change(
+                machine.authorised(payment, at), "payment.authorised.v1", post.hold(*where, *amounts)
+            )
         case Declined(code=code):
             return Change(machine.declined(payment, code, at), "payment.declined.v1")
         case NotProcessed(code=code):
@@ -129,10 +140,12 @@ def _capture(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime)
     if not isinstance(outcome, Succeeded):
         return Change(machine.attempt_closed(payment, at), None)
     where = (payment.merchant_id, attempt.channel, payment.currency)
-    postings = post.capture_of_hold(*where, attempt.amount_minor, _where_held(payment))
+    amounts = (attempt.amount_minor, attempt.surcharge_minor)
+    postings = post.capture_of_hold(*where, *amounts, _where_held(payment))
     is_final = attempt.operation is Operation.FINAL_CAPTURE
     if is_final and (rest := payment.capturable_minor - attempt.amount_minor):
-        postings += post.release_of_hold(*where, rest, _where_held(payment))
+        surcharge = payment.surcharge_left_minor - attempt.surcharge_minor
+        postings += post.release_of_hold(*where, rest, surcharge, _where_held(payment))
     after = machine.captured(payment, attempt.amount_minor, at, is_final=is_final)
     return Change(after, "payment.captured.v1", postings)
 
@@ -149,8 +162,9 @@ def _void(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) ->
         return Change(machine.cancelled(payment, at), "payment.cancelled.v1")
     if not isinstance(outcome, Succeeded):
         return Change(machine.attempt_closed(payment, at), None)
-    where = (payment.merchant_id, attempt.channel, payment.currency, payment.capturable_minor)
-    released = post.release_of_hold(*where, _where_held(payment))
+    where = (payment.merchant_id, attempt.channel, payment.currency)
+    amounts = (payment.capturable_minor, payment.surcharge_left_minor)
+    released = post.release_of_hold(*where, *amounts, _where_held(payment))
     if expires:
         return Change(machine.voided(payment, at, machine.Event.EXPIRE), "payment.expired.v1", released)
     return Change(machine.voided(payment, at), "payment.voided.v1", released)

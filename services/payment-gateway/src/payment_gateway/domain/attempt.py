@@ -37,6 +37,8 @@ class Attempt:
     refund_id: str | None = None
     claim: tuple[str, str] | None = None
     """(scope, key) of the client's idempotency key that waits for this attempt's outcome."""
+    surcharge_minor: int = 0
+    """The part of `amount_minor` that is surcharge: the channel is not told, the ledger is."""
 
     @property
     def channel_key(self) -> str:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from payment_gateway.domain.fees import returned_share
+from payment_gateway.domain.surcharge import most_surcharge_minor, share_of
 
 
 class Status(StrEnum):
@@ -113,6 +114,7 @@ class RefundParts(NamedTuple):
 
     amount_minor: int
     fee_returned_minor: int = 0
+    surcharge_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,10 @@ class Payment:
     """What the captures cost their merchant."""
     fee_returned_minor: int = 0
     """What succeeded and pending refunds give back of it."""
+    surcharge_minor: int = 0
+    """The part of `amount_minor` that the payer pays on top of the price."""
+    surcharge_refunded_minor: int = 0
+    """What succeeded and pending refunds are of it."""
     decline_code: str | None = None
     next_action: Mapping[str, Any] | None = None
     risk: Mapping[str, Any] | None = None
@@ -154,6 +160,15 @@ class Payment:
     def capturable_minor(self) -> int:
         """What is held and not captured."""
         return self.authorised_minor - self.captured_minor if self.status in _HELD else 0
+
+    def surcharge_in(self, part_minor: int) -> int:
+        """How much of the surcharge is in the first `part_minor` of what is held and captured."""
+        return share_of(self.surcharge_minor, part_minor, self.amount_minor)
+
+    @property
+    def surcharge_left_minor(self) -> int:
+        """The part of `capturable_minor` that is surcharge."""
+        return self.surcharge_minor - self.surcharge_in(self.captured_minor) if self.capturable_minor else 0
 
     @property
     def refundable_minor(self) -> int:
@@ -186,10 +201,15 @@ def advance(payment: Payment, event: Event, to: Status, at: datetime, **changes:
 
 
 def prepared(payment: Payment, at: datetime, **changes: Any) -> Payment:
-    """Details of a payment that is not confirmed yet. Raises IllegalTransition once it is."""
+    """Details of a payment that is not confirmed yet.
+
+    Raises IllegalTransition once it is, AmountExceedsRemaining for an amount that its surcharge is too high for."""
     method = changes.get("method", payment.method)
     to = Status.REQUIRES_CONFIRMATION if method else Status.REQUIRES_PAYMENT_METHOD
-    return advance(payment, Event.PREPARE, to, at, **changes)
+    after = advance(payment, Event.PREPARE, to, at, **changes)
+    if after.surcharge_minor > (most := most_surcharge_minor(after.amount_minor)):
+        raise AmountExceedsRemaining(most)
+    return after
 
 
 def annotated(payment: Payment, at: datetime, **changes: Any) -> Payment:
@@ -321,11 +341,19 @@ def refund_reserved(
     if returns_fee:
         fee = returned_share(payment.fee_minor, payment.fee_returned_minor, refunded, payment.captured_minor)
         fee = min(fee, wanted)
+    surcharge = returned_share(
+        payment.surcharge_in(payment.captured_minor),
+        payment.surcharge_refunded_minor,
+        refunded,
+        payment.captured_minor,
+    )
+    surcharge = min(surcharge, wanted)
     after = advance(
         payment, Event.REFUND, payment.status, at, refunded_minor=refunded,
         fee_returned_minor=payment.fee_returned_minor + fee,
+        surcharge_refunded_minor=payment.surcharge_refunded_minor + surcharge,
     )  # fmt: skip
-    return after, RefundParts(wanted, fee)
+    return after, RefundParts(wanted, fee, surcharge)
 
 
 def refund_released(payment: Payment, parts: RefundParts, at: datetime) -> Payment:
@@ -334,4 +362,5 @@ def refund_released(payment: Payment, parts: RefundParts, at: datetime) -> Payme
         payment, Event.REFUND, payment.status, at,
         refunded_minor=payment.refunded_minor - parts.amount_minor,
         fee_returned_minor=payment.fee_returned_minor - parts.fee_returned_minor,
+        surcharge_refunded_minor=payment.surcharge_refunded_minor - parts.surcharge_minor,
     )  # fmt: skip

@@ -14,7 +14,8 @@ PLATFORM: Final = "platform"
 
 
 def merchant_account(merchant_id: str, kind: str, currency: str) -> AccountName:
-    """`kind` is pending (captured, not settled), available, disputed or payouts_in_transit."""
+    """`kind` is pending (captured, not settled), surcharge (goes through, there and back), available, disputed or
+    payouts_in_transit."""
     return AccountName(f"merchant:{merchant_id}", kind, currency)
 
 
@@ -23,34 +24,61 @@ def platform_account(kind: str, currency: str) -> AccountName:
     return AccountName(PLATFORM, kind, currency)
 
 
-def hold(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
-    """An authorisation: the amount is on its way from the channel to the merchant, and counts for nobody yet."""
-    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.PENDING),)
+def hold(
+    merchant_id: str, channel: str, currency: str, amount_minor: int, surcharge_minor: int = 0
+) -> tuple[Posting, ...]:
+    """An authorisation: the amount is on its way from the channel to the merchant, and counts for nobody yet. Here and
+    below, `surcharge_minor` is the part of the amount that goes by the merchant's `surcharge` account."""
+    return _captured(merchant_id, channel, currency, amount_minor, surcharge_minor, PostingKind.PENDING)
 
 
 def capture_of_hold(
-    merchant_id: str, channel: str, currency: str, amount_minor: int, on: str = "pending"
+    merchant_id: str,
+    channel: str,
+    currency: str,
+    amount_minor: int,
+    surcharge_minor: int = 0,
+    on: str = "pending",
 ) -> tuple[Posting, ...]:
     """A capture of a held amount: the merchant's, but not yet to be paid out."""
-    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.POST, on),)
+    lines = _captured(merchant_id, channel, currency, amount_minor, surcharge_minor, PostingKind.POST, on)
+    return lines + _surcharge_taken(merchant_id, currency, surcharge_minor)
 
 
 def release_of_hold(
-    merchant_id: str, channel: str, currency: str, amount_minor: int, on: str = "pending"
+    merchant_id: str,
+    channel: str,
+    currency: str,
+    amount_minor: int,
+    surcharge_minor: int = 0,
+    on: str = "pending",
 ) -> tuple[Posting, ...]:
     """A void, or the expiry of a hold."""
-    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.RELEASE, on),)
+    return _captured(merchant_id, channel, currency, amount_minor, surcharge_minor, PostingKind.RELEASE, on)
 
 
-def sale(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+def sale(
+    merchant_id: str, channel: str, currency: str, amount_minor: int, surcharge_minor: int = 0
+) -> tuple[Posting, ...]:
     """Authorised and captured at once."""
-    return (_captured(merchant_id, channel, currency, amount_minor, PostingKind.POSTED),)
+    lines = _captured(merchant_id, channel, currency, amount_minor, surcharge_minor, PostingKind.POSTED)
+    return lines + _surcharge_taken(merchant_id, currency, surcharge_minor)
 
 
-def refund(merchant_id: str, channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+def refund(
+    merchant_id: str, channel: str, currency: str, amount_minor: int, surcharge_minor: int = 0
+) -> tuple[Posting, ...]:
     """The way back: the merchant owes, the channel pays out. May leave `available` below zero: a debt."""
-    source = merchant_account(merchant_id, "available", currency)
-    return (Posting(source, channel_receivable(channel, currency), amount_minor),)
+    source, receivable = (
+        merchant_account(merchant_id, "available", currency),
+        channel_receivable(channel, currency),
+    )
+    price_minor = amount_minor - surcharge_minor
+    lines: tuple[Posting, ...] = (Posting(source, receivable, price_minor),) if price_minor else ()
+    if surcharge_minor:
+        through = merchant_account(merchant_id, "surcharge", currency)
+        lines += (Posting(source, through, surcharge_minor), Posting(through, receivable, surcharge_minor))
+    return lines
 
 
 def fee(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
@@ -120,6 +148,8 @@ MOVEMENTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("receivable", "pending"): "charge",
         ("receivable", "available"): "charge",  # before settlement delays existed
         ("available", "receivable"): "refund",
+        ("surcharge", "pending"): "surcharge",
+        ("available", "surcharge"): "surcharge_refund",
         ("pending", "fees"): "fee",
         ("available", "fees"): "dispute_fee",
         ("fees", "available"): "fee_returned",
@@ -141,10 +171,29 @@ FEES: Final = frozenset({"fee", "dispute_fee", "fee_returned"})
 
 
 def _captured(
-    merchant_id: str, channel: str, currency: str, amount_minor: int, kind: PostingKind, on: str = "pending"
-) -> Posting:
-    target = merchant_account(merchant_id, on, currency)
-    return Posting(channel_receivable(channel, currency), target, amount_minor, kind)
+    merchant_id: str,
+    channel: str,
+    currency: str,
+    amount_minor: int,
+    surcharge_minor: int,
+    kind: PostingKind,
+    on: str = "pending",
+) -> tuple[Posting, ...]:
+    """From the channel: the price to the merchant, the surcharge to an account that shows it by itself."""
+    receivable = channel_receivable(channel, currency)
+    parts = ((on, amount_minor - surcharge_minor), ("surcharge", surcharge_minor))
+    return tuple(
+        Posting(receivable, merchant_account(merchant_id, target, currency), part, kind)
+        for target, part in parts
+        if part
+    )
+
+
+def _surcharge_taken(merchant_id: str, currency: str, surcharge_minor: int) -> tuple[Posting, ...]:
+    """A captured surcharge is the merchant's like the price."""
+    if not surcharge_minor:
+        return ()
+    return (_between(merchant_id, "surcharge", "pending", currency, surcharge_minor),)
 
 
 def _between(merchant_id: str, debit: str, credit: str, currency: str, amount_minor: int) -> Posting:

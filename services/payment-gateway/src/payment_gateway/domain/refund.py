@@ -31,11 +31,13 @@ class Refund:
     metadata: Mapping[str, str] = field(default_factory=dict)
     fee_returned_minor: int = 0
     """What it gives back of the fees of its payment's captures, once it has succeeded."""
+    surcharge_minor: int = 0
+    """The part of it that is surcharge: in proportion to what it refunds."""
 
     @property
     def parts(self) -> RefundParts:
         """What it has reserved of its payment."""
-        return RefundParts(self.amount_minor, self.fee_returned_minor)
+        return RefundParts(self.amount_minor, self.fee_returned_minor, self.surcharge_minor)
 
     def settled(self, status: RefundStatus) -> Refund:
         """The refund with its final status; a settled one never changes again."""

@@ -19,7 +19,10 @@ async def capture_payment(deps: Deps, act: Act, *, is_final: bool = False) -> An
     def mark(payment: Payment, attempt: Attempt, locked: Locked) -> Effects:
         amount_minor = machine.check_capture(payment, act.amount_minor)
         marked = machine.open_attempt(payment, attempt.id, locked.now)
-        return Effects(payment=marked, attempt=replace(attempt, amount_minor=amount_minor))
+        before, after = payment.captured_minor, payment.captured_minor + amount_minor
+        surcharge = payment.surcharge_in(after) - payment.surcharge_in(before)
+        asked = replace(attempt, amount_minor=amount_minor, surcharge_minor=surcharge)
+        return Effects(payment=marked, attempt=asked)
 
     operation = Operation.FINAL_CAPTURE if is_final else Operation.CAPTURE
     return await mark_and_ask(deps, act, operation, mark, route="capture")

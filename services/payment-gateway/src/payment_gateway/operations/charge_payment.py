@@ -131,6 +131,7 @@ def _attempt(payment: Payment, wanted: Claim) -> Attempt:
         operation=Operation.AUTHORISE,
         channel=payment.channel,
         amount_minor=payment.amount_minor,
+        surcharge_minor=payment.surcharge_minor,
         currency=payment.currency,
         sent_at=payment.updated_at,
         claim=(wanted.scope, wanted.key),

@@ -42,6 +42,8 @@ class CreatePayment:
     customer: Mapping[str, Any] | None
     metadata: Mapping[str, str]
     statement_descriptor: str | None = None
+    surcharge_minor: int = 0
+    """The part of `amount_minor` that is on top of the price, within the cap."""
     confirm: bool = True
     payment_method: str | None = None
     """A saved one, in place of `method`."""
@@ -110,6 +112,7 @@ def _new(deps: Deps, payment_id: str, command: CreatePayment) -> Payment:
         id=payment_id,
         merchant_id=command.merchant_id,
         amount_minor=command.amount_minor,
+        surcharge_minor=command.surcharge_minor,
         currency=command.currency,
         capture=command.capture,
         method=command.method,

@@ -45,6 +45,7 @@ async def _expire(deps: Deps, payment: Payment) -> bool:
             operation=Operation.EXPIRE,
             channel=str(held.channel),
             amount_minor=held.capturable_minor,
+            surcharge_minor=held.surcharge_left_minor,
             currency=held.currency,
             sent_at=locked.now,
             original=held.authorised_by or held.open_attempt_id or first_attempt_id(held.id),

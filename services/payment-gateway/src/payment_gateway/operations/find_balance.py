@@ -20,7 +20,7 @@ from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
 KINDS: Final = ("available", "pending", "disputed", "payouts_in_transit")
-LINES_PER_JOURNAL: Final = 3  # of one merchant's pending and available; a capture with a fee has two
+LINES_PER_JOURNAL: Final = 3  # of one merchant's pending and available: price, surcharge, fee
 
 ACCOUNTS_MAX = 1000  # one for each kind and currency: far fewer
 
@@ -83,9 +83,10 @@ async def put_terms(deps: Deps, merchant_id: str, wanted: Terms, by: Actor = THE
 
 
 def _transaction(lines: Sequence[Movement]) -> dict[str, Any]:
-    main = next((line for line in lines if _type(line) not in FEES), lines[0])
-    fee = -sum(_signed(line) for line in lines if line is not main and _type(line) in FEES)
-    gross = _signed(main)
+    moved = [line for line in lines if _type(line) not in FEES] or lines[:1]
+    main = next((line for line in moved if not _type(line).startswith("surcharge")), moved[0])
+    gross = sum(map(_signed, moved))
+    fee = -sum(_signed(line) for line in lines if line not in moved)
     return {
         "id": main.journal_id,
         "object": "balance_transaction",

@@ -88,6 +88,7 @@ def _attempt(locked: Locked, operation: Operation, wanted: Claim) -> Attempt:
         operation=operation,
         channel=payment.channel or "",
         amount_minor=payment.capturable_minor,
+        surcharge_minor=payment.surcharge_left_minor,
         currency=payment.currency,
         sent_at=locked.now,
         original=payment.authorised_by or payment.open_attempt_id or first_attempt_id(payment.id),

@@ -14,7 +14,7 @@ from payment_gateway.clients.channel_answers import return_of
 from payment_gateway.domain import payment as machine
 from payment_gateway.domain import postings
 from payment_gateway.domain.attempt import Attempt, Operation, Succeeded
-from payment_gateway.domain.ledger import Journal
+from payment_gateway.domain.ledger import Journal, channel_receivable
 from payment_gateway.domain.refund import Refund, RefundStatus
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
@@ -25,7 +25,6 @@ from payment_gateway.store.commit import (
     Effects,
     Locked,
     Refused,
-    postings_accounts,
 )
 from platform_kit.ids import new_id
 
@@ -49,7 +48,13 @@ async def record_return(
     refund_id = returned_refund_id(payment_id)
     plan = await deps.terms.fee_plan_of(merchant_id)
     returns_fee = plan is not None and plan.returns_on_refund
-    taken = postings.refund(merchant_id, channel, currency, returned.amount_minor)
+
+    accounts = (
+        channel_receivable(channel, currency),
+        postings.merchant_account(merchant_id, "available", currency),
+        postings.merchant_account(merchant_id, "surcharge", currency),
+        postings.platform_account("fees", currency),
+    )
 
     def decide(locked: Locked) -> Effects:
         assert locked.payment is not None
@@ -62,15 +67,16 @@ async def record_return(
         refund = Refund(
             id=refund_id, payment_id=payment_id, merchant_id=merchant_id, amount_minor=amount,
             currency=currency, created_at=locked.now, status=RefundStatus.SUCCEEDED, reason=returned.code,
-            fee_returned_minor=parts.fee_returned_minor,
+            fee_returned_minor=parts.fee_returned_minor, surcharge_minor=parts.surcharge_minor,
         )  # fmt: skip
         attempt = Attempt(
             id=str(body["channel_key"]), payment_id=payment_id, operation=Operation.RETURN, channel=channel,
             amount_minor=amount, currency=currency, sent_at=locked.now, original=authorisation.id,
-            refund_id=refund_id,
+            refund_id=refund_id, surcharge_minor=parts.surcharge_minor,
         )  # fmt: skip
         outcome = Succeeded(returned.reference, amount, currency)
         fee = postings.fee_returned(merchant_id, currency, parts.fee_returned_minor)
+        taken = postings.refund(merchant_id, channel, currency, amount, parts.surcharge_minor)
         journal = Journal(new_id("je"), payment_id, (*taken, *fee))
         told = payment_event(
             "refund.succeeded.v1", after, refund=refund, journal=journal, attempt=attempt, outcome=outcome
@@ -89,7 +95,7 @@ async def record_return(
             decide,
             payment_id=payment_id,
             also=((refunds, refund_id),),
-            accounts=(*postings_accounts(taken), postings.platform_account("fees", currency)),
+            accounts=accounts,
             received=received,
         )
     )

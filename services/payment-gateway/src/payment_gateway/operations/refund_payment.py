@@ -45,12 +45,18 @@ async def refund_payment(deps: Deps, act: Act) -> Answer:
             merchant_id=payment.merchant_id,
             amount_minor=parts.amount_minor,
             fee_returned_minor=parts.fee_returned_minor,
+            surcharge_minor=parts.surcharge_minor,
             currency=payment.currency,
             created_at=locked.now,
             reason=act.reason,
             metadata=act.metadata,
         )
-        asked = replace(attempt, amount_minor=parts.amount_minor, refund_id=refund.id)
+        asked = replace(
+            attempt,
+            amount_minor=parts.amount_minor,
+            surcharge_minor=parts.surcharge_minor,
+            refund_id=refund.id,
+        )
         created = payment_event("refund.created.v1", reserved, refund=refund, attempt=asked)
         return Effects(payment=reserved, rows=((refunds, refund),), attempt=asked, events=(created,))
 

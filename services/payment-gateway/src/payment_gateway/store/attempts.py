@@ -109,6 +109,7 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "original": attempt.original,
         "operation": attempt.operation, "channel": attempt.channel, "amount_minor": attempt.amount_minor,
         "currency": attempt.currency, "claim_scope": scope, "claim_key": key, "sent_at": attempt.sent_at,
+        "surcharge_minor": attempt.surcharge_minor,
         "tries": 0, "due_at": attempt.sent_at + SENDER_GIVEN_UP,
     }  # fmt: skip
 
@@ -124,5 +125,6 @@ def _attempt(row: Row[Any]) -> Attempt:
         amount_minor=row.amount_minor,
         currency=row.currency,
         sent_at=row.sent_at,
+        surcharge_minor=row.surcharge_minor,
         claim=(row.claim_scope, row.claim_key) if row.claim_scope else None,
     )

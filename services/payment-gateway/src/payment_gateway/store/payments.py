@@ -21,7 +21,8 @@ _FIELDS = tuple(f.name for f in fields(Payment))
 _STATUS = _FIELDS.index("status")
 _MUTABLE = (
     "status", "version", "channel", "amount_minor", "capture", "method", "authorised_minor", "captured_minor",
-    "refunded_minor", "disputed_minor", "fee_minor", "fee_returned_minor", "open_attempt_id", "authorised_by",
+    "refunded_minor", "disputed_minor", "fee_minor", "fee_returned_minor", "surcharge_refunded_minor",
+    "open_attempt_id", "authorised_by",
     "decline_code", "next_action", "risk", "reference", "description", "statement_descriptor", "customer",
     "metadata", "updated_at",
 )  # fmt: skip

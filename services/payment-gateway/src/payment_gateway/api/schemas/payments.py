@@ -36,6 +36,8 @@ from payment_gateway.domain.statement_descriptor import (
     PATTERN,
     is_statement_descriptor,
 )
+from payment_gateway.domain.surcharge import most_surcharge_minor
+from platform_kit.money import AMOUNT_MAX
 
 
 def checked_token(value: Any) -> Any:
@@ -141,6 +143,13 @@ class CreatePaymentBody(Body):
 
     amount_minor: AmountMinor
     currency: Currency
+    surcharge_minor: int = Field(
+        0,
+        ge=0,
+        le=AMOUNT_MAX,
+        examples=[0],
+        description="the part of `amount_minor` that is on top of the price: at most 4 % of the price",
+    )
     capture: Literal["automatic", "manual"] = "automatic"
     method: Method | None = Field(None, description="required when the payment is confirmed at once")
     payment_method: PaymentMethodId | None = Field(None, description="a saved one, in place of `method`")
@@ -151,6 +160,14 @@ class CreatePaymentBody(Body):
     statement_descriptor: StatementDescriptor | None = None
     customer: Customer | None = None
     metadata: Metadata = Field(default_factory=dict)
+
+    @field_validator("surcharge_minor")
+    @classmethod
+    def _is_within_the_cap(cls, surcharge_minor: int, info: ValidationInfo) -> int:
+        amount_minor = info.data.get("amount_minor")
+        if amount_minor is not None and surcharge_minor > most_surcharge_minor(amount_minor):
+            raise PydanticCustomError("invalid-amount", "a surcharge is at most 4 % of the price")
+        return surcharge_minor
 
     @field_validator("confirm")
     @classmethod

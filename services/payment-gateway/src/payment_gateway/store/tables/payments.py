@@ -37,6 +37,8 @@ payment = Table(
     Column("disputed_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("fee_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("fee_returned_minor", BigInteger, nullable=False, server_default=text("0")),
+    Column("surcharge_minor", BigInteger, nullable=False, server_default=text("0")),
+    Column("surcharge_refunded_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("open_attempt_id", Id),
     Column("authorised_by", Id),
     Column("decline_code", String),
@@ -59,6 +61,13 @@ payment = Table(
     CheckConstraint(
         "0 <= fee_returned_minor AND fee_returned_minor <= fee_minor AND fee_minor <= captured_minor",
         name="fee_returned_within_fee",
+    ),
+    CheckConstraint(
+        "0 <= surcharge_minor AND surcharge_minor * 10400 <= amount_minor * 400", name="surcharge_within_cap"
+    ),
+    CheckConstraint(
+        "0 <= surcharge_refunded_minor AND surcharge_refunded_minor <= surcharge_minor",
+        name="surcharge_refunded_within_surcharge",
     ),
     # Nothing can be charged that has no method.
     CheckConstraint(
@@ -87,9 +96,13 @@ refund = Table(
     Column("reason", String),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
     Column("fee_returned_minor", BigInteger, nullable=False, server_default=text("0")),
+    Column("surcharge_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", Time, nullable=False),
     ForeignKeyConstraint(["payment_id"], ["payments.payment.id"]),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
+    CheckConstraint(
+        "0 <= surcharge_minor AND surcharge_minor <= amount_minor", name="surcharge_within_amount"
+    ),
     CheckConstraint(
         "0 <= fee_returned_minor AND fee_returned_minor <= amount_minor", name="fee_returned_within_amount"
     ),
@@ -117,6 +130,7 @@ attempt = Table(
     Column("code", String),
     Column("channel_reference", String),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    Column("surcharge_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("due_at", Time),  # when the resolver asks; NULL = nothing left to find out
     ForeignKeyConstraint(["payment_id"], ["payments.payment.id"]),
     Index("attempt_due_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),

@@ -1,4 +1,4 @@
-"""What captures cost and refunds give back; what a dispute costs.
+"""What captures cost and refunds give back; what a dispute costs; surcharges.
 
 Revision: 20261126_surcharge
 Expand only: the version that runs now must work with the schema after this.
@@ -18,8 +18,14 @@ def _minor(name: str) -> sa.Column[int]:
 
 
 NEW = {
-    "payment": [_minor("fee_minor"), _minor("fee_returned_minor")],
-    "refund": [_minor("fee_returned_minor")],
+    "payment": [
+        _minor("fee_minor"),
+        _minor("fee_returned_minor"),
+        _minor("surcharge_minor"),
+        _minor("surcharge_refunded_minor"),
+    ],
+    "refund": [_minor("fee_returned_minor"), _minor("surcharge_minor")],
+    "attempt": [_minor("surcharge_minor")],
     "dispute": [
         _minor("fee_minor"),
         sa.Column("fee_returns", sa.Boolean(), server_default=sa.text("false"), nullable=False),
@@ -33,6 +39,13 @@ CHECKS = {
         "refund",
         "fee_returned_within_amount",
     ): "0 <= fee_returned_minor AND fee_returned_minor <= amount_minor",
+    ("payment", "surcharge_within_cap"): (
+        "0 <= surcharge_minor AND surcharge_minor * 10400 <= amount_minor * 400"
+    ),
+    ("payment", "surcharge_refunded_within_surcharge"): (
+        "0 <= surcharge_refunded_minor AND surcharge_refunded_minor <= surcharge_minor"
+    ),
+    ("refund", "surcharge_within_amount"): "0 <= surcharge_minor AND surcharge_minor <= amount_minor",
     ("dispute", "fee_is_not_negative"): "fee_minor >= 0",
 }
 
