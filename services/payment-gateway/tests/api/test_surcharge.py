@@ -58,16 +58,16 @@ async def test_captures_in_parts_and_a_void_share_the_surcharge_out_without_rest
 ) -> None:
     payment = await surcharged(gateway, capture="manual")
     path = f"/v1/payments/{payment['id']}"
-    for amount in (3_433, 3_433):
+    for amount in (5_000, 5_000):
         assert (await gateway.post(f"{path}/capture", {"amount_minor": amount})).status == 200
     assert (await gateway.post(f"{path}/void")).body["status"] == "captured"
     assert await legs(gateway) == [
         ("receivable", "surcharge", 300, "pending"),
-        ("receivable", "surcharge", 100, "post"),
-        ("surcharge", "pending", 100, "posted"),
-        ("receivable", "surcharge", 100, "post"),
-        ("surcharge", "pending", 100, "posted"),
-        ("receivable", "surcharge", 100, "release"),
+        ("receivable", "surcharge", 146, "post"),
+        ("surcharge", "pending", 146, "posted"),
+        ("receivable", "surcharge", 145, "post"),  # 291 of the first 10,000, less the 146 before
+        ("surcharge", "pending", 145, "posted"),
+        ("receivable", "surcharge", 9, "release"),
     ]
     over = await gateway.post(f"{path}/capture", {"amount_minor": 1})
     assert (over.status, over.problem) == (409, "invalid-state")
