@@ -189,6 +189,7 @@ def from_validation_errors(found: Sequence[Mapping[str, Any]]) -> Problem:
 _TITLES = {
     "unknown-field": "A member is not part of this request",
     "missing-field": "A required member is missing",
+    "amount-exceeds-remaining": "More was asked than remains",
     "invalid-amount": "The amount is not acceptable",
     "unsupported-currency": "The currency is not supported",
     "invalid-text": "A text has characters or a length that are not accepted",

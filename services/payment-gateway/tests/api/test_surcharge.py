@@ -110,9 +110,10 @@ async def test_more_than_the_cap_is_refused_and_the_cap_is_not(
     sale = {"amount_minor": amount, "currency": currency}
     assert (await gateway.pay(**sale, surcharge_minor=most)).status == 201
     before = await gateway.rows()
-    for wrong in (most + 1, -1, 1.5):
+    for wrong, why in ((most + 1, "amount-exceeds-remaining"), (-1, None), (1.5, None)):
         refused = await gateway.pay(**sale, surcharge_minor=wrong)
-        assert refused.status == 422, refused.raw
+        assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "/surcharge_minor")
+        assert why in (None, refused.problem)
     assert await gateway.rows() == before
 
 

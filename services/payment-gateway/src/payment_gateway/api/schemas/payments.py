@@ -166,7 +166,7 @@ class CreatePaymentBody(Body):
     def _is_within_the_cap(cls, surcharge_minor: int, info: ValidationInfo) -> int:
         amount_minor = info.data.get("amount_minor")
         if amount_minor is not None and surcharge_minor > most_surcharge_minor(amount_minor):
-            raise PydanticCustomError("invalid-amount", "a surcharge is at most 4 % of the price")
+            raise PydanticCustomError("amount-exceeds-remaining", "a surcharge is at most 4 % of the price")
         return surcharge_minor
 
     @field_validator("confirm")
