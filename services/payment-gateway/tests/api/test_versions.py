@@ -110,7 +110,9 @@ async def test_what_changed_is_what_the_page_says(gateway: RunningGateway) -> No
     newest = (await gateway.call("GET", path)).body
     old = (await gateway.call("GET", path, headers=at(OLD))).body
     assert (newest["status"], old["status"]) == ("cancelled", "voided")
-    assert newest.keys() - old.keys() == {"disputed_minor", "statement_descriptor"}
+    assert newest.keys() - old.keys() == {
+        "disputed_minor", "statement_descriptor", "surcharge_minor", "fee_minor", "fee_returned_minor",
+    }  # fmt: skip
     assert old["metadata"] == newest["metadata"], "what is the merchant's is not ours to translate"
 
 

@@ -1,4 +1,5 @@
-"""2026-11-26: payments are confirmed later, cancelled, disputed and described; refunds have metadata.
+"""2026-11-26: payments are confirmed later, cancelled, disputed and described, and tell fees and surcharges; refunds
+have metadata.
 
 Before, each payment was charged as it was made, and one that was given up was `voided`, whether or not money was held.
 """
@@ -13,8 +14,10 @@ STATUS_BEFORE: Final = {
     "requires_confirmation": "processing",
     "requires_payment_method": "processing",
 }
-NEW_OF_PAYMENT: Final = frozenset({"disputed_minor", "statement_descriptor"})
-NEW_OF_REFUND: Final = frozenset({"metadata"})
+NEW_OF_PAYMENT: Final = frozenset(
+    {"disputed_minor", "statement_descriptor", "surcharge_minor", "fee_minor", "fee_returned_minor"}
+)
+NEW_OF_REFUND: Final = frozenset({"metadata", "surcharge_minor", "fee_returned_minor"})
 
 
 def payment_before(shown: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261126_surcharge"
-down_revision = "20261126_access"
+down_revision = "20261126_ledger2"
 branch_labels = None
 depends_on = None
 
