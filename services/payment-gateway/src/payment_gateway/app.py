@@ -33,6 +33,7 @@ from payment_gateway.operations import rotate_vault_keys as rotate
 from payment_gateway.operations.deps import Deps, open_deps
 from payment_gateway.operations.replay_routing import Replay, replay_routing
 from payment_gateway.operations.vault import open_vault
+from payment_gateway.operations.webhook_secrets import rotate_webhook_secrets
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import SCHEMA, outbox
 from payment_gateway.worker import celery_app
@@ -138,15 +139,20 @@ def migrate() -> None:
 
 @main.command()
 def rotate_vault_keys() -> None:
-    """Bring every card under the newest of VAULT_KEYS; the older keys can go afterwards."""
+    """Bring every card and webhook secret under the newest of VAULT_KEYS; the older keys can go afterwards."""
     settings = Settings.load()
     configure_logging(settings, SERVICE)
-    typer.echo(f"{asyncio.run(_rotate(settings))} cards re-wrapped")
+    cards, endpoints = asyncio.run(_rotate(settings))
+    typer.echo(f"{cards} cards re-wrapped, {endpoints} webhook endpoints sealed")
 
 
-async def _rotate(settings: Settings) -> int:
-    async with open_vault(settings) as vault:
-        return await rotate.rotate_vault_keys(vault)
+async def _rotate(settings: Settings) -> tuple[int, int]:
+    engine = create_engine(settings)
+    try:
+        async with open_vault(settings) as vault:
+            return await rotate.rotate_vault_keys(vault), await rotate_webhook_secrets(vault, engine)
+    finally:
+        await engine.dispose()
 
 
 @main.command()

@@ -17,6 +17,7 @@ from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
 from payment_gateway.operations.send_payouts import send_payouts
 from payment_gateway.operations.settle_captures import settle_captures
 from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
+from payment_gateway.operations.webhook_secrets import rotate_webhook_secrets
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
@@ -55,6 +56,7 @@ async def deliver(deps: Deps) -> None:
 @async_task("vault.rotate_keys", time_limit_s=300)
 async def rotate(deps: Deps) -> None:
     await rotate_vault_keys(deps.vault)
+    await rotate_webhook_secrets(deps.vault, deps.engine)
 
 
 @async_task("money.settle", time_limit_s=300)

@@ -13,6 +13,7 @@ import hmac
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +23,8 @@ from payment_gateway.domain.cards import CardNumber
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
+TEXTS_MAX: Final = 4096  # opened texts that a process remembers
+SEALED_PREFIX: Final = "sealed:"
 _KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _LETTERS: Final = bytes.maketrans(b"0123456789abcdef", b"abcdefghijklmnop")
 
@@ -101,6 +104,24 @@ class Keyring:
         key = hmac.digest(self.fingerprint_key, b"request", "sha256")  # a key for each purpose
         return hmac.digest(key, path.encode() + b"\0" + body, "sha256")
 
+    @property
+    def sealed_by_newest(self) -> str:
+        """How each text begins that `seal_text` makes now."""
+        return f"{SEALED_PREFIX}{self.newest}:"
+
+    def seal_text(self, bound_to: str, text: str) -> str:
+        """A short secret under the newest key itself: a data key of its own would be no shorter than what it guards."""
+        sealed = _seal(self.keks[self.newest], text.encode(), f"text {self.newest} {bound_to}")
+        return self.sealed_by_newest + base64.b64encode(sealed).decode()
+
+    def open_text(self, bound_to: str, sealed: str) -> str:
+        """What `seal_text` was given. Raises UnknownKey or Tampered."""
+        kek_id = sealing_key_of(sealed)
+        kek = self.keks.get(kek_id)
+        if kek is None:
+            raise UnknownKey(kek_id)
+        return _open_text(kek, f"text {kek_id} {bound_to}", sealed)
+
     def _wrap(self, kek_id: str, card_id: str, data_key: bytes) -> bytes:
         return _seal(self.keks[kek_id], data_key, f"key {kek_id} {card_id}")
 
@@ -109,6 +130,11 @@ class Keyring:
         if kek is None:
             raise UnknownKey(sealed.kek_id)
         return _open(kek, sealed.wrapped_key, f"key {sealed.kek_id} {sealed.id}")
+
+
+def sealing_key_of(sealed: str) -> str:
+    """The id of the key-encryption key that a text of `seal_text` is under."""
+    return sealed.removeprefix(SEALED_PREFIX).partition(":")[0]
 
 
 def keyring_of(keys: str, fingerprint_key: str) -> Keyring:
@@ -130,6 +156,15 @@ def keyring_of(keys: str, fingerprint_key: str) -> Keyring:
     if len(fingerprint_key) < KEY_BYTES:
         raise InvalidKeys(f"the vault's fingerprint key needs at least {KEY_BYTES} characters")
     return Keyring(keks, fingerprint_key.encode())
+
+
+@lru_cache(maxsize=TEXTS_MAX)  # an endpoint's keys are wanted for each message
+def _open_text(kek: bytes, bound_to: str, sealed: str) -> str:
+    try:
+        ciphertext = base64.b64decode(sealed.rpartition(":")[2], validate=True)
+    except binascii.Error:
+        raise Tampered(f"a ciphertext of {bound_to.rpartition(' ')[2]} is not base64") from None
+    return _open(kek, ciphertext, bound_to).decode()
 
 
 def _seal(key: bytes, text: bytes, bound_to: str) -> bytes:

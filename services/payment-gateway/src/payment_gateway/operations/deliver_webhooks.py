@@ -22,6 +22,7 @@ from payment_gateway.domain.webhook_keys import headers_of
 from payment_gateway.domain.webhook_style import NATIVE, render_event, style_headers
 from payment_gateway.operations.disable_webhook_endpoints import disable_webhook_endpoints
 from payment_gateway.operations.webhook_metrics import observe_attempt
+from payment_gateway.operations.webhook_secrets import opened_keys
 from payment_gateway.store import webhook_endpoints, webhooks
 from payment_gateway.store.webhooks import AttemptRecord, DueDelivery
 from platform_kit import canonical
@@ -109,7 +110,8 @@ def _message(deps: Deps, delivery: DueDelivery) -> tuple[dict[str, str], bytes]:
     """Headers and body of one attempt."""
     now = deps.clock.now()
     at_s = int(now.timestamp())
-    keys = [delivery.keys, *(one.keys for one in delivery.retiring if one.expires_at > now)]
+    live = [delivery.keys, *(one.keys for one in delivery.retiring if one.expires_at > now)]
+    keys = opened_keys(deps.vault, delivery.endpoint_id, live)
     body = render_event(delivery.style, delivery.event)
     signed = headers_of(keys, delivery.event.id, at_s, body)
     extra = style_headers(delivery.style, [one.secret for one in keys], at_s, body)
@@ -145,8 +147,8 @@ async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
             await webhook_endpoints.note_success(connection, well)
         if ill:
             failing = await webhook_endpoints.note_failure(connection, ill)
-            await disable_webhook_endpoints(connection, set(failing) - gone, "failing")
-        await disable_webhook_endpoints(connection, gone, "gone")
+            await disable_webhook_endpoints(connection, deps.vault, set(failing) - gone, "failing")
+        await disable_webhook_endpoints(connection, deps.vault, gone, "gone")
     for attempted, record in zip(done, records, strict=True):
         succeeded = record.status == "delivered"
         flow.give_back(attempted.delivery.endpoint_id, succeeded=succeeded, seconds=attempted.seconds)

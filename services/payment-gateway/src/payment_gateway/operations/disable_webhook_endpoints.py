@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.audit import THE_PLATFORM, Entry
 from payment_gateway.domain.webhook_endpoint import DISABLED, endpoint_object
+from payment_gateway.operations.vault import Vault
 from payment_gateway.operations.webhook_metrics import webhook_endpoints_disabled_total
+from payment_gateway.operations.webhook_secrets import opened
 from payment_gateway.store import audit_log, webhook_endpoints
 from payment_gateway.store.tables import outbox
 from platform_kit.ids import new_id
@@ -19,7 +21,7 @@ log = get_logger(__name__)
 
 
 async def disable_webhook_endpoints(
-    connection: AsyncConnection, endpoint_ids: Collection[str], reason: str
+    connection: AsyncConnection, vault: Vault, endpoint_ids: Collection[str], reason: str
 ) -> None:
     """In the caller's transaction: disable, drop what is due, append `webhook_endpoint.disabled.v1`, keep
     the act in the audit log.
@@ -38,7 +40,10 @@ async def disable_webhook_endpoints(
                 type=DISABLED,
                 aggregate_id=endpoint.id,
                 merchant_id=endpoint.merchant_id,
-                data={"webhook_endpoint": endpoint_object(endpoint, endpoint.disabled_at), "reason": reason},
+                data={
+                    "webhook_endpoint": endpoint_object(opened(vault, endpoint), endpoint.disabled_at),
+                    "reason": reason,
+                },
                 occurred_at=endpoint.disabled_at,
             )
         )

@@ -16,6 +16,7 @@ from payment_gateway.domain.webhook import new_secret
 from payment_gateway.domain.webhook_endpoint import RETIRING_MAX, Endpoint, RetiringKeys, endpoint_object
 from payment_gateway.domain.webhook_keys import Keys, new_private_key
 from payment_gateway.domain.webhook_style import NATIVE
+from payment_gateway.operations.webhook_secrets import opened, sealed
 from payment_gateway.store import audit_log, webhook_endpoints
 from payment_gateway.store.tenancy import as_merchant
 from platform_kit.ids import is_id, new_id
@@ -81,15 +82,15 @@ async def register_webhook_endpoint(
     async with deps.engine.begin() as connection:
         if await webhook_endpoints.count_live(connection, merchant_id) >= ENDPOINTS_MAX:
             raise TooManyWebhookEndpoints()
-        made = await webhook_endpoints.insert(connection, endpoint)
+        made = await webhook_endpoints.insert(connection, sealed(deps.vault, endpoint))
         await _record(connection, by, "created", made, {"url": url, "event_types": event_types})
-    return endpoint_object(made, deps.clock.now()) | {"secret": made.keys.secret}
+    return endpoint_object(opened(deps.vault, made), deps.clock.now()) | {"secret": endpoint.keys.secret}
 
 
 async def get_webhook_endpoint(deps: Deps, merchant_id: str, endpoint_id: str) -> dict[str, Any]:
     """Raises NotFound, also for another merchant's endpoint."""
     async with as_merchant(deps.engine, merchant_id) as connection:
-        return endpoint_object(await find(connection, merchant_id, endpoint_id), deps.clock.now())
+        return endpoint_object(await find(deps, connection, merchant_id, endpoint_id), deps.clock.now())
 
 
 async def list_webhook_endpoints(
@@ -100,7 +101,7 @@ async def list_webhook_endpoints(
         found = await webhook_endpoints.page(connection, merchant_id, after, limit + 1)
     now = deps.clock.now()
     return WebhookEndpointPage(
-        [endpoint_object(endpoint, now) for endpoint in found[:limit]],
+        [endpoint_object(opened(deps.vault, endpoint), now) for endpoint in found[:limit]],
         found[limit - 1].id if len(found) > limit else None,
     )
 
@@ -117,13 +118,13 @@ async def update_webhook_endpoint(
         await _check(changes["url"], allow_private=deps.settings.webhook_allow_private)
     async with deps.engine.begin() as connection:
         live = await webhook_endpoints.count_live(connection, merchant_id)
-        before = await find(connection, merchant_id, endpoint_id, lock=True)
+        before = await find(deps, connection, merchant_id, endpoint_id, lock=True)
         after = replace(before, **changes)
         if after.enabled and not before.enabled and live >= ENDPOINTS_MAX:
             raise TooManyWebhookEndpoints()
-        made = await webhook_endpoints.update(connection, after)
+        made = await webhook_endpoints.update(connection, sealed(deps.vault, after))
         await _record(connection, by, "updated", made, changes)
-        return endpoint_object(made, deps.clock.now())
+        return endpoint_object(opened(deps.vault, made), deps.clock.now())
 
 
 async def delete_webhook_endpoint(
@@ -131,7 +132,7 @@ async def delete_webhook_endpoint(
 ) -> None:
     """Raises NotFound."""
     async with deps.engine.begin() as connection:
-        endpoint = await find(connection, merchant_id, endpoint_id, lock=True)
+        endpoint = await find(deps, connection, merchant_id, endpoint_id, lock=True)
         await webhook_endpoints.delete(connection, endpoint.id)
         await _record(connection, by, "deleted", endpoint, {"url": endpoint.url})
 
@@ -145,7 +146,7 @@ async def rotate_webhook_secret(
     """
     now = deps.clock.now()
     async with deps.engine.begin() as connection:
-        before = await find(connection, merchant_id, endpoint_id, lock=True)
+        before = await find(deps, connection, merchant_id, endpoint_id, lock=True)
         retiring = [one for one in before.retiring if one.expires_at > now] if overlap else []
         if overlap:
             retiring.insert(0, RetiringKeys(before.keys, now + overlap))
@@ -154,22 +155,22 @@ async def rotate_webhook_secret(
                 "Wait until one expires, or rotate with `overlap_s` 0 to end them all."
             )
         fresh = replace(before, keys=Keys(new_secret(), new_private_key()), retiring=retiring)
-        made = await webhook_endpoints.update(connection, fresh)
+        made = await webhook_endpoints.update(connection, sealed(deps.vault, fresh))
         told = {"overlap_s": int(overlap.total_seconds())}
         await _record(connection, by, "secret_rotated", made, told)
-    return endpoint_object(made, now) | {"secret": made.keys.secret}
+    return endpoint_object(opened(deps.vault, made), now) | {"secret": fresh.keys.secret}
 
 
 async def find(
-    connection: AsyncConnection, merchant_id: str, endpoint_id: str, *, lock: bool = False
+    deps: Deps, connection: AsyncConnection, merchant_id: str, endpoint_id: str, *, lock: bool = False
 ) -> Endpoint:
-    """A merchant's endpoint. Raises NotFound."""
+    """A merchant's endpoint, its keys opened. Raises NotFound."""
     found = None
     if is_id("we", endpoint_id):  # anything else is no endpoint's, and Postgres would choke on some of it
         found = await webhook_endpoints.get(connection, merchant_id, endpoint_id, lock=lock)
     if found is None:
         raise NotFound("This merchant has no such webhook endpoint.")
-    return found
+    return opened(deps.vault, found)
 
 
 async def _record(

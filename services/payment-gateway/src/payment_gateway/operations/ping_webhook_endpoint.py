@@ -19,7 +19,7 @@ async def ping_webhook_endpoint(deps: Deps, merchant_id: str, endpoint_id: str) 
     now = deps.clock.now()
     delivery_id = new_id("dlv")
     async with deps.engine.begin() as connection:
-        endpoint = await find(connection, merchant_id, endpoint_id, lock=True)
+        endpoint = await find(deps, connection, merchant_id, endpoint_id, lock=True)
         if not endpoint.enabled:
             raise WebhookEndpointDisabled("Enable it first.")
         ping = Event(

@@ -55,7 +55,7 @@ async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
             stored = found[claim.scope, claim.key].replay_for(claim)
             return Answer(stored.status, stored.body, replayed=True)
         if command.endpoint_id is not None:
-            endpoint = await find(connection, command.merchant_id, command.endpoint_id)
+            endpoint = await find(deps, connection, command.merchant_id, command.endpoint_id)
             if not endpoint.enabled:
                 raise WebhookEndpointDisabled("Enable it first.")
         for event_id in (command.event_id, command.after):

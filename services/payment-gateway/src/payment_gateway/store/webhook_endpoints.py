@@ -49,6 +49,17 @@ UPDATE_ENDPOINT = text(f"""
         disabled_at = CASE WHEN :enabled THEN NULL ELSE COALESCE(disabled_at, now()) END,
         disabled_reason = CASE WHEN :enabled THEN NULL ELSE COALESCE(disabled_reason, 'merchant') END
     WHERE id = :id RETURNING {_COLUMNS}""")
+# A scan: endpoints are few, and which of them are old changes with each new key. Deleted ones hold secrets, too.
+LOCK_OLD = text(f"""
+    SELECT {_COLUMNS} FROM {_ENDPOINT}
+    WHERE NOT starts_with(secret, :newest) OR NOT starts_with(private_key, :newest)
+       OR EXISTS (SELECT FROM jsonb_array_elements(retiring) AS one
+                  WHERE NOT starts_with(one->>'secret', :newest) OR NOT starts_with(one->>'private_key', :newest))
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED""")
+REWRITE_KEYS = text(
+    f"UPDATE {_ENDPOINT} SET secret = :secret, private_key = :private_key, retiring = CAST(:retiring AS jsonb)"
+    " WHERE id = :id"
+)
 DELETE_ENDPOINT = text(f"UPDATE {_ENDPOINT} SET enabled = false, deleted_at = now() WHERE id = :id")
 
 # In id order, so that two senders never wait for each other in a circle.
@@ -112,6 +123,19 @@ async def update(conn: AsyncConnection, endpoint: Endpoint) -> Endpoint:
     if not row.enabled:
         await drop_due(conn, [endpoint.id])
     return _endpoint(row)
+
+
+async def lock_old(conn: AsyncConnection, newest: str, limit: int) -> list[Endpoint]:
+    """Endpoints with a stored key that does not begin with `newest`, locked; what another run holds is left out."""
+    return [_endpoint(row) for row in await conn.execute(LOCK_OLD, {"newest": newest, "limit": limit})]
+
+
+async def rewrite_keys(conn: AsyncConnection, endpoint: Endpoint) -> None:
+    """Store a locked endpoint's keys in another form; nothing else of it changes."""
+    values = _values(endpoint)
+    await conn.execute(
+        REWRITE_KEYS, {name: values[name] for name in ("id", "secret", "private_key", "retiring")}
+    )
 
 
 async def delete(conn: AsyncConnection, endpoint_id: str) -> None:
