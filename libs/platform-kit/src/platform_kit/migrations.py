@@ -34,7 +34,7 @@ async def upgrade(url: URL, package: str, schema: str, *, wait_s: float = 0) -> 
     engine = create_async_engine(url, poolclass=NullPool)
     try:
         await _wait_until_up(engine, wait_s)
-        async with engine.begin() as connection:
+        async with engine.connect() as connection:
             await connection.run_sync(_upgrade, package, schema)
     finally:
         await engine.dispose()
@@ -58,8 +58,10 @@ def run_env(metadata: MetaData) -> None:
         include_schemas=True,
         include_name=lambda name, kind, _: kind != "schema" or name == metadata.schema,
         compare_server_default=False,
+        transaction_per_migration=True,  # the locks of one are not held through the work of the next
     )
-    context.run_migrations()
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 def config(package: str, connection: Connection | None = None) -> Config:
@@ -74,11 +76,13 @@ def config(package: str, connection: Connection | None = None) -> Config:
 def _upgrade(connection: Connection, package: str, schema: str) -> None:
     connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
     connection.execute(text("SET statement_timeout = 0"))
+    # Of the session, which ends with this connection: a revision's own transaction ends before the next one begins.
     connection.execute(
-        text("SELECT pg_advisory_xact_lock(:space, hashtext(:schema))"),
+        text("SELECT pg_advisory_lock(:space, hashtext(:schema))"),
         {"space": LOCK_NAMESPACE, "schema": schema},
     )
     current = _current(connection, schema)
+    connection.commit()
     scripts = _scripts(package)
     if current is not None and not _knows(scripts, current):
         log.warning("database is ahead of this code, nothing to migrate", schema=schema, revision=current)

@@ -163,6 +163,10 @@ async def test_edited_rules_are_used_without_a_restart_and_wrong_ones_are_not(
         await becomes("card_sim_2")
         rules.write_text(packaged.replace(both, 'channels = ["card_sim_3"]'))
         await told(b"routing_rules_refused 1.0")
+        rules.write_bytes(b"\xff\xfe")
+        await asyncio.sleep(0.2)
+        rules.write_text(packaged.replace("budget = 1 ", "budget = 18446744073709551617 "))
+        await asyncio.sleep(0.2)
         assert await channel() == "card_sim_2"
         rules.write_text(packaged)
         await becomes("card_sim")

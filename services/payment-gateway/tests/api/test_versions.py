@@ -199,6 +199,15 @@ async def test_a_key_is_not_taken_for_another_version(gateway: RunningGateway) -
     assert again.headers["Idempotent-Replayed"] == "true", "without a header it is the pinned one"
 
 
+async def test_a_new_pin_keeps_nobody_from_learning_what_came_of_a_request(gateway: RunningGateway) -> None:
+    first = await gateway.post("/v1/payments", a_sale(), key="k")
+    await gateway.call("PATCH", "/v1/merchant", raw=orjson.dumps({"api_version": OLD}))
+    access._cache.clear()
+    again = await gateway.post("/v1/payments", a_sale(), key="k")
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (201, "true")
+    assert (again.body["id"], again.headers["Platform-Version"]) == (first.body["id"], OLD)
+
+
 async def test_the_facade_has_one_shape_whatever_version_is_pinned(gateway: RunningGateway) -> None:
     await gateway.call("PATCH", "/v1/merchant", raw=orjson.dumps({"api_version": OLD}))
     access._cache.clear()

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from payment_gateway.domain import payment as machine
 from payment_gateway.domain.ledger import AccountName, InsufficientFunds, Journal, Posting
 from payment_gateway.domain.payment import IllegalTransition, Payment, Status
+from payment_gateway.domain.refund import Refund
 from payment_gateway.settings import Settings
-from payment_gateway.store import ledger, payments
+from payment_gateway.store import ledger, payments, refunds
 from payment_gateway.store.commit import AlreadyClaimed, Commit, Done, Effects, Locked, Refused, Result, flush
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.committer import Committer
@@ -147,6 +148,35 @@ async def test_capture_and_void_of_one_payment_in_one_flush_see_each_other(engin
     assert isinstance(second, Refused)
     assert isinstance(second.error, IllegalTransition)
     assert (await load(engine, payment.id)).status is Status.CAPTURED
+
+
+async def test_a_row_that_another_flush_adds_meanwhile_is_seen_under_the_payments_lock(
+    engine: AsyncEngine,
+) -> None:
+    """Two reports of one refund on two replicas: the second waits for the payment and must then find the refund."""
+    payment = a_payment()
+    await save(engine, payment)
+    refund = Refund(new_id("re"), payment.id, payment.merchant_id, 100, payment.currency, NOON)
+    seen: list[object] = []
+
+    def decide(locked: Locked) -> Effects:
+        seen.append(locked.rows.get(refund.id))
+        return Effects()
+
+    report = Commit(decide, payment_id=payment.id, also=((refunds, refund.id),))
+    async with engine.connect() as first, engine.connect() as second:
+        await first.execute(
+            text("SELECT 1 FROM payments.payment WHERE id = :id FOR UPDATE"), {"id": payment.id}
+        )
+        waiting = asyncio.create_task(flush(second, [report]))
+        await asyncio.sleep(0.2)
+        writes = Writes()
+        refunds.insert(writes, [refund])
+        await writes.run(first)
+        await first.commit()
+        await waiting
+        await second.rollback()
+    assert seen == [refund]
 
 
 async def test_a_payment_comes_back_as_it_was_saved(engine: AsyncEngine) -> None:

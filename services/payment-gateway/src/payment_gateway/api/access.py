@@ -72,10 +72,10 @@ async def caller_of(request: Request) -> Caller:
         raise
     canonical.add(merchant_id=key.merchant_id)
     version = answer_headers(request.scope, key.api_version)
+    lease = await deps.limits.admit(key.id, request.method)
     if key.is_disabled:
         raise MerchantDisabled("What it has running goes on; ask the platform's operator.")
     deps.key_uses.note(key.id)
-    lease = await deps.limits.admit(key.id, request.method)
     request.scope[canonical.ANSWER_HEADERS] = (
         *version,
         (b"ratelimit-policy", lease.policy),

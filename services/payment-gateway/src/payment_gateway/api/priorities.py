@@ -13,7 +13,7 @@ from platform_kit.overload import Overloaded, Priority, Shedding, as_problem
 
 # What makes, takes, holds or gives up a payment; and what channels report of one, which finishes what is paid for.
 _PAYING: Final = ("/v1/payments", "/v1/payment_intents", "/internal/channel-events")
-_REFUNDING: Final = ("/refunds", "/payouts")
+_REFUNDING: Final = ("/refunds", "/payouts", "/v1/ledger/")  # the ledger by itself moves money too
 # Whole histories, read in bulk; nobody waits at a counter for them.
 _REPORTS: Final = (
     "/v1/audit-log",

@@ -67,10 +67,11 @@ def answer_headers(scope: MutableMapping[str, Any], pinned: str) -> tuple[tuple[
 
 
 def keyed_path(request: Request) -> str:
-    """What an idempotency key is tied to beside the body: the path, and the version in which it is answered, for its
-    repetitions get the same bytes."""
+    """What an idempotency key is tied to beside the body: the path, and the version that the request asks for. Not the
+    pinned one: when that changes, who repeats a request has changed nothing and must learn what came of it."""
     version, path = request.scope[_VERSION], str(request.scope["path"])
-    return path if version == FINGERPRINTED_BARE else f"{version} {path}"
+    is_bare = version == FINGERPRINTED_BARE or not request.scope[_IS_ASKED]
+    return path if is_bare else f"{version} {path}"
 
 
 def _asked(headers: list[tuple[bytes, bytes]]) -> str | None:

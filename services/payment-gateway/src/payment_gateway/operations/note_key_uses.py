@@ -42,8 +42,10 @@ class KeyUses:
         try:
             async with self._engine.begin() as connection:
                 await merchants.note_uses(connection, noted)
-        except (OSError, SQLAlchemyError) as error:
+        except BaseException as error:  # cancelled on the way out too: they are written once more then
             self._noted = noted | self._noted
+            if not isinstance(error, OSError | SQLAlchemyError):
+                raise
             log.warning("uses of API keys not written", error=type(error).__name__)
             return 0
         return len(noted)

@@ -62,8 +62,10 @@ def load_rules(path: str, channels: Collection[str]) -> RoutingRules:
     package's rules only. Raises InvalidRules."""
     source = Path(path) if path else files("payment_gateway") / "routing.toml"
     try:
-        return parse_rules(tomllib.loads(source.read_text()), frozenset(channels) if path else None)
-    except (InvalidRules, tomllib.TOMLDecodeError, OSError) as error:
+        rules = parse_rules(tomllib.loads(source.read_text()), frozenset(channels) if path else None)
+        assert rules.digest  # a number beyond 64 bits has none
+        return rules
+    except (InvalidRules, tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, OSError) as error:
         raise InvalidRules(f"ROUTING_FILE {source}: {error}") from None
 
 

@@ -189,8 +189,12 @@ Result = Done | Refused | AlreadyClaimed
 async def flush(conn: AsyncConnection, commits: Sequence[Commit]) -> list[Result]:
     """Make a batch durable (the committer's flush). May run again for the same commits."""
     batch = _Batch(commits)
-    for kind, wanted in _by_kind(locked for commit in commits for locked in commit.also):
-        batch.rows |= await kind.lock(conn, set(wanted))
+    if also := _by_kind(locked for commit in commits for locked in commit.also):
+        # A row that is not there yet cannot be locked: its payment's lock stands for it, and so has to come first.
+        if ids := sorted({c.payment_id for c in commits if c.payment_id}):
+            await conn.execute(_LOCK_PAYMENTS, {"payment_ids": ids})
+        for kind, wanted in also:
+            batch.rows |= await kind.lock(conn, set(wanted))
     await _read(conn, batch)
     results = batch.decide()
     await _write(conn, batch)
@@ -203,8 +207,9 @@ async def find_keys(conn: AsyncConnection, claims: Sequence[Claim]) -> list[KeyR
     return [found.get((claim.scope, claim.key)) for claim in claims]
 
 
-# One round trip for all that most flushes look at. Rows that are locked come as they stand under the lock; a key may
-# be read too early while the statement waits for one, and then its insertion finds out.
+_LOCK_PAYMENTS = text(payments.LOCK_PAYMENTS)
+# One round trip for all that most flushes look at. Rows that are locked come as they stand under the lock. A key may be
+# read too early while the statement waits for one: then its insertion finds out, or the refusal stores nothing.
 _READ = text(
     f"SELECT now(), ARRAY(SELECT ROW({', '.join(idempotency.COLUMNS)}) {idempotency.where_wanted(idempotency_key)}),"
     f" ARRAY({payments.LOCK_PAYMENTS}), ARRAY({ledger.LOCK_ACCOUNTS})"

@@ -71,11 +71,13 @@ def insert(writes: Writes, rows: Iterable[Hold]) -> None:
             "amounts": [hold.amount_minor for hold in holds],
             "expire": [hold.expires_at for hold in holds],
         },
+        rows=len(holds),
     )
 
 
 def update(writes: Writes, rows: Iterable[Hold]) -> None:
-    writes.add(UPDATE, _changes(list(rows)))
+    holds = list(rows)
+    writes.add(UPDATE, _changes(holds), rows=len(holds))
 
 
 async def get(conn: AsyncConnection, hold_id: str, owner: str) -> Hold | None:

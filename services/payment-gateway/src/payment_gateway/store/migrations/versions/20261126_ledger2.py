@@ -4,6 +4,8 @@ Revision: 20261126_ledger2
 Expand only: the version that runs now must work with the schema after this.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,20 +16,27 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for side in ("debit", "credit"):
-        op.create_index(f"hold_by_{side}_idx", "hold", [f"{side}_account_id", "id"], schema="payments")
+    with op.get_context().autocommit_block():  # CONCURRENTLY: payments go on while a grown table is indexed
+        for side in ("debit", "credit"):
+            _create_index(f"hold_by_{side}_idx", "hold", [f"{side}_account_id", "id"])
+        _create_index(
+            "journal_by_label_idx",
+            "journal",
+            ["metadata"],
+            postgresql_using="gin",
+            postgresql_ops={"metadata": "jsonb_path_ops"},
+            postgresql_where=sa.text("metadata <> '{}'"),
+        )
+        _create_index("event_by_aggregate_idx", "outbox_event", ["merchant_id", "aggregate_id", "position"])
+
+
+def _create_index(name: str, table: str, columns: list[str], **options: Any) -> None:
     op.create_index(
-        "journal_by_label_idx",
-        "journal",
-        ["metadata"],
+        name,
+        table,
+        columns,
         schema="payments",
-        postgresql_using="gin",
-        postgresql_ops={"metadata": "jsonb_path_ops"},
-        postgresql_where=sa.text("metadata <> '{}'"),
-    )
-    op.create_index(
-        "event_by_aggregate_idx",
-        "outbox_event",
-        ["merchant_id", "aggregate_id", "position"],
-        schema="payments",
+        if_not_exists=True,
+        postgresql_concurrently=True,
+        **options,
     )
