@@ -65,6 +65,14 @@ async def test_what_waits_goes_into_one_flush_and_each_caller_gets_its_own_resul
     assert await stored(engine) == set(range(100))
 
 
+async def test_a_flush_takes_no_more_than_it_can_carry_and_one_item_always(engine: AsyncEngine) -> None:
+    flush = Flush()
+    async with Committer(engine, flush, batch_max=10, weight=lambda item: item[1]) as committer:
+        weights = [4, 4, 4, 25, 1, 9]
+        await asyncio.gather(*(committer.submit((n, weight)) for n, weight in enumerate(weights)))
+    assert flush.sizes == [2, 1, 1, 2]
+
+
 @pytest.mark.parametrize(("gather_max_s", "sizes"), [(0.0, [1, 2, 1, 1]), (5.0, [1, 2, 2])])
 async def test_a_flush_after_one_that_had_company_waits_for_some(
     engine: AsyncEngine, gather_max_s: float, sizes: list[int]

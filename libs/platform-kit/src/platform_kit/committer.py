@@ -89,9 +89,10 @@ class Committer(Generic[Item, Result]):
         lanes: int = 1,
         gather_max_s: float = 0.0,
         reads_only: bool = False,
+        weight: Callable[[Item], int] = lambda _: 1,
     ) -> None:
         """`gather_max_s`: a flush waits for company as long as the one before took, if that had some, but no longer.
-        `reads_only`: no transaction."""
+        `reads_only`: no transaction. `weight`: of an item; a flush takes up to `batch_max` of it, and one item always."""
         self._engine = engine
         self._flush = flush
         self._name = name
@@ -100,6 +101,7 @@ class Committer(Generic[Item, Result]):
         self._lanes = lanes
         self._gather_max_s = gather_max_s
         self._reads_only = reads_only
+        self._weight = weight
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._wake = asyncio.Event()
         self._closing = False
@@ -141,9 +143,20 @@ class Committer(Generic[Item, Result]):
                     continue
                 if gather_s and len(self._waiting) < self._batch_max:
                     await asyncio.sleep(gather_s)
-                batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+                batch = self._take()
                 took_s = await self._settle(own, batch)
                 gather_s = min(took_s, self._gather_max_s) if len(batch) > 1 else 0.0
+
+    def _take(self) -> Sequence[tuple[Item, asyncio.Future[Result]]]:
+        """What goes into the next flush, in order of arrival."""
+        taken = weight = 0
+        for item, _ in self._waiting:
+            weight += self._weight(item)
+            if taken and weight > self._batch_max:
+                break
+            taken += 1
+        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return batch
 
     async def _settle(
         self, own: _OwnConnection, batch: Sequence[tuple[Item, asyncio.Future[Result]]]

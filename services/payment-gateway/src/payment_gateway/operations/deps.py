@@ -77,7 +77,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         vault = await stack.enter_async_context(open_vault(settings))
         channels = await stack.enter_async_context(open_channels(settings))
         committer = await stack.enter_async_context(
-            Committer(engine, commit.flush, gather_max_s=GATHER_MAX_S)
+            Committer(engine, commit.flush, gather_max_s=GATHER_MAX_S, weight=lambda commit: commit.weight)
         )
         replays = await stack.enter_async_context(
             Committer(engine, commit.find_keys, name="replays", reads_only=True, gather_max_s=GATHER_MAX_S)

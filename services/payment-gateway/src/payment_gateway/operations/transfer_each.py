@@ -74,6 +74,7 @@ async def transfer_each(deps: Deps, command: TransferEach) -> Answer:
         accounts=postings_accounts([posting for _, journal in wanted for posting in journal.postings]),
         opens_accounts=False,
         needs_accounts=False,
+        weight=len(wanted),
         claim=claim_of(command.merchant_id, command.key, command.fingerprint, wanted[0][1]),
         refusal_response=stored_refusal,
     )

@@ -72,6 +72,7 @@ async def transfer_funds(deps: Deps, command: TransferFunds) -> Answer:
         decide,
         accounts=postings_accounts(journal.postings),
         opens_accounts=False,
+        weight=len(journal.postings),
         claim=claim_of(command.merchant_id, command.key, command.fingerprint, journal),
         refusal_response=stored_refusal,
     )

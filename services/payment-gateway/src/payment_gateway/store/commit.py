@@ -153,6 +153,8 @@ class Commit:
     refusal_response: Callable[[Exception], StoredResponse | None] = field(default=lambda _: None)
     """What the key shall answer for ever after a refusal; None leaves the key unclaimed, so that it may try again."""
     received: ChannelEventReceived | None = None
+    weight: int = 1
+    """How many ordinary commits it counts for in a flush: its transfers, when it is a batch of them."""
     context: Context = field(default_factory=copy_context)
     """The request's own: its ids and trace go into what the committer's task decides for it."""
 
