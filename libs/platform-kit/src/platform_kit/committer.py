@@ -92,7 +92,7 @@ class Committer(Generic[Item, Result]):
         weight: Callable[[Item], int] = lambda _: 1,
     ) -> None:
         """`gather_max_s`: a flush waits for company as long as the one before took, if that had some, but no longer.
-        `reads_only`: no transaction. `weight`: of an item; a flush takes up to `batch_max` of it, and one item always."""
+        `reads_only`: no transaction. `weight`: of an item; a flush takes up to `batch_max` of it, but always one."""
         self._engine = engine
         self._flush = flush
         self._name = name
