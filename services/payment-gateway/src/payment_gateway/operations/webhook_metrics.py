@@ -15,6 +15,11 @@ webhook_attempt_seconds = Histogram(
     "Time until the receiver answered.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+webhook_first_attempt_delay_seconds = Histogram(
+    "webhook_first_attempt_delay_seconds",
+    "From the event to the start of its first attempt (W1: 99.9 % within 30 s); replays do not count.",
+    buckets=(0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
+)
 webhook_dead_total = Counter("webhook_dead_total", "Deliveries given up, by cause.", ["cause"])
 webhook_fanned_out_position = Gauge(
     "webhook_fanned_out_position", "Position up to which events are deliveries; compare with outbox_position."
