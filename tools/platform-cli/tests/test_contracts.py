@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from platform_cli.write_contracts import FILES, as_file, document_of
+from platform_cli.write_contracts import EVENTS_FILE, FILES, as_file, document_of, events
 
 
 @pytest.fixture(scope="module", params=FILES)
@@ -23,6 +23,10 @@ def operations(service: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_the_committed_document_is_the_one_that_is_served(service: str) -> None:
     assert FILES[service].read_bytes() == as_file(document_of(service)), "run `make contracts`"
+
+
+def test_the_committed_schema_of_events_is_that_of_the_code() -> None:
+    assert EVENTS_FILE.read_bytes() == as_file(events()), "run `make contracts`"
 
 
 def test_every_answer_has_a_named_shape(service: str) -> None:

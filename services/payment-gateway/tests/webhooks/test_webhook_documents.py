@@ -13,6 +13,7 @@ import orjson
 import pytest
 from factories import captured
 
+from payment_gateway.api.schemas.events import EVENTS
 from payment_gateway.domain import postings
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.webhook import new_secret
@@ -80,11 +81,13 @@ def test_the_example_is_what_is_sent() -> None:
     assert shown == an_example()
 
 
-def test_every_event_type_of_the_code_is_listed() -> None:
-    listed = set(re.findall(r"^\| `([a-z_.]+\.v1)` \|", PAGE.read_text(encoding="utf-8"), re.M))
+def test_every_event_type_of_the_code_is_listed_and_has_a_schema() -> None:
+    rows = re.findall(r"^\| (`[a-z_.]+\.v1`(?:, `[a-z_.]+\.v1`)*) \|", PAGE.read_text(encoding="utf-8"), re.M)
+    listed = {name for row in rows for name in re.findall(r"[a-z_.]+\.v1", row)}
     told = {
         name
         for file in SOURCE.rglob("*.py")
         for name in re.findall(r'"([a-z_]+\.[a-z_]+\.v1)"', file.read_text(encoding="utf-8"))
     }
     assert told - listed == set()
+    assert set(EVENTS) == listed

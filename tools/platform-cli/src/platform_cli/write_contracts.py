@@ -1,4 +1,5 @@
-"""Write each service's OpenAPI document to its `contracts/openapi.json` (`make contracts`).
+"""Write each service's OpenAPI document to its `contracts/openapi.json`, and the gateway's events beside it
+(`make contracts`).
 
 The files are committed: consumers read them, a review sees what changes, and a test fails when they are behind.
 """
@@ -17,6 +18,15 @@ FILES: Final = {
     name: ROOT / "services" / name / "contracts" / "openapi.json"
     for name in ("payment-gateway", "risk-engine", "data-pipeline")
 }
+
+EVENTS_FILE: Final = ROOT / "services" / "payment-gateway" / "contracts" / "events.json"
+
+
+def events() -> Mapping[str, Any]:
+    """What the gateway's events carry, as one JSON schema."""
+    from payment_gateway.api.schemas.events import document
+
+    return document()
 
 
 def document_of(service: str) -> Mapping[str, Any]:
@@ -49,9 +59,10 @@ def as_file(document: Mapping[str, Any]) -> bytes:
 
 def main() -> None:
     """Write all of them."""
-    for service, path in FILES.items():
+    documents = {path: document_of(service) for service, path in FILES.items()} | {EVENTS_FILE: events()}
+    for path, document in documents.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(as_file(document_of(service)))
+        path.write_bytes(as_file(document))
         typer.echo(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes")
 
 
