@@ -5,7 +5,7 @@
 FUZZ_EXAMPLES ?= 100
 
 .PHONY: contracts fuzz
-contracts: bootstrap ## Write services/*/contracts/openapi.json again (read the diff before you commit it)
+contracts: bootstrap ## Write services/*/contracts again, openapi.json and events/ (read the diff before you commit it)
 	$(BIN)/python -m platform_cli.write_contracts
 
 fuzz: bootstrap ## Schemathesis on the three services, all checks, fixed seed (FUZZ_EXAMPLES=100 per operation and phase)

@@ -10,16 +10,19 @@ sys.path.insert(0, str(Path(__file__).parent))  # `risk_rig` is a module of the 
 
 from risk_rig import KillableRedis, settings_for
 
+from platform_cli.embedded.event_witness import EventWitness
 from platform_cli.embedded.testing import FreshDatabase
+from risk_engine.api.event_schemas import event_schemas
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.settings import Settings
 
 
 @pytest.fixture
-async def risk_settings(fresh_database: FreshDatabase, clean_redis_url: str) -> Settings:
-    """Settings of one process on a new database and an empty Redis."""
+async def risk_settings(fresh_database: FreshDatabase, clean_redis_url: str) -> AsyncIterator[Settings]:
+    """Settings of one process on a new database and an empty Redis; what it tells keeps to its contract."""
     database = await fresh_database("risk")
-    return settings_for(database.app_url, clean_redis_url)
+    yield settings_for(database.app_url, clean_redis_url)
+    assert await EventWitness(event_schemas()).faults_in(database.admin_url, "risk") == []
 
 
 @pytest.fixture

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+import typer
 
-from platform_cli.write_contracts import EVENTS_FILE, FILES, as_file, document_of, events
+from platform_cli import write_contracts
+from platform_cli.write_contracts import (
+    FILES,
+    SUFFIX,
+    as_file,
+    broken_promises,
+    document_of,
+    event_files,
+    event_schemas_of,
+)
 
 
 @pytest.fixture(scope="module", params=FILES)
@@ -25,8 +37,33 @@ def test_the_committed_document_is_the_one_that_is_served(service: str) -> None:
     assert FILES[service].read_bytes() == as_file(document_of(service)), "run `make contracts`"
 
 
-def test_the_committed_schema_of_events_is_that_of_the_code() -> None:
-    assert EVENTS_FILE.read_bytes() == as_file(events()), "run `make contracts`"
+def test_no_event_type_breaks_what_its_committed_schema_promised(service: str) -> None:
+    assert broken_promises(service) == [], "docs/webhooks.md says what a change may do"
+
+
+def test_the_committed_event_schemas_are_those_of_the_code(service: str) -> None:
+    written = {kind: path.read_bytes() for kind, path in event_files(service).items()}
+    assert written == {k: as_file(s) for k, s in event_schemas_of(service).items()}, "run `make contracts`"
+
+
+def test_a_schema_that_breaks_its_promise_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in FILES:
+        monkeypatch.setitem(write_contracts.FILES, name, tmp_path / name / "openapi.json")
+    folder = tmp_path / "payment-gateway/events"
+    folder.mkdir(parents=True)
+    older = orjson.loads(as_file(event_schemas_of("payment-gateway")["payment.captured.v1"]))
+    older["properties"]["data"]["properties"]["gone"] = {"type": "string"}
+    (folder / f"payment.captured.v1{SUFFIX}").write_bytes(as_file(older))
+    (folder / f"payment.teleported.v1{SUFFIX}").write_bytes(as_file(older))
+    assert broken_promises("payment-gateway") == [
+        "payment.captured.v1 /data/gone: removed",
+        "payment.teleported.v1: no schema any more; events of this type are stored, and are read again",
+    ]
+    with pytest.raises(typer.Exit):
+        write_contracts.main()
+    assert not list(tmp_path.rglob("openapi.json"))
 
 
 def test_every_answer_has_a_named_shape(service: str) -> None:

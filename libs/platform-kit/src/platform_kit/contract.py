@@ -150,7 +150,7 @@ PROBLEM: Final[Schema] = {
 }
 
 _CURRENCIES: Final = sorted(CURRENCIES)
-_SHARED: Final[Mapping[str, Schema]] = {
+SHARED: Final[Mapping[str, Schema]] = {
     "Problem": PROBLEM,
     "Currency": {
         "type": "string",
@@ -216,7 +216,7 @@ def describe(app: FastAPI, contract: Contract) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own refusals; ours are Problems
         schemas.pop(unused, None)
-    schemas |= {**_SHARED, **contract.schemas}
+    schemas |= {**SHARED, **contract.schemas}
     components["securitySchemes"] = {
         guard.scheme: {"type": "http", "scheme": "bearer", "description": guard.description}
         for guard in contract.guards.values()

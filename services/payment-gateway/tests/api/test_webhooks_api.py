@@ -11,6 +11,7 @@ from gateway_rig import RunningGateway, run_gateway
 from sqlalchemy import text
 
 from payment_gateway.store.tables import outbox
+from platform_cli.embedded.event_witness import INVENTED
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event, Relay, append
@@ -29,7 +30,7 @@ async def events(gateway: RunningGateway, types: list[str]) -> list[str]:
     """One event of each of these types, a minute apart from T0 on, numbered."""
     made = [
         Event(
-            id=new_id("evt"), type=kind, aggregate_id=new_id("pay"), data={}, merchant_id=gateway.merchant_id,
+            id=new_id("evt"), type=kind, aggregate_id=new_id("pay"), data=INVENTED, merchant_id=gateway.merchant_id,
             occurred_at=T0 + timedelta(minutes=number),
         )
         for number, kind in enumerate(types)

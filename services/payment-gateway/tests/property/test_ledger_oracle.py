@@ -31,6 +31,7 @@ from sqlalchemy import text
 from twin import run_twin
 
 from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
+from platform_cli.embedded.event_witness import EventWitness
 from platform_cli.embedded.testing import DatabaseFactory
 
 SCALE = int(os.environ.get("PROOF_SCALE", "1"))
@@ -237,19 +238,22 @@ class TwoLedgers(RuleBasedStateMachine):
 
 
 @pytest.fixture(scope="module")
-def stage(database_factory: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def stage(
+    database_factory: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory, event_witness: EventWitness
+) -> Any:
     """One platform for all examples: each has a merchant of its own."""
     journals: Path = tmp_path_factory.mktemp("oracle") / "journals"
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
+        database = runner.run(database_factory.create("payments"))
 
         async def start() -> tuple[RunningGateway, RunningGateway]:
-            database = await database_factory.create("payments")
             gateway = await stack.enter_async_context(run_gateway(database, journals))
             return gateway, await stack.enter_async_context(run_twin(gateway))
 
         yield Stage(runner, runner.run(start()))
         runner.run(stack.aclose())
+        assert runner.run(event_witness.faults_in(database.admin_url, "payments")) == []
 
 
 def test_our_ledger_and_the_reference_tell_the_same_of_any_history(stage: Stage) -> None:

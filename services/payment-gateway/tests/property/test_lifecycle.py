@@ -27,6 +27,7 @@ from witnesses import ChannelDouble, answer_of, attempt_of, available_minor, rep
 from payment_gateway.domain.attempt import Attempt, Outcome, Unknown
 from payment_gateway.domain.payment import TRANSITIONS
 from payment_gateway.operations.expire_holds import expire_holds
+from platform_cli.embedded.event_witness import EventWitness
 from platform_cli.embedded.testing import DatabaseFactory
 
 SCALE = int(os.environ.get("PROOF_SCALE", "1"))
@@ -341,14 +342,16 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 @pytest.fixture(scope="module")
-def stage(database_factory: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def stage(
+    database_factory: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory, event_witness: EventWitness
+) -> Any:
     """One platform for all examples: each has a merchant of its own."""
     journals: Path = tmp_path_factory.mktemp("lifecycle") / "journals"
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
+        database = runner.run(database_factory.create("payments"))
 
         async def start() -> tuple[RunningGateway, RunningGateway]:
-            database = await database_factory.create("payments")
             gateway = await stack.enter_async_context(run_gateway(database, journals))
             twin = await stack.enter_async_context(run_twin(gateway))
             for running in (gateway, twin):
@@ -357,6 +360,7 @@ def stage(database_factory: DatabaseFactory, tmp_path_factory: pytest.TempPathFa
 
         yield Stage(runner, runner.run(start()))
         runner.run(stack.aclose())
+        assert runner.run(event_witness.faults_in(database.admin_url, "payments")) == []
 
 
 def test_no_history_of_a_payment_breaks_a_promise(stage: Stage) -> None:

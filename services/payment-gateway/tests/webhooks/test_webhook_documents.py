@@ -27,15 +27,16 @@ SOURCE = ROOT / "services/payment-gateway/src/payment_gateway"
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
-def the_verifier() -> Any:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+def the_pages(function: str) -> Any:
+    """A function that the page shows, as it stands there."""
     names: dict[str, Any] = {}
-    exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - the repository's own page
-    return names["verify"]
+    for code in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S):
+        exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - the repository's own page
+    return names[function]
 
 
 def test_the_pages_verifier_accepts_ours_and_refuses_what_was_bent() -> None:
-    verify, now_s, body = the_verifier(), int(time.time()), b'{"id": "evt_1"}'
+    verify, now_s, body = the_pages("verify"), int(time.time()), b'{"id": "evt_1"}'
     old, new = (Keys(new_secret(), new_private_key()) for _ in range(2))
     headers = headers_of([new, old], "evt_1", now_s, body)
     for keys in (old, new):
@@ -81,13 +82,23 @@ def test_the_example_is_what_is_sent() -> None:
     assert shown == an_example()
 
 
-def test_every_event_type_of_the_code_is_listed_and_has_a_schema() -> None:
-    rows = re.findall(r"^\| (`[a-z_.]+\.v1`(?:, `[a-z_.]+\.v1`)*) \|", PAGE.read_text(encoding="utf-8"), re.M)
-    listed = {name for row in rows for name in re.findall(r"[a-z_.]+\.v1", row)}
+def test_the_page_finds_no_fault_in_its_example_and_one_in_a_bent_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    faults, body = the_pages("faults"), an_example().encode()
+    assert faults(body) == []
+    assert faults(body.replace(b'"amount_minor": 10000', b'"amount_minor": "100"', 1)) == [
+        "/data/payment/amount_minor: '100' is not of type 'integer'"
+    ]
+
+
+def test_every_event_type_of_the_code_is_listed() -> None:
+    listed = set(re.findall(r"^\| `([a-z_.]+\.v1)` \|", PAGE.read_text(encoding="utf-8"), re.M))
     told = {
         name
         for file in SOURCE.rglob("*.py")
         for name in re.findall(r'"([a-z_]+\.[a-z_]+\.v1)"', file.read_text(encoding="utf-8"))
     }
+    assert listed == set(EVENTS)
     assert told - listed == set()
-    assert set(EVENTS) == listed

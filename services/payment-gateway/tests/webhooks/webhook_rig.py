@@ -21,6 +21,7 @@ from payment_gateway.operations.manage_merchants import create_merchant
 from payment_gateway.operations.manage_webhook_endpoints import register_webhook_endpoint
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import outbox
+from platform_cli.embedded.event_witness import INVENTED
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event, Relay, append
 
@@ -105,7 +106,7 @@ class WebhookRig:
                 id=new_id("evt"),
                 type="payment.captured.v1",
                 aggregate_id=new_id("pay"),
-                data={"payment": {"amount_minor": 1250, "note": "schön"}, "refund": None},
+                data={"payment": {"amount_minor": 1250, "note": "schön"}, "refund": None, **INVENTED},
                 occurred_at=datetime.now(UTC),
                 merchant_id=merchant_id,
             )

@@ -1,7 +1,8 @@
-"""Write each service's OpenAPI document to its `contracts/openapi.json`, and the gateway's events beside it
+"""Write each service's `contracts/openapi.json`, and the schema of each event type that it tells to `contracts/events/`
 (`make contracts`).
 
-The files are committed: consumers read them, a review sees what changes, and a test fails when they are behind.
+The files are committed: consumers read them, a review sees what changes, and a test fails when they are behind. An
+event schema is written over an older one only when it keeps what that promised.
 """
 
 from __future__ import annotations
@@ -13,20 +14,14 @@ from typing import Any, Final
 import orjson
 import typer
 
+from platform_kit.event_contract import breaks
+
 ROOT: Final = Path(__file__).resolve().parents[4]
 FILES: Final = {
     name: ROOT / "services" / name / "contracts" / "openapi.json"
     for name in ("payment-gateway", "risk-engine", "data-pipeline")
 }
-
-EVENTS_FILE: Final = ROOT / "services" / "payment-gateway" / "contracts" / "events.json"
-
-
-def events() -> Mapping[str, Any]:
-    """What the gateway's events carry, as one JSON schema."""
-    from payment_gateway.api.schemas.events import document
-
-    return document()
+SUFFIX: Final = ".schema.json"
 
 
 def document_of(service: str) -> Mapping[str, Any]:
@@ -50,6 +45,40 @@ def document_of(service: str) -> Mapping[str, Any]:
             return create_pipeline(PipelineSettings()).openapi()
 
 
+def event_schemas_of(service: str) -> Mapping[str, Mapping[str, Any]]:
+    """The schema of each event type that this service tells."""
+    match service:
+        case "payment-gateway":
+            from payment_gateway.api.schemas.events import event_schemas as of_gateway
+
+            return of_gateway()
+        case "risk-engine":
+            from risk_engine.api.event_schemas import event_schemas as of_risk
+
+            return of_risk()
+        case _:
+            return {}
+
+
+def event_files(service: str) -> dict[str, Path]:
+    """The committed schemas, by event type."""
+    folder = FILES[service].parent / "events"
+    return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def broken_promises(service: str) -> list[str]:
+    """What the code's event schemas do that the committed ones promised would not happen."""
+    schemas = event_schemas_of(service)
+    found = []
+    for kind, path in event_files(service).items():
+        if kind not in schemas:
+            found.append(f"{kind}: no schema any more; events of this type are stored, and are read again")
+        else:
+            old = orjson.loads(path.read_bytes())
+            found += [f"{kind} {broken}" for broken in breaks(old, dict(schemas[kind]))]
+    return found
+
+
 def as_file(document: Mapping[str, Any]) -> bytes:
     """The same bytes for the same document, a line per member."""
     return orjson.dumps(
@@ -58,13 +87,24 @@ def as_file(document: Mapping[str, Any]) -> bytes:
 
 
 def main() -> None:
-    """Write all of them."""
-    documents = {path: document_of(service) for service, path in FILES.items()} | {EVENTS_FILE: events()}
-    for path, document in documents.items():
+    """Write all of them, or nothing when an event type would break its promise."""
+    if broken := [promise for service in FILES for promise in broken_promises(service)]:
+        typer.echo("not backward compatible, so nothing was written (docs/webhooks.md):", err=True)
+        for promise in broken:
+            typer.echo(f"  {promise}", err=True)
+        raise typer.Exit(1)
+    for service, path in FILES.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(as_file(document))
+        path.write_bytes(as_file(document_of(service)))
         typer.echo(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes")
+        schemas = event_schemas_of(service)
+        for kind, schema in schemas.items():
+            one = path.parent / "events" / f"{kind}{SUFFIX}"
+            one.parent.mkdir(exist_ok=True)
+            one.write_bytes(as_file(schema))
+        if schemas:
+            typer.echo(f"{(path.parent / 'events').relative_to(ROOT)}: {len(schemas)} event types")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -46,7 +46,7 @@ from data_pipeline.domain.members import (
     time,
 )
 
-TRANSFERS_MAX: Final = 64  # transfers of one journal; a payment with fees has fewer than ten
+TRANSFERS_MAX: Final = 1000  # of one journal, by its contract; a payment with fees has fewer than ten
 
 
 def facts_of(raw: object) -> Facts | Refused:

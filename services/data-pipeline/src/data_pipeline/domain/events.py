@@ -53,6 +53,11 @@ PAYMENT_EVENTS: Final = frozenset(
         "balance.settled",
         "balance.converted",
         "ledger.transfer_posted",
+        "ledger.hold_placed",
+        "ledger.hold_posted",
+        "ledger.hold_voided",
+        "ledger.hold_expired",
+        "ledger.journal_reversed",
     )
 )
 # Told to merchants about their own webhook endpoints: kept in the event store, no fact in them.

@@ -32,7 +32,7 @@ def named(word: str) -> Schema:
     return {"type": "string", "const": word}
 
 
-_ASSESSMENT: Final = {
+ASSESSMENT: Final = {
     "id": TEXT,
     "object": named("assessment"),
     "merchant_id": TEXT,
@@ -55,7 +55,7 @@ CONTRACT: Final = Contract(
     guards={require_internal: Guard("internalToken", "The token that the platform's own services share.")},
     schemas={
         "AssessmentRecord": shape(
-            **_ASSESSMENT,
+            **ASSESSMENT,
             request=ANYTHING,
             facts=ANYTHING,
             trace=ANYTHING,
@@ -63,7 +63,7 @@ CONTRACT: Final = Contract(
             created_at=TIME,
         ),
         "AssessmentPage": shape(
-            data=items(shape(**_ASSESSMENT, request=ANYTHING, created_at=TIME)), next_cursor=nullable(TEXT)
+            data=items(shape(**ASSESSMENT, request=ANYTHING, created_at=TIME)), next_cursor=nullable(TEXT)
         ),
         "SavedRuleSet": shape(hash=HASH, object=named("rule_set"), name=TEXT, rule_count=COUNT),
         "RuleSet": shape(hash=HASH, object=named("rule_set"), document=ANYTHING),

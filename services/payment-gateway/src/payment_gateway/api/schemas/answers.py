@@ -17,6 +17,7 @@ from payment_gateway.domain.payment import Status
 from payment_gateway.domain.payout import PayoutStatus
 from payment_gateway.domain.postings import MOVEMENTS
 from payment_gateway.domain.refund import RefundStatus
+from payment_gateway.domain.risk import Decision
 from payment_gateway.domain.scopes import SCOPES
 from payment_gateway.domain.versions import VERSIONS
 from payment_gateway.operations.cancel_key import ROUTES
@@ -75,11 +76,22 @@ def page(schema: str, *cursors: str) -> Schema:
 _RISK: Final = shape(
     {
         "assessment_id": nullable(TEXT),
-        "decision": TEXT,
+        "decision": word(*Decision),
         "score": nullable({"type": "integer", "minimum": 0, "maximum": 100}),
         "reasons": items(shape({"code": TEXT, "text": TEXT})),
         "fallback": FLAG,
     }
+)
+_METHOD: Final = shape(
+    {
+        "type": word("card", "wallet", "bank"),
+        "token_hint": TEXT | {"description": "of a test token: its public stem"},
+        "payment_method": identifier("pm"),
+        "card": ANYTHING | {"description": "of a saved card: what may be shown of it"},
+        "provider": TEXT,
+        "scheme": TEXT,
+    },
+    optional=["token_hint", "payment_method", "card", "provider", "scheme"],
 )
 _TIMES: Final = {"created_at": TIME, "updated_at": TIME}
 _TRANSFER: Final = {
@@ -154,7 +166,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "fee_minor": TOTAL,
             "fee_returned_minor": TOTAL,
             "capture": word("automatic", "manual"),
-            "method": nullable(ANYTHING),
+            "method": nullable(_METHOD),
             "channel": nullable(TEXT),
             "reference": nullable(TEXT),
             "description": nullable(TEXT),

@@ -1,15 +1,16 @@
-"""The shapes of what events carry in `data`, by type, as JSON schemas: for who receives webhooks or reads the stream.
+"""Every event type that the gateway tells, and the shape of its `data`: the one list of them.
 
-A test closes them to unknown members and holds the events of every gateway that a test has run to them.
+From here come `contracts/events/*.schema.json` (`make contracts`); the table of docs/webhooks.md is held to it, and so
+is every event that a test makes happen. A type only ever gains members, and what is added later is optional: events
+that are stored already do not have it, and are read again. `platform_kit.event_contract.breaks` is the whole rule.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from payment_gateway.api.schemas.answers import (
     AMOUNT,
-    ANYTHING,
     COUNT,
     CURRENCY,
     SCHEMAS,
@@ -22,46 +23,47 @@ from payment_gateway.api.schemas.answers import (
     shape,
     word,
 )
+from payment_gateway.api.schemas.ledger import LINES_MAX
+from payment_gateway.domain.attempt import Operation
 from payment_gateway.domain.ledger import PostingKind
-from platform_kit.contract import ref
-from platform_kit.money import CURRENCIES
+from platform_kit.contract import SHARED, ref
+from platform_kit.event_contract import document_of
 
-_LINE: Final = {
-    "debit": TEXT | {"description": "owner:kind of the account"},
-    "credit": TEXT,
-    "amount_minor": AMOUNT,
-    "currency": CURRENCY,
-    "kind": word(*PostingKind),
-}
-_JOURNAL_MEMBERS: Final = {"id": identifier("je"), "transfers": items(shape(_LINE))}
-_JOURNAL: Final = shape(_JOURNAL_MEMBERS)
+_JOURNAL: Final = shape(
+    {
+        "id": identifier("je"),
+        "transfers": items(
+            shape(
+                {
+                    "debit": TEXT,
+                    "credit": TEXT,
+                    "amount_minor": AMOUNT,
+                    "currency": CURRENCY,
+                    "kind": word(*PostingKind),
+                }
+            )
+        )
+        | {"maxItems": LINES_MAX},
+    }
+)
 _ATTEMPT: Final = shape(
     {
-        "id": identifier("att"),
-        "operation": TEXT,
+        "id": TEXT | {"description": "our key at the channel"},
+        "operation": word(*Operation),
         "channel": TEXT,
         "channel_reference": nullable(TEXT),
-        "outcome": nullable(TEXT),
+        "outcome": nullable(word("succeeded", "declined", "action_required", "not_processed", "unknown")),
     }
 )
-_OF_PAYMENT: Final = {
-    "payment": ref("Payment"),
-    "refund": nullable(ref("Refund")),
-    "journal": nullable(_JOURNAL),
-    "attempt": nullable(_ATTEMPT),
-}
-_ROUTED: Final = _OF_PAYMENT | {"route": ANYTHING}
-_OF_DISPUTE: Final = shape(
+_SOURCE: Final = shape({"id": TEXT, "channel_reference": nullable(TEXT)})
+_ROUTE: Final = shape(
     {
-        "dispute": ref("Dispute"),
-        "payment": ref("Payment"),
-        "journal": nullable(_JOURNAL),
-        "attempt": nullable(ANYTHING | {"description": "the line of the channel's file that it belongs to"}),
+        "channel": TEXT,
+        "reason": TEXT,
+        "rule": TEXT,
+        "candidates": items(shape({"channel": TEXT, "score": nullable({"type": "number"}), "reason": TEXT})),
     }
 )
-_OF_PAYOUT: Final = shape({"payout": ref("Payout"), "journal": nullable(_JOURNAL)})
-_OF_HOLD: Final = shape({"hold": ref("Hold"), "journal": _JOURNAL})
-_OF_TRANSFER: Final = shape({"transfer": ref("Transfer"), "journal": _JOURNAL})
 _RATE: Final = shape(
     {
         "sell": CURRENCY,
@@ -72,71 +74,79 @@ _RATE: Final = shape(
         "at": TIME,
     }
 )
-_REVERSAL: Final = shape(
-    _JOURNAL_MEMBERS
-    | {
-        "object": {"type": "string", "const": "journal"},
-        "reverses": identifier("je"),
-        "reason": TEXT,
-        "created_at": TIME,
-    }
+_DEFINITIONS: Final = {
+    **SHARED,
+    **SCHEMAS,
+    "Journal": _JOURNAL,
+    "Attempt": _ATTEMPT,
+    "Source": _SOURCE,
+    "Route": _ROUTE,
+    "Rate": _RATE,
+}
+_MOVES: Final = {"journal": nullable(ref("Journal"))}
+_PAYMENT: Final = {
+    "payment": ref("Payment"),
+    "refund": nullable(ref("Refund")),
+    **_MOVES,
+    "attempt": nullable(ref("Attempt")),
+}
+_OF_PAYMENT: Final = shape(_PAYMENT)
+_ROUTED: Final = shape(_PAYMENT | {"route": ref("Route")})
+_MAYBE_ROUTED: Final = shape(
+    _PAYMENT | {"route": ref("Route")}, optional=["route"]
+)  # not before it is confirmed
+_OF_REFUND: Final = shape(_PAYMENT | {"refund": ref("Refund")})
+_OF_DISPUTE: Final = shape(
+    {"dispute": ref("Dispute"), "payment": ref("Payment"), **_MOVES, "attempt": nullable(ref("Source"))}
 )
-
-
-def _types(subject: str, *words: str) -> list[str]:
-    return [f"{subject}.{one}.v1" for one in words]
-
+_OF_PAYOUT: Final = shape({"payout": ref("Payout"), **_MOVES})
+_OF_TRANSFER: Final = shape({"transfer": ref("Transfer"), "journal": ref("Journal")})
+_OF_HOLD: Final = shape({"hold": ref("Hold"), "journal": ref("Journal")})
 
 EVENTS: Final[dict[str, Schema]] = {
-    **dict.fromkeys(
-        _types("payment", "updated", "requires_action", "authorised", "captured", "declined", "cancelled", "failed",
-               "unknown", "voided", "expired", "late_success", "late_reversed")
-        + _types("refund", "created", "succeeded", "failed"),
-        shape(_OF_PAYMENT),
+    "payment.created.v1": _MAYBE_ROUTED,
+    "payment.updated.v1": _OF_PAYMENT,
+    "payment.confirmed.v1": _ROUTED,
+    "payment.requires_action.v1": _OF_PAYMENT,
+    "payment.authorised.v1": _OF_PAYMENT,
+    "payment.captured.v1": _OF_PAYMENT,
+    "payment.declined.v1": _OF_PAYMENT,
+    "payment.cancelled.v1": _OF_PAYMENT,
+    "payment.failed.v1": _OF_PAYMENT,
+    "payment.unknown.v1": _OF_PAYMENT,
+    "payment.voided.v1": _OF_PAYMENT,
+    "payment.expired.v1": _OF_PAYMENT,
+    "payment.rerouted.v1": _ROUTED,
+    "payment.late_success.v1": _OF_PAYMENT,
+    "payment.late_reversed.v1": _OF_PAYMENT,
+    "refund.created.v1": _OF_REFUND,
+    "refund.succeeded.v1": _OF_REFUND,
+    "refund.failed.v1": _OF_REFUND,
+    "dispute.opened.v1": _OF_DISPUTE,
+    "dispute.updated.v1": _OF_DISPUTE,
+    "dispute.won.v1": _OF_DISPUTE,
+    "dispute.lost.v1": _OF_DISPUTE,
+    "balance.settled.v1": shape({"journal": ref("Journal")}),
+    "balance.converted.v1": shape({"journal": ref("Journal"), "rate": ref("Rate")}),
+    "payout.created.v1": _OF_PAYOUT,
+    "payout.in_transit.v1": _OF_PAYOUT,
+    "payout.paid.v1": _OF_PAYOUT,
+    "payout.failed.v1": _OF_PAYOUT,
+    "payout.returned.v1": _OF_PAYOUT,
+    "payout.cancelled.v1": _OF_PAYOUT,
+    "ledger.transfer_posted.v1": _OF_TRANSFER,
+    "ledger.hold_placed.v1": _OF_TRANSFER,
+    "ledger.hold_posted.v1": _OF_HOLD,
+    "ledger.hold_voided.v1": _OF_HOLD,
+    "ledger.hold_expired.v1": _OF_HOLD,
+    "ledger.journal_reversed.v1": shape({"journal": ref("Reversal")}),
+    "webhook_endpoint.disabled.v1": shape(
+        {"webhook_endpoint": ref("WebhookEndpoint"), "reason": word("gone", "failing")}
     ),
-    "payment.created.v1": shape(_ROUTED, optional=("route",)),
-    **dict.fromkeys(_types("payment", "confirmed", "rerouted"), shape(_ROUTED)),
-    **dict.fromkeys(_types("dispute", "opened", "updated", "won", "lost"), _OF_DISPUTE),
-    "balance.settled.v1": shape({"journal": _JOURNAL}),
-    "balance.converted.v1": shape({"journal": _JOURNAL, "rate": _RATE}),
-    **dict.fromkeys(_types("payout", "created", "in_transit", "paid", "failed", "returned", "cancelled"), _OF_PAYOUT),
-    **dict.fromkeys(_types("ledger", "transfer_posted", "hold_placed"), _OF_TRANSFER),
-    **dict.fromkeys(_types("ledger", "hold_posted", "hold_voided", "hold_expired"), _OF_HOLD),
-    "ledger.journal_reversed.v1": shape({"journal": _REVERSAL}),
-    "webhook_endpoint.disabled.v1": shape({"webhook_endpoint": ref("WebhookEndpoint"), "reason": TEXT}),
     "webhook_endpoint.ping.v1": shape({"webhook_endpoint": ref("WebhookEndpoint")}),
-}  # fmt: skip
-"""Type -> the shape of its `data`."""
+}
 
 
-def document() -> dict[str, Any]:
-    """All of it as one JSON schema, which an event meets when it meets the schema of its type."""
-    named = {"Currency": {"type": "string", "enum": sorted(CURRENCIES)}} | SCHEMAS
-    used: dict[str, Schema] = {}
-    _collect(EVENTS, named, used)
-    envelope = SCHEMAS["Event"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Events of the payment gateway",
-        "description": "A type only ever gains members: ignore those that you do not know.",
-        "oneOf": [
-            envelope
-            | {"properties": envelope["properties"] | {"type": {"const": name}, "data": data}, "title": name}
-            for name, data in sorted(EVENTS.items())
-        ],
-        "components": {"schemas": used},
-    }
-
-
-def _collect(node: object, named: dict[str, Schema], used: dict[str, Schema]) -> None:
-    """The named schemas that `node` refers to, and what those refer to."""
-    if isinstance(node, list):
-        for one in node:
-            _collect(one, named, used)
-    elif isinstance(node, dict):
-        name = str(node.get("$ref", "")).rpartition("/")[2]
-        if name and name not in used:
-            used[name] = named[name]
-            _collect(named[name], named, used)
-        for one in node.values():
-            _collect(one, named, used)
+def event_schemas() -> dict[str, Schema]:
+    """The complete document of each type."""
+    return {kind: document_of(kind, data, _DEFINITIONS) for kind, data in EVENTS.items()}
