@@ -17,6 +17,7 @@ from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
 from payment_gateway.operations.send_payouts import send_payouts
 from payment_gateway.operations.settle_captures import settle_captures
 from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
+from payment_gateway.operations.watch_webhooks import watch_webhooks
 from payment_gateway.operations.webhook_secrets import rotate_webhook_secrets
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import job_run
@@ -51,6 +52,11 @@ async def fan_out(deps: Deps) -> None:
 @async_task("webhooks.deliver")
 async def deliver(deps: Deps) -> None:
     await deliver_webhooks(deps)
+
+
+@async_task("webhooks.watch")
+async def watch(deps: Deps) -> None:
+    await watch_webhooks(deps)
 
 
 @async_task("vault.rotate_keys", time_limit_s=300)
@@ -96,6 +102,7 @@ SCHEDULE = [
     periodic(replay_parked, every_s=1),
     periodic(fan_out, every_s=1),
     periodic(deliver, every_s=1),
+    periodic(watch, every_s=10),
     periodic(expire, every_s=60),
     periodic(expire_in_ledger, every_s=5),
     periodic(chain, every_s=5),

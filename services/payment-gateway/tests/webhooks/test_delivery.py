@@ -358,23 +358,3 @@ async def test_attempts_and_what_was_given_up_are_counted(rig: WebhookRig) -> No
     }  # fmt: skip
     assert counted("webhook_dead_total", cause="gone") - dead == 1
     assert counted("webhook_fanned_out_position") == 1
-
-
-async def test_how_long_a_first_attempt_took_is_measured_and_no_other(rig: WebhookRig) -> None:
-    name = "webhook_first_attempt_delay_seconds"
-    merchant = await rig.a_merchant()
-    await rig.an_endpoint(merchant, "/failing")
-    rig.receiver.answers["/failing"] = status(500)
-    before = counted(f"{name}_count"), counted(f"{name}_sum")
-    await rig.happen(merchant)
-    happened = time.monotonic()
-    await fan_out_webhooks(rig.deps)
-    await asyncio.sleep(0.3)
-    await deliver_webhooks(rig.deps)
-    took_s = time.monotonic() - happened
-    for _ in range(2):
-        await rig.execute("UPDATE payments.webhook_delivery SET due_at = now()")
-        await deliver_webhooks(rig.deps)
-    assert counted(f"{name}_count") - before[0] == 1
-    assert 0.3 <= counted(f"{name}_sum") - before[1] <= took_s + 0.1
-    assert (await the_only(rig)).attempts == 3

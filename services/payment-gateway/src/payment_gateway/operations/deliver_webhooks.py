@@ -21,7 +21,7 @@ from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
 from payment_gateway.domain.webhook_keys import headers_of
 from payment_gateway.domain.webhook_style import NATIVE, render_event, style_headers
 from payment_gateway.operations.disable_webhook_endpoints import disable_webhook_endpoints
-from payment_gateway.operations.webhook_metrics import observe_attempt, webhook_first_attempt_delay_seconds
+from payment_gateway.operations.webhook_metrics import observe_attempt
 from payment_gateway.operations.webhook_secrets import opened_keys
 from payment_gateway.store import webhook_endpoints, webhooks
 from payment_gateway.store.webhooks import AttemptRecord, DueDelivery
@@ -102,9 +102,6 @@ async def _send(deps: Deps, delivery: DueDelivery) -> Attempted:
     except Exception:  # a renderer's bug about one event must not stop everybody else's
         log.exception("webhook not rendered", delivery_id=delivery.id, event_id=delivery.event.id)
         return Attempted(delivery, Answer(error="not-rendered"), 0.0)
-    if delivery.cycle == 1 and delivery.attempts == 0:  # neither a retry nor a replay
-        waited = deps.clock.now() - delivery.event.occurred_at
-        webhook_first_attempt_delay_seconds.observe(max(0.0, waited.total_seconds()))
     answer = await deps.webhooks.send(delivery.url, headers, body)
     return Attempted(delivery, answer, time.monotonic() - started)
 
@@ -155,7 +152,12 @@ async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
     for attempted, record in zip(done, records, strict=True):
         succeeded = record.status == "delivered"
         flow.give_back(attempted.delivery.endpoint_id, succeeded=succeeded, seconds=attempted.seconds)
-        observe_attempt(attempted.answer, attempted.seconds, is_dead=record.status == "dead")
+        observe_attempt(
+            attempted.answer,
+            attempted.seconds,
+            is_dead=record.status == "dead",
+            first=attempted.delivery.first,
+        )
         if record.status == "dead":
             log.warning(
                 "webhook given up",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 from payment_gateway.domain.webhook import Answer
+from payment_gateway.store.webhooks import FirstAttempt
 
 webhook_attempts_total = Counter(
     "webhook_attempts_total", "Attempts by how the receiver answered: a status class, or why there was no answer.",
@@ -17,8 +18,14 @@ webhook_attempt_seconds = Histogram(
 )
 webhook_first_attempt_delay_seconds = Histogram(
     "webhook_first_attempt_delay_seconds",
-    "From the event to the start of its first attempt (W1: 99.9 % within 30 s); replays do not count.",
-    buckets=(0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
+    "From the event to its first attempt (W1: 99.9 % within 30 s) at an endpoint that is `well`, or `failing`: its "
+    "latest attempts failed. Replays do not count.",
+    ["receiver"],
+    buckets=(0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+)
+webhook_waiting_seconds = Gauge(
+    "webhook_waiting_seconds",
+    "Age of the oldest event that waits for its first attempt at a receiver that is well.",
 )
 webhook_dead_total = Counter("webhook_dead_total", "Deliveries given up, by cause.", ["cause"])
 webhook_fanned_out_position = Gauge(
@@ -41,8 +48,14 @@ def outcome_of(answer: Answer) -> str:
     return f"{answer.status // 100}xx" if 100 <= answer.status < 600 else "other"
 
 
-def observe_attempt(answer: Answer, seconds: float, *, is_dead: bool) -> None:
+def observe_attempt(
+    answer: Answer, seconds: float, *, is_dead: bool, first: FirstAttempt | None = None
+) -> None:
     """One attempt that was recorded."""
+    if first is not None and answer.error != "not-rendered":
+        webhook_first_attempt_delay_seconds.labels("failing" if first.is_failing else "well").observe(
+            first.age_s
+        )
     webhook_attempts_total.labels(outcome_of(answer)).inc()
     webhook_attempt_seconds.observe(seconds)
     if answer.error == "not-allowed":

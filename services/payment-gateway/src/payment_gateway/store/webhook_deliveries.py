@@ -58,11 +58,12 @@ PAIRS_TO_REPLAY = text(f"""
     WHERE event.id = ANY(CAST(:event_ids AS text[])) AND event.merchant_id = :merchant_id
       AND (CAST(:endpoint_id AS text) IS NULL OR endpoint.id = :endpoint_id)
     ORDER BY endpoint.id, event.id""")
-# A pair that never was a delivery (the endpoint was disabled, or did not exist) becomes one; one that has ended begins
-# a new cycle under the same id; one that is still due is left to its schedule.
+# A pair that never was a delivery (the endpoint was disabled, or did not exist) becomes one, in cycle 2: the first is
+# what an event begins by itself. One that has ended begins a new cycle under the same id; one that is still due is
+# left to its schedule.
 REPLAY = text(f"""
-    INSERT INTO {_DELIVERY} AS d (id, endpoint_id, event_id, due_at)
-    SELECT id, endpoint_id, event_id, now()
+    INSERT INTO {_DELIVERY} AS d (id, endpoint_id, event_id, due_at, cycle)
+    SELECT id, endpoint_id, event_id, now(), 2
     FROM unnest(CAST(:ids AS text[]), CAST(:endpoint_ids AS text[]), CAST(:event_ids AS text[]))
          AS new (id, endpoint_id, event_id)
     ON CONFLICT (endpoint_id, event_id) DO UPDATE SET

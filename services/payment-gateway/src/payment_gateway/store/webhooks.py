@@ -95,6 +95,8 @@ CLAIM_DUE_DELIVERIES = text(f"""
     )
     SELECT claimed.id, claimed.endpoint_id, claimed.attempts, claimed.cycle,
            endpoint.url, endpoint.enabled, endpoint.style, endpoint.secret, endpoint.private_key, endpoint.retiring,
+           CAST(EXTRACT(epoch FROM now() - event.occurred_at) AS float8) AS age_s,
+           endpoint.failing_since IS NOT NULL AS is_failing,
            merchant.api_version,
            event.id AS event_id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at,
            CAST(event.data AS text) AS data
@@ -121,6 +123,43 @@ KEEP_ATTEMPTS = text(f"""
          AS new (id text, cycle int, number smallint, status_code smallint, error text, duration_ms int)""")
 
 
+# What waits longest for its first attempt, in its three places: not numbered yet (outbox_event_unpositioned_idx),
+# numbered but no delivery yet (outbox_event_position_key), due and not taken (hopping as the claim does).
+WAITING = text(f"""
+    WITH RECURSIVE waiting (endpoint_id) AS (
+        (SELECT endpoint_id FROM {_DELIVERY} WHERE status = 'due' ORDER BY endpoint_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.endpoint_id FROM {_DELIVERY} AS d
+                WHERE d.status = 'due' AND d.endpoint_id > waiting.endpoint_id ORDER BY d.endpoint_id LIMIT 1)
+        FROM waiting WHERE waiting.endpoint_id IS NOT NULL
+    ), untaken AS (
+        SELECT event.occurred_at
+        FROM waiting
+        JOIN {_ENDPOINT} AS endpoint
+          ON endpoint.id = waiting.endpoint_id AND endpoint.enabled AND endpoint.failing_since IS NULL
+        CROSS JOIN LATERAL (
+            SELECT d.event_id, d.attempts, d.cycle FROM {_DELIVERY} AS d
+            WHERE d.endpoint_id = waiting.endpoint_id AND d.status = 'due' AND d.due_at <= now()
+            ORDER BY d.due_at LIMIT 1
+        ) AS first
+        JOIN {_EVENT} AS event ON event.id = first.event_id
+        WHERE first.attempts = 0 AND first.cycle = 1
+    )
+    SELECT CAST(EXTRACT(epoch FROM now() - LEAST(
+        (SELECT occurred_at FROM {_EVENT} WHERE position IS NULL ORDER BY seq LIMIT 1),
+        (SELECT occurred_at FROM {_EVENT} WHERE position > (SELECT position FROM {_CURSOR}) ORDER BY position LIMIT 1),
+        (SELECT min(occurred_at) FROM untaken)
+    )) AS float8)""")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAttempt:
+    """How old the event was when it was taken to be sent for the first time, and how the endpoint was doing."""
+
+    age_s: float
+    is_failing: bool
+
+
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
     """One event that is due to one endpoint. `attempts` were made before."""
@@ -136,6 +175,8 @@ class DueDelivery:
     attempts: int
     """Within this cycle."""
     event: StoredEvent
+    first: FirstAttempt | None = None
+    """None for any later attempt, and for what is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +226,12 @@ async def claim_due(
     return [_due(row) for row in await conn.execute(CLAIM_DUE_DELIVERIES, values)]
 
 
+async def waiting_s(conn: AsyncConnection) -> float:
+    """Age in seconds of the oldest event that waits for its first attempt at a receiver that is well; 0 = none."""
+    age: float | None = (await conn.execute(WAITING)).scalar_one()
+    return max(age or 0.0, 0.0)
+
+
 async def record_attempts(conn: AsyncConnection, records: Sequence[AttemptRecord]) -> None:
     """Write what came of attempts, and keep each as history."""
     listed = [
@@ -225,4 +272,5 @@ def _due(row: Any) -> DueDelivery:
             data=row.data,
             shown_at=row.api_version,
         ),
+        first=FirstAttempt(row.age_s, row.is_failing) if row.attempts == 0 and row.cycle == 1 else None,
     )
