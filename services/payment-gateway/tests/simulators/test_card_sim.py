@@ -212,6 +212,31 @@ async def test_a_challenge_is_decided_by_the_payer_and_reported(
         assert (report["code"], report["captured"]) == (code, outcome == "succeeded")
 
 
+@pytest.mark.parametrize("way", ["token", "amount", "header"])
+@pytest.mark.parametrize("fault", ["duplicate", "shuffled"])
+async def test_the_result_of_a_challenge_is_reported_wrongly_when_that_is_ordered(
+    tmp_path: Path, fault: str, way: str
+) -> None:
+    token = f"tok_{fault}_callbacks" if way == "token" else "tok_3ds" if way == "header" else "tok_visa"
+    amount = {"duplicate": 9_966_610, "shuffled": 9_966_611}[fault] if way == "amount" else 1250
+    async with run_hearer() as gateway, run_simulators(tmp_path) as simulators:
+        body = {"token": token, "amount_minor": amount, "currency": "EUR", "callback_url": f"{gateway.url}/r"}
+        headers = {"Idempotency-Key": "att_1"}
+        if way == "header":
+            headers["Sandbox-Fault"] = f"{fault}-callbacks"
+        url = f"{simulators.url}/card/authorisations"
+        async with simulators.session.post(url, json=body, headers=headers) as asked:
+            page = (await asked.json())["next_action"]["url"].removeprefix(simulators.url)
+        await simulators.post(page, outcome="passed")
+        await eventually(lambda: len(gateway.heard) == 2)
+        ids = {headers["webhook-id"] for headers, _ in gateway.heard}
+        outcomes = [body["outcome"] for body in gateway.bodies()]
+        if fault == "duplicate":
+            assert (len(ids), outcomes) == (1, ["succeeded", "succeeded"])
+        else:
+            assert (len(ids), outcomes) == (2, ["succeeded", "action_required"])
+
+
 async def test_a_challenge_is_decided_once(simulators: RunningSimulators) -> None:
     _, asked = await simulators.authorise("att_1", "tok_3ds")
     page = asked["next_action"]["url"].removeprefix(simulators.url)
@@ -288,6 +313,6 @@ def test_every_token_of_the_contract_has_a_script() -> None:
         "visa mastercard amex discover declined insufficient_funds expired lost stolen wrong_cvc processing_error"
         " charge_declined"
         " 3ds 3ds_frictionless 3ds_declined 3ds_insufficient_funds 3ds_abandoned 3ds_timeout"
-        " timeout dropped reset slow error"
+        " timeout dropped reset slow error reset_before 5xx duplicate_callbacks shuffled_callbacks"
     )
     assert {f"tok_{name}" for name in wanted.split()} == set(SCRIPTS)

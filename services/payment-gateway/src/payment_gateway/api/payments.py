@@ -11,6 +11,7 @@ from starlette.responses import Response
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
+from payment_gateway.api.sandbox_faults import SandboxFault, asked, with_fault
 from payment_gateway.api.schemas.fields import Reference
 from payment_gateway.api.schemas.payments import (
     CancelBody,
@@ -46,12 +47,14 @@ PAGE_MAX = 100
 
 
 @router.post("", status_code=201, responses=MONEY | answer("Payment", 201, 202), openapi_extra=KEYED)
-async def create(body: CreatePaymentBody, request: Request, caller: Merchant) -> Response:
+async def create(
+    body: CreatePaymentBody, request: Request, caller: Merchant, fault: SandboxFault = None
+) -> Response:
     """Create and confirm a payment. A decline is a result: 201 with `status: declined`."""
     command = CreatePayment(
         merchant_id=caller.merchant_id,
         key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        fingerprint=fingerprint_of(keyed_path(request), asked(await request.body(), fault)),
         amount_minor=body.amount_minor,
         surcharge_minor=body.surcharge_minor,
         currency=body.currency,
@@ -60,7 +63,7 @@ async def create(body: CreatePaymentBody, request: Request, caller: Merchant) ->
         reference=body.reference,
         description=body.description,
         customer=body.customer.model_dump(exclude_none=True) if body.customer else None,
-        metadata=body.metadata,
+        metadata=with_fault(body.metadata, fault if caller.deps.settings.sandbox else None),
         statement_descriptor=body.statement_descriptor,
         confirm=body.confirm,
         payment_method=body.payment_method,

@@ -8,7 +8,7 @@ from typing import Any
 from payment_gateway.clients.simulators import rules
 from payment_gateway.clients.simulators.book import Book, Operation
 from payment_gateway.clients.simulators.faults import Delays
-from payment_gateway.clients.simulators.scripts import Script, script_of
+from payment_gateway.clients.simulators.scripts import Script, reported, script_of
 from payment_gateway.domain.cards import TEST_CARDS
 from platform_kit.ids import new_id
 from platform_kit.problems import InvalidRequest, Problem
@@ -65,7 +65,7 @@ def authorise(
     return book.append(
         "authorisation", question.key, fingerprint=question.fingerprint, outcome=outcome, code=script.code,
         channel_reference=reference, amount_minor=amount, currency=rules.currency_of(body), capture=captures,
-        token=token, fault=question.fault, **rules.descriptor_of(body), **fields,
+        token=token, fault=reported(script, question.fault), **rules.descriptor_of(body), **fields,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +21,7 @@ from payment_gateway.clients.simulators.asking import (
 from payment_gateway.clients.simulators.book import Book, Operation
 from payment_gateway.clients.simulators.faults import hang, reset
 from payment_gateway.clients.simulators.running import Simulator
-from payment_gateway.clients.simulators.scripts import Fault, Script, fault_of, later_script
+from payment_gateway.clients.simulators.scripts import Fault, Script, fault_by_amount, fault_of, later_script
 from platform_kit.app import JsonResponse
 from platform_kit.problems import NotFound
 
@@ -46,6 +47,7 @@ async def begin(request: Request, place: str, start: Start) -> Response:
     """POST /wallet/payments, /bank/transfers: the payer acts later."""
     simulator = simulators_of(request).at(place)
     question = await question_of(request)
+    question = replace(question, fault=question.fault or fault_by_amount(question.body.get("amount_minor")))
     script = Script(fault=fault_of(question.fault, None))
 
     def decide() -> Operation:

@@ -62,6 +62,10 @@ SCRIPTS: Final = {
     "tok_reset": Script(fault=Fault.RESET_AFTER),
     "tok_slow": Script(fault=Fault.SLOW),
     "tok_error": Script(fault=Fault.UNAVAILABLE),
+    "tok_reset_before": Script(fault=Fault.RESET_BEFORE),
+    "tok_5xx": Script(fault=Fault.ERROR),
+    "tok_duplicate_callbacks": Script("action_required", fault=Fault.DUPLICATE_CALLBACKS),
+    "tok_shuffled_callbacks": Script("action_required", fault=Fault.SHUFFLED_CALLBACKS),
 }
 """Prefix of a token -> what happens. The whole token is the card's identity: `tok_visa_4711` is another card."""
 
@@ -86,8 +90,15 @@ AMOUNTS: Final = {
     9_966_605: Script(fault=Fault.SLOW),
     9_966_606: Script(fault=Fault.ERROR),
     9_966_607: Script(fault=Fault.UNAVAILABLE),
+    9_966_608: Script(fault=Fault.RESET_BEFORE),
+    9_966_609: Script(fault=Fault.HANG_AFTER),
+    9_966_610: Script("action_required", fault=Fault.DUPLICATE_CALLBACKS),
+    9_966_611: Script("action_required", fault=Fault.SHUFFLED_CALLBACKS),
 }
-"""Amount in minor units -> what happens to a card that would otherwise be good."""
+"""Amount in minor units -> what happens to a card that would otherwise be good. A report comes only of what the payer
+must do first. Of a wallet or a bank, whose payers always must, the faults alone count."""
+
+OF_REPORTS: Final = frozenset({Fault.DUPLICATE_CALLBACKS, Fault.SHUFFLED_CALLBACKS})
 
 ACTS: Final = {"capture": "captures", "void": "voids", "refund": "refunds"}
 """`Sandbox-Fault: refund:hang` goes wrong at the refund, not at the authorisation."""
@@ -102,6 +113,17 @@ def script_of(token: str, amount_minor: object = None, fault: str | None = None)
     if script == PLAIN and type(amount_minor) is int:
         script = AMOUNTS.get(amount_minor, PLAIN)
     return replace(script, fault=fault_of(fault, None) or script.fault)
+
+
+def fault_by_amount(amount_minor: object) -> str | None:
+    """The word of the fault that an amount orders."""
+    script = AMOUNTS.get(amount_minor, PLAIN) if type(amount_minor) is int else PLAIN
+    return script.fault
+
+
+def reported(script: Script, fault: str | None) -> str | None:
+    """What is kept with an authorisation of `fault`, as ordered, or of how its script has the result reported."""
+    return fault or (script.fault if script.fault in OF_REPORTS else None)
 
 
 def later_script(token: str | None, act: str, fault: str | None = None) -> Script:

@@ -1,0 +1,37 @@
+"""`Sandbox-Fault` of a request: what a simulated channel shall get wrong with its payment.
+
+docs/channels.md has the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from fastapi import Header
+
+HEADER: Final = "Sandbox-Fault"
+MEMBER: Final = (
+    "sandbox_fault"  # of the metadata: the fault stays with the payment, for what is done to it later
+)
+PATTERN: Final = r"^((capture|void|refund):)?[0-9a-z][0-9a-z-]{0,39}$"
+
+SandboxFault = Annotated[
+    str | None,
+    Header(
+        alias=HEADER,
+        pattern=PATTERN,
+        description="In a sandbox: what the simulated channel gets wrong. The same as `metadata.sandbox_fault`.",
+        examples=["charge-then-drop"],
+    ),
+]
+
+
+def with_fault(metadata: Mapping[str, str], fault: str | None) -> dict[str, str]:
+    """The metadata of a payment that was asked for with this header."""
+    return {**metadata, MEMBER: fault} if fault else dict(metadata)
+
+
+def asked(body: bytes, fault: str | None) -> bytes:
+    """What a key is tied to: the body, and the header where there is one."""
+    return body + b"\n" + fault.encode() if fault else body
