@@ -21,12 +21,10 @@ from platform_kit.outbox_tables import OutboxTables, envelope_of
 from platform_kit.process import sleep_unless
 
 PUBLISH_MAX: Final = 500  # XADDs in one pipeline: 29,200 events/s at 500 against 22,500 at 100
-# While events flow: a round costs this process, Postgres and each consumer the same whatever it carries, and at 20 ms
-# events took a third of a payment's CPU. It adds at most this to an event's way.
-BUSY_POLL_S: Final = 0.1
-# A quiet relay asks five times a second, one index probe each. NOTIFY would be quicker by 100 ms on
-# average, but it takes a database-wide lock at every commit that notifies, and those are on the money path.
-IDLE_POLL_S: Final = 0.2
+# A round costs this process, Postgres and each consumer the same whatever it carries: at 20 ms events took a third of a
+# payment's CPU. It adds at most this to an event's way. NOTIFY would be quicker by 100 ms on average, but it takes a
+# database-wide lock at every commit that notifies, and those are on the money path.
+POLL_S: Final = 0.2
 FLOOR_STEP_S: Final = 2.0  # our transactions commit in milliseconds; one that takes 2 to 4 s waits for ...
 FULL_LOOK_S: Final = 5.0  # ... a look at everything, this often
 RETRY_S: Final = 0.05
@@ -118,13 +116,8 @@ class Relay:
         pause_s = 0.0
         while not await sleep_unless(stop, pause_s):
             await held.still_held()
-            moved = await self.run_once()
-            if moved >= self._batch_max:
-                pause_s = 0.0
-            elif moved:
-                pause_s = BUSY_POLL_S
-            else:
-                pause_s = min(max(pause_s, BUSY_POLL_S) * 2, IDLE_POLL_S)
+            is_full = await self.run_once() >= self._batch_max
+            pause_s = 0.0 if is_full else POLL_S
 
     async def run_once(self) -> int:
         """One round: number a batch, publish a batch, trim now and then. Returns the larger count of the two.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from sqlalchemy.pool import QueuePool
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -58,7 +59,12 @@ def refuse(scope: Scope) -> Response:
 
 
 async def take_a_connection(deps: Deps) -> None:
-    """What every request queues for: one of the process's few connections."""
+    """What every request queues for: one of the process's few connections. While there is one, nobody queues, and to
+    take it would cost a question to Postgres."""
+    pool = deps.engine.pool
+    assert isinstance(pool, QueuePool)
+    if pool.checkedout() < pool.size():
+        return
     async with deps.engine.connect():
         pass
 

@@ -26,6 +26,7 @@ from payment_gateway.operations.answer_request import (
     accepted,
     claim,
     created_status,
+    find_stored,
     payment_response,
 )
 from payment_gateway.operations.deps import Deps
@@ -53,7 +54,12 @@ async def charge_payment(
     """
     assert payment.method is not None
     assessment = await deps.risk.assess(_assessment_request(deps, payment, wanted.key))
-    routing = _route(deps, payment, assessment, wanted.subject)
+    try:
+        routing = _route(deps, payment, assessment, wanted.subject)
+    except NoRoute:
+        if stored := await find_stored(deps, wanted):
+            return stored
+        raise NoChannel() from None
     canonical.add(
         payment_id=payment.id,
         decision=assessment.decision,
@@ -82,13 +88,10 @@ async def charge_payment(
 
 
 def _route(deps: Deps, payment: Payment, assessment: Assessment, attempt_id: str) -> RoutingDecision | None:
-    """The channel, or None for a payment that risk blocked and no channel will see."""
+    """The channel, or None for a payment that risk blocked and no channel will see. Raises NoRoute."""
     if assessment.decision is Decision.BLOCK:
         return None
-    try:
-        return decide_route(deps, payment, attempt_id, holds=not _captures_at_once(payment, assessment))
-    except NoRoute:
-        raise NoChannel() from None
+    return decide_route(deps, payment, attempt_id, holds=not _captures_at_once(payment, assessment))
 
 
 def _captures_at_once(payment: Payment, assessment: Assessment) -> bool:

@@ -64,7 +64,10 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
         command.fingerprint,
         subject=first_attempt_id(payment_id),
     )
-    if stored := await find_stored(deps, wanted):
+    # A repeated key meets its stored answer in the commit that would claim it; only what may be refused before that,
+    # and was not the first time, makes it worth to look earlier.
+    names_saved = command.payment_method is not None or command.customer_id is not None
+    if names_saved and (stored := await find_stored(deps, wanted)):
         return stored
     method, customer = await with_saved(
         deps,
