@@ -33,10 +33,15 @@ def metadata(schema: str) -> MetaData:
 
 
 def create_engine(
-    settings: ServiceSettings, *, pool_size: int | None = None, url: URL | None = None
+    settings: ServiceSettings,
+    *,
+    pool_size: int | None = None,
+    url: URL | None = None,
+    plans_each_time: bool = False,
 ) -> AsyncEngine:
     """The engine of one process: `pool_size` connections and none beyond, JSON by orjson, UTC. `url` names another
-    database or role than the service's own."""
+    database or role than the service's own. `plans_each_time` is for statements over many rows: a plan that was made
+    once, over small tables and for whatever may come, cost a batch of events more than planning does."""
     engine = create_async_engine(
         url or settings.asyncpg_url(),
         pool_size=pool_size or settings.database_pool_size,
@@ -53,6 +58,7 @@ def create_engine(
                 "timezone": "UTC",
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                 "jit": "off",  # our statements are short; a JIT compile costs more than they run
+                "plan_cache_mode": "force_custom_plan" if plans_each_time else "auto",
             },
         },
     )

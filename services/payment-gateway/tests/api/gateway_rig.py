@@ -48,7 +48,7 @@ class Reply:
 
 @dataclass
 class FakeRisk:
-    """Answers every assessment with `decision`, after `delay_s`; counts them."""
+    """Answers every assessment with `decision` and `status`, after `delay_s`; counts them."""
 
     decision: str = "allow"
     delay_s: float = 0.0
@@ -56,11 +56,17 @@ class FakeRisk:
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     async def assess(self, request: web.Request) -> web.Response:
-        self.asked.append(orjson.loads(await request.read()))
+        questions = orjson.loads(await request.read())["data"]
+        self.asked += [question["assessment"] for question in questions]
         await asyncio.sleep(self.delay_s)
+        if self.status != 200:
+            return web.json_response({}, status=self.status)
         reasons = [{"code": "TEST", "text": "because the test says so"}]
-        body = {"id": new_id("asm"), "decision": self.decision, "score": 7, "reasons": reasons}
-        return web.json_response(body, status=self.status)
+        answers = [
+            {"id": new_id("asm"), "decision": self.decision, "score": 7, "reasons": reasons}
+            for _ in questions
+        ]
+        return web.json_response({"data": [{"status": 200, "assessment": one} for one in answers]})
 
 
 @dataclass
@@ -197,7 +203,7 @@ async def run_gateway(
 @asynccontextmanager
 async def _serve_risk(risk: FakeRisk) -> AsyncIterator[str]:
     app = web.Application()
-    app.router.add_post("/v1/assessments", risk.assess)
+    app.router.add_post("/v1/assessments/batch", risk.assess)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

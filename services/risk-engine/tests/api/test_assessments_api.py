@@ -230,3 +230,85 @@ async def test_events_can_be_read_for_gap_repair(api: Api) -> None:
     assert (event["type"], event["position"], event["aggregate_id"]) == ("assessment.made.v1", 1, made["id"])
     assert {name: event["data"]["assessment"][name] for name in made} == made
     assert event["data"]["assessment"]["request"]["currency"] == "EUR"
+
+
+BATCH = f"{PATH}/batch"
+
+
+def a_batch(*requests: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"data": [{"assessment": request} | members for request in requests]}
+
+
+async def test_a_batch_is_answered_like_its_requests_by_themselves_and_in_their_order(api: Api) -> None:
+    alone = [(await api.post(PATH, a_request(n))).body for n in range(3)]
+    together = await api.post(BATCH, a_batch(*(a_request(n) for n in (2, 0, 1, 3))))
+    assert together.status == 200
+    *known, new = together.body["data"]
+    assert known == [{"status": 200, "assessment": alone[n]} for n in (2, 0, 1)]
+    AssessmentAnswer.model_validate(new["assessment"])
+    assert await count_of(api) == 4
+
+
+async def test_what_is_wrong_with_one_of_a_batch_is_its_own_answer(api: Api) -> None:
+    await api.post(PATH, a_request(1))
+    requests = [
+        a_request(1, amount_minor=1),  # another payment under the key
+        a_request(2, amount_minor=0),
+        a_request(3, occurred_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat()),
+        {},
+        a_request(4),
+    ]
+    answers = (await api.post(BATCH, a_batch(*requests, request_id="req_of_the_caller"))).body["data"]
+    assert [(one["status"], one.get("problem", {}).get("type")) for one in answers] == [
+        (422, "/problems/idempotency-key-reuse"),
+        (422, "/problems/invalid-amount"),
+        (422, "/problems/invalid-time"),
+        (422, "/problems/missing-field"),
+        (200, None),
+    ]
+    assert {one["problem"]["request_id"] for one in answers[:4]} == {"req_of_the_caller"}
+    assert await count_of(api) == 2
+
+
+async def test_one_of_a_batch_whose_time_is_up_is_decided_without_its_rules(api: Api) -> None:
+    late, patient = (
+        await api.post(
+            BATCH,
+            {
+                "data": [
+                    {"assessment": a_request(1), "deadline_ms": 1},
+                    {"assessment": a_request(2), "deadline_ms": 90_000},
+                ]
+            },
+        )
+    ).body["data"]
+    assert "deadline" in late["assessment"]["degraded"]
+    assert "deadline" not in patient["assessment"]["degraded"]
+
+
+async def test_each_of_a_batch_keeps_the_trace_of_its_own_request(api: Api) -> None:
+    traces = [f"00-{n:032x}-00f067aa0ba902b7-01" for n in (1, 2)]
+    questions = [
+        {"assessment": a_request(n), "traceparent": trace} for n, trace in zip((1, 2), traces, strict=True)
+    ]
+    await api.post(BATCH, {"data": questions})
+    async with api.deps.engine.connect() as conn:
+        found = await conn.scalars(text("SELECT traceparent FROM risk.outbox_event ORDER BY traceparent"))
+        assert [trace[:35] for trace in found] == [trace[:35] for trace in traces]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"data": []}, "/data"),
+        ({"data": [{"assessment": {}}] * 65}, "/data"),
+        ({"data": [{"assessment": []}]}, "/data/0/assessment"),
+        ({"data": [{"assessment": {}, "deadline_ms": -1}]}, "/data/0/deadline_ms"),
+        ({"data": [{"assessment": {}, "traceparent": "00-0-0-0"}]}, "/data/0/traceparent"),
+        ({"data": [{"assessment": {}, "patience": 1}]}, "/data/0/patience"),
+    ],
+)
+async def test_a_batch_that_is_none_is_refused_whole(api: Api, body: dict[str, Any], pointer: str) -> None:
+    answer = await api.post(BATCH, body)
+    assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, pointer)
+    assert await count_of(api) == 0

@@ -30,7 +30,7 @@ class Deps:
 async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Open everything, close it in the end. Connects to nothing yet."""
     token = settings.internal_token.get_secret_value()
-    engine = create_engine(settings)
+    engine = create_engine(settings, plans_each_time=True)
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
     files = ChannelFiles(settings.channels_url, token)
     try:

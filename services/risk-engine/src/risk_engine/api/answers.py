@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from platform_kit.contract import Contract, Guard
+from platform_kit.contract import Contract, Guard, ref
 from risk_engine.api.authentication import require_internal
 from risk_engine.domain.decision import Decision
 
@@ -61,6 +61,16 @@ CONTRACT: Final = Contract(
             trace=ANYTHING,
             is_late={"type": "boolean"},
             created_at=TIME,
+        ),
+        "AssessmentAnswers": shape(
+            data=items(
+                {
+                    "oneOf": [
+                        shape(status={"type": "integer", "const": 200}, assessment=ref("AssessmentAnswer")),
+                        shape(status={"type": "integer", "minimum": 400}, problem=ref("Problem")),
+                    ]
+                }
+            )
         ),
         "AssessmentPage": shape(
             data=items(shape(**ASSESSMENT, request=ANYTHING, created_at=TIME)), next_cursor=nullable(TEXT)

@@ -1,19 +1,26 @@
-"""Assessments: make one, read one, list the newest."""
+"""Assessments: make one or many, read one, list the newest."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from platform_kit import canonical, telemetry
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
+from platform_kit.deadline import Deadline
 from platform_kit.ids import is_id
-from platform_kit.problems import InvalidRequest
+from platform_kit.logging import get_logger
+from platform_kit.problems import InvalidRequest, Problem
 from risk_engine.api.authentication import require_internal
-from risk_engine.api.schemas import AssessmentAnswer, AssessmentRequest
+from risk_engine.api.schemas import AssessmentAnswer, AssessmentBatch, AssessmentRequest, Question
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.assess_payment import assess_payment
+from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_assessments import find_assessment, find_assessments
+
+log = get_logger(__name__)
 
 router = APIRouter(
     prefix="/v1/assessments",
@@ -27,7 +34,35 @@ router = APIRouter(
 async def create_assessment(body: AssessmentRequest, request: Request) -> Response:
     """Decide about a payment. The same merchant and key get the same answer, also after a crash."""
     deps = request.app.state.deps
-    return JsonResponse(await assess_payment(deps, body.subject(deps.clock.now())))
+    return JsonResponse(await assess_payment(deps, body.subject(deps.clock.now()), canonical.deadline()))
+
+
+@router.post("/batch", responses=answer("AssessmentAnswers"))
+async def create_assessments(body: AssessmentBatch, request: Request) -> Response:
+    """Decide about payments that came at the same time, each as if it had come alone: what is wrong with one is its own
+    answer. Answers come in the order of the questions."""
+    deps = request.app.state.deps
+    return JsonResponse({"data": await asyncio.gather(*(_assess(deps, question) for question in body.data))})
+
+
+async def _assess(deps: Deps, question: Question) -> dict[str, Any]:
+    """The assessment with its status, or the problem with its own; with the line and the context that a request of its
+    own would have had."""
+    trace_id = question.traceparent[3:35] if question.traceparent else None
+    with telemetry.span("assessment", "server", traceparent=question.traceparent):
+        try:
+            with canonical.line("assessment", request_id=question.request_id, trace_id=trace_id):
+                deadline = (
+                    None if question.deadline_ms is None else Deadline.after(question.deadline_ms / 1000)
+                )
+                subject = question.parsed().subject(deps.clock.now())
+                return {"status": 200, "assessment": await assess_payment(deps, subject, deadline)}
+        except Problem as refused:
+            problem = refused
+        except Exception:
+            log.exception("unhandled error")
+            problem = Problem()
+    return {"status": problem.status, "problem": problem.body(None, question.request_id)}
 
 
 @router.get("", responses=answer("AssessmentPage"))

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from platform_kit import canonical
+from platform_kit.deadline import Deadline
 from platform_kit.idempotency import KeyReused
 from platform_kit.ids import new_id
 from risk_engine.clients.cel import CompiledRuleSet
@@ -54,23 +55,19 @@ _observe = lru_cache(maxsize=8)(lambda stage: metrics.stage_seconds.labels(stage
 _decided = lru_cache(maxsize=8)(lambda decision: metrics.assessments_total.labels(decision).inc)
 
 
-async def assess_payment(deps: Deps, subject: Subject) -> Mapping[str, Any]:
-    """The assessment object for (merchant, key): this decision, or the one already stored under the key.
+async def assess_payment(deps: Deps, subject: Subject, deadline: Deadline | None = None) -> Mapping[str, Any]:
+    """The assessment object for (merchant, key): this decision, or the one already stored under the key. It takes our
+    own deadline, or what is left of the caller's `deadline`.
 
     Raises KeyReused when the key holds another request, NotCommitted or CommitUnknown when nothing may be stored.
     """
-    watch = _Watch(time.perf_counter() + _time_allowed_s(deps))
+    allowed_s = deps.deadline_s if deadline is None else deadline.sooner(deps.deadline_s)
+    watch = _Watch(time.perf_counter() + allowed_s)
     compiled = deps.rules.compiled  # the set that this decision keeps, whatever is published meanwhile
     assessment = await _decide(deps, compiled, subject, watch)
     answer = await _store(deps, assessment, watch)
     _note(assessment, answer)
     return answer
-
-
-def _time_allowed_s(deps: Deps) -> float:
-    """Our own deadline, or what the caller has left of its own."""
-    asked = canonical.deadline()
-    return deps.deadline_s if asked is None else asked.sooner(deps.deadline_s)
 
 
 async def _decide(deps: Deps, compiled: CompiledRuleSet, subject: Subject, watch: _Watch) -> Assessment:
