@@ -82,7 +82,7 @@ def train_model(transactions: Transactions, rounds: int = ROUNDS) -> tuple[str, 
         "features": list(MODEL_FEATURES),
         "trained_on": {
             "source": "Fraud Detection Handbook simulator, scenario 1 left out",
-            "customers": int(transactions.customer.max()) + 1,
+            "customers": int(np.max(transactions.customer)) + 1,
             "starts_on": STARTS_AT.date().isoformat(),
             "train_days": list(TRAIN_DAYS),
             "calibration_days": list(CALIBRATION_DAYS),
