@@ -371,31 +371,28 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Hold": thing("hold", _HOLD),
     "SettledHold": thing("hold", _HOLD | {"journal_id": identifier("je")}),
-    "Transfer": {
-        "oneOf": [
-            thing(
-                "transfer",
-                {
-                    "id": identifier("je"),
-                    "created_at": TIME,
-                    **_ABOUT,
-                    **_TRANSFER,
-                    "hold": ref("Hold"),
-                },
-                optional=[*_ABOUT, "hold"],
-            ),
-            thing(
-                "journal",
-                {
-                    "id": identifier("je"),
-                    "created_at": TIME,
-                    **_ABOUT,
-                    "transfers": items(shape(_TRANSFER)),
-                },
-                optional=_ABOUT,
-            ),
-        ]
-    },
+    "SingleTransfer": thing(
+        "transfer",
+        {
+            "id": identifier("je"),
+            "created_at": TIME,
+            **_ABOUT,
+            **_TRANSFER,
+            "hold": ref("Hold"),
+        },
+        optional=[*_ABOUT, "hold"],
+    ),
+    "JournalTransfer": thing(
+        "journal",
+        {
+            "id": identifier("je"),
+            "created_at": TIME,
+            **_ABOUT,
+            "transfers": items(shape(_TRANSFER)),
+        },
+        optional=_ABOUT,
+    ),
+    "Transfer": {"oneOf": [ref("SingleTransfer"), ref("JournalTransfer")]},
     "TransferBatch": thing(
         "transfer_batch",
         {
