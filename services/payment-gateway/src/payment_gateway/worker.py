@@ -12,6 +12,7 @@ from payment_gateway.operations.follow_disputes import expire_disputes, send_dis
 from payment_gateway.operations.make_payout import schedule_payouts
 from payment_gateway.operations.reap_keys import reap_keys
 from payment_gateway.operations.receive_channel_event import replay_parked_events
+from payment_gateway.operations.release_reserves import release_reserves
 from payment_gateway.operations.resolve_attempts import resolve_attempts
 from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
 from payment_gateway.operations.send_payouts import send_payouts
@@ -68,6 +69,7 @@ async def rotate(deps: Deps) -> None:
 @async_task("money.settle", time_limit_s=300)
 async def settle(deps: Deps) -> None:
     await settle_captures(deps)
+    await release_reserves(deps)
     await convert_balances(deps)
 
 

@@ -73,5 +73,5 @@ async def funded(gateway: RunningGateway, amount_minor: int = 10_000, **terms: A
 async def balance(gateway: RunningGateway) -> dict[str, int]:
     """The balances in EUR."""
     (found,) = (await gateway.call("GET", "/v1/balance")).body["balances"]
-    kinds = ("available", "pending", "disputed", "payouts_in_transit")
+    kinds = ("available", "pending", "reserve", "disputed", "payouts_in_transit")
     return {kind: found[f"{kind}_minor"] for kind in kinds}

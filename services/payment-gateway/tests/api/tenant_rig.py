@@ -16,7 +16,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 async def furnish(gateway: RunningGateway) -> dict[str, str]:
     """Name of a path parameter -> the id that the gateway's own merchant has there; the facade's as `stripe:<name>`."""
-    await set_terms(gateway, settlement_delay_days=0)
+    await set_terms(gateway, settlement_delay_days=0, reserve={"basis_points": 1000, "days": 30})
     await gateway.captured()
     await settle_captures(gateway.deps)
     payment_id = await gateway.captured()

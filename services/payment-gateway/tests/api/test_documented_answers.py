@@ -159,14 +159,15 @@ async def test_an_account_that_would_open_outside_its_bounds_is_refused(
 
 
 async def test_money_and_disputes_are_as_documented(api: Documented, gateway: RunningGateway) -> None:
-    await funded(gateway, 10_000)
+    await funded(gateway, 10_000, reserve={"basis_points": 1000, "days": 30})
     await api.get("/v1/balance")
+    await api.get("/v1/reserves")
     await api.get("/v1/balance-transactions")
     payout = await api.post("/v1/payouts", {"amount_minor": 100, "currency": "EUR", "destination": "ba_pays"})
     await api.get("/v1/payouts/{payout_id}", payout_id=payout["id"])
     await api.get("/v1/payouts")
     await api.post("/v1/payouts/{payout_id}/cancel", payout_id=payout["id"])
-    terms = {"fee_plan": {"rules": [{"basis_points": 100}]}}
+    terms = {"fee_plan": {"rules": [{"basis_points": 100}]}, "reserve": {"basis_points": 500, "days": 90}}
     await api.send(
         "PUT", "/v1/merchants/{merchant_id}/terms", terms, token=ADMIN, merchant_id=gateway.merchant_id
     )

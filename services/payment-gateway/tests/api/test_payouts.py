@@ -35,6 +35,7 @@ async def test_a_capture_is_pending_until_its_settlement_delay_is_over(gateway: 
     assert await balance(gateway) == {
         "available": 10_000,
         "pending": 0,
+        "reserve": 0,
         "disputed": 0,
         "payouts_in_transit": 0,
     }

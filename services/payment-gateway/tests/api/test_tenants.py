@@ -38,6 +38,7 @@ ROWS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/disputes/{dispute_id}/accept"): {},
     ("GET", "/v1/balance"): None,
     ("GET", "/v1/balance-transactions"): None,
+    ("GET", "/v1/reserves"): None,
     ("POST", "/v1/payouts"): A_PAYOUT,
     ("GET", "/v1/payouts"): None,
     ("GET", "/v1/payouts/{payout_id}"): None,

@@ -19,6 +19,8 @@ FLOWS: dict[str, tuple[Posting, ...]] = {
     "fee returned": postings.fee_returned("m", "EUR", 3),
     "fee of a dispute": postings.dispute_fee("m", "EUR", 3),
     "settled": postings.settlement("m", "EUR", 100),
+    "kept in reserve": postings.reserve_kept("m", "EUR", 100),
+    "reserve released": postings.reserve_released("m", "EUR", 100),
     "refunded": postings.refund("m", "c", "EUR", 100),
     "dispute opened": postings.dispute_opened("m", "EUR", 100),
     "dispute won": postings.dispute_won("m", "EUR", 100),

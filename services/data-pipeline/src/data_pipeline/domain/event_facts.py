@@ -71,7 +71,7 @@ def _payment_facts(envelope: Envelope) -> Facts:
     data = envelope.data
     payment = optional(data, "payment")
     refund = optional(data, "refund")
-    if payment is None and not envelope.type.startswith(("ledger.", "payout.", "balance.")):
+    if payment is None and not envelope.type.startswith(("ledger.", "payout.", "balance.", "reserve.")):
         raise ContractViolation("/data/payment is missing")
     return Facts(
         envelope,

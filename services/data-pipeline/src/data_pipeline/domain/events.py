@@ -52,6 +52,8 @@ PAYMENT_EVENTS: Final = frozenset(
         "payout.cancelled",
         "balance.settled",
         "balance.converted",
+        "reserve.held",
+        "reserve.released",
         "ledger.transfer_posted",
         "ledger.hold_placed",
         "ledger.hold_posted",

@@ -16,6 +16,7 @@ from payment_gateway.api.schemas.money import CancelPayoutBody, PayoutBody, Term
 from payment_gateway.api.versions import VersionedRoute, keyed_path
 from payment_gateway.domain.fees import plan_of
 from payment_gateway.domain.payout import payout_object
+from payment_gateway.domain.reserve import ReservePlan, reserve_object
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.find_balance import get_balance, list_movements, put_terms
 from payment_gateway.operations.make_payout import (
@@ -25,6 +26,7 @@ from payment_gateway.operations.make_payout import (
     list_payouts,
     make_payout,
 )
+from payment_gateway.operations.release_reserves import list_reserves
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.contract import KEYED, answer
@@ -34,12 +36,13 @@ router = APIRouter(prefix="/v1", tags=["balance"], route_class=VersionedRoute)
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 PayoutCursor = Annotated[str | None, Query(max_length=64, pattern=r"^po_[0-9a-z_]{1,60}$")]
+ReserveCursor = Annotated[str | None, Query(max_length=64, pattern=r"^rsv_[0-9a-z]{26}$")]
 JournalCursor = Annotated[str | None, Query(max_length=64, pattern=r"^je_[0-9a-z]{26}$")]
 
 
 @router.get("/balance", responses=READ | answer("Balance"))
 async def balance(caller: Merchant) -> Response:
-    """What is pending, available, disputed and on its way out, per currency."""
+    """What is pending, available, in reserve, disputed and on its way out, per currency."""
     return JsonResponse(await get_balance(caller.deps, caller.merchant_id))
 
 
@@ -54,6 +57,14 @@ async def transactions(
     window = Window(limit, before=cursor)
     found, has_more = await list_movements(caller.deps, caller.merchant_id, window, currency=currency)
     return JsonResponse({"data": list(found), "next_cursor": found[-1]["id"] if has_more else None})
+
+
+@router.get("/reserves", responses=READ | answer("ReservePage"))
+async def reserves(caller: Merchant, limit: Limit = 20, cursor: ReserveCursor = None) -> Response:
+    """What settlements kept back and when it is released, newest first; `next_cursor` continues."""
+    page = await list_reserves(caller.deps, caller.merchant_id, Window(limit, before=cursor))
+    shown = [reserve_object(reserve) for reserve in page.items]
+    return JsonResponse({"data": shown, "next_cursor": page.next_before})
 
 
 @router.post("/payouts", status_code=201, responses=MONEY | answer("Payout", 201), openapi_extra=KEYED)
@@ -98,6 +109,9 @@ async def cancel(
 async def terms(merchant_id: str, body: TermsBody, deps: GatewayDeps, admin: Administrator) -> Response:
     """How a merchant is settled and paid out, and its fees. For the administrator."""
     plan = plan_of(body.fee_plan.model_dump()) if body.fee_plan else None
-    wanted = Terms(body.settlement_delay_days, body.payout_destination, plan, body.settlement_currency)
+    reserve = ReservePlan(**body.reserve.model_dump()) if body.reserve else None
+    wanted = Terms(
+        body.settlement_delay_days, body.payout_destination, plan, body.settlement_currency, reserve
+    )
     await put_terms(deps, merchant_id, wanted, admin)
     return JsonResponse({"merchant_id": merchant_id, **body.model_dump()})

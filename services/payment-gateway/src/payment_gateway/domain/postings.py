@@ -14,8 +14,8 @@ PLATFORM: Final = "platform"
 
 
 def merchant_account(merchant_id: str, kind: str, currency: str) -> AccountName:
-    """`kind` is pending (captured, not settled), surcharge (goes through, there and back), available, disputed or
-    payouts_in_transit."""
+    """`kind` is pending (captured, not settled), surcharge (goes through, there and back), available, reserve (kept
+    back for a while), disputed or payouts_in_transit."""
     return AccountName(f"merchant:{merchant_id}", kind, currency)
 
 
@@ -104,6 +104,21 @@ def settlement(merchant_id: str, currency: str, amount_minor: int) -> tuple[Post
     return (_between(merchant_id, "pending", "available", currency, amount_minor),)
 
 
+def reserve_kept(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """A share of a settlement is kept back; nothing for 0."""
+    return (_between(merchant_id, "available", "reserve", currency, amount_minor),) if amount_minor else ()
+
+
+def reserve_released(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Its days are over: it may be paid out."""
+    return (_between(merchant_id, "reserve", "available", currency, amount_minor),)
+
+
+def reserve_accounts(merchant_id: str, currency: str) -> tuple[AccountName, ...]:
+    """The accounts between which a reserve moves."""
+    return tuple(merchant_account(merchant_id, kind, currency) for kind in ("available", "reserve"))
+
+
 def dispute_opened(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
     """The disputed sum is set aside; it is nobody's until the dispute is decided."""
     return (_between(merchant_id, "available", "disputed", currency, amount_minor),) if amount_minor else ()
@@ -155,6 +170,8 @@ MOVEMENTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("fees", "available"): "fee_returned",
         ("pending", "available"): "settlement",
         ("available", "pending"): "settlement",
+        ("available", "reserve"): "reserve",
+        ("reserve", "available"): "reserve_released",
         ("available", "disputed"): "dispute",
         ("disputed", "available"): "dispute_won",
         ("available", "payouts_in_transit"): "payout",

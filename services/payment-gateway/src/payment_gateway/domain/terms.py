@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from payment_gateway.domain.fees import FeePlan
+from payment_gateway.domain.reserve import ReservePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class Terms:
     fee_plan: FeePlan | None = None
     settlement_currency: str | None = None
     """What is available in other currencies is converted to this one; None = each currency for itself."""
+    reserve: ReservePlan | None = None
+    """What settlements keep back; None = nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from platform_kit.clock import isoformat
 from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
-KINDS: Final = ("available", "pending", "disputed", "payouts_in_transit")
+KINDS: Final = ("available", "pending", "reserve", "disputed", "payouts_in_transit")
 LINES_PER_JOURNAL: Final = 3  # of one merchant's pending and available: price, surcharge, fee
 
 ACCOUNTS_MAX = 1000  # one for each kind and currency: far fewer

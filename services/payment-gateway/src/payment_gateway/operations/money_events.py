@@ -10,6 +10,7 @@ from payment_gateway.domain.fx import Rate, rate_object
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.objects import journal_object, payment_object
 from payment_gateway.domain.payout import PayoutChange, payout_object
+from payment_gateway.domain.reserve import Reserve, reserve_object
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 
@@ -39,6 +40,11 @@ def payout_event(change: PayoutChange, journal: Journal | None) -> Event:
 def settlement_event(merchant_id: str, journal: Journal, at: datetime) -> Event:
     data = {"journal": journal_object(journal)}
     return _event("balance.settled.v1", journal.id, merchant_id, data, at)
+
+
+def reserve_event(kind: str, reserve: Reserve, journal: Journal, at: datetime) -> Event:
+    data = {"reserve": reserve_object(reserve), "journal": journal_object(journal)}
+    return _event(kind, reserve.id, reserve.merchant_id, data, at)
 
 
 def conversion_event(merchant_id: str, journal: Journal, rate: Rate, at: datetime) -> Event:

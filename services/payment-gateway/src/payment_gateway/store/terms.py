@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import TextClause, text
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.fees import plan_of
+from payment_gateway.domain.reserve import ReservePlan
 from payment_gateway.domain.terms import Settlement, Terms
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Window
@@ -18,22 +21,26 @@ from payment_gateway.store.tables import settlement as table
 from platform_kit.writes import Writes
 
 GET_TERMS = text(
-    "SELECT settlement_delay_days, payout_destination, fee_plan, settlement_currency"
+    "SELECT settlement_delay_days, payout_destination, fee_plan, settlement_currency, reserve_basis_points,"
+    " reserve_days"
     " FROM payments.merchant_terms WHERE merchant_id = :id"
 )
 PUT_TERMS = text(
     "INSERT INTO payments.merchant_terms (merchant_id, settlement_delay_days, payout_destination, fee_plan,"
-    " settlement_currency) SELECT id, :delay, :destination, CAST(:fee_plan AS jsonb), :currency"
+    " settlement_currency, reserve_basis_points, reserve_days)"
+    " SELECT id, :delay, :destination, CAST(:fee_plan AS jsonb), :currency, :reserve_basis_points, :reserve_days"
     " FROM payments.merchant WHERE id = :id"
     " ON CONFLICT (merchant_id) DO UPDATE SET settlement_delay_days = excluded.settlement_delay_days,"
     " payout_destination = excluded.payout_destination, fee_plan = excluded.fee_plan,"
-    " settlement_currency = excluded.settlement_currency RETURNING merchant_id"
+    " settlement_currency = excluded.settlement_currency, reserve_basis_points = excluded.reserve_basis_points,"
+    " reserve_days = excluded.reserve_days RETURNING merchant_id"
 )
 # What came into and went out of each merchant's pending account since it was last settled, as far as the delay of its
 # terms allows. Transfers of one account are numbered in the order of their commits (its row was locked), so nothing can
 # turn up below the last number later. transfer_by_credit_idx, transfer_by_debit_idx.
 DUE_FOR_SETTLEMENT = text("""
-    SELECT a.owner, a.currency, s.transfer_id AS settled_to, moved.transfer_id, moved.amount_minor
+    SELECT a.owner, a.currency, s.transfer_id AS settled_to, moved.transfer_id, moved.amount_minor,
+        t.reserve_basis_points, t.reserve_days
     FROM payments.account a
     LEFT JOIN payments.settlement s ON s.id = a.owner || ':' || a.currency
     LEFT JOIN payments.merchant_terms t ON 'merchant:' || t.merchant_id = a.owner
@@ -129,6 +136,8 @@ class Due:
     settled_to: int
     transfer_id: int
     amount_minor: int
+    reserve: ReservePlan | None
+    """Of the merchant's terms: what is kept back of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +177,11 @@ async def get(conn: AsyncConnection, merchant_id: str) -> Terms:
     if row is None:
         return Terms()
     return Terms(
-        row.settlement_delay_days, row.payout_destination, plan_of(row.fee_plan), row.settlement_currency
+        row.settlement_delay_days,
+        row.payout_destination,
+        plan_of(row.fee_plan),
+        row.settlement_currency,
+        _reserve_plan(row),
     )
 
 
@@ -181,6 +194,8 @@ async def put(conn: AsyncConnection, merchant_id: str, terms: Terms) -> bool:
         "destination": terms.payout_destination,
         "fee_plan": plan,
         "currency": terms.settlement_currency,
+        "reserve_basis_points": terms.reserve.basis_points if terms.reserve else None,
+        "reserve_days": terms.reserve.days if terms.reserve else None,
     }
     return (await conn.execute(PUT_TERMS, values)).first() is not None
 
@@ -189,7 +204,7 @@ async def due(conn: AsyncConnection, limit: int) -> Sequence[Due]:
     """What is to be settled now."""
     return [
         Due(row.owner.removeprefix("merchant:"), row.currency, row.settled_to or 0, row.transfer_id,
-            int(row.amount_minor))
+            int(row.amount_minor), _reserve_plan(row))
         for row in await conn.execute(DUE_FOR_SETTLEMENT, {"limit": limit})
     ]  # fmt: skip
 
@@ -249,3 +264,7 @@ def insert(writes: Writes, settlements: Iterable[Settlement]) -> None:
 
 def update(writes: Writes, settlements: Iterable[Settlement]) -> None:
     rows.add(writes, _UPDATE, map(asdict, settlements))
+
+
+def _reserve_plan(row: Row[Any]) -> ReservePlan | None:
+    return ReservePlan(row.reserve_basis_points, row.reserve_days) if row.reserve_days else None

@@ -9,16 +9,17 @@ from platform_cli.daily.telling import Json, admin_gateway, console, print_json,
 
 PATH = "/v1/merchants"
 PAGE_MAX = 100
+BASIS_POINTS_PER_PERCENT = 100
 
 MerchantId = Annotated[str, typer.Argument(help="mer_…, as `platform merchants list` lists it")]
 
 
 def merchant_commands() -> typer.Typer:
-    """`merchants create`, `list`, `show`, `disable`, `enable`."""
+    """`merchants create`, `list`, `show`, `reserve`, `disable`, `enable`."""
     group = typer.Typer(no_args_is_help=True, help="Merchants; needs ADMIN_API_KEY.")
     group.command("create")(told(create))
     group.command("list")(told(list_all))
-    for command in (show, disable, enable):
+    for command in (show, reserve, disable, enable):
         group.command(command.__name__)(told(command))
     return group
 
@@ -65,7 +66,7 @@ def show(merchant: MerchantId, as_json: Json = False) -> None:
     console.print(f"{found['id']}  {found['name']}  {found['country']}  {state}", soft_wrap=True)
     console.print(
         f"  API version {found['api_version']}, settled after {terms['settlement_delay_days']} days,"
-        f" paid out to {terms['payout_destination'] or 'nobody by itself'}",
+        f" paid out to {terms['payout_destination'] or 'nobody by itself'}, {_told(terms['reserve'])}",
         soft_wrap=True,
     )
     table = Table("at", "by", "act", "object", box=None)
@@ -73,6 +74,23 @@ def show(merchant: MerchantId, as_json: Json = False) -> None:
         by = one["actor"]["id"] or one["actor"]["type"]
         table.add_row(one["created_at"][:19], by, one["action"], one["object_id"])
     print_table(table, "no acts")
+
+
+def reserve(
+    merchant: MerchantId,
+    percent: Annotated[float, typer.Option(min=0, max=100, help="of each settlement; 0 = none from now on")],
+    days: Annotated[int, typer.Option(min=1, max=365, help="how long it is kept")] = 180,
+    as_json: Json = False,
+) -> None:
+    """Keep a share of each settlement back from now on; its other terms stay as they are."""
+    gateway = admin_gateway()
+    path = f"{PATH}/{merchant}/terms"
+    terms = gateway.get(path)
+    del terms["merchant_id"]
+    points = round(percent * BASIS_POINTS_PER_PERCENT)
+    wanted = {"basis_points": points, "days": days} if points else None
+    changed = gateway.change("PUT", path, terms | {"reserve": wanted})
+    print_json(changed) if as_json else console.print(f"{merchant}: {_told(changed['reserve'])}")
 
 
 def disable(
@@ -92,3 +110,10 @@ def enable(merchant: MerchantId, as_json: Json = False) -> None:
 def _switch(merchant: str, act: str, body: dict[str, str | None], as_json: bool) -> None:
     changed = admin_gateway().change("POST", f"{PATH}/{merchant}/{act}", body)
     print_json(changed) if as_json else console.print(f"{merchant} is {act}d")
+
+
+def _told(reserve: dict[str, int] | None) -> str:
+    if reserve is None:
+        return "no reserve"
+    share = reserve["basis_points"] / BASIS_POINTS_PER_PERCENT
+    return f"{share:g} % of each settlement in reserve for {reserve['days']} days"

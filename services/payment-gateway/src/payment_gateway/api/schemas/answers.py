@@ -227,6 +227,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
                         "currency": CURRENCY,
                         "available_minor": MINOR,
                         "pending_minor": MINOR,
+                        "reserve_minor": MINOR,
                         "disputed_minor": MINOR,
                         "payouts_in_transit_minor": MINOR,
                     }
@@ -250,6 +251,18 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
     ),
     "BalanceTransactionPage": page("BalanceTransaction", "next_cursor"),
+    "Reserve": thing(
+        "reserve",
+        {
+            "id": identifier("rsv"),
+            "amount_minor": AMOUNT,
+            "currency": CURRENCY,
+            "created_at": TIME,
+            "release_at": TIME,
+            "released_at": nullable(TIME),
+        },
+    ),
+    "ReservePage": page("Reserve", "next_cursor"),
     "Payout": thing(
         "payout",
         {
@@ -271,6 +284,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "payout_destination": nullable(TEXT),
             "fee_plan": nullable(ANYTHING),
             "settlement_currency": nullable(CURRENCY),
+            "reserve": nullable(shape({"basis_points": COUNT, "days": COUNT})),
         }
     ),
     "Event": shape(

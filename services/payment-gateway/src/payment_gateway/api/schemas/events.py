@@ -100,6 +100,7 @@ _OF_DISPUTE: Final = shape(
     {"dispute": ref("Dispute"), "payment": ref("Payment"), **_MOVES, "attempt": nullable(ref("Source"))}
 )
 _OF_PAYOUT: Final = shape({"payout": ref("Payout"), **_MOVES})
+_OF_RESERVE: Final = shape({"reserve": ref("Reserve"), "journal": ref("Journal")})
 _OF_TRANSFER: Final = shape({"transfer": ref("Transfer"), "journal": ref("Journal")})
 _OF_HOLD: Final = shape({"hold": ref("Hold"), "journal": ref("Journal")})
 
@@ -128,6 +129,8 @@ EVENTS: Final[dict[str, Schema]] = {
     "dispute.lost.v1": _OF_DISPUTE,
     "balance.settled.v1": shape({"journal": ref("Journal")}),
     "balance.converted.v1": shape({"journal": ref("Journal"), "rate": ref("Rate")}),
+    "reserve.held.v1": _OF_RESERVE,
+    "reserve.released.v1": _OF_RESERVE,
     "payout.created.v1": _OF_PAYOUT,
     "payout.in_transit.v1": _OF_PAYOUT,
     "payout.paid.v1": _OF_PAYOUT,

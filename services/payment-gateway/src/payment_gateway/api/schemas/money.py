@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText, ShortText
+from payment_gateway.domain.reserve import DAYS_MAX
 
 Destination = Annotated[str, StringConstraints(pattern=r"^ba_[a-z0-9_]{1,40}$"), Field(examples=["ba_pays"])]
 
@@ -54,8 +55,14 @@ class FeePlanBody(Body):
     dispute_returns_when_won: bool = False
 
 
+class ReserveBody(Body):
+    basis_points: int = Field(ge=1, le=10_000, examples=[1000], description="of what is settled")
+    days: int = Field(ge=1, le=DAYS_MAX, examples=[180])
+
+
 class TermsBody(Body):
     settlement_delay_days: int = Field(default=2, ge=0, le=60)
     payout_destination: Destination | None = None
     fee_plan: FeePlanBody | None = None
     settlement_currency: Currency | None = None
+    reserve: ReserveBody | None = Field(default=None, description="the share of each settlement to keep back")

@@ -8,6 +8,7 @@ from payment_gateway.store.tables.ledger import account, hold, journal, ledger_c
 from payment_gateway.store.tables.merchants import api_key, merchant
 from payment_gateway.store.tables.money import dispute, merchant_terms, payout, settlement
 from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
+from payment_gateway.store.tables.reserve import reserve
 from payment_gateway.store.tables.schema import SCHEMA, metadata
 from payment_gateway.store.tables.setup_intents import setup_intent
 from payment_gateway.store.tables.webhooks import (
@@ -40,6 +41,7 @@ __all__ = [
     "payment_method",
     "payout",
     "refund",
+    "reserve",
     "routing_decision",
     "routing_rule_set",
     "settlement",

@@ -49,6 +49,10 @@ account = Table(
         "ceiling_minor IS NULL OR credits_posted + credits_pending - debits_posted <= ceiling_minor",
         name="not_above_ceiling",
     ),
+    CheckConstraint(
+        "kind <> 'reserve' OR NOT starts_with(owner, 'merchant:') OR credits_posted >= debits_posted",
+        name="reserve_is_not_overdrawn",
+    ),
     postgresql_with={"fillfactor": "50"},  # counters change in place (HOT) instead of growing the index
 )
 

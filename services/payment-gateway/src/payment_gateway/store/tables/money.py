@@ -86,8 +86,15 @@ merchant_terms = Table(
     Column("payout_destination", String),  # NULL = paid out by hand only
     Column("fee_plan", JSONB),  # NULL = no fees
     Column("settlement_currency", String(3)),  # NULL = each currency for itself
+    Column("reserve_basis_points", SmallInteger),  # NULL = nothing is kept back
+    Column("reserve_days", SmallInteger),
     ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
     CheckConstraint("settlement_delay_days BETWEEN 0 AND 60", name="delay_is_sane"),
+    CheckConstraint(
+        "(reserve_basis_points IS NULL) = (reserve_days IS NULL)"
+        " AND reserve_basis_points BETWEEN 1 AND 10000 AND reserve_days BETWEEN 1 AND 365",
+        name="reserve_is_sane",
+    ),
 )
 
 # Up to which transfer a merchant's captures have moved from pending to available.
