@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "services/payment-gateway/tes
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/payment-gateway/tests/webhooks"))
 
 from gateway_rig import ADMIN, RunningGateway, run_gateway
+from money_rig import set_terms
 from redis.asyncio import Redis
 from webhook_rig import run_receiver
 
@@ -178,6 +179,18 @@ async def test_an_administrator_looks_at_a_merchant_and_disables_it(gateway: Run
     assert shown["acts"][0]["details"] == {"reason": "asked to"}
     code, out, _ = await platform(gateway, "merchants", "enable", gateway.merchant_id, "--json")
     assert (code, json.loads(out)["disabled_at"]) == (0, None)
+
+
+async def test_an_administrator_sets_a_reserve_and_the_other_terms_stay(gateway: RunningGateway) -> None:
+    await set_terms(gateway, settlement_delay_days=3, fee_plan={"rules": [{"basis_points": 140}]})
+    code, out, _ = await platform(gateway, "merchants", "reserve", gateway.merchant_id, "--percent", "7.5")
+    assert (code, "7.5 % of each settlement in reserve for 180 days" in out) == (0, True)
+    shown = json.loads((await platform(gateway, "merchants", "show", gateway.merchant_id, "--json"))[1])
+    terms = shown["terms"]
+    assert (terms["settlement_delay_days"], terms["reserve"]) == (3, {"basis_points": 750, "days": 180})
+    assert terms["fee_plan"]["rules"][0]["basis_points"] == 140
+    code, out, _ = await platform(gateway, "merchants", "reserve", gateway.merchant_id, "--percent", "0")
+    assert (code, "no reserve" in out) == (0, True)
 
 
 async def test_the_commands_read_their_own_version_whatever_is_pinned(gateway: RunningGateway) -> None:
