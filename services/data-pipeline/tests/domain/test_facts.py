@@ -109,7 +109,12 @@ def test_a_hold_is_not_settled(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("debit", "credit"),
-    [("merchant:m:available", "platform:fees"), ("channel:a:receivable", "channel:b:receivable")],
+    [
+        ("merchant:m:available", "platform:fees"),
+        ("channel:a:receivable", "channel:b:receivable"),
+        ("platform:scheme_fees", "channel:a:receivable"),
+        ("channel:a:receivable", "platform:suspense"),
+    ],
 )
 def test_a_transfer_within_the_house_is_not_settled(debit: str, credit: str) -> None:
     journal = a_journal(1, 5)

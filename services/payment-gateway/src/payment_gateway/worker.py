@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from payment_gateway.operations.book_channel_costs import book_channel_costs
 from payment_gateway.operations.chain_ledger import chain_ledger
 from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
@@ -73,6 +74,11 @@ async def settle(deps: Deps) -> None:
     await convert_balances(deps)
 
 
+@async_task("money.book_costs", time_limit_s=300)
+async def book_costs(deps: Deps) -> None:
+    await book_channel_costs(deps)
+
+
 @async_task("money.schedule_payouts", time_limit_s=300)
 async def pay_out(deps: Deps) -> None:
     await schedule_payouts(deps)
@@ -111,6 +117,7 @@ SCHEDULE = [
     periodic(reap, every_s=3600),
     periodic(rotate, every_s=300),
     periodic(settle, every_s=15),
+    periodic(book_costs, every_s=60),
     periodic(pay_out, every_s=300),
     periodic(send, every_s=2),
     periodic(follow, every_s=2),

@@ -21,6 +21,7 @@ FLOWS: dict[str, tuple[Posting, ...]] = {
     "settled": postings.settlement("m", "EUR", 100),
     "kept in reserve": postings.reserve_kept("m", "EUR", 100),
     "reserve released": postings.reserve_released("m", "EUR", 100),
+    "cost of a channel": postings.channel_costs("c", "EUR", 3),
     "refunded": postings.refund("m", "c", "EUR", 100),
     "dispute opened": postings.dispute_opened("m", "EUR", 100),
     "dispute won": postings.dispute_won("m", "EUR", 100),

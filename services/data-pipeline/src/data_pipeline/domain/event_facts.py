@@ -46,6 +46,7 @@ from data_pipeline.domain.members import (
     time,
 )
 
+PLATFORM: Final = "platform:"
 TRANSFERS_MAX: Final = 1000  # of one journal, by its contract; a payment with fees has fewer than ten
 
 
@@ -71,7 +72,9 @@ def _payment_facts(envelope: Envelope) -> Facts:
     data = envelope.data
     payment = optional(data, "payment")
     refund = optional(data, "refund")
-    if payment is None and not envelope.type.startswith(("ledger.", "payout.", "balance.", "reserve.")):
+    if payment is None and not envelope.type.startswith(
+        ("ledger.", "payout.", "balance.", "reserve.", "channel.")
+    ):
         raise ContractViolation("/data/payment is missing")
     return Facts(
         envelope,
@@ -178,7 +181,10 @@ def _transfer(
 
 
 def _settled(debit: str, credit: str) -> tuple[str | None, str | None]:
-    """Debiting a channel's receivable is a charge there, crediting it a refund."""
+    """Debiting a channel's receivable is a charge there, crediting it a refund; but what the platform books there by
+    itself (what the channel costs, suspense) is nothing that the channel has a line for."""
+    if debit.startswith(PLATFORM) or credit.startswith(PLATFORM):
+        return None, None
     charged, refunded = channel_of(debit), channel_of(credit)
     if charged and not refunded:
         return charged, "charge"

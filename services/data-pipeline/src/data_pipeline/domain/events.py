@@ -54,6 +54,7 @@ PAYMENT_EVENTS: Final = frozenset(
         "balance.converted",
         "reserve.held",
         "reserve.released",
+        "channel.costs_booked",
         "ledger.transfer_posted",
         "ledger.hold_placed",
         "ledger.hold_posted",

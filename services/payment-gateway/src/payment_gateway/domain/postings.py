@@ -20,7 +20,7 @@ def merchant_account(merchant_id: str, kind: str, currency: str) -> AccountName:
 
 
 def platform_account(kind: str, currency: str) -> AccountName:
-    """`kind` is fees (earned), bank (what payouts leave) or fx (liquidity)."""
+    """`kind` is fees (earned), scheme_fees (what channels cost), bank (what payouts leave) or fx (liquidity)."""
     return AccountName(PLATFORM, kind, currency)
 
 
@@ -156,6 +156,12 @@ def payout_returned(merchant_id: str, currency: str, amount_minor: int) -> tuple
     """Carried out, and then sent back by the receiving bank: the balance is restored."""
     target = merchant_account(merchant_id, "available", currency)
     return (Posting(platform_account("bank", currency), target, amount_minor),)
+
+
+def channel_costs(channel: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
+    """What a channel keeps for itself of what it took in: it owes us less. Nothing for 0."""
+    expense = platform_account("scheme_fees", currency)
+    return (Posting(expense, channel_receivable(channel, currency), amount_minor),) if amount_minor else ()
 
 
 MOVEMENTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(

@@ -23,7 +23,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How far a merchant's captures of one currency are settled. `id` is `merchant:currency`."""
+    """How far a merchant's captures of one currency are settled, or the cost of a channel's charges booked. `id` is
+    `merchant:<id>:<currency>` or `channel:<name>:<currency>`."""
 
     id: str
     transfer_id: int

@@ -47,12 +47,20 @@ def reserve_event(kind: str, reserve: Reserve, journal: Journal, at: datetime) -
     return _event(kind, reserve.id, reserve.merchant_id, data, at)
 
 
+def costs_event(channel: str, charges: int, journal: Journal, at: datetime) -> Event:
+    """The platform's own: no merchant is told."""
+    data = {"channel": channel, "charges": charges, "journal": journal_object(journal)}
+    return _event("channel.costs_booked.v1", f"channel:{channel}", None, data, at)
+
+
 def conversion_event(merchant_id: str, journal: Journal, rate: Rate, at: datetime) -> Event:
     data = {"journal": journal_object(journal), "rate": rate_object(rate)}
     return _event("balance.converted.v1", journal.id, merchant_id, data, at)
 
 
-def _event(kind: str, aggregate_id: str, merchant_id: str, data: dict[str, Any], at: datetime) -> Event:
+def _event(
+    kind: str, aggregate_id: str, merchant_id: str | None, data: dict[str, Any], at: datetime
+) -> Event:
     return Event(
         id=new_id("evt"),
         type=kind,

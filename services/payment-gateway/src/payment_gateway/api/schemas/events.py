@@ -131,6 +131,7 @@ EVENTS: Final[dict[str, Schema]] = {
     "balance.converted.v1": shape({"journal": ref("Journal"), "rate": ref("Rate")}),
     "reserve.held.v1": _OF_RESERVE,
     "reserve.released.v1": _OF_RESERVE,
+    "channel.costs_booked.v1": shape({"channel": TEXT, "charges": COUNT, "journal": ref("Journal")}),
     "payout.created.v1": _OF_PAYOUT,
     "payout.in_transit.v1": _OF_PAYOUT,
     "payout.paid.v1": _OF_PAYOUT,

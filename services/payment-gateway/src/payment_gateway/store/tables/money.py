@@ -97,10 +97,10 @@ merchant_terms = Table(
     ),
 )
 
-# Up to which transfer a merchant's captures have moved from pending to available.
+# Up to which transfer a merchant's captures have moved from pending to available, a channel's charges have their cost.
 settlement = Table(
     "settlement",
     metadata,
-    Column("id", String(collation="C"), primary_key=True),  # merchant id and currency
+    Column("id", String(collation="C"), primary_key=True),  # an account's owner and currency
     Column("transfer_id", BigInteger, nullable=False),
 )
