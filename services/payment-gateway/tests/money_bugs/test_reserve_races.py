@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway_rig import RunningGateway
-from money_rig import balance, funded, settled
+from money_rig import balance, funded, set_terms, settled
 from test_ledger_races import one_behind_the_other
 
 from payment_gateway.operations.release_reserves import release_reserves
@@ -39,9 +39,9 @@ async def test_two_replicas_release_a_reserve_once(gateway: RunningGateway, twin
 
 
 async def test_two_replicas_keep_a_share_once(gateway: RunningGateway, twin: RunningGateway) -> None:
-    """Not the very first of a merchant: there the cursor's primary key is what lets one of them do it."""
-    await funded(gateway, 10_000, reserve=A_TENTH)
-    for kept in (2_000, 3_000, 4_000):
+    """Also the very first one, when there is no row yet that says how far the merchant is settled."""
+    await set_terms(gateway, settlement_delay_days=0, reserve=A_TENTH)
+    for kept in (1_000, 2_000, 3_000):
         await gateway.captured(10_000)
         done = await asyncio.gather(*(settle_captures(g.deps) for g in (gateway, twin)))
         assert sum(done) == 1

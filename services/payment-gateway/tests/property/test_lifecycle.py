@@ -1,7 +1,8 @@
-"""Any history of payments, against a model of forty lines: Hypothesis thinks of what nobody thought of.
+"""Any history of payments and of their money, against a small model: Hypothesis thinks of what nobody thought of.
 
 Two gateways on one database; answers of the channel get lost, reports come twice and late, requests are repeated and
-race. After every step a payment stands as the model says; at the end channel, ledger and events agree with it.
+race; captures are settled, a share of them kept in reserve, disputed, paid out. After every step a payment stands as
+the model says, after every step of money the merchant's balances do; at the end channel, ledger and events agree with it.
 PROOF_SCALE=50 makes the nightly run of it. A red run prints the steps as a program that can be pasted.
 """
 
@@ -9,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +21,53 @@ import pytest
 from gateway_rig import Reply, RunningGateway, a_sale, run_gateway
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from money_rig import operate, ready, set_terms, until
 from sqlalchemy import text
 from twin import run_twin
 from witnesses import ChannelDouble, answer_of, attempt_of, available_minor, report, resolve, standing_in
 
 from payment_gateway.domain.attempt import Attempt, Outcome, Unknown
 from payment_gateway.domain.payment import TRANSITIONS
+from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.expire_holds import expire_holds
+from payment_gateway.operations.follow_disputes import send_dispute_answers
+from payment_gateway.operations.release_reserves import release_reserves
+from payment_gateway.operations.send_payouts import send_payouts
+from payment_gateway.operations.settle_captures import settle_captures
 from platform_cli.embedded.event_witness import EventWitness
 from platform_cli.embedded.testing import DatabaseFactory
 
+RESERVE = {"basis_points": 1_250, "days": 30}
 SCALE = int(os.environ.get("PROOF_SCALE", "1"))
 HELD = ("authorised", "partially_captured")
 TAKEN = ("captured", "partially_captured")
 STEPS = {(str(a), str(b)) for (a, _), ends in TRANSITIONS.items() for b in ends}
 
 
+def a_payout(amount_minor: int) -> dict[str, Any]:
+    return {"amount_minor": amount_minor, "currency": "EUR", "destination": "ba_pays"}
+
+
 class LosingChannel(ChannelDouble):
     """Does what it is asked, and loses the next answer when `loses` is set."""
 
     loses = False
+    has_lost = False
+    """Whether something is still to be found out."""
 
     async def send(self, attempt: Attempt, details: Mapping[str, Any]) -> Outcome:
         outcome = await super().send(attempt, details)
         if not LosingChannel.loses:
             return outcome
-        LosingChannel.loses = False
+        LosingChannel.loses, LosingChannel.has_lost = False, True
         return Unknown("timeout")
 
 
@@ -58,6 +80,10 @@ class Intent:
     status: str
     captured: int = 0
     refunded: int = 0
+    lost: int = 0
+    """What disputes have taken back."""
+    dispute: tuple[str, str, int] | None = None
+    """The open one: its id, its name at the channel, and the sum that it sets aside."""
     hidden: tuple[str, int] | None = None
     challenge: str = ""
 
@@ -69,6 +95,14 @@ class Intent:
     def held(self) -> int:
         return self.amount - self.captured if self.status in HELD else 0
 
+    @property
+    def disputed(self) -> int:
+        return self.dispute[2] if self.dispute else 0
+
+    @property
+    def refundable(self) -> int:
+        return self.captured - self.refunded - self.disputed - self.lost
+
     def become(self, status: str, captured: int = 0) -> None:
         self.captured += captured
         self.status = status
@@ -79,6 +113,22 @@ class Intent:
 
     def give_up(self, word: str) -> tuple[str, int]:
         return ("captured" if self.captured else word), 0
+
+
+@dataclass
+class Purse:
+    """What the model knows of a merchant's money beside its payments, in minor units."""
+
+    settled: int = 0
+    reserve: int = 0
+    in_transit: int = 0
+    paid: int = 0
+
+    def settle(self, captured: int, available: int) -> None:
+        """What is pending becomes available, less its share: an eighth, but nothing of what pays a debt."""
+        came, self.settled = captured - self.settled, captured
+        share = round(Fraction(came * int(RESERVE["basis_points"]), 10_000))
+        self.reserve += min(share, max(0, available + came))
 
 
 @dataclass
@@ -102,6 +152,8 @@ class Lifecycle(RuleBasedStateMachine):
         self.known: list[Intent] = []
         merchant_id, key = self.do(STAGE.gateways[0].new_merchant())
         self.gateways = [replace(g, merchant_id=merchant_id, key=key) for g in STAGE.gateways]
+        self.do(set_terms(self.gateways[0], settlement_delay_days=0, reserve=RESERVE))
+        self.purse = Purse()
         self.sent: list[tuple[str, Any, str, Reply]] = []
         self.seen = len(self.do(self.journal()))
         LosingChannel.loses = False
@@ -130,7 +182,9 @@ class Lifecycle(RuleBasedStateMachine):
             intent.captured,
             intent.refunded,
         )
-        assert 0 <= payment["refunded_minor"] <= payment["captured_minor"] <= payment["amount_minor"]
+        assert payment["disputed_minor"] == intent.disputed + intent.lost
+        taken = payment["refunded_minor"] + payment["disputed_minor"]
+        assert 0 <= taken <= payment["captured_minor"] <= payment["amount_minor"]
 
     def outcome(self, intent: Intent, reply: Reply, lost: bool, then: tuple[str, int]) -> None:
         """What was asked of the channel was done; whether we know depends on the wire."""
@@ -141,6 +195,13 @@ class Lifecycle(RuleBasedStateMachine):
             assert reply.status in (200, 201), reply.raw
             intent.become(*then)
         self.stands(intent)
+
+    @initialize(target=intents, amounts=st.lists(st.integers(1_000, 9_999), min_size=2, max_size=2))
+    def a_day_was_settled(self, amounts: list[int]) -> Any:
+        """Money to dispute and to pay out, which few histories would come to by themselves."""
+        sold = [self.create("tok_visa", amount, manual=False, replica=0) for amount in amounts]
+        self.captures_are_settled()
+        return multiple(*sold)
 
     @rule(
         target=intents,
@@ -191,7 +252,7 @@ class Lifecycle(RuleBasedStateMachine):
         reply = self.post(f"{intent.path}/refunds", {"amount_minor": amount}, replica)
         if intent.status not in TAKEN:
             assert reply.status == 409, reply.raw
-        elif amount > intent.captured - intent.refunded:
+        elif amount > intent.refundable:
             assert reply.status == 422, reply.raw
         else:
             assert reply.status == (202 if lost else 201), reply.raw
@@ -202,7 +263,7 @@ class Lifecycle(RuleBasedStateMachine):
     def refund_twice_at_once(self, intent: Intent, share: int) -> None:
         LosingChannel.loses = False
         amount = max(1, intent.amount * share // 100)
-        fit = (intent.captured - intent.refunded) // amount if intent.status in TAKEN else 0
+        fit = intent.refundable // amount if intent.status in TAKEN else 0
 
         async def both() -> list[Reply]:
             calls = (g.post(f"{intent.path}/refunds", {"amount_minor": amount}) for g in self.gateways)
@@ -272,9 +333,14 @@ class Lifecycle(RuleBasedStateMachine):
     def the_next_answer_gets_lost(self) -> None:
         LosingChannel.loses = True
 
+    def all_is_known(self) -> None:
+        if LosingChannel.has_lost:
+            self.the_resolvers_run()
+
     @rule()
     def the_resolvers_run(self) -> None:
         self.do(resolve(*self.gateways))
+        LosingChannel.has_lost = False
         for intent in self.known:
             if intent.hidden:
                 intent.become(*intent.hidden)
@@ -298,6 +364,136 @@ class Lifecycle(RuleBasedStateMachine):
                 intent.become(*intent.give_up("expired"))
             self.stands(intent)
 
+    @property
+    def available(self) -> int:
+        """By the model, once nothing is on its way: what was settled, less what left and what is set aside."""
+        gone = sum(intent.refunded + intent.disputed + intent.lost for intent in self.known)
+        return self.purse.settled - gone - self.purse.reserve - self.purse.in_transit - self.purse.paid
+
+    def the_purse_stands(self) -> None:
+        """Each balance is the model's, so that all of them together are what was captured less what left."""
+        reply = self.do(self.gateways[1].call("GET", "/v1/balance"))
+        (found,) = reply.body["balances"] or [{}]
+        shown = {kind: amount for kind, amount in found.items() if kind != "currency" and amount}
+        wanted = {
+            "available_minor": self.available,
+            "pending_minor": sum(intent.captured for intent in self.known) - self.purse.settled,
+            "reserve_minor": self.purse.reserve,
+            "disputed_minor": sum(intent.disputed for intent in self.known),
+            "payouts_in_transit_minor": self.purse.in_transit,
+        }
+        assert shown == {kind: amount for kind, amount in wanted.items() if amount}
+
+    def on_both(self, job: Callable[[Deps], Coroutine[Any, Any, Any]]) -> list[Any]:
+        """The workers of both replicas do it at once."""
+
+        async def both() -> list[Any]:
+            return await asyncio.gather(*(job(g.deps) for g in self.gateways))
+
+        found: list[Any] = self.do(both())
+        return found
+
+    @rule(intent=intents, share=st.integers(1, 100))
+    def the_payer_disputes(self, intent: Intent, share: int) -> None:
+        self.all_is_known()
+        if intent.status not in TAKEN or intent.dispute or not intent.refundable:
+            return
+        amount = max(1, intent.refundable * share // 100)
+
+        async def dispute() -> tuple[str, str, int]:
+            gateway, path = self.gateways[0], f"/v1/disputes?payment_id={intent.id}"
+            before = (await gateway.call("GET", path)).body["data"]
+            key = await ready(gateway, intent.id)
+            opened = await operate(gateway, channel_key=key, amount_minor=amount, reason="fraudulent")
+            async with asyncio.timeout(10):
+                while len(shown := (await gateway.call("GET", path)).body["data"]) == len(before):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            (new,) = (one for one in shown if one["id"] not in {old["id"] for old in before})
+            return new["id"], str(opened["dispute"]), int(new["reserved_minor"])
+
+        intent.dispute = self.do(dispute())
+        assert intent.disputed == amount
+        self.stands(intent)
+        self.the_purse_stands()
+
+    @rule(ends=st.sampled_from(["won", "lost", "accepted"]), replica=st.integers(0, 1))
+    def a_dispute_ends(self, ends: str, replica: int) -> None:
+        self.all_is_known()
+        intent = next((one for one in self.known if one.dispute), None)
+        if intent is None or intent.dispute is None:
+            return
+        dispute_id, name, amount = intent.dispute
+        if ends == "accepted":
+            assert self.post(f"/v1/disputes/{dispute_id}/accept", {}, replica).status == 200
+            self.on_both(send_dispute_answers)
+        else:
+            self.do(operate(self.gateways[0], dispute=name, outcome=ends))
+        self.do(until(self.gateways[0], dispute_id, "won" if ends == "won" else "lost"))
+        intent.dispute = None
+        intent.lost += 0 if ends == "won" else amount
+        self.stands(intent)
+        self.the_purse_stands()
+
+    @rule()
+    def captures_are_settled(self) -> None:
+        self.all_is_known()
+        captured = sum(intent.captured for intent in self.known)
+        self.on_both(settle_captures)
+        if captured > self.purse.settled:
+            self.purse.settle(captured, self.available)
+        self.the_purse_stands()
+
+    @rule()
+    def the_reserve_is_released(self) -> None:
+        """Its days pass, and a moment later those of what a later settlement keeps do not."""
+        earlier = "created_at = created_at - interval '31 days', release_at = release_at - interval '31 days'"
+
+        async def days_pass() -> None:
+            async with self.gateways[0].deps.engine.begin() as connection:
+                await connection.execute(
+                    text(f"UPDATE payments.reserve SET {earlier} WHERE merchant_id = :merchant_id"
+                         " AND released_at IS NULL"), {"merchant_id": self.gateways[0].merchant_id},
+                )  # fmt: skip
+
+        self.do(days_pass())
+        self.on_both(release_reserves)
+        self.purse.reserve = 0
+        self.all_is_known()
+        self.the_purse_stands()
+
+    @rule(share=st.integers(1, 130), replica=st.integers(0, 1), is_sent=st.booleans())
+    def pay_out(self, share: int, replica: int, is_sent: bool) -> None:
+        self.all_is_known()
+        amount = max(1, self.available * share // 100)
+        reply = self.post("/v1/payouts", a_payout(amount), replica)
+        assert reply.status == (201 if amount <= self.available else 422), reply.raw
+        if reply.status == 201:
+            self.purse.in_transit += amount
+        self.the_purse_stands()
+        if is_sent:
+            self.the_bank_pays()
+
+    @rule(share=st.integers(1, 100))
+    def pay_out_twice_at_once(self, share: int) -> None:
+        self.all_is_known()
+        amount = max(1, self.available * share // 100)
+        fit = min(2, max(0, self.available) // amount)
+
+        async def both() -> list[Reply]:
+            return await asyncio.gather(*(g.post("/v1/payouts", a_payout(amount)) for g in self.gateways))
+
+        assert sum(reply.status == 201 for reply in self.do(both())) == fit
+        self.purse.in_transit += amount * fit
+        self.the_purse_stands()
+
+    @rule()
+    def the_bank_pays(self) -> None:
+        self.on_both(send_payouts)
+        self.purse.paid += self.purse.in_transit
+        self.purse.in_transit = 0
+        self.all_is_known()
+        self.the_purse_stands()
+
     @rule(n=st.integers(0, 99), replica=st.integers(0, 1))
     def an_old_request_is_repeated(self, n: int, replica: int) -> None:
         if not self.sent:
@@ -318,10 +514,11 @@ class Lifecycle(RuleBasedStateMachine):
         for intent in self.known:
             own = [line for line in lines if attempt_of(intent.id) in (line["key"], line.get("original"))]
             assert sum(line.get("charged_minor", 0) for line in own) == intent.captured
-            assert sum(line.get("refunded_minor", 0) for line in own) == intent.refunded
+            assert sum(line.get("refunded_minor", 0) for line in own) == intent.refunded + intent.lost
             assert sum(line["type"] == "authorisation" for line in own) == 1, "asked once, whoever asked"
-        usable = sum(intent.captured - intent.refunded for intent in self.known)
-        assert self.do(available_minor(self.gateways[0])) == usable
+        self.the_purse_stands()
+        usable = sum(intent.captured - intent.refunded - intent.lost for intent in self.known)
+        assert self.do(available_minor(self.gateways[0])) == usable - self.purse.paid
         found = self.do(self.gateways[0].verification())
         assert found["balanced"], found
         self.do(self.the_events_tell_allowed_steps())
@@ -370,8 +567,8 @@ def test_no_history_of_a_payment_breaks_a_promise(stage: Stage) -> None:
     run_state_machine_as_test(
         Lifecycle,
         settings=settings(
-            max_examples=20 * SCALE,
-            stateful_step_count=15,
+            max_examples=16 * SCALE,
+            stateful_step_count=20,
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),

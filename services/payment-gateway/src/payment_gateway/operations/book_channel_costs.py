@@ -35,8 +35,7 @@ async def _book(deps: Deps, due: DueCosts, plan: ChannelTerms) -> bool:
     lines = postings.channel_costs(due.channel, due.currency, cost_minor)
 
     def decide(locked: Locked) -> Effects:
-        cursor = locked.rows.get(cursor_id)
-        if (cursor.transfer_id if cursor else 0) != due.booked_to:
+        if locked.rows[cursor_id].transfer_id != due.booked_to:
             raise OperationInProgress()  # another run was quicker
         rows = ((terms, Settlement(cursor_id, due.transfer_id)),)
         if not lines:

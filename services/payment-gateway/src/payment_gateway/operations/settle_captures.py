@@ -37,8 +37,7 @@ async def _settle(deps: Deps, due: Due) -> bool:
     accounts = (pending, available, reserve) if due.reserve else (pending, available)
 
     def decide(locked: Locked) -> Effects:
-        cursor = locked.rows.get(cursor_id)
-        if (cursor.transfer_id if cursor else 0) != due.settled_to:
+        if locked.rows[cursor_id].transfer_id != due.settled_to:
             raise OperationInProgress()  # another run was quicker
         rows = ((terms, Settlement(cursor_id, due.transfer_id)),)
         if not due.amount_minor:

@@ -61,6 +61,11 @@ DUE_FOR_SETTLEMENT = text("""
       AND moved.transfer_id IS NOT NULL
     ORDER BY a.id LIMIT :limit
 """)
+# A row that is not there cannot be locked: two runs of a first settlement would both believe to be the first.
+OPEN_SETTLEMENTS = text(
+    "INSERT INTO payments.settlement (id, transfer_id) SELECT id, 0 FROM unnest(CAST(:ids AS text[])) AS new (id)"
+    " ON CONFLICT (id) DO NOTHING"
+)
 LOCK_SETTLEMENTS = text(
     "SELECT id, transfer_id FROM payments.settlement WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
 )
@@ -253,7 +258,8 @@ async def movements_of(conn: AsyncConnection, merchant_id: str, journal_id: str)
 
 
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Settlement]:
-    """How far merchants are settled, locked until the transaction ends."""
+    """How far merchants are settled, locked until the transaction ends; the first time from 0 on."""
+    await conn.execute(OPEN_SETTLEMENTS, {"ids": sorted(ids)})
     found = await conn.execute(LOCK_SETTLEMENTS, {"ids": sorted(ids)})
     return {row.id: Settlement(row.id, row.transfer_id) for row in found}
 
