@@ -2,7 +2,7 @@
 
 Two gateways on one database; answers of the channel get lost, reports come twice and late, requests are repeated and
 race; captures are settled, a share of them kept in reserve, disputed, paid out. After every step a payment stands as
-the model says, after every step of money the merchant's balances do; at the end channel, ledger and events agree with it.
+the model says, and after a step of money so do the balances; at the end channel, ledger and events agree with it.
 PROOF_SCALE=50 makes the nightly run of it. A red run prints the steps as a program that can be pasted.
 """
 
