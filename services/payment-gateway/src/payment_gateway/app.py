@@ -22,6 +22,7 @@ from payment_gateway.api import (
     own_merchant,
     payment_methods,
     payments,
+    suspense,
     webhook_deliveries,
     webhook_endpoints,
 )
@@ -81,6 +82,7 @@ def create_gateway(settings: Settings) -> FastAPI:
             own_merchant.router,
             api_keys.router,
             audit_log.router,
+            suspense.router,
             customers.router,
             payment_methods.router,
             internal.router,

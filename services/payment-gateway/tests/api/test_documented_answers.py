@@ -217,6 +217,16 @@ async def test_merchants_and_the_audit_log_are_as_documented(
     await api.send("PATCH", "/v1/merchants/{merchant_id}", {"name": "Till"}, token=ADMIN, **merchant)
     for act in ("disable", "enable"):
         await api.send("POST", f"/v1/merchants/{{merchant_id}}/{act}", {}, token=ADMIN, **merchant)
+    line = {"channel": "card_sim", "reference": "brk_1", "direction": "taken", "note": "?"}
+    line |= {"amount_minor": 10, "currency": "EUR"}
+    item = await api.send("POST", "/v1/admin/suspense", line, token=ADMIN)
+    await api.send("POST", "/v1/admin/suspense", line | {"amount_minor": 11}, token=ADMIN)
+    await api.get("/v1/admin/suspense", token=ADMIN)
+    answer = {"to": "costs", "note": "a fee"}
+    for _ in range(2):
+        await api.send(
+            "POST", "/v1/admin/suspense/{item_id}/resolve", answer, token=ADMIN, item_id=item["id"]
+        )
     keys = "/v1/merchants/{merchant_id}/api-keys"
     made = await api.send("POST", keys, {"name": "again"}, token=ADMIN, **merchant)
     await api.get(keys, token=ADMIN, **merchant)

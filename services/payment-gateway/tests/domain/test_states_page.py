@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
-from payment_gateway.domain import postings
+from payment_gateway.domain import postings, suspense
 from payment_gateway.domain.diagrams import page
 from payment_gateway.domain.ledger import Posting
 
 DOCS = Path(__file__).parents[4] / "docs"
+
+
+def an_item(direction: suspense.Direction) -> suspense.Suspense:
+    return suspense.Suspense(
+        "sus_1", "c", "brk_1", direction, 100, "EUR", "", datetime(2026, 11, 26, tzinfo=UTC)
+    )
+
 
 FLOWS: dict[str, tuple[Posting, ...]] = {
     "hold placed": postings.hold("m", "c", "EUR", 100),
@@ -22,6 +30,11 @@ FLOWS: dict[str, tuple[Posting, ...]] = {
     "kept in reserve": postings.reserve_kept("m", "EUR", 100),
     "reserve released": postings.reserve_released("m", "EUR", 100),
     "cost of a channel": postings.channel_costs("c", "EUR", 3),
+    "unexplained, received": suspense.booking(an_item(suspense.Direction.RECEIVED)),
+    "unexplained, taken": suspense.booking(an_item(suspense.Direction.TAKEN)),
+    "explained as a merchant's": suspense.resolution(
+        an_item(suspense.Direction.RECEIVED), suspense.Target.MERCHANT, "m"
+    ),
     "refunded": postings.refund("m", "c", "EUR", 100),
     "dispute opened": postings.dispute_opened("m", "EUR", 100),
     "dispute won": postings.dispute_won("m", "EUR", 100),

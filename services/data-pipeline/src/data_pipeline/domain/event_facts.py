@@ -73,7 +73,7 @@ def _payment_facts(envelope: Envelope) -> Facts:
     payment = optional(data, "payment")
     refund = optional(data, "refund")
     if payment is None and not envelope.type.startswith(
-        ("ledger.", "payout.", "balance.", "reserve.", "channel.")
+        ("ledger.", "payout.", "balance.", "reserve.", "channel.", "suspense.")
     ):
         raise ContractViolation("/data/payment is missing")
     return Facts(

@@ -55,6 +55,8 @@ PAYMENT_EVENTS: Final = frozenset(
         "reserve.held",
         "reserve.released",
         "channel.costs_booked",
+        "suspense.booked",
+        "suspense.resolved",
         "ledger.transfer_posted",
         "ledger.hold_placed",
         "ledger.hold_posted",

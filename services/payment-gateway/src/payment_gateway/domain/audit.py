@@ -33,7 +33,8 @@ class Entry:
     """One act, to be written in its transaction. `details` are the members that were given or changed."""
 
     action: str
-    merchant_id: str
+    merchant_id: str | None
+    """None for what the administrator did to no merchant."""
     object_id: str
     details: Mapping[str, Any] = field(default_factory=dict)
 

@@ -20,7 +20,8 @@ def merchant_account(merchant_id: str, kind: str, currency: str) -> AccountName:
 
 
 def platform_account(kind: str, currency: str) -> AccountName:
-    """`kind` is fees (earned), scheme_fees (what channels cost), bank (what payouts leave) or fx (liquidity)."""
+    """`kind` is fees (earned), scheme_fees (what channels cost), bank (what payouts leave),
+    suspense (what nobody can explain) or fx (liquidity)."""
     return AccountName(PLATFORM, kind, currency)
 
 
@@ -183,6 +184,8 @@ MOVEMENTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("available", "payouts_in_transit"): "payout",
         ("payouts_in_transit", "available"): "payout_undone",
         ("bank", "available"): "payout_returned",
+        ("suspense", "available"): "adjustment",
+        ("available", "suspense"): "adjustment",
         ("available", "fx"): "conversion",
         ("fx", "available"): "conversion",
     }

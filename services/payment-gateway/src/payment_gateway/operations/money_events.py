@@ -11,6 +11,7 @@ from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.objects import journal_object, payment_object
 from payment_gateway.domain.payout import PayoutChange, payout_object
 from payment_gateway.domain.reserve import Reserve, reserve_object
+from payment_gateway.domain.suspense import Suspense, suspense_object
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 
@@ -51,6 +52,12 @@ def costs_event(channel: str, charges: int, journal: Journal, at: datetime) -> E
     """The platform's own: no merchant is told."""
     data = {"channel": channel, "charges": charges, "journal": journal_object(journal)}
     return _event("channel.costs_booked.v1", f"channel:{channel}", None, data, at)
+
+
+def suspense_event(kind: str, item: Suspense, journal: Journal, at: datetime) -> Event:
+    """Told to the merchant whose it turned out to be, to nobody else."""
+    data = {"suspense": suspense_object(item), "journal": journal_object(journal)}
+    return _event(kind, item.id, item.resolved_merchant, data, at)
 
 
 def conversion_event(merchant_id: str, journal: Journal, rate: Rate, at: datetime) -> Event:

@@ -48,6 +48,14 @@ class AccountDiffers(Problem):
     status, code, title = 409, "account-differs", "The account is open with other bounds"
 
 
+class SuspenseDiffers(Problem):
+    status, code, title = (
+        409,
+        "suspense-differs",
+        "The line is in suspense with another amount, currency or direction",
+    )
+
+
 class HoldClosed(Problem):
     status, code, title = 409, "hold-closed", "The hold does not admit this any more"
 

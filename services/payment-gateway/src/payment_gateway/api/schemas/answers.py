@@ -19,6 +19,7 @@ from payment_gateway.domain.postings import MOVEMENTS
 from payment_gateway.domain.refund import RefundStatus
 from payment_gateway.domain.risk import Decision
 from payment_gateway.domain.scopes import SCOPES
+from payment_gateway.domain.suspense import Direction, SuspenseStatus, Target
 from payment_gateway.domain.versions import VERSIONS
 from payment_gateway.operations.cancel_key import ROUTES
 from platform_kit.contract import Links, ref
@@ -263,6 +264,25 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
     ),
     "ReservePage": page("Reserve", "next_cursor"),
+    "Suspense": thing(
+        "suspense",
+        {
+            "id": identifier("sus"),
+            "status": word(*SuspenseStatus),
+            "channel": TEXT,
+            "reference": TEXT,
+            "direction": word(*Direction),
+            "amount_minor": AMOUNT,
+            "currency": CURRENCY,
+            "note": TEXT,
+            "resolved_to": nullable(word(*Target)),
+            "merchant_id": nullable(identifier("mer")),
+            "resolution": nullable(TEXT),
+            "created_at": TIME,
+            "resolved_at": nullable(TIME),
+        },
+    ),
+    "SuspensePage": page("Suspense", "next_cursor"),
     "Payout": thing(
         "payout",
         {
@@ -495,7 +515,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "audit_entry",
         {
             "id": identifier("aud"),
-            "merchant_id": identifier("mer"),
+            "merchant_id": nullable(identifier("mer")),
             "actor": shape({"type": word(*ACTORS), "id": nullable(identifier("key"))}),
             "action": TEXT | {"examples": ["api_key.rotated"]},
             "object_id": TEXT,
@@ -553,6 +573,7 @@ LINKS: Final[Links] = {
             for act in ("get", "update", "confirm", "cancel", "capture", "void", "refund", "list_refunds_of")
         ),
     ),
+    "Suspense": _by_id("item_id", "suspense_resolve"),
     "Payout": _by_id("payout_id", "balance_get", "balance_cancel"),
     "StoredCustomer": _by_id("customer_id", "customers_get", "customers_update", "customers_delete"),
     "PaymentMethod": _by_id(

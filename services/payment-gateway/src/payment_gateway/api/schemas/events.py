@@ -101,6 +101,7 @@ _OF_DISPUTE: Final = shape(
 )
 _OF_PAYOUT: Final = shape({"payout": ref("Payout"), **_MOVES})
 _OF_RESERVE: Final = shape({"reserve": ref("Reserve"), "journal": ref("Journal")})
+_OF_SUSPENSE: Final = shape({"suspense": ref("Suspense"), "journal": ref("Journal")})
 _OF_TRANSFER: Final = shape({"transfer": ref("Transfer"), "journal": ref("Journal")})
 _OF_HOLD: Final = shape({"hold": ref("Hold"), "journal": ref("Journal")})
 
@@ -132,6 +133,8 @@ EVENTS: Final[dict[str, Schema]] = {
     "reserve.held.v1": _OF_RESERVE,
     "reserve.released.v1": _OF_RESERVE,
     "channel.costs_booked.v1": shape({"channel": TEXT, "charges": COUNT, "journal": ref("Journal")}),
+    "suspense.booked.v1": _OF_SUSPENSE,
+    "suspense.resolved.v1": _OF_SUSPENSE,
     "payout.created.v1": _OF_PAYOUT,
     "payout.in_transit.v1": _OF_PAYOUT,
     "payout.paid.v1": _OF_PAYOUT,

@@ -11,6 +11,7 @@ from payment_gateway.store.tables.payments import attempt, channel_event, paymen
 from payment_gateway.store.tables.reserve import reserve
 from payment_gateway.store.tables.schema import SCHEMA, metadata
 from payment_gateway.store.tables.setup_intents import setup_intent
+from payment_gateway.store.tables.suspense import suspense
 from payment_gateway.store.tables.webhooks import (
     webhook_attempt,
     webhook_cursor,
@@ -46,6 +47,7 @@ __all__ = [
     "routing_rule_set",
     "settlement",
     "setup_intent",
+    "suspense",
     "transfer",
     "webhook_attempt",
     "webhook_cursor",

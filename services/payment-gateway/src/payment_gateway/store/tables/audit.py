@@ -12,7 +12,7 @@ audit_entry = Table(
     "audit_entry",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("merchant_id", Id, nullable=False),
+    Column("merchant_id", Id),  # NULL for what concerns no merchant
     Column("actor", String, nullable=False),
     Column("actor_id", Id),  # of an API key
     Column("action", String, nullable=False),

@@ -1,4 +1,4 @@
-"""The rolling reserve.
+"""The rolling reserve, and what is in suspense.
 
 Revision: 20261126_reserve
 Expand only: the version that runs now must work with the schema after this.
@@ -68,9 +68,58 @@ def upgrade() -> None:
     op.execute("CREATE POLICY all_rows ON payments.reserve TO payments_app USING (true) WITH CHECK (true)")
     op.execute(f"CREATE POLICY own_rows ON payments.reserve FOR SELECT TO payments_tenant USING ({OWN_ROWS})")
     op.execute("ALTER TABLE payments.reserve ENABLE ROW LEVEL SECURITY")
+    _create_suspense()
     # What was kept back is given back once: the account that holds it cannot be overdrawn, whatever the code believes.
     _add_check(
         "account",
         "reserve_is_not_overdrawn",
         "kind <> 'reserve' OR NOT starts_with(owner, 'merchant:') OR credits_posted >= debits_posted",
     )
+
+
+def _create_suspense() -> None:
+    def text(name: str, *, nullable: bool = False) -> sa.Column[str]:
+        return sa.Column(name, sa.String(), nullable=nullable)
+
+    op.create_table(
+        "suspense",
+        sa.Column("id", sa.String(collation="C"), nullable=False),
+        text("channel"),
+        text("reference"),
+        text("direction"),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(3), nullable=False),
+        text("note"),
+        _time("created_at"),
+        _time("resolved_at", nullable=True),
+        text("resolved_to", nullable=True),
+        sa.Column("resolved_merchant", sa.String(collation="C"), nullable=True),
+        text("resolution", nullable=True),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("suspense_amount_is_positive_check")),
+        sa.CheckConstraint(
+            "(resolved_at IS NULL) = (resolved_to IS NULL)", name=op.f("suspense_resolved_to_somebody_check")
+        ),
+        sa.CheckConstraint(
+            "(resolved_to IS NOT DISTINCT FROM 'merchant') = (resolved_merchant IS NOT NULL)",
+            name=op.f("suspense_merchant_where_it_is_one_check"),
+        ),
+        sa.CheckConstraint("direction IN ('received', 'taken')", name=op.f("suspense_direction_check")),
+        sa.CheckConstraint(
+            "resolved_to IN ('channel', 'costs', 'platform', 'merchant')",
+            name=op.f("suspense_resolved_to_check"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["resolved_merchant"], ["payments.merchant.id"], name=op.f("suspense_resolved_merchant_fkey")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("suspense_pkey")),
+        schema="payments",
+    )
+    op.create_index(
+        "suspense_open_idx",
+        "suspense",
+        ["id"],
+        schema="payments",
+        postgresql_where=sa.text("resolved_at IS NULL"),
+    )
+    op.execute("REVOKE DELETE ON payments.suspense FROM payments_app")
+    op.execute("ALTER TABLE payments.audit_entry ALTER COLUMN merchant_id DROP NOT NULL")
