@@ -7,7 +7,7 @@ links from an object to what can be done with it. Nothing of it is used to serve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,7 +24,11 @@ Schema = dict[str, Any]
 Responses = dict[int | str, dict[str, Any]]
 Links = Mapping[str, Mapping[str, tuple[str, str]]]
 
-_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+TEXT: Final[Schema] = {"type": "string"}
+FLAG: Final[Schema] = {"type": "boolean"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+ANYTHING: Final[Schema] = {"type": "object"}
 _DOORS: Final = "operations"  # the tag of health and version: they are open, and say 503 in their own words
 
 
@@ -71,14 +75,40 @@ def problems(refusals: Mapping[int, str]) -> Responses:
     for status, text in refusals.items():
         made[status] = {"description": text, "content": {MEDIA_TYPE: {"schema": ref("Problem")}}}
         if status in (429, 503):
-            made[status]["headers"] = {"Retry-After": {"schema": _COUNT, "description": "seconds"}}
+            made[status]["headers"] = {"Retry-After": {"schema": COUNT, "description": "seconds"}}
         if status == 401:
             made[status]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     return made
 
 
 def ref(schema: str) -> Schema:
+    """A schema of the document by its name."""
     return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def nullable(schema: Schema) -> Schema:
+    """What `schema` describes, or null. The member is there all the same."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def items(schema: Schema) -> Schema:
+    """A list of any length."""
+    return {"type": "array", "items": schema}
+
+
+def shape(members: Mapping[str, Schema], *, optional: Iterable[str] = ()) -> Schema:
+    """An object whose members are all there, but for the optional ones. Clients must bear new ones."""
+    left_out = set(optional)
+    return {
+        "type": "object",
+        "required": [name for name in members if name not in left_out],
+        "properties": dict(members),
+    }
+
+
+def thing(name: str, members: Mapping[str, Schema], *, optional: Iterable[str] = ()) -> Schema:
+    """A `shape` that says what it is in `object`."""
+    return shape({"object": {"type": "string", "const": name}, **members}, optional=optional)
 
 
 KEYED: Final[dict[str, Any]] = {
@@ -191,7 +221,7 @@ SHARED: Final[Mapping[str, Schema]] = {
                     "properties": {
                         "id": {"type": "string"},
                         "type": {"type": "string"},
-                        "position": _COUNT,
+                        "position": COUNT,
                         "occurred_at": {"type": "string", "format": "date-time"},
                         "aggregate_id": {"type": "string"},
                         "merchant_id": {"type": ["string", "null"]},
@@ -200,7 +230,7 @@ SHARED: Final[Mapping[str, Schema]] = {
                     },
                 },
             },
-            "head": _COUNT | {"description": "the highest position that exists"},
+            "head": COUNT | {"description": "the highest position that exists"},
         },
     },
 }

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from data_pipeline.api.access import require_internal
 from data_pipeline.domain.rollups import Grain
-from platform_kit.contract import Contract, Guard, ref
+from platform_kit.contract import COUNT, TEXT, TIME, Contract, Guard, Schema, items, nullable, ref, shape
 
-Schema = dict[str, Any]
-
-TEXT: Final[Schema] = {"type": "string"}
-COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 MINOR: Final[Schema] = {"type": "integer", "description": "minor units of `currency`"}
-TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 DAY: Final[Schema] = {"type": "string", "format": "date"}
-SHARE: Final[Schema] = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]}
-
-
-def nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def shape(**members: Schema) -> Schema:
-    """An object whose members are all there."""
-    return {"type": "object", "required": list(members), "properties": members}
-
-
-def items(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
+SHARE: Final[Schema] = nullable({"type": "number", "minimum": 0, "maximum": 1})
 
 
 _SUMS: Final = {
@@ -66,31 +48,48 @@ CONTRACT: Final = Contract(
     guards={require_internal: Guard("internalToken", "The token that the platform's own services share.")},
     schemas={
         "Overview": shape(
-            now=TIME,
-            day=DAY,
-            streams={"type": "object", "additionalProperties": shape(name=TEXT, **_STREAM)},
-            payment_count=COUNT,
-            approval_rate=SHARE,
-            blocked_share=SHARE,
-            p95_ms=nullable(COUNT),
-            unknown_count=COUNT,
-            oldest_unknown_at=nullable(TIME),
-            open_break_count=COUNT,
-            open_quarantine_count=COUNT,
-            volumes=items(shape(currency=TEXT, **_SUMS)),
-            decisions=items(shape(decision=TEXT, **_SUMS)),
-            minutes=items(
-                shape(bucket_at=TIME, payment_count=COUNT, approved_count=COUNT, declined_count=COUNT)
-            ),
-            payments=items({"type": "object"}),
-            runs=items(shape(**_RUN)),
-            breaks=items(ref("Break")),
+            {
+                "now": TIME,
+                "day": DAY,
+                "streams": {"type": "object", "additionalProperties": shape({"name": TEXT, **_STREAM})},
+                "payment_count": COUNT,
+                "approval_rate": SHARE,
+                "blocked_share": SHARE,
+                "p95_ms": nullable(COUNT),
+                "unknown_count": COUNT,
+                "oldest_unknown_at": nullable(TIME),
+                "open_break_count": COUNT,
+                "open_quarantine_count": COUNT,
+                "volumes": items(shape({"currency": TEXT, **_SUMS})),
+                "decisions": items(shape({"decision": TEXT, **_SUMS})),
+                "minutes": items(
+                    shape(
+                        {
+                            "bucket_at": TIME,
+                            "payment_count": COUNT,
+                            "approved_count": COUNT,
+                            "declined_count": COUNT,
+                        }
+                    )
+                ),
+                "payments": items({"type": "object"}),
+                "runs": items(shape(_RUN)),
+                "breaks": items(ref("Break")),
+            }
         ),
         "Break": shape(
-            id=TEXT, day=DAY, channel=TEXT, break_class=TEXT, settled_type=TEXT, run_id=TEXT, opened_at=TIME
+            {
+                "id": TEXT,
+                "day": DAY,
+                "channel": TEXT,
+                "break_class": TEXT,
+                "settled_type": TEXT,
+                "run_id": TEXT,
+                "opened_at": TIME,
+            }
         ),
-        "Run": shape(**_RUN, breaks=items(ref("Break"))),
-        "RunList": shape(data=items(ref("Run"))),
+        "Run": shape({**_RUN, "breaks": items(ref("Break"))}),
+        "RunList": shape({"data": items(ref("Run"))}),
         "Rollups": {
             "type": "object",
             "required": ["grain", "from", "to", "data"],
@@ -99,20 +98,34 @@ CONTRACT: Final = Contract(
                 "from": TIME,
                 "to": TIME,
                 "data": items(
-                    shape(bucket_at=TIME, currency=TEXT, method=TEXT, channel=TEXT, decision=TEXT, **_SUMS)
+                    shape(
+                        {
+                            "bucket_at": TIME,
+                            "currency": TEXT,
+                            "method": TEXT,
+                            "channel": TEXT,
+                            "decision": TEXT,
+                            **_SUMS,
+                        }
+                    )
                 ),
             },
         },
         "LedgerTotals": shape(
-            currencies=items(shape(currency=TEXT, transfer_count=COUNT, moved_minor=MINOR)), as_of=TIME
+            {
+                "currencies": items(shape({"currency": TEXT, "transfer_count": COUNT, "moved_minor": MINOR})),
+                "as_of": TIME,
+            }
         ),
         "Status": shape(
-            payments=ref("StreamReport"),
-            risk=ref("StreamReport"),
-            events_stored=COUNT,
-            quarantine=shape(open=COUNT, oldest_at=nullable(TIME)),
+            {
+                "payments": ref("StreamReport"),
+                "risk": ref("StreamReport"),
+                "events_stored": COUNT,
+                "quarantine": shape({"open": COUNT, "oldest_at": nullable(TIME)}),
+            }
         ),
-        "StreamReport": shape(**_STREAM, lag=nullable(COUNT), producer_answers={"type": "boolean"}),
+        "StreamReport": shape({**_STREAM, "lag": nullable(COUNT), "producer_answers": {"type": "boolean"}}),
     },
     links={"Run": {"reconciliations_show_run": ("run_id", "/id")}},
 )

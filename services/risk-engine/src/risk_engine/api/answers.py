@@ -1,31 +1,25 @@
 """The shapes of what the engine answers, as JSON schemas: they document, and serialise nothing."""
 
-from typing import Any, Final
+from typing import Final
 
-from platform_kit.contract import Contract, Guard, ref
+from platform_kit.contract import (
+    ANYTHING,
+    COUNT,
+    FLAG,
+    TEXT,
+    TIME,
+    Contract,
+    Guard,
+    Schema,
+    items,
+    nullable,
+    ref,
+    shape,
+)
 from risk_engine.api.authentication import require_internal
 from risk_engine.domain.decision import Decision
 
-Schema = dict[str, Any]
-
-TEXT: Final[Schema] = {"type": "string"}
-TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-ANYTHING: Final[Schema] = {"type": "object"}
-
-
-def nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def shape(**members: Schema) -> Schema:
-    """An object whose members are all there."""
-    return {"type": "object", "required": list(members), "properties": members}
-
-
-def items(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
 
 
 def named(word: str) -> Schema:
@@ -44,7 +38,7 @@ ASSESSMENT: Final = {
         "maximum": 100,
         "description": "probability of fraud in percent; 0 with `model` in `degraded`",
     },
-    "reasons": items(shape(code=TEXT, text=TEXT)),
+    "reasons": items(shape({"code": TEXT, "text": TEXT})),
     "rule_set": TEXT | {"description": "content hash of the rules that decided"},
     "model": nullable(TEXT),
     "degraded": items(TEXT) | {"description": "parts that were missing; see docs/risk.md"},
@@ -55,53 +49,73 @@ CONTRACT: Final = Contract(
     guards={require_internal: Guard("internalToken", "The token that the platform's own services share.")},
     schemas={
         "AssessmentRecord": shape(
-            **ASSESSMENT,
-            request=ANYTHING,
-            facts=ANYTHING,
-            trace=ANYTHING,
-            is_late={"type": "boolean"},
-            created_at=TIME,
+            {
+                **ASSESSMENT,
+                "request": ANYTHING,
+                "facts": ANYTHING,
+                "trace": ANYTHING,
+                "is_late": FLAG,
+                "created_at": TIME,
+            }
         ),
         "AssessmentAnswers": shape(
-            data=items(
-                {
-                    "oneOf": [
-                        shape(status={"type": "integer", "const": 200}, assessment=ref("AssessmentAnswer")),
-                        shape(status={"type": "integer", "minimum": 400}, problem=ref("Problem")),
-                    ]
-                }
-            )
+            {
+                "data": items(
+                    {
+                        "oneOf": [
+                            shape(
+                                {
+                                    "status": {"type": "integer", "const": 200},
+                                    "assessment": ref("AssessmentAnswer"),
+                                }
+                            ),
+                            shape({"status": {"type": "integer", "minimum": 400}, "problem": ref("Problem")}),
+                        ]
+                    }
+                )
+            }
         ),
         "AssessmentPage": shape(
-            data=items(shape(**ASSESSMENT, request=ANYTHING, created_at=TIME)), next_cursor=nullable(TEXT)
+            {
+                "data": items(shape({**ASSESSMENT, "request": ANYTHING, "created_at": TIME})),
+                "next_cursor": nullable(TEXT),
+            }
         ),
-        "SavedRuleSet": shape(hash=HASH, object=named("rule_set"), name=TEXT, rule_count=COUNT),
-        "RuleSet": shape(hash=HASH, object=named("rule_set"), document=ANYTHING),
+        "SavedRuleSet": shape({"hash": HASH, "object": named("rule_set"), "name": TEXT, "rule_count": COUNT}),
+        "RuleSet": shape({"hash": HASH, "object": named("rule_set"), "document": ANYTHING}),
         "RuleSetList": shape(
-            data=items(
-                shape(
-                    hash=HASH,
-                    object=named("rule_set"),
-                    name=TEXT,
-                    rule_count=COUNT,
-                    is_live={"type": "boolean"},
-                    created_at=TIME,
-                    published_at=nullable(TIME),
+            {
+                "data": items(
+                    shape(
+                        {
+                            "hash": HASH,
+                            "object": named("rule_set"),
+                            "name": TEXT,
+                            "rule_count": COUNT,
+                            "is_live": FLAG,
+                            "created_at": TIME,
+                            "published_at": nullable(TIME),
+                        }
+                    )
                 )
-            )
+            }
         ),
-        "Publication": shape(hash=HASH, object=named("rule_set_publication"), publication=COUNT),
+        "Publication": shape({"hash": HASH, "object": named("rule_set_publication"), "publication": COUNT}),
         "AlertList": shape(
-            data=items(
-                shape(
-                    id=TEXT,
-                    object=named("alert"),
-                    kind=TEXT,
-                    slot_at=TIME,
-                    details=ANYTHING,
-                    raised_at=TIME,
+            {
+                "data": items(
+                    shape(
+                        {
+                            "id": TEXT,
+                            "object": named("alert"),
+                            "kind": TEXT,
+                            "slot_at": TIME,
+                            "details": ANYTHING,
+                            "raised_at": TIME,
+                        }
+                    )
                 )
-            )
+            }
         ),
     },
     links={

@@ -7,33 +7,39 @@ from __future__ import annotations
 
 from typing import Final
 
-from platform_kit.contract import SHARED
+from platform_kit.contract import COUNT, SHARED, TEXT, TIME, Schema, nullable, shape
 from platform_kit.event_contract import document_of
-from risk_engine.api.answers import ASSESSMENT, COUNT, TEXT, TIME, Schema, nullable, shape
+from risk_engine.api.answers import ASSESSMENT
 from risk_engine.operations.raise_alerts import RAISED
 from risk_engine.store.assessments import MADE
 
 _SHARE: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1}
 _REQUEST: Final = shape(
-    amount_minor=COUNT,
-    currency=TEXT,
-    method=TEXT,
-    card=nullable(TEXT),
-    customer=shape(id=nullable(TEXT), country=nullable(TEXT)),
-    device=nullable(TEXT),
-    ip=nullable(TEXT),
-    occurred_at=TIME,
+    {
+        "amount_minor": COUNT,
+        "currency": TEXT,
+        "method": TEXT,
+        "card": nullable(TEXT),
+        "customer": shape({"id": nullable(TEXT), "country": nullable(TEXT)}),
+        "device": nullable(TEXT),
+        "ip": nullable(TEXT),
+        "occurred_at": TIME,
+    }
 )
 
 EVENTS: Final[dict[str, Schema]] = {
-    MADE: shape(assessment=shape(**ASSESSMENT, request=_REQUEST)),
+    MADE: shape({"assessment": shape({**ASSESSMENT, "request": _REQUEST})}),
     RAISED: shape(
-        alert=shape(
-            id=TEXT,
-            kind=TEXT,
-            slot_at=TIME,
-            details=shape(share=_SHARE, baseline=_SHARE, decisions=COUNT),
-        )
+        {
+            "alert": shape(
+                {
+                    "id": TEXT,
+                    "kind": TEXT,
+                    "slot_at": TIME,
+                    "details": shape({"share": _SHARE, "baseline": _SHARE, "decisions": COUNT}),
+                }
+            )
+        }
     ),
 }
 

@@ -6,8 +6,7 @@ answers to these schemas, with unknown members refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from payment_gateway.domain.audit import ACTORS
 from payment_gateway.domain.dispute import DisputeStatus
@@ -22,20 +21,27 @@ from payment_gateway.domain.scopes import SCOPES
 from payment_gateway.domain.suspense import Direction, SuspenseStatus, Target
 from payment_gateway.domain.versions import VERSIONS
 from payment_gateway.operations.cancel_key import ROUTES
-from platform_kit.contract import Links, ref
+from platform_kit import contract
+from platform_kit.contract import (
+    ANYTHING,
+    COUNT,
+    FLAG,
+    TEXT,
+    Links,
+    Schema,
+    items,
+    nullable,
+    ref,
+    shape,
+    thing,
+)
 
-Schema = dict[str, Any]
-
-TEXT: Final[Schema] = {"type": "string"}
-FLAG: Final[Schema] = {"type": "boolean"}
-COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 MINOR: Final[Schema] = {"type": "integer", "description": "minor units of `currency`"}
 AMOUNT: Final[Schema] = MINOR | {"minimum": 1, "examples": [1250]}
 TOTAL: Final[Schema] = MINOR | {"minimum": 0}
 CURRENCY: Final[Schema] = ref("Currency")
-TIME: Final[Schema] = {"type": "string", "format": "date-time", "examples": ["2026-11-26T12:00:00.000000Z"]}
+TIME: Final[Schema] = contract.TIME | {"examples": ["2026-11-26T12:00:00.000000Z"]}
 LABELS: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
-ANYTHING: Final[Schema] = {"type": "object"}
 
 
 def identifier(prefix: str) -> Schema:
@@ -44,29 +50,6 @@ def identifier(prefix: str) -> Schema:
 
 def word(*words: str) -> Schema:
     return {"type": "string", "enum": list(words)}
-
-
-def nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def items(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
-
-
-def shape(members: dict[str, Schema], *, optional: Iterable[str] = ()) -> Schema:
-    """An object whose members are all there, but for the optional ones."""
-    left_out = set(optional)
-    return {
-        "type": "object",
-        "required": [name for name in members if name not in left_out],
-        "properties": members,
-    }
-
-
-def thing(name: str, members: dict[str, Schema], *, optional: Iterable[str] = ()) -> Schema:
-    """An object that says what it is in `object`."""
-    return shape({"object": {"type": "string", "const": name}, **members}, optional=optional)
 
 
 def page(schema: str, *cursors: str) -> Schema:

@@ -11,22 +11,16 @@ from typing import Final
 
 from payment_gateway.api.schemas.answers import (
     AMOUNT,
-    COUNT,
     CURRENCY,
     SCHEMAS,
-    TEXT,
     TIME,
-    Schema,
     identifier,
-    items,
-    nullable,
-    shape,
     word,
 )
 from payment_gateway.api.schemas.ledger import LINES_MAX
 from payment_gateway.domain.attempt import Operation
 from payment_gateway.domain.ledger import PostingKind
-from platform_kit.contract import SHARED, ref
+from platform_kit.contract import COUNT, SHARED, TEXT, Schema, items, nullable, ref, shape
 from platform_kit.event_contract import document_of
 
 _JOURNAL: Final = shape(
