@@ -8,7 +8,7 @@ whether a repeated key carries the same request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -26,6 +26,9 @@ LIFETIME = timedelta(hours=72)  # published; Stripe keeps keys for at least 24 h
 KEY_LENGTH_MAX = 255
 CLOSED = b""
 """Fingerprint of a key that was closed before any request came with it: its answer is for every request."""
+
+Fingerprint = Callable[[str, bytes], bytes]
+"""Of a path and a body, as `fingerprint_of`."""
 
 
 class KeyMissing(Problem):
@@ -63,6 +66,19 @@ class Claim:
     key: str
     fingerprint: bytes
     subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's key as it came with a request. `scope` is where it counts; None = the caller's own route."""
+
+    key: str
+    fingerprint: bytes
+    scope: str | None = None
+
+    def claim(self, route: str, subject: str) -> Claim:
+        """The wish to act on `subject` once. `route` is the scope of a key that has none of its own."""
+        return Claim(self.scope or route, self.key, self.fingerprint, subject)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,14 @@ from payment_gateway.operations.replay_webhooks import (
 )
 from payment_gateway.store import webhooks
 from payment_gateway.store.webhooks import AttemptRecord
+from platform_kit.idempotency import IdempotencyKey
 from platform_kit.problems import NotFound
 
 _keys = count()
 
 
 async def replay(rig: WebhookRig, merchant: str, *, key: str | None = None, **what: Any) -> dict[str, Any]:
-    command = ReplayWebhooks(merchant_id=merchant, key=key or f"k{next(_keys)}", fingerprint=b"f", **what)
+    command = ReplayWebhooks(merchant_id=merchant, key=IdempotencyKey(key or f"k{next(_keys)}", b"f"), **what)
     return parsed((await replay_webhooks(rig.deps, command)).body)
 
 

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Administrator, GatewayDeps, Merchant
-from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ, WRITE
 from payment_gateway.api.payments import respond
+from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.fields import Currency
 from payment_gateway.api.schemas.money import CancelPayoutBody, PayoutBody, TermsBody
-from payment_gateway.api.versions import VersionedRoute, keyed_path
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.domain.fees import plan_of
 from payment_gateway.domain.payout import payout_object
 from payment_gateway.domain.reserve import ReservePlan, reserve_object
@@ -30,7 +30,6 @@ from payment_gateway.operations.release_reserves import list_reserves
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.contract import KEYED, answer
-from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1", tags=["balance"], route_class=VersionedRoute)
 
@@ -72,8 +71,7 @@ async def pay_out(body: PayoutBody, request: Request, caller: Merchant) -> Respo
     """Pay (a part of) the available balance out to a bank account."""
     command = MakePayout(
         merchant_id=caller.merchant_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        key=await request_key(request),
         amount_minor=body.amount_minor,
         currency=body.currency,
         destination=body.destination,
@@ -100,9 +98,8 @@ async def cancel(
     payout_id: str, request: Request, caller: Merchant, body: CancelPayoutBody | None = None
 ) -> Response:
     """Cancel a payout that is not sent."""
-    fingerprint = fingerprint_of(keyed_path(request), await request.body())
-    key = idempotency_key_of(request)
-    return respond(await cancel_payout(caller.deps, caller.merchant_id, payout_id, key, fingerprint))
+    key = await request_key(request)
+    return respond(await cancel_payout(caller.deps, caller.merchant_id, payout_id, key))
 
 
 @router.put("/merchants/{merchant_id}/terms", responses=WRITE | answer("Terms"))

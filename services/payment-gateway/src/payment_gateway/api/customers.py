@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import CONFLICT, READ
 from payment_gateway.api.payments import PAGE_MAX, respond
+from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.customers import CustomerBody
 from payment_gateway.api.schemas.payments import Email
-from payment_gateway.api.versions import VersionedRoute, keyed_path
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.domain.customer import customer_object
 from payment_gateway.operations.manage_customers import (
     CreateCustomer,
@@ -26,7 +26,6 @@ from payment_gateway.operations.manage_customers import (
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.contract import KEYED, answer
-from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=VersionedRoute)
 
@@ -36,8 +35,7 @@ async def create(body: CustomerBody, request: Request, caller: Merchant) -> Resp
     """Remember somebody who pays."""
     command = CreateCustomer(
         merchant_id=caller.merchant_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        key=await request_key(request),
         values=body.given(),
     )
     return respond(await create_customer(caller.deps, command))
@@ -65,13 +63,8 @@ async def list_all(
 @router.post("/{customer_id}", responses=CONFLICT | answer("StoredCustomer", 200), openapi_extra=KEYED)
 async def update(customer_id: str, body: CustomerBody, request: Request, caller: Merchant) -> Response:
     """Change what is given; null takes a value away."""
-    key, fingerprint = (
-        idempotency_key_of(request),
-        fingerprint_of(keyed_path(request), await request.body()),
-    )
-    return respond(
-        await update_customer(caller.deps, caller.merchant_id, customer_id, body.given(), key, fingerprint)
-    )
+    key = await request_key(request)
+    return respond(await update_customer(caller.deps, caller.merchant_id, customer_id, body.given(), key))
 
 
 @router.delete("/{customer_id}", responses=READ | answer("DeletedCustomer"))

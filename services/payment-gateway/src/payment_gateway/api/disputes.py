@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
-from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.payments import respond
+from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.money import AcceptBody, EvidenceBody
-from payment_gateway.api.versions import VersionedRoute, keyed_path
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.domain.dispute import DisputeEvent, dispute_object
 from payment_gateway.operations.answer_dispute import (
     AnswerDispute,
@@ -23,7 +23,6 @@ from payment_gateway.operations.answer_dispute import (
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.contract import KEYED, answer
-from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/disputes", tags=["disputes"], route_class=VersionedRoute)
 
@@ -71,8 +70,7 @@ async def _command(
     return AnswerDispute(
         merchant_id=caller.merchant_id,
         dispute_id=dispute_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        key=await request_key(request),
         event=event,
         evidence=evidence,
     )

@@ -9,9 +9,9 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, GatewayDeps, Merchant, require_admin
-from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.payments import respond
+from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.fields import Currency
 from payment_gateway.api.schemas.ledger import (
     AccountBody,
@@ -24,7 +24,7 @@ from payment_gateway.api.schemas.ledger import (
     UnlinkedTransfersBody,
     VoidHoldBody,
 )
-from payment_gateway.api.versions import VersionedRoute, keyed_path
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.domain.ledger import Account, AccountName
 from payment_gateway.domain.ledger_hold import HoldState
 from payment_gateway.domain.objects import hold_object
@@ -49,7 +49,7 @@ from payment_gateway.operations.verify_ledger import verify_ledger
 from platform_kit.app import JsonResponse
 from platform_kit.clock import isoformat
 from platform_kit.contract import KEYED, answer
-from platform_kit.idempotency import fingerprint_of
+from platform_kit.idempotency import IdempotencyKey
 from platform_kit.moments import Moment
 from platform_kit.problems import NotFound
 
@@ -169,19 +169,15 @@ async def balance_as_of(
 async def transfer(body: AnyTransferBody, request: Request, caller: Merchant) -> Response:
     """Move money between the merchant's own accounts: one transfer, one hold, or up to 1,000 transfers. Those are
     linked (all in one journal or none; 201), or with `"linked": false` each has its own result (200)."""
-    key = idempotency_key_of(request)
-    fingerprint = fingerprint_of(keyed_path(request), await request.body())
+    key = await request_key(request)
     if isinstance(body, UnlinkedTransfersBody):
-        each = tuple(_single(caller, key, fingerprint, one) for one in body.transfers)
-        return respond(
-            await transfer_each(caller.deps, TransferEach(caller.merchant_id, key, fingerprint, each))
-        )
+        each = tuple(_single(caller, key, one) for one in body.transfers)
+        return respond(await transfer_each(caller.deps, TransferEach(caller.merchant_id, key, each)))
     if isinstance(body, TransferBody):
-        return respond(await transfer_funds(caller.deps, _single(caller, key, fingerprint, body)))
+        return respond(await transfer_funds(caller.deps, _single(caller, key, body)))
     command = TransferFunds(
         merchant_id=caller.merchant_id,
         key=key,
-        fingerprint=fingerprint,
         lines=tuple(_line(line) for line in body.transfers),
         linked=True,
         effective_at=body.effective_at,
@@ -191,11 +187,10 @@ async def transfer(body: AnyTransferBody, request: Request, caller: Merchant) ->
     return respond(await transfer_funds(caller.deps, command))
 
 
-def _single(caller: Caller, key: str, fingerprint: bytes, body: TransferBody) -> TransferFunds:
+def _single(caller: Caller, key: IdempotencyKey, body: TransferBody) -> TransferFunds:
     return TransferFunds(
         merchant_id=caller.merchant_id,
         key=key,
-        fingerprint=fingerprint,
         lines=(_line(body),),
         pending=body.pending,
         expires_at=body.expires_at,
@@ -255,8 +250,7 @@ async def _settle(
 ) -> Response:
     command = SettleHold(
         caller.merchant_id,
-        idempotency_key_of(request),
-        fingerprint_of(keyed_path(request), await request.body()),
+        await request_key(request),
         hold_id,
         amount_minor,
         voids,
@@ -274,8 +268,7 @@ async def reverse(journal_id: JournalId, body: ReverseBody, request: Request, ca
     """Take a journal back by a new one, once; nothing is edited."""
     command = ReverseJournal(
         caller.merchant_id,
-        idempotency_key_of(request),
-        fingerprint_of(keyed_path(request), await request.body()),
+        await request_key(request),
         journal_id,
         body.reason,
     )

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import CONFLICT, READ, VAULT
 from payment_gateway.api.payments import PAGE_MAX, respond
+from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.customers import (
     AttachBody,
     CardBody,
@@ -20,7 +20,7 @@ from payment_gateway.api.schemas.customers import (
     PaymentMethodChanges,
 )
 from payment_gateway.api.schemas.payments import CustomerId
-from payment_gateway.api.versions import VersionedRoute, keyed_path
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.domain.customer import payment_method_object
 from payment_gateway.operations.manage_payment_methods import (
     CardEntry,
@@ -47,8 +47,7 @@ async def create(body: PaymentMethodBody, request: Request, caller: Merchant) ->
     fingerprint = caller.deps.vault.request_fingerprint if entry else fingerprint_of
     command = CreatePaymentMethod(
         merchant_id=caller.merchant_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint(keyed_path(request), await request.body()),
+        key=await request_key(request, fingerprint),
         type=body.type,
         method=body.method(),
         card=entry,
@@ -87,11 +86,9 @@ async def update(
     payment_method_id: str, body: PaymentMethodChanges, request: Request, caller: Merchant
 ) -> Response:
     """Change billing details or metadata; what is not given stays."""
-    key, fingerprint = await _key(request)
+    key = await request_key(request)
     return respond(
-        await update_payment_method(
-            caller.deps, caller.merchant_id, payment_method_id, body.given(), key, fingerprint
-        )
+        await update_payment_method(caller.deps, caller.merchant_id, payment_method_id, body.given(), key)
     )
 
 
@@ -100,11 +97,9 @@ async def update(
 )
 async def attach(payment_method_id: str, body: AttachBody, request: Request, caller: Merchant) -> Response:
     """Save it for a customer."""
-    key, fingerprint = await _key(request)
+    key = await request_key(request)
     return respond(
-        await attach_payment_method(
-            caller.deps, caller.merchant_id, payment_method_id, body.customer_id, key, fingerprint
-        )
+        await attach_payment_method(caller.deps, caller.merchant_id, payment_method_id, body.customer_id, key)
     )
 
 
@@ -115,14 +110,8 @@ async def detach(
     payment_method_id: str, request: Request, caller: Merchant, body: DetachBody | None = None
 ) -> Response:
     """Give it up for good: it can neither pay nor be attached again, and its card leaves the vault."""
-    key, fingerprint = await _key(request)
-    return respond(
-        await detach_payment_method(caller.deps, caller.merchant_id, payment_method_id, key, fingerprint)
-    )
-
-
-async def _key(request: Request) -> tuple[str, bytes]:
-    return idempotency_key_of(request), fingerprint_of(keyed_path(request), await request.body())
+    key = await request_key(request)
+    return respond(await detach_payment_method(caller.deps, caller.merchant_id, payment_method_id, key))
 
 
 def _entry(card: CardBody) -> CardEntry | None:

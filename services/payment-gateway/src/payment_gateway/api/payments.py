@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import MONEY, READ
-from payment_gateway.api.sandbox_faults import SandboxFault, asked, with_fault
+from payment_gateway.api.request_key import request_key
+from payment_gateway.api.sandbox_faults import SandboxFault, fingerprint_with, with_fault
 from payment_gateway.api.schemas.fields import Reference
 from payment_gateway.api.schemas.payments import (
     CancelBody,
@@ -22,7 +22,7 @@ from payment_gateway.api.schemas.payments import (
     UpdatePaymentBody,
     VoidBody,
 )
-from payment_gateway.api.versions import VersionedRoute, keyed_path
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.domain.objects import payment_object, refund_object
 from payment_gateway.domain.payment import Status
 from payment_gateway.operations.answer_request import Answer
@@ -38,7 +38,7 @@ from payment_gateway.operations.void_payment import void_payment
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.contract import KEYED, answer
-from platform_kit.idempotency import REPLAY_HEADER, fingerprint_of
+from platform_kit.idempotency import REPLAY_HEADER
 from platform_kit.problems import MEDIA_TYPE
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=VersionedRoute)
@@ -53,8 +53,7 @@ async def create(
     """Create and confirm a payment. A decline is a result: 201 with `status: declined`."""
     command = CreatePayment(
         merchant_id=caller.merchant_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), asked(await request.body(), fault)),
+        key=await request_key(request, fingerprint_with(fault)),
         amount_minor=body.amount_minor,
         surcharge_minor=body.surcharge_minor,
         currency=body.currency,
@@ -78,8 +77,7 @@ async def update(payment_id: str, body: UpdatePaymentBody, request: Request, cal
     command = UpdatePayment(
         merchant_id=caller.merchant_id,
         payment_id=payment_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        key=await request_key(request),
         changes=body.changes(),
     )
     return respond(await update_payment(caller.deps, command))
@@ -93,8 +91,7 @@ async def confirm(
     command = ConfirmPayment(
         merchant_id=caller.merchant_id,
         payment_id=payment_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        key=await request_key(request),
         method=body.method.stored() if body and body.method else None,
         payment_method=body.payment_method if body else None,
     )
@@ -186,7 +183,6 @@ async def _act(
     return Act(
         merchant_id=merchant,
         payment_id=payment_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        key=await request_key(request),
         amount_minor=amount_minor,
     )

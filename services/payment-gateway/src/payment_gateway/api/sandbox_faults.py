@@ -10,6 +10,8 @@ from typing import Annotated, Final
 
 from fastapi import Header
 
+from platform_kit.idempotency import Fingerprint, fingerprint_of
+
 HEADER: Final = "Sandbox-Fault"
 MEMBER: Final = (
     "sandbox_fault"  # of the metadata: the fault stays with the payment, for what is done to it later
@@ -32,6 +34,8 @@ def with_fault(metadata: Mapping[str, str], fault: str | None) -> dict[str, str]
     return {**metadata, MEMBER: fault} if fault else dict(metadata)
 
 
-def asked(body: bytes, fault: str | None) -> bytes:
-    """What a key is tied to: the body, and the header where there is one."""
-    return body + b"\n" + fault.encode() if fault else body
+def fingerprint_with(fault: str | None) -> Fingerprint:
+    """Ties a key to this header too, where there is one."""
+    if not fault:
+        return fingerprint_of
+    return lambda path, body: fingerprint_of(path, body + b"\n" + fault.encode())

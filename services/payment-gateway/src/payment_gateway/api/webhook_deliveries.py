@@ -8,17 +8,16 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.card_data import idempotency_key_of
 from payment_gateway.api.documented import READ, WRITE
 from payment_gateway.api.payments import respond
+from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.webhooks import EVENT_ID_PATTERN, ReplayBody
-from payment_gateway.api.versions import VersionedRoute, keyed_path
+from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.api.webhook_endpoints import CONFLICT
 from payment_gateway.operations.find_webhook_deliveries import get_webhook_delivery, list_webhook_deliveries
 from payment_gateway.operations.replay_webhooks import ReplayWebhooks, replay_webhooks
 from platform_kit.app import JsonResponse
 from platform_kit.contract import KEYED, answer
-from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/webhook-deliveries", tags=["webhooks"], route_class=VersionedRoute)
 
@@ -58,8 +57,7 @@ async def replay(body: ReplayBody, request: Request, caller: Merchant) -> Respon
     """Send events again, under their own ids: one, those of an endpoint, or those of a time; 500 a request."""
     command = ReplayWebhooks(
         merchant_id=caller.merchant_id,
-        key=idempotency_key_of(request),
-        fingerprint=fingerprint_of(keyed_path(request), await request.body()),
+        key=await request_key(request),
         event_id=body.event_id,
         endpoint_id=body.endpoint_id,
         since=body.occurred_from,

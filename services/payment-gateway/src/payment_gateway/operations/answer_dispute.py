@@ -21,7 +21,7 @@ from payment_gateway.store import disputes, payments
 from payment_gateway.store.commit import Locked
 from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.tenancy import as_merchant
-from platform_kit.idempotency import Claim, StoredResponse
+from platform_kit.idempotency import IdempotencyKey, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.problems import NotFound
 
@@ -32,20 +32,16 @@ class AnswerDispute:
 
     merchant_id: str
     dispute_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     event: DisputeEvent
     evidence: Mapping[str, str]
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route."""
 
 
 async def answer_dispute(deps: Deps, command: AnswerDispute) -> Answer:
     """200 with the dispute. Raises NotFound, InvalidState, KeyReused, KeyInProgress, NotCommitted."""
     dispute = await get_dispute(deps, command.merchant_id, command.dispute_id)
     route = "accept" if command.event is DisputeEvent.ACCEPT else "evidence"
-    scope = command.scope or f"{command.merchant_id} POST /v1/disputes/{{id}}/{route}"
-    wanted = Claim(scope, command.key, command.fingerprint, new_id("act"))
+    wanted = command.key.claim(f"{command.merchant_id} POST /v1/disputes/{{id}}/{route}", new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored
     async with as_merchant(deps.engine, command.merchant_id) as connection:

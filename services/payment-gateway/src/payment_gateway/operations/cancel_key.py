@@ -27,7 +27,7 @@ from payment_gateway.operations.problems import stored_problem
 from payment_gateway.operations.resolve_attempts import CLOSE_AFTER_TRIES, resolve
 from payment_gateway.store import attempts
 from payment_gateway.store.commit import AlreadyClaimed, Commit, Effects
-from platform_kit.idempotency import CLOSED, Claim, KeyInProgress, KeyRecord, StoredResponse
+from platform_kit.idempotency import CLOSED, Claim, IdempotencyKey, KeyInProgress, KeyRecord, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.problems import Problem
 
@@ -103,8 +103,8 @@ async def _given_up(deps: Deps, merchant_id: str, payment_id: str) -> Payment:
         payment = await get_payment(deps, merchant_id, payment_id)
     if payment.status in _TO_CANCEL:
         # A key of its own each time: a refusal of the channel today must not be the answer of tomorrow.
-        scope = f"{merchant_id} cancel-key"
-        await cancel_payment(deps, Act(merchant_id, payment_id, new_id("cxl"), b"cancel", scope=scope))
+        key = IdempotencyKey(new_id("cxl"), b"cancel", scope=f"{merchant_id} cancel-key")
+        await cancel_payment(deps, Act(merchant_id, payment_id, key))
         payment = await get_payment(deps, merchant_id, payment_id)
     return payment
 

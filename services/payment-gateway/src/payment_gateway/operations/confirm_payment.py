@@ -15,7 +15,7 @@ from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import MethodMissing, problem_of
 from payment_gateway.operations.saved_method import with_saved
 from payment_gateway.store.commit import Locked
-from platform_kit.idempotency import Claim
+from platform_kit.idempotency import IdempotencyKey
 from platform_kit.ids import new_id
 
 
@@ -25,13 +25,10 @@ class ConfirmPayment:
 
     merchant_id: str
     payment_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     method: Mapping[str, Any] | None = None
     payment_method: str | None = None
     """A saved one, in place of `method`."""
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route."""
 
 
 async def confirm_payment(deps: Deps, command: ConfirmPayment) -> Answer:
@@ -40,8 +37,7 @@ async def confirm_payment(deps: Deps, command: ConfirmPayment) -> Answer:
     Raises NotFound, MethodMissing, InvalidState and what `charge_payment` raises.
     """
     found = await get_payment(deps, command.merchant_id, command.payment_id)
-    scope = command.scope or f"{command.merchant_id} POST /v1/payments/{{id}}/confirm"
-    wanted = Claim(scope, command.key, command.fingerprint, new_id("att"))
+    wanted = command.key.claim(f"{command.merchant_id} POST /v1/payments/{{id}}/confirm", new_id("att"))
     if stored := await find_stored(deps, wanted):
         return stored
     named, _ = await with_saved(

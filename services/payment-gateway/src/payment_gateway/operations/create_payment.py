@@ -21,7 +21,7 @@ from payment_gateway.operations.mark_and_ask import first_attempt_id
 from payment_gateway.operations.saved_method import with_saved
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit import canonical
-from platform_kit.idempotency import Claim
+from platform_kit.idempotency import Claim, IdempotencyKey
 from platform_kit.ids import new_id
 
 
@@ -31,8 +31,7 @@ class CreatePayment:
     {"type": "wallet", "provider": ...}, or None as long as `confirm` is false; `capture` is automatic or manual."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     amount_minor: int
     currency: str
     capture: str
@@ -48,8 +47,6 @@ class CreatePayment:
     payment_method: str | None = None
     """A saved one, in place of `method`."""
     customer_id: str | None = None
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route."""
 
 
 async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
@@ -58,12 +55,7 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
     Raises what `with_saved` and `charge_payment` raise.
     """
     payment_id = new_id("pay")
-    wanted = Claim(
-        command.scope or f"{command.merchant_id} {CREATE_ROUTE}",
-        command.key,
-        command.fingerprint,
-        subject=first_attempt_id(payment_id),
-    )
+    wanted = command.key.claim(f"{command.merchant_id} {CREATE_ROUTE}", first_attempt_id(payment_id))
     # A repeated key meets its stored answer in the commit that would claim it; only what may be refused before that,
     # and was not the first time, makes it worth to look earlier.
     names_saved = command.payment_method is not None or command.customer_id is not None

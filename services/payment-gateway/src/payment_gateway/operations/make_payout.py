@@ -23,7 +23,7 @@ from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Payable
 from platform_kit import canonical
-from platform_kit.idempotency import Claim, StoredResponse
+from platform_kit.idempotency import Claim, IdempotencyKey, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.problems import NotFound
 
@@ -35,19 +35,15 @@ class MakePayout:
     """`amount_minor` > 0 of `currency` to the account behind `destination` (a token of docs/money.md)."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     amount_minor: int
     currency: str
     destination: str
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route."""
 
 
 async def make_payout(deps: Deps, command: MakePayout) -> Answer:
     """201 with the pending payout. Refused with insufficient-funds when the available balance does not hold it."""
-    scope = command.scope or f"{command.merchant_id} POST /v1/payouts"
-    wanted = Claim(scope, command.key, command.fingerprint, subject=new_id("po"))
+    wanted = command.key.claim(f"{command.merchant_id} POST /v1/payouts", new_id("po"))
     if stored := await find_stored(deps, wanted):
         return stored
 
@@ -76,13 +72,11 @@ async def make_payout(deps: Deps, command: MakePayout) -> Answer:
     return _answer(await claim(deps, commit))
 
 
-async def cancel_payout(
-    deps: Deps, merchant_id: str, payout_id: str, key: str, fingerprint: bytes, scope: str | None = None
-) -> Answer:
-    """200 with the cancelled payout; 409 once it may have been sent. `scope` as in `MakePayout`."""
+async def cancel_payout(deps: Deps, merchant_id: str, payout_id: str, key: IdempotencyKey) -> Answer:
+    """200 with the cancelled payout; 409 once it may have been sent."""
     payout = await get_payout(deps, merchant_id, payout_id)
     native = f"{merchant_id} POST /v1/payouts/{{id}}/cancel"
-    wanted = Claim(scope or native, key, fingerprint, new_id("act"))
+    wanted = key.claim(native, new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored
     commit = commit_of_move(payout, PayoutEvent.CANCEL, wanted=wanted, due=lambda _: None)

@@ -15,7 +15,7 @@ from payment_gateway.store import customers, payment_methods
 from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.tenancy import as_merchant
-from platform_kit.idempotency import Claim
+from platform_kit.idempotency import IdempotencyKey
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound
 
@@ -25,19 +25,15 @@ class CreateCustomer:
     """What a merchant says of somebody who pays."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     values: Mapping[str, Any]
     """Of name, email, description, metadata: those that were given."""
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route."""
 
 
 async def create_customer(deps: Deps, command: CreateCustomer) -> Answer:
     """Raises KeyReused, KeyInProgress, NotCommitted."""
     customer_id = new_id("cus")
-    scope = command.scope or f"{command.merchant_id} POST /v1/customers"
-    wanted = Claim(scope, command.key, command.fingerprint, customer_id)
+    wanted = command.key.claim(f"{command.merchant_id} POST /v1/customers", customer_id)
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         made = Customer(customer_id, command.merchant_id, locked.now, locked.now, **command.values)
@@ -70,16 +66,14 @@ async def update_customer(
     merchant_id: str,
     customer_id: str,
     changes: Mapping[str, Any],
-    key: str,
-    fingerprint: bytes,
-    scope: str | None = None,
+    key: IdempotencyKey,
 ) -> Answer:
-    """The customer with `changes`; what is not among them stays. `scope` as in `CreateCustomer`.
+    """The customer with `changes`; what is not among them stays.
 
     Raises NotFound, KeyReused, KeyInProgress.
     """
     customer = await get_customer(deps, merchant_id, customer_id)
-    wanted = Claim(scope or f"{merchant_id} POST /v1/customers/{{id}}", key, fingerprint, new_id("req"))
+    wanted = key.claim(f"{merchant_id} POST /v1/customers/{{id}}", new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         changed = replace(locked_customer(locked, customer.id, merchant_id), **changes, updated_at=locked.now)

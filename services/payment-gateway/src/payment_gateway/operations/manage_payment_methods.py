@@ -26,7 +26,7 @@ from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.tenancy import as_merchant
 from platform_kit.committer import NotCommitted
-from platform_kit.idempotency import Claim, KeyReused
+from platform_kit.idempotency import IdempotencyKey, KeyReused
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound, Problem, problem_type
 
@@ -58,15 +58,12 @@ class CreatePaymentMethod:
     """`method` as a channel is asked with it, or `card` to be kept in the vault first; one of the two."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     type: str
     method: Mapping[str, Any] | None = None
     card: CardEntry | None = None
     billing_details: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route."""
 
 
 async def create_payment_method(deps: Deps, command: CreatePaymentMethod) -> Answer:
@@ -75,8 +72,7 @@ async def create_payment_method(deps: Deps, command: CreatePaymentMethod) -> Ans
     Raises the refusals of the card (422), VaultClosed, KeyReused, KeyInProgress, NotCommitted.
     """
     method_id = new_id("pm")
-    scope = command.scope or f"{command.merchant_id} POST /v1/payment-methods"
-    wanted = Claim(scope, command.key, command.fingerprint, method_id)
+    wanted = command.key.claim(f"{command.merchant_id} POST /v1/payment-methods", method_id)
     if stored := await find_stored(deps, wanted):
         return stored
     method, shown, kept = await _kept(deps, command)
@@ -175,15 +171,12 @@ async def update_payment_method(
     merchant_id: str,
     method_id: str,
     changes: Mapping[str, Any],
-    key: str,
-    fingerprint: bytes,
-    scope: str | None = None,
+    key: IdempotencyKey,
 ) -> Answer:
-    """The payment method with other `billing_details` or `metadata`. `scope` as in `CreatePaymentMethod`, here and
-    below. Raises NotFound, KeyReused, KeyInProgress."""
+    """The payment method with other `billing_details` or `metadata`. Raises NotFound, KeyReused, KeyInProgress."""
     await get_payment_method(deps, merchant_id, method_id)
     native = f"{merchant_id} POST /v1/payment-methods/{{id}}"
-    wanted = Claim(scope or native, key, fingerprint, new_id("req"))
+    wanted = key.claim(native, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         changed = replace(locked.rows[method_id], **changes, updated_at=locked.now)
@@ -197,9 +190,7 @@ async def attach_payment_method(
     merchant_id: str,
     method_id: str,
     customer_id: str,
-    key: str,
-    fingerprint: bytes,
-    scope: str | None = None,
+    key: IdempotencyKey,
 ) -> Answer:
     """Save it for a customer; attaching it to the same one again changes nothing.
 
@@ -207,7 +198,7 @@ async def attach_payment_method(
     """
     await get_payment_method(deps, merchant_id, method_id)
     native = f"{merchant_id} POST /v1/payment-methods/{{id}}/attach"
-    wanted = Claim(scope or native, key, fingerprint, new_id("req"))
+    wanted = key.claim(native, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         method: PaymentMethod = locked.rows[method_id]
@@ -222,13 +213,11 @@ async def attach_payment_method(
     return await write_once(deps, wanted, decide, also=also, status=200)
 
 
-async def detach_payment_method(
-    deps: Deps, merchant_id: str, method_id: str, key: str, fingerprint: bytes, scope: str | None = None
-) -> Answer:
+async def detach_payment_method(deps: Deps, merchant_id: str, method_id: str, key: IdempotencyKey) -> Answer:
     """Give it up for good; its card leaves the vault. Raises NotFound, KeyReused, KeyInProgress."""
     await get_payment_method(deps, merchant_id, method_id)
     native = f"{merchant_id} POST /v1/payment-methods/{{id}}/detach"
-    wanted = Claim(scope or native, key, fingerprint, new_id("req"))
+    wanted = key.claim(native, new_id("req"))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         method: PaymentMethod = locked.rows[method_id]

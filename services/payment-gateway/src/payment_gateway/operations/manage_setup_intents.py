@@ -20,7 +20,7 @@ from payment_gateway.store import customers, payment_methods, setup_intents
 from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.tenancy import as_merchant
-from platform_kit.idempotency import Claim
+from platform_kit.idempotency import IdempotencyKey
 from platform_kit.ids import is_id, new_id
 from platform_kit.problems import NotFound
 
@@ -32,9 +32,7 @@ class SetupRequest:
     """Who asks, under which key. `setup_id` None = a new one; `changes` are its fields."""
 
     merchant_id: str
-    key: str
-    scope: str
-    fingerprint: bytes
+    key: IdempotencyKey
     setup_id: str | None
     changes: Mapping[str, Any]
     confirm: bool = False
@@ -57,14 +55,12 @@ async def save_setup_intent(deps: Deps, request: SetupRequest) -> Answer:
     if request.confirm and method_id is not None:
         found = await verify_payment_method(deps, request.merchant_id, method_id)
     setup_id = request.setup_id or new_id("seti")
-    wanted = Claim(request.scope, request.key, request.fingerprint, new_id("req"))
+    wanted = request.key.claim(f"{request.merchant_id} setup-intents", new_id("req"))
     also = _locked(setup_id, customer_id if request.confirm else None, method_id if request.confirm else None)
     return await write_once(deps, wanted, _save(request, setup_id, found), also=also, status=200)
 
 
-async def cancel_setup_intent(
-    deps: Deps, merchant_id: str, setup_id: str, key: str, scope: str, fingerprint: bytes
-) -> Answer:
+async def cancel_setup_intent(deps: Deps, merchant_id: str, setup_id: str, key: IdempotencyKey) -> Answer:
     """Raises NotFound, KeyReused, KeyInProgress; InvalidState is the answer of the key."""
     await get_setup_intent(deps, merchant_id, setup_id)
 
@@ -73,7 +69,7 @@ async def cancel_setup_intent(
         cancelled = _step(lambda: machine.advance(setup, "cancel", SetupStatus.CANCELLED, locked.now))
         return ((setup_intents, cancelled),), setup_intent_object(cancelled)
 
-    wanted = Claim(scope, key, fingerprint, new_id("req"))
+    wanted = key.claim(f"{merchant_id} setup-intents", new_id("req"))
     return await write_once(deps, wanted, decide, also=((setup_intents, setup_id),), status=200)
 
 

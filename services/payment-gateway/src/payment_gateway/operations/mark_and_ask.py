@@ -20,7 +20,7 @@ from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import NoChannel, stored_refusal
 from payment_gateway.operations.record_answer import ask_and_record
 from payment_gateway.store.commit import Commit, Effects, Locked
-from platform_kit.idempotency import Claim
+from platform_kit.idempotency import Claim, IdempotencyKey
 from platform_kit.ids import new_id
 
 
@@ -30,14 +30,11 @@ class Act:
 
     merchant_id: str
     payment_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     amount_minor: int | None = None
     reason: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Of a refund."""
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route for the operation."""
 
 
 Mark = Callable[[Payment, Attempt, Locked], Effects]
@@ -53,8 +50,7 @@ async def mark_and_ask(
     Raises NotFound, NoChannel, InvalidState, AmountExceedsRemaining, OperationInProgress, KeyReused, KeyInProgress.
     """
     payment = await get_payment(deps, act.merchant_id, act.payment_id)
-    scope = act.scope or f"{act.merchant_id} POST /v1/payments/{{id}}/{route or operation}"
-    wanted = Claim(scope, act.key, act.fingerprint, new_id("att"))
+    wanted = act.key.claim(f"{act.merchant_id} POST /v1/payments/{{id}}/{route or operation}", new_id("att"))
     if stored := await find_stored(deps, wanted):
         return stored
     if payment.channel is not None and not deps.channels[payment.channel].is_open:

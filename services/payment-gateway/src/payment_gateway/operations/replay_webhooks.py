@@ -14,7 +14,7 @@ from payment_gateway.operations.manage_webhook_endpoints import find
 from payment_gateway.store import events, webhook_deliveries
 from payment_gateway.store.tables import idempotency_key
 from platform_kit import canonical, idempotency
-from platform_kit.idempotency import Claim, StoredResponse
+from platform_kit.idempotency import IdempotencyKey, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.problems import NotFound, Problem
 
@@ -30,8 +30,7 @@ class ReplayWebhooks:
     """Which events (one, or those from `since` to before `until`) to send again, and to which endpoint (None = all)."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     event_id: str | None = None
     endpoint_id: str | None = None
     since: datetime | None = None
@@ -47,7 +46,7 @@ async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
     Raises NotFound, WebhookEndpointDisabled, KeyReused.
     """
     scope = f"{command.merchant_id} POST /v1/webhook-deliveries/replay"
-    claim = Claim(scope, command.key, command.fingerprint, subject=new_id("rpl"))
+    claim = command.key.claim(scope, new_id("rpl"))
     async with deps.engine.begin() as connection:
         # Another request with this key is waited for here: its transaction is as short as this one.
         if not await idempotency.insert(connection, idempotency_key, [(claim, None)]):

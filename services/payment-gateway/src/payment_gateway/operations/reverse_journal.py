@@ -18,7 +18,7 @@ from payment_gateway.store.commit import Commit, Effects, Locked, postings_accou
 from payment_gateway.store.ledger_reversals import Reversal
 from payment_gateway.store.tenancy import as_merchant
 from platform_kit.clock import isoformat
-from platform_kit.idempotency import Claim, StoredResponse
+from platform_kit.idempotency import IdempotencyKey, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from platform_kit.problems import NotFound
@@ -27,8 +27,7 @@ from platform_kit.problems import NotFound
 @dataclass(frozen=True, slots=True)
 class ReverseJournal:
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     journal_id: str
     reason: str
 
@@ -83,7 +82,7 @@ async def reverse_journal(deps: Deps, command: ReverseJournal) -> Answer:
         also=((ledger_reversals, command.journal_id),),
         accounts=postings_accounts(back),
         opens_accounts=False,
-        claim=Claim(scope, command.key, command.fingerprint, journal.id),
+        claim=command.key.claim(scope, journal.id),
         refusal_response=stored_refusal,
     )
     done = await claim(deps, commit)

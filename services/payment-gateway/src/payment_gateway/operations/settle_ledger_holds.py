@@ -17,7 +17,7 @@ from payment_gateway.store import ledger_holds
 from payment_gateway.store.commit import Commit, Done, Effects, Locked
 from payment_gateway.store.tenancy import as_merchant
 from platform_kit import canonical
-from platform_kit.idempotency import Claim, StoredResponse
+from platform_kit.idempotency import IdempotencyKey, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from platform_kit.problems import NotFound
@@ -30,8 +30,7 @@ class SettleHold:
     """`amount_minor` None = the rest. `voids` gives the rest back instead of moving it."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     hold_id: str
     amount_minor: int | None = None
     voids: bool = False
@@ -67,7 +66,7 @@ async def settle_hold(deps: Deps, command: SettleHold) -> Answer:
         also=((ledger_holds, found.id),),
         accounts=(found.debit, found.credit),
         opens_accounts=False,
-        claim=Claim(scope, command.key, command.fingerprint, journal_id),
+        claim=command.key.claim(scope, journal_id),
         refusal_response=stored_refusal,
     )
     done = await claim(deps, commit)

@@ -21,7 +21,7 @@ from payment_gateway.store.commit import (
     UnknownAccount,
     postings_accounts,
 )
-from platform_kit.idempotency import StoredResponse
+from platform_kit.idempotency import IdempotencyKey, StoredResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,7 @@ class TransferEach:
     """At least one transfer; their own keys are not looked at: the batch has one, and one answer."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     transfers: tuple[TransferFunds, ...]
 
 
@@ -75,7 +74,7 @@ async def transfer_each(deps: Deps, command: TransferEach) -> Answer:
         opens_accounts=False,
         needs_accounts=False,
         weight=len(wanted),
-        claim=claim_of(command.merchant_id, command.key, command.fingerprint, wanted[0][1]),
+        claim=claim_of(command.merchant_id, command.key, wanted[0][1]),
         refusal_response=stored_refusal,
     )
     outcome = await claim(deps, commit)

@@ -19,7 +19,7 @@ from payment_gateway.operations.problems import AccountDiffers, stored_refusal
 from payment_gateway.store import ledger, ledger_holds
 from payment_gateway.store.commit import Commit, Effects, Locked, postings_accounts
 from platform_kit.clock import isoformat
-from platform_kit.idempotency import Claim, StoredResponse
+from platform_kit.idempotency import Claim, IdempotencyKey, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 
@@ -39,8 +39,7 @@ class TransferFunds:
     """All `lines` in one journal or none of them; `pending` (one line only) sets the amount aside instead."""
 
     merchant_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     lines: tuple[Line, ...]
     linked: bool = False
     """Sent as a list: answered as a journal."""
@@ -73,7 +72,7 @@ async def transfer_funds(deps: Deps, command: TransferFunds) -> Answer:
         accounts=postings_accounts(journal.postings),
         opens_accounts=False,
         weight=len(journal.postings),
-        claim=claim_of(command.merchant_id, command.key, command.fingerprint, journal),
+        claim=claim_of(command.merchant_id, command.key, journal),
         refusal_response=stored_refusal,
     )
     done = await claim(deps, commit)
@@ -83,9 +82,9 @@ async def transfer_funds(deps: Deps, command: TransferFunds) -> Answer:
     return Answer(done.response.status, done.response.body)
 
 
-def claim_of(merchant_id: str, key: str, fingerprint: bytes, journal: Journal) -> Claim:
+def claim_of(merchant_id: str, key: IdempotencyKey, journal: Journal) -> Claim:
     """What a request for transfers claims, however many they are."""
-    return Claim(f"{merchant_id} POST /v1/ledger/transfers", key, fingerprint, journal.id)
+    return key.claim(f"{merchant_id} POST /v1/ledger/transfers", journal.id)
 
 
 def journal_of(command: TransferFunds) -> Journal:

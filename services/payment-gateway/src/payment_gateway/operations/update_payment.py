@@ -15,7 +15,7 @@ from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import stored_refusal
 from payment_gateway.operations.saved_method import with_saved
 from payment_gateway.store.commit import Commit, Effects, Locked
-from platform_kit.idempotency import Claim
+from platform_kit.idempotency import IdempotencyKey
 from platform_kit.ids import new_id
 
 WORDS: Final = frozenset({"reference", "description", "metadata"})
@@ -28,18 +28,14 @@ class UpdatePayment:
 
     merchant_id: str
     payment_id: str
-    key: str
-    fingerprint: bytes
+    key: IdempotencyKey
     changes: Mapping[str, Any]
-    scope: str | None = None
-    """Where the key counts; None = this merchant's native route."""
 
 
 async def update_payment(deps: Deps, command: UpdatePayment) -> Answer:
     """200 with the payment. Raises NotFound, InvalidState, KeyReused, KeyInProgress."""
     payment = await get_payment(deps, command.merchant_id, command.payment_id)
-    scope = command.scope or f"{command.merchant_id} POST /v1/payments/{{id}}"
-    wanted = Claim(scope, command.key, command.fingerprint, new_id("act"))
+    wanted = command.key.claim(f"{command.merchant_id} POST /v1/payments/{{id}}", new_id("act"))
     if stored := await find_stored(deps, wanted):
         return stored
 

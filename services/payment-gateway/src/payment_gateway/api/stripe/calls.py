@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,7 +19,14 @@ from payment_gateway.api.stripe.names import native_id
 from payment_gateway.operations.answer_request import Answer
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.idempotency import HEADER, REPLAY_HEADER, KeyInProgress, fingerprint_of
+from platform_kit.idempotency import (
+    HEADER,
+    REPLAY_HEADER,
+    Fingerprint,
+    IdempotencyKey,
+    KeyInProgress,
+    fingerprint_of,
+)
 from platform_kit.ids import new_id
 
 WAIT_S: Final = (
@@ -33,21 +39,17 @@ LIMIT_MAX: Final = 100
 Render = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """The client's key. `scope` is one for the whole facade: a key belongs to the endpoint of its first use, which is
-    part of the fingerprint."""
+async def key_of(
+    request: Request, merchant_id: str, fingerprint: Fingerprint = fingerprint_of
+) -> IdempotencyKey:
+    """The request's key; a request without one gets a key of its own and can be neither repeated nor doubled.
 
-    key: str
-    scope: str
-    fingerprint: bytes
-
-
-async def key_of(request: Request, merchant_id: str) -> Key:
-    """The request's key; a request without one gets a key of its own and can be neither repeated nor doubled."""
-    given = HEADER in request.headers
-    key = idempotency_key_of(request) if given else new_id("auto")
-    return Key(key, f"{merchant_id} stripe", fingerprint_of(request.scope["path"], await request.body()))
+    Its scope is one for the whole facade: a key belongs to the endpoint of its first use, which is part of the
+    fingerprint.
+    """
+    key = idempotency_key_of(request) if HEADER in request.headers else new_id("auto")
+    seen = fingerprint(request.scope["path"], await request.body())
+    return IdempotencyKey(key, seen, scope=f"{merchant_id} stripe")
 
 
 async def settled(call: Callable[[], Awaitable[Answer]]) -> Answer:

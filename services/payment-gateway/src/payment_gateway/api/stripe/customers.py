@@ -36,7 +36,7 @@ async def create(request: Request, caller: Merchant) -> Response:
     given.ignore(*_IGNORED)
     given.done()
     key = await key_of(request, caller.merchant_id)
-    command = CreateCustomer(caller.merchant_id, key.key, key.fingerprint, values, key.scope)
+    command = CreateCustomer(caller.merchant_id, key, values)
     return respond(await settled(lambda: create_customer(caller.deps, command)), render.customer)
 
 
@@ -67,11 +67,7 @@ async def update(customer: str, request: Request, caller: Merchant) -> Response:
     given.done()
     key = await key_of(request, caller.merchant_id)
     changed = changes | ({"metadata": metadata} if metadata is not None else {})
-    answer = await settled(
-        lambda: update_customer(
-            caller.deps, caller.merchant_id, customer, changed, key.key, key.fingerprint, key.scope
-        )
-    )
+    answer = await settled(lambda: update_customer(caller.deps, caller.merchant_id, customer, changed, key))
     return respond(answer, render.customer)
 
 

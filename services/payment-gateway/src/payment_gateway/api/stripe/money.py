@@ -91,9 +91,7 @@ async def pay_out(request: Request, caller: Merchant) -> Response:
     key = await key_of(request, caller.merchant_id)
     command = MakePayout(
         merchant_id=caller.merchant_id,
-        key=key.key,
-        scope=key.scope,
-        fingerprint=key.fingerprint,
+        key=key,
         amount_minor=amount,
         currency=currency,
         destination=destination,
@@ -122,9 +120,7 @@ async def retrieve_payout(payout: str, request: Request, caller: Merchant) -> Re
 async def cancel(payout: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     key = await key_of(request, caller.merchant_id)
-    answer = await settled(
-        lambda: cancel_payout(caller.deps, caller.merchant_id, payout, key.key, key.fingerprint, key.scope)
-    )
+    answer = await settled(lambda: cancel_payout(caller.deps, caller.merchant_id, payout, key))
     return respond(answer, render.payout)
 
 
@@ -183,9 +179,7 @@ async def _answer(
     command = AnswerDispute(
         merchant_id=caller.merchant_id,
         dispute_id=dispute,
-        key=key.key,
-        scope=key.scope,
-        fingerprint=key.fingerprint,
+        key=key,
         event=event,
         evidence=evidence,
     )

@@ -60,9 +60,7 @@ async def create(request: Request, caller: Merchant) -> Response:
     key = await key_of(request, caller.merchant_id)
     command = CreatePayment(
         merchant_id=caller.merchant_id,
-        key=key.key,
-        fingerprint=key.fingerprint,
-        scope=key.scope,
+        key=key,
         amount_minor=amount,
         currency=currency,
         capture=_capture(given) or "automatic",
@@ -126,9 +124,7 @@ async def update(intent: str, request: Request, caller: Merchant) -> Response:
     command = UpdatePayment(
         merchant_id=caller.merchant_id,
         payment_id=payment.id,
-        key=key.key,
-        fingerprint=key.fingerprint,
-        scope=key.scope,
+        key=key,
         changes={name: value for name, value in changes.items() if value is not None},
     )
     given.ignore(*_ACCEPTED)
@@ -146,9 +142,7 @@ async def confirm(intent: str, request: Request, caller: Merchant) -> Response:
     command = ConfirmPayment(
         merchant_id=caller.merchant_id,
         payment_id=native_id("pi", intent),
-        key=key.key,
-        fingerprint=key.fingerprint,
-        scope=key.scope,
+        key=key,
         method=method,
         payment_method=payment_method,
     )
@@ -210,9 +204,7 @@ async def _act(request: Request, caller: Caller, intent: str, amount_minor: int 
     return Act(
         merchant_id=caller.merchant_id,
         payment_id=native_id("pi", intent),
-        key=key.key,
-        fingerprint=key.fingerprint,
-        scope=key.scope,
+        key=key,
         amount_minor=amount_minor,
     )
 

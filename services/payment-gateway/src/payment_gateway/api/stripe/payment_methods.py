@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -90,9 +91,7 @@ async def create(request: Request, caller: Merchant) -> Response:
     key = await key_of(request, caller.merchant_id)
     command = CreatePaymentMethod(
         merchant_id=caller.merchant_id,
-        key=key.key,
-        scope=key.scope,
-        fingerprint=key.fingerprint,
+        key=key,
         type=kind,
         method=method,
         card=card,
@@ -152,9 +151,7 @@ async def update(method: str, request: Request, caller: Merchant) -> Response:
     given.done()
     key = await key_of(request, caller.merchant_id)
     answer = await settled(
-        lambda: update_payment_method(
-            caller.deps, caller.merchant_id, method, changes, key.key, key.fingerprint, key.scope
-        )
+        lambda: update_payment_method(caller.deps, caller.merchant_id, method, changes, key)
     )
     return respond(answer, render.payment_method)
 
@@ -168,17 +165,13 @@ async def attach(method: str, request: Request, caller: Merchant) -> Response:
     if method in TEST_METHODS:  # a test method becomes one of this merchant's when it is attached
         made = CreatePaymentMethod(
             merchant_id=caller.merchant_id,
-            key=key.key,
-            scope=f"{key.scope} test-method",  # the key itself is for the attachment
-            fingerprint=key.fingerprint,
+            key=replace(key, scope=f"{key.scope} test-method"),  # the key itself is for the attachment
             type="card",
             method={"type": "card", "token": TEST_METHODS[method]},
         )
         method = (await settled(lambda: create_payment_method(caller.deps, made))).object["id"]
     answer = await settled(
-        lambda: attach_payment_method(
-            caller.deps, caller.merchant_id, method, customer, key.key, key.fingerprint, key.scope
-        )
+        lambda: attach_payment_method(caller.deps, caller.merchant_id, method, customer, key)
     )
     return respond(answer, render.payment_method)
 
@@ -187,11 +180,7 @@ async def attach(method: str, request: Request, caller: Merchant) -> Response:
 async def detach(method: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
     key = await key_of(request, caller.merchant_id)
-    answer = await settled(
-        lambda: detach_payment_method(
-            caller.deps, caller.merchant_id, method, key.key, key.fingerprint, key.scope
-        )
-    )
+    answer = await settled(lambda: detach_payment_method(caller.deps, caller.merchant_id, method, key))
     return respond(answer, render.payment_method)
 
 

@@ -30,9 +30,7 @@ async def create(request: Request, caller: Merchant) -> Response:
     act = Act(
         merchant_id=caller.merchant_id,
         payment_id=native_id("pi", intent) if intent else native_id("ch", str(charge)),
-        key=key.key,
-        fingerprint=key.fingerprint,
-        scope=key.scope,
+        key=key,
         amount_minor=given.integer("amount", least=1),
         reason=given.choice("reason", "duplicate", "fraudulent", "requested_by_customer"),
         metadata=given.metadata() or {},

@@ -83,11 +83,7 @@ async def cancel(setup: str, request: Request, caller: Merchant) -> Response:
     given.choice("cancellation_reason", "abandoned", "duplicate", "requested_by_customer")
     given.done()
     key = await key_of(request, caller.merchant_id)
-    answer = await settled(
-        lambda: cancel_setup_intent(
-            caller.deps, caller.merchant_id, setup, key.key, key.scope, key.fingerprint
-        )
-    )
+    answer = await settled(lambda: cancel_setup_intent(caller.deps, caller.merchant_id, setup, key))
     return respond(answer, render.setup_intent)
 
 
@@ -110,9 +106,7 @@ async def _save(
             "A payment_method is needed to confirm.", "payment_method", "parameter_missing"
         )
     key = await key_of(request, caller.merchant_id)
-    wanted = SetupRequest(
-        caller.merchant_id, key.key, key.scope, key.fingerprint, setup_id, changes, confirm=confirm
-    )
+    wanted = SetupRequest(caller.merchant_id, key, setup_id, changes, confirm=confirm)
     return _respond(await settled(lambda: save_setup_intent(caller.deps, wanted)))
 
 
