@@ -31,6 +31,7 @@ PROFILES: dict[str, tuple[str, ...]] = {
             for service in SERVICES
             for key, value in (("version", "v1"), ("sha256", DIGEST))
         ),
+        f"--set=global.database.digest=sha256:{DIGEST}",
     ),
 }
 

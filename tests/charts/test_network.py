@@ -26,6 +26,10 @@ EDGES: dict[str, set[str]] = {
     "risk-engine-migrate": {"postgres"},
     "data-pipeline-migrate": {"postgres"},
     "first-payment": {"payment-gateway-api"},
+    "backup": {"postgres"},
+    "backup-first": {"postgres"},
+    "backup-restore": {"postgres"},
+    "backup-drill": set(),
     "postgres": set(),
     "redis": set(),
 }
@@ -40,9 +44,12 @@ class Graph:
         self.policies = [thing["spec"] for thing in objects if thing["kind"] == "NetworkPolicy"]
         self.pods: dict[str, tuple[dict[str, str], dict[str, int]]] = {}
         for thing in objects:
-            if thing["kind"] in ("Deployment", "StatefulSet", "Job", "Pod"):
-                template = thing if thing["kind"] == "Pod" else thing["spec"]["template"]
-                name = re.sub(r"^platform-|(?<=-migrate)-\w+$", "", thing["metadata"]["name"])
+            if thing["kind"] in ("Deployment", "StatefulSet", "Job", "CronJob", "Pod"):
+                owner = thing["spec"]["jobTemplate"] if thing["kind"] == "CronJob" else thing
+                template = thing if thing["kind"] == "Pod" else owner["spec"]["template"]
+                name = re.sub(
+                    r"^platform-|(?:(?<=-migrate)|(?<=-first))-\w{10}$", "", thing["metadata"]["name"]
+                )
                 ports = {
                     p["name"]: p["containerPort"]
                     for c in template["spec"]["containers"]

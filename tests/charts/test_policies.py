@@ -67,6 +67,9 @@ def _workloads(thing: Any) -> Iterator[Workload]:
     elif thing["kind"] in ("Deployment", "StatefulSet", "Job"):
         template = thing["spec"]["template"]
         yield Workload(thing["kind"], name, thing, template["metadata"]["labels"], template["spec"])
+    elif thing["kind"] == "CronJob":
+        template = thing["spec"]["jobTemplate"]["spec"]["template"]
+        yield Workload("CronJob", name, thing, template["metadata"]["labels"], template["spec"])
 
 
 PerPod = Callable[[Workload], Problems]
@@ -149,10 +152,8 @@ def _(work: Workload) -> Problems:
 @each_pod("kube-score:container-security-context-user-group-id")
 def _(work: Workload) -> Problems:
     for key in ("runAsUser", "runAsGroup", "fsGroup"):
-        if work.pod["securityContext"].get(key, 0) < 10_000 and work.name not in (
-            "platform-postgres",
-            "platform-redis",
-        ):
+        official = all(re.match(r"postgres:|redis:", container["image"]) for container in work.containers)
+        if work.pod["securityContext"].get(key, 0) < 10_000 and not official:
             yield f"{key} may be a user of the host"
         elif work.pod["securityContext"][key] not in (OFFICIAL_USER, 10001):
             yield f"{key} is neither ours nor the official image's"
@@ -172,7 +173,7 @@ def _(work: Workload) -> Problems:
 @each_pod("kube-linter:sensitive-host-mounts,docker-sock pss-restricted:volume-types")
 def _(work: Workload) -> Problems:
     for volume in work.pod.get("volumes", []):
-        if not {"emptyDir", "secret", "configMap"} & volume.keys():
+        if not {"emptyDir", "secret", "configMap", "persistentVolumeClaim"} & volume.keys():
             yield f"volume {volume['name']} is {set(volume)}"
 
 
@@ -344,9 +345,23 @@ def _(container: Any, work: Workload) -> Problems:
 
 @check("kube-linter:job-ttl-seconds-after-finished")
 def _(render: Render) -> Problems:
-    yield from (
-        job["metadata"]["name"] for job in render.of("Job") if "ttlSecondsAfterFinished" not in job["spec"]
-    )
+    for thing in render.of("Job", "CronJob"):
+        job = thing["spec"].get("jobTemplate", thing)["spec"]
+        if "ttlSecondsAfterFinished" not in job:
+            yield thing["metadata"]["name"]
+
+
+@check("kube-score:cronjob-has-deadline design:cronjobs-do-not-overlap")
+def _(render: Render) -> Problems:
+    for thing in render.of("CronJob"):
+        spec = thing["spec"]
+        if not spec.get("suspend") and "startingDeadlineSeconds" not in spec:
+            yield f"{thing['metadata']['name']}: no deadline"
+        if (
+            spec["concurrencyPolicy"] != "Forbid"
+            or "activeDeadlineSeconds" not in spec["jobTemplate"]["spec"]
+        ):
+            yield f"{thing['metadata']['name']}: may overlap"
 
 
 @check("design:only-tests-are-hooks")

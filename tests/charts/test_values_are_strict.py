@@ -39,7 +39,11 @@ UMBRELLA = ROOT / "umbrella-chart"
         ("data-pipeline.service.nodePort=8081", "/service/nodePort"),
         ("data-pipeline.database.shcema=x", "'shcema'"),
         ("postgres.storage.sise=1Gi", "'sise'"),
-        ("postgres.image.tag=latest", "/image/tag"),
+        ("postgres.image.tag=17", "'tag'"),
+        ("global.database.version=latest", "/global/database/version"),
+        ("backup.schedule=daily", "/schedule"),
+        ("backup.target.kind=ftp", "/target/kind"),
+        ("backup.target.s3.buckte=x", "'buckte'"),
         ("redis.maxmemory=64mb", "'maxmemory'"),
         ("notes.gatewayURL=x", "'gatewayURL'"),
     ],
@@ -77,7 +81,7 @@ def test_every_object_in_the_schema_is_closed(chart: Path) -> None:
     schema = json.loads((chart / "values.schema.json").read_text())
     subcharts = {
         f"properties.{name}"
-        for name in ("payment-gateway", "risk-engine", "data-pipeline", "postgres", "redis")
+        for name in ("payment-gateway", "risk-engine", "data-pipeline", "postgres", "redis", "backup")
     }
     free = {
         "properties.platform-service",

@@ -226,6 +226,7 @@ def test_uninstall_leaves_the_volumes_and_the_secret_and_nothing_else(
         ("PersistentVolumeClaim", "data-platform-postgres-0"),
         ("PersistentVolumeClaim", "data-platform-redis-0"),
         ("PersistentVolumeClaim", "journal-platform-channels-0"),
+        ("PersistentVolumeClaim", "platform-backup"),
     }
 
 

@@ -3,7 +3,8 @@
 
 Helm installs a subchart alone, and the umbrella from a clean clone, only when everything is a real file below the
 chart. So the library chart charts/platform-service is copied into each service's chart, and the shared definitions of
-the values schemas into each values.schema.json. tests/charts/ fails when a copy differs from its source.
+the values schemas into each values.schema.json, and roles.sql into the chart that restores. tests/charts/ fails when a
+copy differs from its source.
 
     sync_charts.py           write the copies
     sync_charts.py --check   change nothing, name what differs, exit 1
@@ -19,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "charts" / "platform-service"
 DEFINITIONS = LIBRARY / "schema-definitions.json"
+ROLES = ROOT / "umbrella-chart" / "charts" / "postgres" / "files" / "roles.sql"
 SERVICES = ("payment-gateway", "risk-engine", "data-pipeline")
 
 
@@ -31,6 +33,8 @@ def wanted() -> dict[Path, bytes]:
         for source in sorted(LIBRARY.rglob("*")):
             if source.is_file() and source != DEFINITIONS:
                 files[copy / source.relative_to(LIBRARY)] = source.read_bytes()
+    # A restore makes the roles where they are not there yet; the chart's own files are all that a chart can read.
+    files[umbrella / "charts" / "backup" / "files" / ROLES.name] = ROLES.read_bytes()
     for schema in [umbrella / "values.schema.json", *sorted(umbrella.glob("charts/*/values.schema.json"))]:
         files[schema] = with_definitions(json.loads(schema.read_text()))
     return files

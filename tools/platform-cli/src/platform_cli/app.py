@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from platform_cli.backup.commands import backup, restore
 from platform_cli.daily.commands import add_daily_commands
 from platform_cli.stack import supervision
 from platform_cli.stack.health import DidNotBecomeReady, Health, process_table
@@ -123,6 +124,8 @@ def doctor() -> None:
     raise typer.Exit(0 if all(finding.is_ok for finding in findings) else 1)
 
 
+main.command(rich_help_panel=HERE)(backup)
+main.command(rich_help_panel=HERE)(restore)
 add_daily_commands(main)
 
 

@@ -13,7 +13,7 @@ until pg_isready --quiet --host 127.0.0.1; do
 done
 
 options=
-for role in payments_owner payments_app risk_owner risk_app pipeline_owner pipeline_app vault_owner vault_app; do
+for role in payments_owner payments_app risk_owner risk_app pipeline_owner pipeline_app vault_owner vault_app platform_backup; do
   options="$options -c platform.${role}_password=$(cat "/run/secrets/platform/${role}_password")"
 done
 PGOPTIONS=$options psql --no-psqlrc --quiet --username postgres --dbname platform \

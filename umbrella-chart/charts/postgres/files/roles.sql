@@ -14,6 +14,9 @@
 --
 -- payments_tenant is whom payments_app becomes for a transaction that reads for one merchant: the migrations' policies
 -- show it the rows of that merchant only (row-level security). It cannot log in.
+--
+-- platform_backup reads everything and writes nothing: pg_dump's role. A dump as a schema's owner would need four passwords,
+-- each good for dropping tables.
 
 DO $roles$
 DECLARE
@@ -67,6 +70,24 @@ BEGIN
     ALTER ROLE payments_tenant NOLOGIN INHERIT NOCREATEDB NOCREATEROLE;
     GRANT USAGE ON SCHEMA payments TO payments_tenant;
     GRANT payments_tenant TO payments_app;
+
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform_backup') THEN
+        CREATE ROLE platform_backup;
+    END IF;
+    ALTER ROLE platform_backup LOGIN INHERIT NOCREATEDB NOCREATEROLE;
+    ALTER ROLE platform_backup SET default_transaction_read_only = on;
+    BEGIN
+        -- Policies hide rows from whom they do not name, and pg_dump refuses to write half a table.
+        ALTER ROLE platform_backup BYPASSRLS;
+        GRANT pg_read_all_data TO platform_backup;
+    EXCEPTION WHEN insufficient_privilege THEN
+        RAISE WARNING 'platform_backup needs BYPASSRLS and pg_read_all_data, which % may not grant: backups will fail', current_user;
+    END;
+    password := nullif(current_setting('platform.platform_backup_password', true), '');
+    IF password IS NOT NULL THEN
+        EXECUTE format('ALTER ROLE platform_backup PASSWORD %L', password);
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO platform_backup', current_database());
 
     EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     REVOKE ALL ON SCHEMA public FROM PUBLIC;

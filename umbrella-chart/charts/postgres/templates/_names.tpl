@@ -11,18 +11,22 @@ app.kubernetes.io/component: postgres
 
 {{- define "postgres.labels" -}}
 {{ include "postgres.selector" . }}
-app.kubernetes.io/version: {{ .Values.image.tag | quote }}
+app.kubernetes.io/version: {{ include "postgres.version" . | quote }}
 app.kubernetes.io/part-of: payment-platform
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{- define "postgres.version" -}}
+{{- ((.Values.global).database).version | default .Chart.AppVersion }}
+{{- end }}
+
 {{- define "postgres.image" -}}
-{{- $name := printf "%s:%s" .Values.image.repository .Values.image.tag }}
+{{- $name := printf "%s:%s" .Values.image.repository (include "postgres.version" .) }}
 {{- with ((.Values.global).image).registry }}
 {{- $name = printf "%s/%s" . $name }}
 {{- end }}
-{{- with .Values.image.digest }}
+{{- with ((.Values.global).database).digest }}
 {{- $name = printf "%s@%s" $name . }}
 {{- end }}
 {{- $name }}

@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
-ROLES = tuple(
-    f"{schema}_{kind}" for schema in ("payments", "risk", "pipeline", "vault") for kind in ("owner", "app")
+ROLES = (
+    *(
+        f"{schema}_{kind}"
+        for schema in ("payments", "risk", "pipeline", "vault")
+        for kind in ("owner", "app")
+    ),
+    "platform_backup",
 )
 
 
