@@ -212,10 +212,23 @@ def _(render: Render) -> Problems:
             yield f"{work.name}: {work.pod['serviceAccountName']}"
 
 
-@check("kube-linter:access-to-secrets,wildcard-in-rules,cluster-admin-role-binding")
+@check("kube-linter:access-to-secrets,wildcard-in-rules,cluster-admin-role-binding kubescape:C-0002 exec")
 def _(render: Render) -> Problems:
-    for thing in render.of("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"):
-        yield f"{thing['kind']} {thing['metadata']['name']}: no process asks the Kubernetes API"
+    """Roles are for people; one that reads Secrets is the deployer's, and nobody may open a shell in a pod."""
+    yield from (thing["metadata"]["name"] for thing in render.of("ClusterRole", "ClusterRoleBinding"))
+    for role in render.of("Role"):
+        name = role["metadata"]["name"]
+        for rule in role["rules"]:
+            if "*" in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]:
+                yield f"{name}: a wildcard"
+            if {"pods/exec", "pods/attach", "pods/ephemeralcontainers"} & set(rule["resources"]):
+                yield f"{name}: a shell, and with it every secret that is mounted"
+            if "secrets" in rule["resources"] and not name.endswith("-deployer"):
+                yield f"{name}: reads secrets"
+    accounts = {(thing["kind"], thing["metadata"]["name"]) for thing in render.of("ServiceAccount")}
+    for binding in render.of("RoleBinding"):
+        if accounts & {(subject["kind"], subject["name"]) for subject in binding["subjects"]}:
+            yield f"{binding['metadata']['name']}: no process asks the Kubernetes API"
 
 
 @each_container("kube-linter:env-var-secret,read-secret-from-env-var checkov:CKV_K8S_35")

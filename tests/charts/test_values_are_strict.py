@@ -45,6 +45,8 @@ UMBRELLA = ROOT / "umbrella-chart"
         ("backup.target.kind=ftp", "/target/kind"),
         ("backup.target.s3.buckte=x", "'buckte'"),
         ("redis.maxmemory=64mb", "'maxmemory'"),
+        ("rbac.viewer=x", "'viewer'"),
+        ("rbac.viewers[0].kind=Team", "/rbac/viewers/0/kind"),
         ("notes.gatewayURL=x", "'gatewayURL'"),
     ],
 )

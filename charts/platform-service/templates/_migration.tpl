@@ -29,6 +29,9 @@ metadata:
     app.kubernetes.io/part-of: payment-platform
 spec:
   {{- include "platform-service.pod-settings" . | nindent 2 }}
+  {{- with include "platform-service.scheduling" (dict "chart" . "tier" "critical") | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
   restartPolicy: OnFailure
   containers:
     - name: migrate

@@ -110,6 +110,10 @@ metadata:
     app.kubernetes.io/component: api
 spec:
   type: {{ .Values.service.type }}
+  {{- with .Values.service.trafficDistribution }}
+  # a caller's own zone while it has a ready pod
+  trafficDistribution: {{ . }}
+  {{- end }}
   selector:
     {{- include "platform-service.selector" (dict "chart" . "name" "api") | nindent 4 }}
   ports:

@@ -18,6 +18,19 @@ spec:
   serviceAccountName: {{ include "backup.fullname" .chart }}
   automountServiceAccountToken: false
   enableServiceLinks: false
+  {{- $global := .chart.Values.global | default dict }}
+  {{- $priority := merge (dict) ($global.priority | default dict) (dict "create" false) }}
+  {{- with $priority.background | default (ternary (printf "%s-background" .chart.Release.Name) "" $priority.create) }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with ($global.scheduling).nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with ($global.scheduling).tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with ((.chart.Values.global).image).pullSecrets }}
   imagePullSecrets:
     {{- range . }}

@@ -15,12 +15,19 @@ spec:
   {{- include "platform-service.pod-settings" .chart | nindent 2 }}
   # preStop, then the drain (35 s: the longest request and a little), then a margin.
   terminationGracePeriodSeconds: 50
+  {{- with include "platform-service.scheduling" (dict "chart" .chart "tier" .process.tier) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- with .process.topologySpread }}
+  # Nodes first, zones second. Each ReplicaSet is spread by itself: counted together, the old pods of a rollout would say
+  # where the new ones may not go, and these would stay where the old ones were not. A cordoned node does not count.
   topologySpreadConstraints:
     {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
     - maxSkew: 1
       topologyKey: {{ $key }}
       whenUnsatisfiable: {{ $.process.topologySpread }}
+      nodeTaintsPolicy: Honor
+      matchLabelKeys: [pod-template-hash]
       labelSelector:
         matchLabels:
           {{- include "platform-service.selector" $ | nindent 10 }}
@@ -93,6 +100,35 @@ spec:
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
     {{- include "platform-service.secret-volume" (dict "chart" .chart "files" .process.secretFiles) | nindent 4 }}
+{{- end }}
+
+{{/*
+Context: dict "chart" <chart> "tier" <critical, ordinary or background>. Which pods go first when a node is full, where they may
+run, and how soon a stateless one is given up on a node that no longer answers.
+*/}}
+{{- define "platform-service.scheduling" -}}
+{{- $global := .chart.Values.global | default dict }}
+{{- $priority := merge (dict) ($global.priority | default dict) (dict "create" false) }}
+{{- $scheduling := $global.scheduling | default dict }}
+{{- with get $priority (.tier | default "ordinary") | default (ternary (printf "%s-%s" .chart.Release.Name (.tier | default "ordinary")) "" $priority.create) }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $scheduling.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $after := $scheduling.leaveSilentNodeAfterSeconds }}
+{{- if or $scheduling.tolerations $after }}
+tolerations:
+  {{- with $scheduling.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- if $after }}
+  {{- range $taint := list "not-ready" "unreachable" }}
+  - {key: node.kubernetes.io/{{ $taint }}, operator: Exists, effect: NoExecute, tolerationSeconds: {{ $after }}}
+  {{- end }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Context: the chart. What the pods of processes and of the migration have in common. */}}
