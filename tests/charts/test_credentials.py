@@ -104,7 +104,8 @@ def test_an_owner_password_is_only_in_postgres_and_in_its_migration(helm: Helm) 
 
 
 def test_every_mounted_key_is_one_that_the_chart_generates(helm: Helm) -> None:
-    generated = set(re.findall(r'"(\w+_(?:password|token|keys?|secret))"', TEMPLATE.read_text()))
+    listed = (ROOT / "umbrella-chart" / "templates" / "_names.tpl").read_text()
+    generated = set(re.findall(r"^- (\w+)$", listed, re.M))
     mounted = {item["key"] for pod in pods(helm.template()).values() for item in secret_items(pod)}
     assert mounted == generated
 
@@ -132,6 +133,45 @@ def test_with_an_existing_secret_nothing_is_looked_up_or_made(helm: Helm) -> Non
     for name, pod in pods(objects).items():
         names = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
         assert names == ({"vault-made"} if name != "backup-drill" else set()), name
+
+
+def test_one_chart_may_have_a_secret_of_its_own(helm: Helm) -> None:
+    """So that whoever runs one service sees that service's keys and no others."""
+    for chart, name in (
+        ("risk-engine", "risk-engine-api"),
+        ("postgres", "postgres"),
+        ("redis", "redis"),
+        ("backup", "backup"),
+    ):
+        found = pods(helm.template("--set", f"{chart}.existingSecret=own"))
+        names = {volume["secret"]["secretName"] for volume in found[name]["volumes"] if "secret" in volume}
+        assert names == {"own"}, chart
+        assert "own" not in str(found["payment-gateway-api"]["volumes"])
+
+
+VAULTED = ("--set", "global.secrets.mode=external,global.secrets.external.store=vault")
+HAS_OPERATOR = ("--api-versions", "external-secrets.io/v1")
+
+
+def test_the_operator_is_asked_for_every_key_by_name(helm: Helm) -> None:
+    objects = helm.template(*VAULTED, *HAS_OPERATOR)
+    assert "Secret" not in {thing["kind"] for thing in objects}
+    external = next(thing["spec"] for thing in objects if thing["kind"] == "ExternalSecret")
+    asked = {entry["secretKey"] for entry in external["data"]}
+    assert asked == {item["key"] for pod in pods(objects).values() for item in secret_items(pod)}
+    assert external["target"]["name"] == "platform-credentials"
+    assert external["target"]["creationPolicy"] == "Orphan", "the volume that they open stays, too"
+    assert external["secretStoreRef"] == {"name": "vault", "kind": "ClusterSecretStore"}
+
+
+def test_without_the_operator_the_refusal_says_how_to_install_it(helm: Helm) -> None:
+    refusal = helm.refusal(*VAULTED)
+    assert "does not have external-secrets.io/v1" in refusal
+    assert "helm install external-secrets" in refusal
+
+
+def test_a_vault_must_be_named(helm: Helm) -> None:
+    assert "must name the SecretStore" in helm.refusal("--set", "global.secrets.mode=external", *HAS_OPERATOR)
 
 
 def test_a_generated_secret_survives_uninstall() -> None:

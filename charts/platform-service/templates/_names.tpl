@@ -36,7 +36,7 @@ another version would silently deploy the old code: it carries the version that 
 {{- end }}
 
 {{- define "platform-service.secret-name" -}}
-{{- ((.Values.global).secrets).name | default (printf "%s-credentials" .Release.Name) }}
+{{- coalesce .Values.existingSecret ((.Values.global).secrets).name (printf "%s-credentials" .Release.Name) }}
 {{- end }}
 
 {{- define "platform-service.labels" -}}

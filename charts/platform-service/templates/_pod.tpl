@@ -2,6 +2,7 @@
 The pod of one process. Context "process" (see _names.tpl), and optionally "mounts": further volume mounts.
 */}}
 {{- define "platform-service.pod" -}}
+{{- $live := and (hasKey .chart.Values.processes .name) (include (printf "%s.live-files" .chart.Chart.Name) .chart | fromYaml) -}}
 metadata:
   annotations:
     # A changed setting rolls the pods: environment variables never change in a running one. There is no checksum of
@@ -93,12 +94,23 @@ spec:
         - name: secrets
           mountPath: /run/secrets/platform
           readOnly: true
+        {{- if $live }}
+        # A folder, never a subPath: that would keep the content of the pod's first second.
+        - name: live
+          mountPath: /etc/platform/live
+          readOnly: true
+        {{- end }}
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
+    {{- if $live }}
+    - name: live
+      configMap:
+        name: {{ include "platform-service.fullname" .chart }}-live
+    {{- end }}
     {{- include "platform-service.secret-volume" (dict "chart" .chart "files" .process.secretFiles) | nindent 4 }}
 {{- end }}
 

@@ -135,3 +135,58 @@ metadata:
 # No process asks anything of the Kubernetes API.
 automountServiceAccountToken: false
 {{- end }}
+
+{{/*
+What Prometheus reads: a headless Service over the ops port of every process of the service, the ones that are not ready included (that is
+when one looks), and the operator's object that points at it. Context: the chart.
+*/}}
+{{- define "platform-service.metrics" -}}
+{{- $monitoring := (.Values.global).monitoring | default dict }}
+{{- if $monitoring.serviceMonitors }}
+{{- include "platform-service.needs" (dict "chart" . "api" "monitoring.coreos.com/v1" "what" "global.monitoring.serviceMonitors"
+    "install" "helm install prometheus kube-prometheus-stack --repo https://prometheus-community.github.io/helm-charts") }}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "platform-service.fullname" . }}-metrics
+  labels:
+    {{- include "platform-service.labels" . | nindent 4 }}
+    app.kubernetes.io/component: metrics
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector:
+    app.kubernetes.io/name: {{ .Chart.Name }}
+    app.kubernetes.io/instance: {{ .Release.Name }}
+  ports:
+    - {name: ops, port: 9000, targetPort: ops}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: {{ include "platform-service.fullname" . }}
+  labels:
+    {{- include "platform-service.labels" . | nindent 4 }}
+    {{- with $monitoring.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: {{ .Chart.Name }}
+      app.kubernetes.io/instance: {{ .Release.Name }}
+      app.kubernetes.io/component: metrics
+  podTargetLabels: [app.kubernetes.io/component, app.kubernetes.io/version]
+  endpoints:
+    - port: ops
+      path: /metrics
+      interval: {{ $monitoring.interval | default "30s" }}
+{{- end }}
+{{- end }}
+
+{{/* Context: dict "chart" <chart> "api" <group/version> "what" <value> "install" <command>. A kind that the cluster lacks is an error, not a silence. */}}
+{{- define "platform-service.needs" -}}
+{{- if not (.chart.Capabilities.APIVersions.Has .api) }}
+{{- fail (printf "%s is on, but this cluster does not have %s. Install it: %s   (helm template: --api-versions %s)" .what .api .install .api) }}
+{{- end }}
+{{- end }}

@@ -44,7 +44,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "backup.secret-name" -}}
-{{- ((.Values.global).secrets).name | default (printf "%s-credentials" .Release.Name) }}
+{{- coalesce .Values.existingSecret ((.Values.global).secrets).name (printf "%s-credentials" .Release.Name) }}
 {{- end }}
 
 {{- define "backup.claim-name" -}}

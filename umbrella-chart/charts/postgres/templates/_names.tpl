@@ -33,5 +33,5 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "postgres.secret-name" -}}
-{{- ((.Values.global).secrets).name | default (printf "%s-credentials" .Release.Name) }}
+{{- coalesce .Values.existingSecret ((.Values.global).secrets).name (printf "%s-credentials" .Release.Name) }}
 {{- end }}

@@ -29,5 +29,5 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "redis.secret-name" -}}
-{{- ((.Values.global).secrets).name | default (printf "%s-credentials" .Release.Name) }}
+{{- coalesce .Values.existingSecret ((.Values.global).secrets).name (printf "%s-credentials" .Release.Name) }}
 {{- end }}

@@ -58,3 +58,24 @@ metadata:
 data:
   {{- include "platform-service.environment" . | trim | nindent 2 }}
 {{- end }}
+
+{{/*
+Files that the processes read again while they run: `<chart>.live-files` gives name to content, or nothing. They are no part of the
+pods' checksum: a change reaches the running pods (the kubelet swaps the folder's link within a minute or so) and restarts none.
+*/}}
+{{- define "platform-service.live-config-map" -}}
+{{- $files := include (printf "%s.live-files" .Chart.Name) . | fromYaml }}
+{{- if $files }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "platform-service.fullname" . }}-live
+  labels:
+    {{- include "platform-service.labels" . | nindent 4 }}
+data:
+  {{- range $name, $content := $files }}
+  {{ $name }}: |
+    {{- $content | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
