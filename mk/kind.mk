@@ -3,7 +3,7 @@
 VERSION ?= v1
 export VERSION
 
-.PHONY: kind-up kind-load kind-down kind-test charts-sync charts-golden
+.PHONY: kind-up kind-load kind-down kind-test charts-sync charts-golden dashboards
 
 kind-up: ## Kubernetes: a kind cluster with the images of VERSION in it; then: helm install platform ./umbrella-chart
 	@tools/kind/up.sh
@@ -23,3 +23,6 @@ charts-sync: ## Charts: copy the shared library chart and schema definitions to 
 
 charts-golden: ## Charts: write the golden renders again (read the diff before you commit it)
 	UPDATE_GOLDEN=1 $(or $(PYTHON),.venv/bin/python) -m pytest tests/charts -k golden -q
+
+dashboards: ## Charts: write Grafana's dashboards again (tools/kind/write_dashboards.py)
+	@python3 tools/kind/write_dashboards.py
