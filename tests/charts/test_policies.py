@@ -152,7 +152,9 @@ def _(work: Workload) -> Problems:
 @each_pod("kube-score:container-security-context-user-group-id")
 def _(work: Workload) -> Problems:
     for key in ("runAsUser", "runAsGroup", "fsGroup"):
-        official = all(re.match(r"postgres:|redis:", container["image"]) for container in work.containers)
+        official = all(
+            re.match(r"postgres:|redis:|rclone/rclone:", container["image"]) for container in work.containers
+        )
         if work.pod["securityContext"].get(key, 0) < 10_000 and not official:
             yield f"{key} may be a user of the host"
         elif work.pod["securityContext"][key] not in (OFFICIAL_USER, 10001):
@@ -391,7 +393,8 @@ def _(render: Render) -> Problems:
 
 @check("kube-score:deployment-targeted-by-hpa-does-not-have-a-static-replica-count")
 def _(render: Render) -> Problems:
-    scaled = {scaler["spec"]["scaleTargetRef"]["name"] for scaler in render.of("HorizontalPodAutoscaler")}
+    scalers = render.of("HorizontalPodAutoscaler", "ScaledObject")
+    scaled = {scaler["spec"]["scaleTargetRef"]["name"] for scaler in scalers}
     for thing in render.of("Deployment"):
         if (thing["metadata"]["name"] in scaled) == ("replicas" in thing["spec"]):
             yield thing["metadata"]["name"]
@@ -447,8 +450,8 @@ def _(render: Render) -> Problems:
 @check("kube-score:deployment-has-poddisruptionbudget, and none where one pod would block every drain")
 def _(render: Render) -> Problems:
     minimum = {
-        s["spec"]["scaleTargetRef"]["name"]: s["spec"]["minReplicas"]
-        for s in render.of("HorizontalPodAutoscaler")
+        s["spec"]["scaleTargetRef"]["name"]: s["spec"].get("minReplicas") or s["spec"]["minReplicaCount"]
+        for s in render.of("HorizontalPodAutoscaler", "ScaledObject")
     }
     for thing in render.of("Deployment"):
         name = thing["metadata"]["name"]
@@ -473,6 +476,8 @@ def _(render: Render) -> Problems:
 def _(render: Render) -> Problems:
     for service in render.of("Service"):
         targets = render.selected(service["spec"]["selector"])
+        if service["spec"].get("clusterIP") == "None":  # for metrics: every process of a service
+            targets = targets[:1]
         if len(targets) != 1:
             yield f"{service['metadata']['name']} selects {[work.name for work in targets]}"
         ports = {port["name"] for work in targets for c in work.containers for port in c["ports"]}
@@ -500,7 +505,7 @@ def _(render: Render) -> Problems:
 
 @check("kube-linter:exposed-services (no LoadBalancer; NodePort only on the laptop)")
 def _(render: Render) -> Problems:
-    allowed = {"default": {"ClusterIP", "NodePort"}, "production": {"ClusterIP"}}[render.profile]
+    allowed = {"ClusterIP"} if render.profile == "production" else {"ClusterIP", "NodePort"}
     for service in render.of("Service"):
         if service["spec"].get("type", "ClusterIP") not in allowed:
             yield service["metadata"]["name"]

@@ -48,6 +48,9 @@ def by_kind(objects: list[Object]) -> dict[str, str]:
 
 def test_the_golden_renders_are_what_is_rendered(objects: list[Object], profile: str) -> None:
     wanted = by_kind(objects)
+    if profile not in ("default", "production"):
+        # of a mesh with all options only what no other profile has: the rest differs by a label or two
+        wanted = by_kind([thing for thing in objects if is_custom(thing)])
     if os.environ.get("UPDATE_GOLDEN"):
         (GOLDEN / profile).mkdir(parents=True, exist_ok=True)
         for stale in (GOLDEN / profile).glob("*.yaml"):
@@ -58,10 +61,19 @@ def test_the_golden_renders_are_what_is_rendered(objects: list[Object], profile:
     assert golden == wanted, "if the change is meant: make charts-golden"
 
 
+def is_custom(thing: Object) -> bool:
+    """A kind that an operator brings; its schema is not Kubernetes' own."""
+    group = thing["apiVersion"].partition("/")[0]
+    return ("." in group and not group.endswith(".k8s.io")) or group == "gateway.networking.k8s.io"
+
+
 @pytest.mark.parametrize("minor", MINORS)
-def test_the_api_server_would_take_every_object(objects: list[Object], minor: str) -> None:
+def test_the_api_server_would_take_every_object(objects: list[Object], minor: str, profile: str) -> None:
+    if profile not in ("default", "production") and minor not in (MINORS[0], MINORS[-1]):
+        return  # the options together: the ends of the range will do
     for thing in objects:
-        kubernetes_validate.validate(thing, minor, strict=True)
+        if not is_custom(thing):  # those: test_custom_resources.py
+            kubernetes_validate.validate(thing, minor, strict=True)
 
 
 def test_a_misspelt_field_would_be_found(objects: list[Object]) -> None:

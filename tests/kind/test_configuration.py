@@ -120,11 +120,10 @@ def test_a_changed_rule_reaches_the_running_pods_and_restarts_none(
 
 
 def test_a_wrong_file_changes_nothing_and_says_so(cluster: Cluster, shop: Merchant) -> None:
-    # As Helm's own field manager: an edit by another one is a conflict at the next upgrade (server-side apply).
     wrong = json.dumps({"data": {"routing.toml": "rules = 'none'\n"}})
     kubectl(
         cluster,
-        *("patch", "configmap", "platform-payment-gateway-live", "--type=merge", "--field-manager=helm"),
+        *("patch", "configmap", "platform-payment-gateway-live", "--type=merge"),
         f"--patch={wrong}",
     )
 
@@ -146,7 +145,13 @@ def test_a_setting_of_the_environment_rolls_its_service_and_no_other(
         return {pod["metadata"]["name"] for pod in found if "risk-engine" not in pod["metadata"]["name"]}
 
     before = names()
-    setting = ("--reset-then-reuse-values", "--set", "risk-engine.config.LOG_LEVEL=DEBUG")
+    # The hand's edit of the test before is a conflict under server-side apply; the chart's word counts.
+    setting = (
+        "--reset-then-reuse-values",
+        "--force-conflicts",
+        "--set",
+        "risk-engine.config.LOG_LEVEL=DEBUG",
+    )
     cluster.run("helm", "upgrade", "platform", *HELM, *setting)
     shown = kubectl(cluster, "exec", "deployment/platform-risk-engine-api", "--", "printenv", "LOG_LEVEL")
     assert shown.strip() == "DEBUG"

@@ -2,14 +2,20 @@
 The pod of one process. Context "process" (see _names.tpl), and optionally "mounts": further volume mounts.
 */}}
 {{- define "platform-service.pod" -}}
-{{- $live := and (hasKey .chart.Values.processes .name) (include (printf "%s.live-files" .chart.Chart.Name) .chart | fromYaml) -}}
+{{- $live := and (hasKey .chart.Values.processes (trimSuffix "-canary" .name)) (include (printf "%s.live-files" .chart.Chart.Name) .chart | fromYaml) -}}
 metadata:
   annotations:
     # A changed setting rolls the pods: environment variables never change in a running one. There is no checksum of
     # the Secret: where it cannot be read (a dry run, GitOps) the sum would change and roll everything for nothing.
     checksum/config: {{ include "platform-service.environment" .chart | sha256sum }}
+    {{- with include "platform-service.mesh-annotations" .chart | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
   labels:
     {{- include "platform-service.selector" . | nindent 4 }}
+    {{- with include "platform-service.mesh-labels" .chart | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
     app.kubernetes.io/version: {{ include "platform-service.version" .chart | quote }}
     app.kubernetes.io/part-of: payment-platform
 spec:
@@ -62,7 +68,7 @@ spec:
           containerPort: 9000
       # Three questions, three doors: started (once: schema migrated, dependencies answered), able to serve now, alive.
       # Only the last one restarts a container, and it asks nothing of Postgres or Redis.
-      {{- $door := ternary "http" "ops" (eq .name "api") }}
+      {{- $door := ternary "http" "ops" (hasPrefix "api" .name) }}
       startupProbe:
         httpGet: {path: /health/startup, port: {{ $door }}}
         periodSeconds: 2

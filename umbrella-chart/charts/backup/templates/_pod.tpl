@@ -9,6 +9,9 @@ metadata:
     {{- include "backup.selector" .chart | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
     app.kubernetes.io/part-of: payment-platform
+    {{- if eq ((.chart.Values.global).mesh | default "none") "istio-ambient" }}
+    istio.io/dataplane-mode: ambient
+    {{- end }}
   annotations:
     # A sidecar would outlive the Job.
     sidecar.istio.io/inject: "false"

@@ -23,8 +23,17 @@ spec:
 
 {{- define "platform-service.migration-pod" -}}
 metadata:
+  {{- $mesh := include "platform-service.mesh" . }}
+  {{- if has $mesh (list "linkerd" "istio-sidecar") }}
+  annotations:
+    # A sidecar would outlive the Job; Postgres is not in a mesh of sidecars.
+    {{ ternary "linkerd.io/inject: disabled" "sidecar.istio.io/inject: \"false\"" (eq $mesh "linkerd") }}
+  {{- end }}
   labels:
     {{- include "platform-service.selector" (dict "chart" . "name" "migrate") | nindent 4 }}
+    {{- if eq $mesh "istio-ambient" }}
+    istio.io/dataplane-mode: ambient
+    {{- end }}
     app.kubernetes.io/version: {{ include "platform-service.version" . | quote }}
     app.kubernetes.io/part-of: payment-platform
 spec:

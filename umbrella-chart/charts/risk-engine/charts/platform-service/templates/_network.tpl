@@ -32,7 +32,7 @@ spec:
   {{- if or .process.admits (and $scrapers (ne .name "migrate")) }}
   ingress:
     {{- range .process.admits }}
-    - ports: [{port: http, protocol: TCP}]
+    - ports: [{port: http, protocol: TCP}{{ include "platform-service.mesh-port" $.chart }}]
       {{- if ne . "anyone" }}
       from:
         - podSelector:
@@ -59,6 +59,15 @@ spec:
       ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     {{- range .process.reaches }}
     {{- include "platform-service.egress" (dict "chart" $.chart "peer" .) | nindent 4 }}
+    {{- end }}
+    {{- $mesh := include "platform-service.mesh" .chart }}
+    {{- if and (has $mesh (list "linkerd" "istio-sidecar")) (ne .name "migrate") }}
+    # the sidecar's own control plane: certificates, policies, where everybody is
+    - to:
+        - namespaceSelector:
+            matchLabels:
+              kubernetes.io/metadata.name: {{ ternary "linkerd" "istio-system" (eq $mesh "linkerd") }}
+      ports: [{{ ternary "{port: 8080, protocol: TCP}, {port: 8086, protocol: TCP}, {port: 8090, protocol: TCP}" "{port: 15012, protocol: TCP}" (eq $mesh "linkerd") }}]
     {{- end }}
     {{- if and (.chart.Values.global).otlpEndpoint (ne .name "migrate") }}
     # the trace collector, wherever it is
@@ -98,7 +107,13 @@ spec:
         matchLabels:
           app.kubernetes.io/name: {{ ternary "payment-gateway" .peer (eq .peer "channels") }}
           app.kubernetes.io/instance: {{ .chart.Release.Name }}
-          app.kubernetes.io/component: {{ get $components .peer | default "api" }}
-  ports: [{port: {{ get $ports .peer }}, protocol: TCP}]
+          {{- with get $components .peer }}
+          app.kubernetes.io/component: {{ . }}
+          {{- end }}
+        {{- if not (get $components .peer) }}
+        matchExpressions:
+          - {key: app.kubernetes.io/component, operator: In, values: [api, api-canary]}
+        {{- end }}
+  ports: [{port: {{ get $ports .peer }}, protocol: TCP}{{ include "platform-service.mesh-port" .chart }}]
 {{- end }}
 {{- end }}

@@ -13,7 +13,7 @@ metadata:
     {{- include "platform-service.labels" $ | nindent 4 }}
     app.kubernetes.io/component: {{ $name }}
 spec:
-  {{- if not $process.autoscaling.enabled }}
+  {{- if not (or $process.autoscaling.enabled (include "platform-service.by-queue" $me)) }}
   # Absent under an autoscaler: Helm would set the number back at each upgrade, and with server-side apply fail.
   replicas: {{ $process.replicas }}
   {{- end }}
@@ -81,7 +81,9 @@ spec:
 {{- define "platform-service.disruption-budgets" -}}
 {{- range $name, $process := .Values.processes }}
 {{- $me := dict "chart" $ "name" $name }}
-{{- if gt (int (ternary $process.autoscaling.minReplicas $process.replicas $process.autoscaling.enabled)) 1 }}
+{{- $fewest := ternary $process.autoscaling.minReplicas $process.replicas $process.autoscaling.enabled }}
+{{- if include "platform-service.by-queue" (dict "chart" $ "process" $process) }}{{ $fewest = $process.queueScaling.minReplicas }}{{ end }}
+{{- if gt (int $fewest) 1 }}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -120,6 +122,8 @@ spec:
     - name: http
       port: {{ .Values.processes.api.port }}
       targetPort: http
+      # said, so that no mesh has to guess it from the first bytes
+      appProtocol: http
       {{- if and (eq .Values.service.type "NodePort") .Values.service.nodePort }}
       nodePort: {{ .Values.service.nodePort }}
       {{- end }}
@@ -188,5 +192,73 @@ spec:
 {{- define "platform-service.needs" -}}
 {{- if not (.chart.Capabilities.APIVersions.Has .api) }}
 {{- fail (printf "%s is on, but this cluster does not have %s. Install it: %s   (helm template: --api-versions %s)" .what .api .install .api) }}
+{{- end }}
+{{- end }}
+
+{{/* "yes" where KEDA scales this process by its queue. Context "process". */}}
+{{- define "platform-service.by-queue" -}}
+{{- if and (dig "keda" "enabled" false (.chart.Values.global | default dict)) (dig "queueScaling" "enabled" false .process) }}yes{{ end }}
+{{- end }}
+
+{{/*
+KEDA scales a worker by the length of its Celery queue, a list in Redis: a CPU says nothing about tasks that wait for somebody else. Context:
+the chart.
+*/}}
+{{- define "platform-service.queue-scalers" -}}
+{{- range $name, $process := .Values.processes }}
+{{- $me := dict "chart" $ "name" $name "process" $process }}
+{{- if include "platform-service.by-queue" $me }}
+{{- include "platform-service.needs" (dict "chart" $ "api" "keda.sh/v1alpha1" "what" "global.keda.enabled" "install" "helm install keda keda --repo https://kedacore.github.io/charts --namespace keda --create-namespace") }}
+{{- if $process.autoscaling.enabled }}
+{{- fail (printf "%s: processes.%s has autoscaling and queueScaling: KEDA makes an autoscaler of its own, and two would pull at one Deployment" $.Chart.Name $name) }}
+{{- end }}
+{{- $redis := merge (dict) (($.Values.global).redis | default dict) (dict "port" 6379 "scheme" "redis" "database" 0) }}
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata:
+  name: {{ include "platform-service.process-name" $me }}
+  labels:
+    {{- include "platform-service.labels" $ | nindent 4 }}
+    app.kubernetes.io/component: {{ $name }}
+spec:
+  secretTargetRef:
+    - {parameter: password, name: {{ include "platform-service.secret-name" $ }}, key: redis_password}
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata:
+  name: {{ include "platform-service.process-name" $me }}
+  labels:
+    {{- include "platform-service.labels" $ | nindent 4 }}
+    app.kubernetes.io/component: {{ $name }}
+spec:
+  scaleTargetRef:
+    name: {{ include "platform-service.process-name" $me }}
+  # Never none: the worker also runs the schedule.
+  minReplicaCount: {{ $process.queueScaling.minReplicas }}
+  maxReplicaCount: {{ $process.queueScaling.maxReplicas }}
+  pollingInterval: 15
+  cooldownPeriod: 300
+  # While Redis does not answer nobody knows the length: better some workers than as many as happened to be there.
+  fallback: {failureThreshold: 4, replicas: {{ $process.queueScaling.minReplicas }}}
+  advanced:
+    horizontalPodAutoscalerConfig:
+      behavior:
+        scaleDown:
+          stabilizationWindowSeconds: 300
+          policies:
+            - {type: Pods, value: 1, periodSeconds: 60}
+  triggers:
+    - type: redis
+      metadata:
+        address: {{ printf "%s:%d" (($redis.host) | default (printf "%s-redis.%s.svc" $.Release.Name $.Release.Namespace)) (int $redis.port) | quote }}
+        listName: {{ $process.queueScaling.queue }}
+        listLength: {{ $process.queueScaling.length | quote }}
+        databaseIndex: {{ $redis.database | quote }}
+        enableTLS: {{ eq $redis.scheme "rediss" | quote }}
+      authenticationRef:
+        name: {{ include "platform-service.process-name" $me }}
+{{- end }}
 {{- end }}
 {{- end }}
