@@ -3,7 +3,7 @@
 VERSION ?= v1
 export VERSION
 
-.PHONY: kind-up kind-load kind-down kind-test charts-sync charts-golden dashboards
+.PHONY: kind-up kind-load kind-down kind-test charts-sync charts-golden charts-helm3 dashboards
 
 kind-up: ## Kubernetes: a kind cluster with the images of VERSION in it; then: helm install platform ./umbrella-chart
 	@tools/kind/up.sh
@@ -23,6 +23,9 @@ charts-sync: ## Charts: copy the shared library chart and schema definitions to 
 
 charts-golden: ## Charts: write the golden renders again (read the diff before you commit it)
 	UPDATE_GOLDEN=1 $(or $(PYTHON),.venv/bin/python) -m pytest tests/charts -k golden -q
+
+charts-helm3: ## Charts: all chart tests with Helm 3 instead of Helm 4
+	HELM=3 $(or $(PYTHON),.venv/bin/python) -m pytest tests/charts $(PYTEST_ARGS)
 
 dashboards: ## Charts: write Grafana's dashboards again (tools/kind/write_dashboards.py)
 	@python3 tools/kind/write_dashboards.py
