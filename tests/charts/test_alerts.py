@@ -102,6 +102,13 @@ BURN_RATES = {
     for speed, (factor, minutes, steps) in SPEEDS.items()
 }
 OTHERS = {
+    "LedgerNotZero": gauge("ledger_imbalance_minor", 1, 0, labels=',currency="all"'),
+    "LedgerUnwatched": Case(
+        {'ledger_imbalance_minor{namespace="pay",currency="EUR"}': "0x30"},
+        {'ledger_imbalance_minor{namespace="pay",currency="all"}': "0x30"},
+        30,
+        {"currency": "all"},
+    ),
     "ChannelContradictsUs": Case(
         {'channel_contradictions_total{namespace="pay",channel="card_sim"}': "0x20 1x10"},
         {'channel_contradictions_total{namespace="pay",channel="card_sim"}': "3x30"},

@@ -67,6 +67,11 @@ PAYMENTS: list[tuple[str, str, list[Query]]] = [
             (f"sum(increase(channel_late_successes_total{{{NS}}}[$__rate_interval]))", "late successes"),
         ],
     ),
+    (
+        "Ledger: debits and credits apart (anything but 0 is an incident)",
+        "short",
+        [(f"max by (currency) (ledger_imbalance_minor{{{NS}}})", "{{currency}}")],
+    ),
     ("Risk decisions", "reqps", [(rate("risk_assessments_total", NS, "decision"), "{{decision}}")]),
     (
         "Risk decision: how long (goal: 99.9 % within 100 ms)",

@@ -19,6 +19,7 @@ from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
 from payment_gateway.operations.send_payouts import send_payouts
 from payment_gateway.operations.settle_captures import settle_captures
 from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
+from payment_gateway.operations.watch_ledger import watch_ledger
 from payment_gateway.operations.watch_webhooks import watch_webhooks
 from payment_gateway.operations.webhook_secrets import rotate_webhook_secrets
 from payment_gateway.settings import Settings
@@ -105,6 +106,11 @@ async def chain(deps: Deps) -> None:
     await chain_ledger(deps)
 
 
+@async_task("ledger.watch", time_limit_s=300)
+async def watch_sums(deps: Deps) -> None:
+    await watch_ledger(deps)
+
+
 SCHEDULE = [
     periodic(resolve, every_s=1),
     periodic(replay_parked, every_s=1),
@@ -114,6 +120,7 @@ SCHEDULE = [
     periodic(expire, every_s=60),
     periodic(expire_in_ledger, every_s=5),
     periodic(chain, every_s=5),
+    periodic(watch_sums, every_s=60),
     periodic(reap, every_s=3600),
     periodic(rotate, every_s=300),
     periodic(settle, every_s=15),

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from gateway_rig import Reply, RunningGateway
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from payment_gateway.operations.chain_ledger import chain_ledger
 from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
+from payment_gateway.operations.watch_ledger import watch_ledger
 from payment_gateway.settings import Settings
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.db import create_engine
@@ -203,6 +205,30 @@ async def test_the_chain_covers_what_was_committed_and_tells_its_lag(gateway: Ru
     assert await asyncio.gather(chain_ledger(gateway.deps), chain_ledger(gateway.deps)) in ([3, 0], [0, 3])
     chain = (await gateway.verification())["chain"]
     assert (chain["length"], chain["behind"], chain["broken_at"]) == (3, 0, None)
+
+
+async def test_an_account_that_lost_a_cent_is_seen_by_the_watch(
+    fresh_database: FreshDatabase, tmp_path: Any
+) -> None:
+    from gateway_rig import run_gateway
+
+    database = await fresh_database("payments")
+    async with run_gateway(database, tmp_path / "journals") as gateway:
+        await open_two(gateway)
+        await move(gateway, 5)
+        assert await watch_ledger(gateway.deps) == 0
+        assert _imbalance("EUR") == _imbalance("all") == 0
+        engine = create_engine(Settings(database_url=database.admin_url))
+        async with engine.begin() as connection:
+            lose = "UPDATE payments.account SET debits_posted = debits_posted - 1 WHERE debits_posted > 0"
+            await connection.execute(text(lose))
+        await engine.dispose()
+        assert await watch_ledger(gateway.deps) == 1
+        assert _imbalance("EUR") == _imbalance("all") == 1
+
+
+def _imbalance(currency: str) -> float | None:
+    return REGISTRY.get_sample_value("ledger_imbalance_minor", {"currency": currency})
 
 
 @pytest.mark.parametrize(

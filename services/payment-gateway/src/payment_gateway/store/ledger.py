@@ -247,6 +247,14 @@ async def accounts_of(
     return list(map(_account, found))
 
 
+async def imbalances(conn: AsyncConnection) -> dict[str, int]:
+    """By currency how far debits and credits are apart, posted and pending, as a positive number of minor units."""
+    return {
+        row.currency: abs(int(row.debits - row.credits)) + abs(int(row.debits_pending - row.credits_pending))
+        for row in (await conn.execute(SUM_BY_CURRENCY)).all()
+    }
+
+
 async def verify(conn: AsyncConnection) -> Verification:
     """Recompute every balance from its rows; call it in one REPEATABLE READ transaction."""
     sums = (await conn.execute(SUM_BY_CURRENCY)).all()
