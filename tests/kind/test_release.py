@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.kind.till import Till
 
 if TYPE_CHECKING:
     from tests.kind.conftest import Cluster, Merchant
@@ -237,3 +237,37 @@ def test_the_next_install_takes_up_the_data(cluster: Cluster, merchant: Merchant
     cluster.settle()
     assert cluster.secret() == BEFORE["secret"]
     assert merchant.payments() == BEFORE["payments"]
+
+
+class Till:
+    """Pays without a pause while it is open and keeps what was acknowledged and what failed."""
+
+    def __init__(self, merchant: Merchant) -> None:
+        self.acknowledged: set[str] = set()
+        self.failed: list[str] = []
+        self.versions: set[str] = set()
+        self._merchant = merchant
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        number = 0
+        while not self._closed.wait(0.1):
+            number += 1
+            try:
+                status, payment, version = self._merchant.pay(f"till-{number}")
+            except OSError as error:
+                self.failed.append(f"{number}: {error!r}")
+                continue
+            if status == 201 and payment["status"] == "captured":
+                self.acknowledged.add(payment["id"])
+                self.versions.add(version)
+            else:
+                self.failed.append(f"{number}: {status} {str(payment)[:300]}")
