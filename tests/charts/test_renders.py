@@ -69,8 +69,8 @@ def is_custom(thing: Object) -> bool:
 
 @pytest.mark.parametrize("minor", MINORS)
 def test_the_api_server_would_take_every_object(objects: list[Object], minor: str, profile: str) -> None:
-    if profile not in ("default", "production") and minor not in (MINORS[0], MINORS[-1]):
-        return  # the options together: the ends of the range will do
+    if profile != "default" and minor not in (MINORS[0], MINORS[-1]):
+        return  # they differ by values, not by fields: the ends of the range will do
     for thing in objects:
         if not is_custom(thing):  # those: test_custom_resources.py
             kubernetes_validate.validate(thing, minor, strict=True)

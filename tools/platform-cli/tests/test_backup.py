@@ -188,6 +188,15 @@ async def test_without_a_schema_there_is_nothing_to_back_up(
         take(Database.at(empty.admin_url), tmp_path)
 
 
+async def test_who_waits_waits_for_every_schema(database: TestDatabase, tmp_path: Path) -> None:
+    """As the first backup of a release does: the gateway's tables are there, those of the other two are not."""
+    with pytest.raises(BackupFailed, match="no ledger to back up"):
+        take(Database.at(database.url("platform_backup")), tmp_path, wait_s=1)
+    for schema in ("risk", "pipeline"):
+        await value(database.admin_url, f"CREATE TABLE {schema}.one (id int)")
+    take(Database.at(database.url("platform_backup")), tmp_path, wait_s=1)
+
+
 async def test_old_backups_go_and_what_is_not_one_stays(database: TestDatabase, tmp_path: Path) -> None:
     for name in ("2026-01-01T000000Z", "2026-01-02T000000Z", "2026-01-03T000000Z", "mine"):
         (tmp_path / name).mkdir()

@@ -12,8 +12,12 @@ if [ -n "${PGPASSWORD_FILE:-}" ]; then PGPASSWORD=$(cat "$PGPASSWORD_FILE") && e
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --set VERBOSITY=terse "$@"; }
 sums() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
 
+# Who waits, waits for the migrations of all four schemas: beside one that is under way a dump may find a table changed.
+needed="to_regclass('payments.ledger_chain') IS NOT NULL"
+[ "${WAIT_S:-0}" = 0 ] || needed="$needed AND 4 = (SELECT count(DISTINCT relnamespace) FROM pg_class
+  WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text IN ('payments', 'risk', 'pipeline', 'vault'))"
 waited=0
-until [ "$(sql --command "SELECT to_regclass('payments.ledger_chain') IS NOT NULL" 2>/dev/null)" = t ]; do
+until [ "$(sql --command "SELECT $needed" 2>/dev/null)" = t ]; do
   [ "$waited" -lt "${WAIT_S:-0}" ] || { echo "backup: no ledger to back up at ${PGHOST:-localhost}/${PGDATABASE:-}" >&2; exit 1; }
   waited=$((waited + 2))
   sleep 2

@@ -41,10 +41,14 @@ class Database:
         }
 
 
-def take(database: Database, directory: Path, keep: int | None = None) -> str:
-    """Back the database up into a new directory below `directory`; what the script said. Raises BackupFailed."""
+def take(database: Database, directory: Path, keep: int | None = None, wait_s: int = 0) -> str:
+    """Back the database up into a new directory below `directory`; what the script said. Raises BackupFailed.
+
+    With `wait_s` it waits that long for the server and the tables of every schema.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    return _run("backup.sh", database, directory, {"BACKUP_KEEP": str(keep)} if keep else {})
+    how = {"BACKUP_KEEP": str(keep)} if keep else {}
+    return _run("backup.sh", database, directory, {**how, "WAIT_S": str(wait_s)})
 
 
 def bring_back(database: Database, directory: Path, name: str | None = None, *, replace: bool = False) -> str:
