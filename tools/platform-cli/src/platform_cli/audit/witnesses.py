@@ -146,6 +146,10 @@ class Witnesses:
                 )
             await asyncio.sleep(0.3)
 
+    @property
+    def can_verify_ledger(self) -> bool:
+        return self._at.admin_api_key is not None
+
     async def ledger(self) -> dict[str, Any]:
         """The gateway's recomputation of its ledger."""
         headers = {"Authorization": f"Bearer {self._at.admin_api_key}"}
