@@ -41,8 +41,10 @@ def run_profile(
     workers: Annotated[int, typer.Option(min=0, help="generators that connect from elsewhere")] = 0,
 ) -> None:
     """Send the load, audit every payment, judge. Exit 0: all kept; 1: something broken; 3: the run proves nothing."""
+    from loadtests.history import compare, earlier
     from loadtests.junit import junit
     from loadtests.outcome import write_summary
+    from loadtests.report.page import write_page
     from loadtests.run import Options, new_directory, results_root, run
     from loadtests.target import NoTarget
     from loadtests.tell import tell
@@ -54,9 +56,11 @@ def run_profile(
     except (WrongFile, NoTarget) as error:
         errors.print(str(error), markup=False)
         raise typer.Exit(ExitCode.WRONG_USE) from error
-    write_summary(outcome)
+    found = write_summary(outcome)
+    comparison = compare(found, earlier(directory, found))
     (directory / "junit.xml").write_text(junit(outcome), encoding="utf-8")
-    tell(console, outcome)
+    write_page(outcome, comparison)
+    tell(console, outcome, comparison)
     raise typer.Exit(outcome.code)
 
 

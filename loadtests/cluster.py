@@ -123,6 +123,12 @@ class Cluster:
             forward.terminate()
             forward.wait(10)
 
+    def watch(self, file: Path) -> "Timeline":
+        """Begin to note what happens, until `end`."""
+        timeline = Timeline(self, file)
+        timeline.start()
+        return timeline
+
     def kill(self, victim: str) -> str:
         """Delete a pod of that process by force, as if its node had lost it. Returns the pod's name."""
         name, _, component = victim.partition("-")

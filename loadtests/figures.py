@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtests.journey_names import ALL, JOURNEY
 from loadtests.percentiles import percentile
 from loadtests.profile import Profile
-from loadtests.samples import Sample
+from loadtests.samples import TURNED_AWAY, Sample
 from loadtests.schedule import Arrival
 
 GRACE_S = 0.05  # an arrival of a stage's last moment may be begun a blink after it
@@ -33,6 +33,12 @@ class Figures:
     def error_share(self) -> float:
         return self.errors / self.requests if self.requests else 0.0
 
+    @property
+    def failed_share(self) -> float:
+        """Without those that were turned away unread, which is what a platform under overload is to do."""
+        turned_away = sum(self.outcomes.get(name, 0) for name in TURNED_AWAY)
+        return (self.errors - turned_away) / self.requests if self.requests else 0.0
+
     def latency(self, share: float) -> float:
         return percentile(self.latencies, share)
 
@@ -43,6 +49,8 @@ class Figures:
         """By the name of a limit of slo.yaml."""
         if limit == "error_share_max":
             return self.error_share
+        if limit == "failed_share_max":
+            return self.failed_share
         return self.latency({"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}[limit])
 
 
@@ -164,22 +172,3 @@ def knee(stages: Sequence[StageFigures], p99_ms: float, error_share: float) -> S
             return kept
         kept = stage
     return kept
-
-
-def per_second(times: Iterable[float], seconds: int) -> list[int]:
-    """How many of `times` fall into each second of a run."""
-    counted = Counter(int(at) for at in times)
-    return [counted[second] for second in range(seconds)]
-
-
-def percentiles_by_second(
-    samples: Iterable[Sample], seconds: int, share: float, *, of_service: bool = False
-) -> list[float | None]:
-    """A percentile for each second, by the intended start (or by when it was sent); None where nothing was asked."""
-    groups: dict[int, list[float]] = defaultdict(list)
-    for sample in samples:
-        at, value = (
-            (sample.sent_s, sample.service_ms) if of_service else (sample.intended_s, sample.latency_ms)
-        )
-        groups[int(at)].append(value)
-    return [percentile(sorted(groups[s]), share) if s in groups else None for s in range(seconds)]

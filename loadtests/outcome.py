@@ -95,6 +95,9 @@ def _rounded(value: float) -> float | None:
     return round(value, 3) if isfinite(value) else None
 
 
-def write_summary(outcome: Outcome) -> None:
+def write_summary(outcome: Outcome) -> dict[str, Any]:
+    """Into summary.json; returns it as it will be read."""
     text = json.dumps(summary(outcome), indent=1, default=str)
     (outcome.directory / "summary.json").write_text(text + "\n", encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -19,6 +19,9 @@ ERRORS = {
 }
 
 
+TURNED_AWAY = ("shed", "limited")
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Seconds since the start of the run. `intended_s`: when it should have been sent; `sent_s`: when it was."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import aiohttp
 
 from loadtests import faults
-from loadtests.cluster import Timeline
 from loadtests.run_file import Order, to_json
 from loadtests.target import Target
 from platform_cli.stack.state import write_private
@@ -25,9 +24,7 @@ async def send(order: Order, target: Target, directory: Path, workers: int, say:
     """Run the generator to its end, with the faults of the profile and the cluster's timeline beside it."""
     file = directory / "run.json"
     write_private(file, to_json(order))
-    timeline = Timeline(target.cluster, directory / "cluster.jsonl") if target.cluster else None
-    if timeline:
-        timeline.start()
+    timeline = target.cluster.watch(directory / "cluster.jsonl") if target.cluster else None
     try:
         await _generate(order, target, directory, workers, say)
     finally:

@@ -9,7 +9,8 @@ from loadtests.figures import Figures
 from loadtests.journey_names import ALL, JOURNEY, STEPS
 from loadtests.strict import WrongFile, known, number, read_mapping
 
-LIMITS = ("p50_ms", "p95_ms", "p99_ms", "p999_ms", "error_share_max", "requests_min")
+LIMITS = ("p50_ms", "p95_ms", "p99_ms", "p999_ms", "error_share_max", "failed_share_max", "requests_min")
+SHARES = {"error_share_max": "errors", "failed_share_max": "failures (turned away not counted)"}
 SUBJECTS = (ALL, JOURNEY, *STEPS)
 FILE = Path(__file__).parent / "slo.yaml"
 Slo = Mapping[str, Mapping[str, float]]
@@ -32,8 +33,8 @@ class Objective:
             return f"{self.subject}: there was no such request"
         if self.limit == "requests_min":
             return f"{self.subject}: {self.measured:.0f} requests, at least {self.allowed:.0f} are needed"
-        if self.limit == "error_share_max":
-            return f"{self.subject}: {self.measured:.2%} errors, allowed are {self.allowed:.2%}"
+        if self.limit in SHARES:
+            return f"{self.subject}: {self.measured:.2%} {SHARES[self.limit]}, allowed are {self.allowed:.2%}"
         name = "p99.9" if self.limit == "p999_ms" else self.limit.removesuffix("_ms")
         return f"{self.subject}: {name} was {self.measured:.0f} ms, allowed are {self.allowed:.0f} ms"
 

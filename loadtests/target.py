@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from loadtests.cluster import Cluster, NoCluster
 from platform_cli.audit.witnesses import Endpoints
 from platform_cli.embedded import running
 from platform_cli.embedded.unprivileged import server_user, temporary_root
@@ -20,6 +20,9 @@ from platform_cli.stack.bring_up import bring_up
 from platform_cli.stack.environment_file import read_environment_file
 from platform_cli.stack.merchant import create_merchant
 from platform_cli.stack.state import State
+
+if TYPE_CHECKING:
+    from loadtests.cluster import Cluster
 
 PREFIX = "platform-load-"
 Say = Callable[[str], None]
@@ -40,7 +43,7 @@ class Target:
     receiver_port: int | None = None  # None: any
     no_receiver: str = ""
     state: State | None = None
-    cluster: Cluster | None = None
+    cluster: "Cluster | None" = None
 
     @property
     def gateway_url(self) -> str:
@@ -129,6 +132,8 @@ async def _cluster_if_any(stack: AsyncExitStack, say: Say) -> Target | None:
 
 
 async def _in_cluster(stack: AsyncExitStack, say: Say) -> Target:
+    from loadtests.cluster import Cluster, NoCluster  # here: the client takes a second to import
+
     try:
         cluster = Cluster.current()
     except NoCluster as error:

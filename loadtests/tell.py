@@ -1,8 +1,11 @@
 """What a run says on the terminal at its end."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.history import Line
 from loadtests.journey_names import ALL, JOURNEY
 from loadtests.outcome import Outcome
 from loadtests.verdict import ExitCode
@@ -10,7 +13,7 @@ from loadtests.verdict import ExitCode
 COLOURS = {ExitCode.KEPT: "green", ExitCode.BROKEN: "red", ExitCode.INVALID: "yellow"}
 
 
-def tell(console: Console, outcome: Outcome) -> None:
+def tell(console: Console, outcome: Outcome, comparison: Sequence[Line]) -> None:
     """Figures, objectives that were missed, the audit, the verdict."""
     console.print(_steps(outcome))
     console.print(_stages(outcome))
@@ -41,10 +44,13 @@ def tell(console: Console, outcome: Outcome) -> None:
         console.print(
             f"knee: the last rate that was kept is {outcome.knee.target_rate:.0f}/s ({outcome.knee.name})"
         )
+    for line in comparison:
+        if line.name.startswith((f"{ALL} ", "pay ")):
+            console.print(f"  {line.name}: {line.now:,.1f}, median before {line.before:,.1f}: {line.word}")
     for note in outcome.notes:
         console.print(f"  {note}", style="dim", markup=False)
     console.print(
-        f"[bold {COLOURS[outcome.code]}]{outcome.word}[/] {outcome.profile.name}: {outcome.directory}"
+        f"[bold {COLOURS[outcome.code]}]{outcome.word}[/] {outcome.profile.name}: {outcome.directory / 'report.html'}"
     )
 
 

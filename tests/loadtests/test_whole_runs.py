@@ -35,7 +35,7 @@ def test_a_good_platform_passes_and_every_kind_of_result_is_kept(toy: Toy, load:
     assert {"pay", "authorise", "capture", "refund", "status", "list", "replay", "decline"} <= set(
         run.summary["steps"]
     )
-    for name in ("samples.csv", "arrivals.csv", "journal.jsonl", "junit.xml", "latency.hgrm"):
+    for name in ("samples.csv", "arrivals.csv", "journal.jsonl", "junit.xml", "report.html", "latency.hgrm"):
         assert (run.directory / name).stat().st_size, name
     assert "sk_test_toy" not in "".join(
         file.read_text() for file in run.directory.iterdir() if file.is_file()
