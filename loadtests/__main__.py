@@ -39,6 +39,7 @@ def run_profile(
     slo: Annotated[Path, typer.Option(help="objectives")] = FILE,
     out: Annotated[Path | None, typer.Option(help="directory for the results")] = None,
     workers: Annotated[int, typer.Option(min=0, help="generators that connect from elsewhere")] = 0,
+    port: Annotated[int, typer.Option(help="where they connect to")] = 5557,
 ) -> None:
     """Send the load, audit every payment, judge. Exit 0: all kept; 1: something broken; 3: the run proves nothing."""
     from loadtests.history import compare, earlier
@@ -52,7 +53,7 @@ def run_profile(
     try:
         made = read_profile(profile).scaled(rate, time)
         directory = out or new_directory(results_root(), made.name)
-        outcome = asyncio.run(run(Options(made, directory, url, closed, slo, workers), _Teller()))
+        outcome = asyncio.run(run(Options(made, directory, url, closed, slo, workers, port), _Teller()))
     except (WrongFile, NoTarget) as error:
         errors.print(str(error), markup=False)
         raise typer.Exit(ExitCode.WRONG_USE) from error

@@ -46,6 +46,7 @@ class Options:
     closed: bool = False
     slo_file: Path = FILE
     workers: int = 0
+    port: int = 5557  # where they connect to
 
 
 def results_root() -> Path:
@@ -132,7 +133,7 @@ async def _load_and_audit(options: Options, target: Target, say: Say) -> Verdict
         say(
             f"{profile.name}: {len(plan(profile)):,} arrivals in {profile.seconds:.0f} s to {target.gateway_url}"
         )
-        await send(order, target, directory, options.workers, say)
+        await send(order, target, directory, options.workers, options.port, say)
         entries = _kept(directory / "journal.jsonl", read_journal)
         return await audit_run(entries, shop, witnesses, mark, hooks if receiver_url else None, say)
 

@@ -20,13 +20,13 @@ READY_WITHIN_S = 20.0
 Say = Callable[[str], None]
 
 
-async def send(order: Order, target: Target, directory: Path, workers: int, say: Say) -> None:
+async def send(order: Order, target: Target, directory: Path, workers: int, port: int, say: Say) -> None:
     """Run the generator to its end, with the faults of the profile and the cluster's timeline beside it."""
     file = directory / "run.json"
     write_private(file, to_json(order))
     timeline = target.cluster.watch(directory / "cluster.jsonl") if target.cluster else None
     try:
-        await _generate(order, target, directory, workers, say)
+        await _generate(order, target, directory, workers, port, say)
     finally:
         if timeline:
             timeline.end()
@@ -35,10 +35,11 @@ async def send(order: Order, target: Target, directory: Path, workers: int, say:
         )
 
 
-async def _generate(order: Order, target: Target, directory: Path, workers: int, say: Say) -> None:
+async def _generate(order: Order, target: Target, directory: Path, workers: int, port: int, say: Say) -> None:
     command = [sys.executable, "-m", "loadtests.generator", str(directory)]
     if workers:
-        command += ["--workers", str(workers)]
+        command += ["--workers", str(workers), "--port", str(port)]
+        say(f"waiting for {workers} workers on port {port}")
     with (directory / "generator.log").open("w", encoding="utf-8") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
     try:

@@ -83,3 +83,21 @@ def load(tmp_path: Path) -> Callable[..., Run]:
         return Run(done.returncode, summary, directory, done.stdout + done.stderr)
 
     return run
+
+
+@pytest.fixture
+def worker() -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+    """Starts a generator that connects to the master at this port."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "loadtests.generator", "--master", "127.0.0.1", "--port", str(port)]
+        started.append(
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(10)
