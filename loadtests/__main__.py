@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from loadtests import by_log
+from loadtests.by_log import packed
 from loadtests.profile import names, read_profile
 from loadtests.slo import FILE
 from loadtests.strict import WrongFile
@@ -27,6 +29,17 @@ def list_profiles() -> None:
         console.print(f"{name:14} {profile.seconds:6.0f} s, up to {peak:3.0f}/s  {profile.about}")
 
 
+@main.command()
+def unpack(directory: Annotated[Path, typer.Argument(help="where the files go")]) -> None:
+    """Take the results out of a log that is given as standard input: kubectl logs job/… | … unpack DIRECTORY."""
+    try:
+        names = by_log.unpack(sys.stdin, directory)
+    except by_log.NoResults as error:
+        errors.print(str(error), markup=False)
+        raise typer.Exit(ExitCode.WRONG_USE) from error
+    console.print(f"{len(names)} files in {directory}")
+
+
 @main.command("run")
 def run_profile(
     profile: Annotated[str, typer.Argument(help="a name of `list`, or a file of your own (.yaml)")] = "smoke",
@@ -40,6 +53,7 @@ def run_profile(
     out: Annotated[Path | None, typer.Option(help="directory for the results")] = None,
     workers: Annotated[int, typer.Option(min=0, help="generators that connect from elsewhere")] = 0,
     port: Annotated[int, typer.Option(help="where they connect to")] = 5557,
+    to_log: Annotated[bool, typer.Option("--to-log", help="print the results, packed, at the end")] = False,
 ) -> None:
     """Send the load, audit every payment, judge. Exit 0: all kept; 1: something broken; 3: the run proves nothing."""
     from loadtests.history import compare, earlier
@@ -62,6 +76,9 @@ def run_profile(
     (directory / "junit.xml").write_text(junit(outcome), encoding="utf-8")
     write_page(outcome, comparison)
     tell(console, outcome, comparison)
+    if to_log:
+        for line in packed(directory):
+            print(line)
     raise typer.Exit(outcome.code)
 
 

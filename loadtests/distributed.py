@@ -4,6 +4,7 @@ The plan is the same everywhere, for it is seeded; worker i of n sends every n-t
 of the wall clock. A worker that is lost makes the run invalid: its share was not sent, and what it knew is gone.
 """
 
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ from loadtests.generator import FINISHED, SEND_EVERY_S, Clock, Files, Lines, con
 from loadtests.journal import Journal
 from loadtests.run_file import from_json, to_json
 
+ALIVE = (
+    Path(tempfile.gettempdir()) / "alive"
+)  # touched while the loop turns: the probes of the chart look at it
 ALL_THERE_WITHIN_S = 180.0
 HEAD_START_S = 3.0
 WITHOUT_NEWS_S = 10.0  # after a worker was reported missing: does it come back?
@@ -97,6 +101,12 @@ def run_worker(host: str, port: int) -> None:
         hand_on()
         runner.send_message("done", FINISHED[0])
 
+    def live() -> None:
+        while True:
+            ALIVE.touch()
+            gevent.sleep(1)
+
+    gevent.spawn(live)
     runner.register_message("order", be_told)
     gevent.spawn(keep_handing_on)
     runner.greenlet.join()

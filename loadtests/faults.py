@@ -10,7 +10,6 @@ from pathlib import Path
 
 from loadtests.profile import Fault, Profile
 from loadtests.target import Target
-from platform_cli.stack import supervision
 
 
 async def inflict(
@@ -32,6 +31,8 @@ def can_inflict(target: Target) -> bool:
 def _kill(fault: Fault, target: Target) -> str:
     if target.cluster is not None:
         return f"pod {target.cluster.kill(fault.kill)}"
+    from platform_cli.stack import supervision  # here: the image of the generator has no supervisor
+
     assert target.state is not None
     for status in supervision.statuses(target.state):
         if status.name == fault.kill and status.pid:

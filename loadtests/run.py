@@ -26,7 +26,7 @@ from loadtests.schedule import plan
 from loadtests.sending import send, webhook_receiver
 from loadtests.slo import FILE, judge, read_slo
 from loadtests.stamp import stamp
-from loadtests.target import Target, find_target
+from loadtests.target import Target, find_target, until_ready
 from loadtests.verdict import ExitCode, exit_code, weigh_generator
 from platform_cli.audit.shop import Shop
 from platform_cli.audit.witnesses import Witnesses
@@ -65,6 +65,7 @@ async def run(options: Options, say: Say) -> Outcome:
     async with find_target(options.url, say) as target:
         directory.mkdir(parents=True, exist_ok=True)
         notes = _notes(options, target)
+        await until_ready(target.gateway_url, say)
         environment = await stamp(target.gateway_url, target.kind)
         verdict = await _load_and_audit(options, target, say)
         if target.state is not None and target.kind == "started":
@@ -125,7 +126,7 @@ async def _load_and_audit(options: Options, target: Target, say: Say) -> Verdict
     hooks = directory / "webhooks.jsonl"
     async with (
         Witnesses(target.endpoints) as witnesses,
-        webhook_receiver(target, api_key, hooks) as receiver_url,
+        webhook_receiver(target, api_key, hooks, from_elsewhere=bool(options.workers)) as receiver_url,
         Shop(target.gateway_url, api_key) as shop,
     ):
         mark = await witnesses.mark()

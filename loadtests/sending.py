@@ -74,9 +74,11 @@ def _written(file: Path) -> float | None:
 
 
 @asynccontextmanager
-async def webhook_receiver(target: Target, api_key: str, journal: Path) -> AsyncIterator[str | None]:
-    """The shop's receiver in a process of its own, known to the platform; yields where journeys ask it, None when
-    the platform cannot reach this machine."""
+async def webhook_receiver(
+    target: Target, api_key: str, journal: Path, *, from_elsewhere: bool
+) -> AsyncIterator[str | None]:
+    """The shop's receiver in a process of its own, known to the platform; yields where journeys ask it (those of
+    generators elsewhere by its name), None when the platform cannot reach this machine."""
     if target.receiver_host is None:
         yield None
         return
@@ -90,7 +92,7 @@ async def webhook_receiver(target: Target, api_key: str, journal: Path) -> Async
     )
     try:
         await _until_open(port, process)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://{target.receiver_host if from_elsewhere else '127.0.0.1'}:{port}"
     finally:
         process.terminate()
         await process.wait()

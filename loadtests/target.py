@@ -1,8 +1,10 @@
 """What the load goes to: the platform that runs here, one that is started for this run, a cluster's, or any URL."""
 
+import asyncio
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,10 +15,6 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from platform_cli.audit.witnesses import Endpoints
-from platform_cli.embedded import running
-from platform_cli.embedded.unprivileged import server_user, temporary_root
-from platform_cli.stack import supervision
-from platform_cli.stack.bring_up import bring_up
 from platform_cli.stack.environment_file import read_environment_file
 from platform_cli.stack.merchant import create_merchant
 from platform_cli.stack.state import State
@@ -24,6 +22,7 @@ from platform_cli.stack.state import State
 if TYPE_CHECKING:
     from loadtests.cluster import Cluster
 
+READY_WITHIN_S = float(os.environ.get("LOAD_READY_WITHIN_S", "10"))
 PREFIX = "platform-load-"
 Say = Callable[[str], None]
 
@@ -66,7 +65,6 @@ async def find_target(
 ) -> AsyncIterator[Target]:
     """`url`: an address, `kubernetes` for the current context's release, or None: what runs here, else a cluster's
     release, else a platform that is started for this run and removed afterwards. Raises NoTarget."""
-    state = State.default()
     async with AsyncExitStack() as stack:
         if url and url not in {"kubernetes", "kind", "local"}:
             yield _from_environment(url.rstrip("/"), environ)
@@ -74,7 +72,7 @@ async def find_target(
             yield await _in_cluster(stack, say)
         elif url != "local" and "GATEWAY_URL" in environ and environ["GATEWAY_URL"]:
             yield _from_environment(environ["GATEWAY_URL"].rstrip("/"), environ)
-        elif supervision.is_running(state) and state.environment_file.exists():
+        elif (state := _running_here()) is not None:
             values = read_environment_file(state.environment_file)
             say(f"the platform that runs here: {values['GATEWAY_URL']}")
             yield _local(values, state, "local")
@@ -82,6 +80,30 @@ async def find_target(
             yield target
         else:
             yield await _started(stack, say)
+
+
+async def until_ready(gateway_url: str, say: Say, within_s: float = READY_WITHIN_S) -> None:
+    """Wait until the gateway answers at all; a release that is being installed takes a minute. Raises NoTarget."""
+    deadline = time.monotonic() + within_s
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        while True:
+            try:
+                async with session.get(f"{gateway_url}/version"):
+                    return
+            except (aiohttp.ClientError, TimeoutError) as error:
+                if time.monotonic() > deadline:
+                    raise NoTarget(
+                        f"{gateway_url} does not answer: {error or type(error).__name__}"
+                    ) from error
+            say(f"waiting for {gateway_url}")
+            await asyncio.sleep(0.5)
+
+
+def _running_here() -> State | None:
+    from platform_cli.stack import supervision  # here: the image of the generator has no supervisor
+
+    state = State.default()
+    return state if supervision.is_running(state) and state.environment_file.exists() else None
 
 
 def _local(values: Mapping[str, str], state: State, kind: str) -> Target:
@@ -151,6 +173,11 @@ async def _in_cluster(stack: AsyncExitStack, say: Say) -> Target:
 
 async def _started(stack: AsyncExitStack, say: Say) -> Target:
     """A copy of its own, as `make demo` has one."""
+    from platform_cli.embedded import running
+    from platform_cli.embedded.unprivileged import server_user, temporary_root
+    from platform_cli.stack import supervision
+    from platform_cli.stack.bring_up import bring_up
+
     place = temporary_root(server_user())
     for abandoned in place.glob(f"{PREFIX}*"):
         if running.is_abandoned(abandoned):

@@ -1,4 +1,4 @@
-"""Charts rendered to dicts by the real Helm. Two profiles: `default` (laptop, kind) and `production`."""
+"""Charts rendered to dicts by the real Helm: `default` (laptop, kind), `production`, `loadgen` (load from inside)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ Object = dict[str, Any]
 
 PROFILES: dict[str, tuple[str, ...]] = {
     "default": (),
+    "loadgen": (
+        "--set",
+        "loadgen.enabled=true,loadgen.webhooks=true,payment-gateway.config.WEBHOOK_ALLOW_PRIVATE=true",
+    ),
     # Production pins its images; the sample digest stands for the one that a pipeline would fill in.
     "production": (
         "--values",

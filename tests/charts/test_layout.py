@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 UMBRELLA = ROOT / "umbrella-chart"
-SUBCHARTS = ("payment-gateway", "risk-engine", "data-pipeline", "postgres", "redis")
+SUBCHARTS = ("payment-gateway", "risk-engine", "data-pipeline", "postgres", "redis", "loadgen")
 
 
 @pytest.mark.parametrize("name", SUBCHARTS)
@@ -94,7 +94,12 @@ def test_every_image_is_official_or_ours(objects: list[Object], profile: str) ->
         )
     }
     ours = {"payment-gateway", "risk-engine", "data-pipeline"}
-    assert images == (ours | {"postgres", "redis"} if profile == "default" else ours)
+    further = {
+        "default": {"postgres", "redis"},
+        "loadgen": {"postgres", "redis", "loadgen"},
+        "production": set(),
+    }
+    assert images == ours | further[profile]
 
 
 def test_a_chart_fits_into_a_release(helm: Helm) -> None:

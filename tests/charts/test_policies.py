@@ -472,7 +472,7 @@ def _(render: Render) -> Problems:
 
 @check("kube-linter:exposed-services (no LoadBalancer; NodePort only on the laptop)")
 def _(render: Render) -> Problems:
-    allowed = {"default": {"ClusterIP", "NodePort"}, "production": {"ClusterIP"}}[render.profile]
+    allowed = {"ClusterIP"} if render.profile == "production" else {"ClusterIP", "NodePort"}
     for service in render.of("Service"):
         if service["spec"].get("type", "ClusterIP") not in allowed:
             yield service["metadata"]["name"]

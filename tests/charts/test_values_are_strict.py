@@ -42,6 +42,8 @@ UMBRELLA = ROOT / "umbrella-chart"
         ("postgres.image.tag=latest", "/image/tag"),
         ("redis.maxmemory=64mb", "'maxmemory'"),
         ("notes.gatewayURL=x", "'gatewayURL'"),
+        ("loadgen.enabled=true,loadgen.profil=spike", "'profil'"),
+        ("loadgen.enabled=true,loadgen.profile=spkie", "/profile"),
     ],
 )
 def test_a_typo_is_refused_by_name(helm: Helm, value: str, named: str) -> None:
@@ -77,7 +79,7 @@ def test_every_object_in_the_schema_is_closed(chart: Path) -> None:
     schema = json.loads((chart / "values.schema.json").read_text())
     subcharts = {
         f"properties.{name}"
-        for name in ("payment-gateway", "risk-engine", "data-pipeline", "postgres", "redis")
+        for name in ("payment-gateway", "risk-engine", "data-pipeline", "postgres", "redis", "loadgen")
     }
     free = {
         "properties.platform-service",
