@@ -82,6 +82,39 @@ def run_profile(
     raise typer.Exit(outcome.code)
 
 
+@main.command()
+def compare(
+    url: Annotated[
+        str | None, typer.Option(help="the other system; without: the reference server, started here")
+    ] = None,
+    adapter: Annotated[
+        str, typer.Option(help="a file with its four functions, or a shipped one")
+    ] = "reference",
+    ours: Annotated[str | None, typer.Option(help="our platform: as --url of `run`")] = None,
+    accounts: Annotated[str, typer.Option(help="numbers of accounts, one contest each")] = "1000,10,2",
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, help="of each loop")] = 5.0,
+    connections: Annotated[int, typer.Option(min=1, help="in flight in the closed loop")] = 16,
+    rate: Annotated[float, typer.Option(min=1, help="per second in the open loop")] = 100.0,
+    out: Annotated[Path | None, typer.Option(help="directory for the results")] = None,
+) -> None:
+    """Ledger transfers here and elsewhere, in turns, in one run. Exit 0: both books balance; 1: one does not."""
+    from loadtests.compare.contest import Terms
+    from loadtests.compare.run import compare_ledgers
+    from loadtests.target import NoTarget
+
+    try:
+        numbers = tuple(int(number) for number in accounts.split(","))
+        if min(numbers) < 2:
+            raise WrongFile("a transfer needs two accounts")
+        terms = Terms(numbers, rounds, seconds, connections, rate)
+        is_kept = asyncio.run(compare_ledgers(adapter, url, ours, terms, out, console, _Teller()))
+    except (WrongFile, NoTarget, ValueError) as error:
+        errors.print(str(error), markup=False)
+        raise typer.Exit(ExitCode.WRONG_USE) from error
+    raise typer.Exit(ExitCode.KEPT if is_kept else ExitCode.BROKEN)
+
+
 class _Teller:
     """Says what is going on, and nothing twice in a row."""
 
