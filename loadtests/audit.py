@@ -78,7 +78,8 @@ class Verdict:
     @property
     def line(self) -> str:
         """lost / doubled / ambiguous, as one line."""
-        return f"{self.lost} lost, {self.doubled} doubled, {self.ambiguous} ambiguous ({self.unresolved} unresolved)"
+        asked = f"{self.had_happened} had happened, {self.unresolved} unresolved"
+        return f"{self.lost} lost, {self.doubled} doubled, {self.ambiguous} ambiguous ({asked})"
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "lost": self.lost, "doubled": self.doubled}
