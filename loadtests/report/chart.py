@@ -7,6 +7,7 @@ from html import escape
 from math import ceil, floor, log10
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 960, 62, 16, 22, 26
+MARKS = {"fault": "killed", "event": "cluster event"}
 X = Callable[[float], float]  # seconds to pixels
 Points = Sequence[tuple[float, float | None]]
 
@@ -124,7 +125,7 @@ def time_chart(
         )
     parts += [_mark(mark, x, plot) for mark in marks]
     parts.append(_hover(series, x, plot, unit))
-    return _svg(title, description, height, parts) + _legend(series, bool(marks))
+    return _svg(title, description, height, parts) + _legend(series, marks)
 
 
 def bars_chart(
@@ -213,13 +214,13 @@ def _svg(title: str, description: str, height: int, parts: Sequence[str]) -> str
     )
 
 
-def _legend(series: Sequence[Series], has_marks: bool) -> str:
+def _legend(series: Sequence[Series], marks: Sequence[Mark]) -> str:
     items = [
         f'<li><i class="swatch {one.css}{" dashed" if one.dashed else ""}"></i>{escape(one.name)}</li>'
         for one in series
     ]
-    if has_marks:
-        items.append('<li><i class="swatch fault"></i>fault or pod event</li>')
+    shown = {mark.css for mark in marks}
+    items += [f'<li><i class="swatch {css}"></i>{name}</li>' for css, name in MARKS.items() if css in shown]
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 

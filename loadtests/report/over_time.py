@@ -201,7 +201,7 @@ def _replicas(
             for colour, name in zip(LINE_COLOURS * 4, sorted(cpu), strict=False)
         ],
         seconds,
-        "% of request",
+        "%",
         bands=bands,
         marks=marks,
     )
