@@ -9,6 +9,8 @@ STATE ?= $(or $(PLATFORM_STATE),.platform)
 WITH_ENV = if [ -z "$$GATEWAY_URL" ] && [ -f $(STATE)/env ]; then . $(abspath $(STATE))/env; fi;
 PYTEST_ARGS ?=
 LOAD_ARGS ?=
+PROFILE ?= smoke
+URL ?=
 
 ##@ Run it
 
@@ -59,8 +61,8 @@ e2e: bootstrap ## The HTTP suite against `make up`, or against GATEWAY_URL and i
 	$(WITH_ENV) $(BIN)/pytest tests/e2e $(PYTEST_ARGS)
 
 .PHONY: load
-load: bootstrap ## Locust against `make up` or GATEWAY_URL; exit code from loadtests/slo.yaml
-	$(WITH_ENV) $(BIN)/locust -f loadtests/first_journey.py --headless --only-summary -u 8 -r 4 -t 30s $(LOAD_ARGS)
+load: bootstrap ## PROFILE=smoke|steady|spike|… against what runs here, URL=… or URL=kubernetes; the exit code is the verdict
+	$(BIN)/python -m loadtests run $(PROFILE) $(if $(URL),--url $(URL)) $(LOAD_ARGS)
 
 .PHONY: fmt
 fmt: bootstrap ## Format and apply the safe fixes

@@ -1,1 +1,1 @@
-"""Load tests: Locust against `make up` or a cluster."""
+"""Load tests that judge: open-loop arrivals by Locust, objectives, an audit of every payment, one report."""

@@ -1,4 +1,5 @@
-"""Charts rendered to dicts by the real Helm. Profiles: `default` (laptop), `production`, all options in each mesh."""
+"""Charts rendered to dicts by the real Helm. Profiles: `default` (laptop), `loadgen` (load from inside), `production`,
+and all options in each mesh."""
 
 from __future__ import annotations
 
@@ -48,6 +49,10 @@ OPTIONS = (
 
 PROFILES: dict[str, tuple[str, ...]] = {
     "default": (),
+    "loadgen": (
+        "--set",
+        "loadgen.enabled=true,loadgen.webhooks=true,payment-gateway.config.WEBHOOK_ALLOW_PRIVATE=true",
+    ),
     # Production pins its images; the sample digest stands for the one that a pipeline would fill in.
     "production": (
         "--values",

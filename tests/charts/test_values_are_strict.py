@@ -48,6 +48,8 @@ UMBRELLA = ROOT / "umbrella-chart"
         ("rbac.viewer=x", "'viewer'"),
         ("rbac.viewers[0].kind=Team", "/rbac/viewers/0/kind"),
         ("notes.gatewayURL=x", "'gatewayURL'"),
+        ("loadgen.enabled=true,loadgen.profil=spike", "'profil'"),
+        ("loadgen.enabled=true,loadgen.profile=spkie", "/profile"),
     ],
 )
 def test_a_typo_is_refused_by_name(helm: Helm, value: str, named: str) -> None:
@@ -83,7 +85,15 @@ def test_every_object_in_the_schema_is_closed(chart: Path) -> None:
     schema = json.loads((chart / "values.schema.json").read_text())
     subcharts = {
         f"properties.{name}"
-        for name in ("payment-gateway", "risk-engine", "data-pipeline", "postgres", "redis", "backup")
+        for name in (
+            "payment-gateway",
+            "risk-engine",
+            "data-pipeline",
+            "postgres",
+            "redis",
+            "backup",
+            "loadgen",
+        )
     }
     free = {
         "properties.platform-service",

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from platform_cli.demo.audit import Finding, audit
+from platform_cli.audit.compare import Finding, audit
+from platform_cli.audit.shop import Shop
+from platform_cli.audit.witnesses import Endpoints, Witnesses
 from platform_cli.demo.drive import FRAUD, Journey, drive
 from platform_cli.demo.orders import Order, read_orders
-from platform_cli.demo.shop import Shop
-from platform_cli.demo.witnesses import Endpoints, Witnesses
 from platform_cli.stack.environment_file import read_environment_file
 from platform_cli.stack.roles import ROLES
 from platform_cli.stack.state import State, clone

@@ -50,3 +50,14 @@ def test_versions_that_differ_between_files_are_named(workspace: Path) -> None:
         "aiohttp 3.13.9, but requirements/dev.txt has 3.14.0" in complaint
         for complaint in complaints(workspace)
     )
+
+
+def test_the_generator_s_image_is_held_to_its_group(workspace: Path) -> None:
+    (workspace / "loadtests").mkdir()
+    (workspace / "loadtests" / "requirements.txt").write_text("aiohttp==3.13.9\n")
+    root = workspace / "pyproject.toml"
+    groups = '["pytest>=9", {include-group = "load"}]\nload = ["redis>=8"]'
+    root.write_text(root.read_text().replace('["pytest>=9"]', groups))
+    found = list(complaints(workspace))
+    assert any("its group `load` wants redis>=8, pinned is nothing" in complaint for complaint in found)
+    assert any("aiohttp 3.13.9, but requirements/dev.txt has 3.14.0" in complaint for complaint in found)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from platform_cli.demo.audit import audit, authorisation_key
+from platform_cli.audit.compare import audit, authorisation_key
+from platform_cli.audit.witnesses import ChannelRecord, Evidence
 from platform_cli.demo.drive import Journey
 from platform_cli.demo.generate_orders import SEED, Shop
 from platform_cli.demo.orders import Order, Then, read_orders, write_orders
 from platform_cli.demo.report import amount
-from platform_cli.demo.witnesses import ChannelRecord, Evidence
 from platform_cli.stack.state import clone
 from platform_kit.money import CURRENCIES
 

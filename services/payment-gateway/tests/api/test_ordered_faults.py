@@ -111,6 +111,19 @@ async def test_the_header_belongs_to_the_request_that_a_key_stands_for(gateway: 
     assert (refund.status, refund.body["status"]) == (202, "pending"), "it stays with the payment"
 
 
+async def test_stripes_clients_order_faults_by_the_same_header(gateway: RunningGateway) -> None:
+    path, fault = "/stripe/v1/payment_intents", {"Sandbox-Fault": "charge-then-drop", "Idempotency-Key": "k"}
+    form = {"amount": "1250", "currency": "eur", "payment_method": "pm_card_visa", "confirm": "true"}
+    lost = await gateway.call("POST", path, data=form, headers=fault)
+    assert (lost.status, lost.body["status"]) == (200, "processing")
+    other = await gateway.call("POST", path, data=form, headers={"Idempotency-Key": "k"})
+    assert (other.status, other.body["error"]["type"]) == (400, "idempotency_error"), (
+        "it is part of the request"
+    )
+    wrong = await gateway.call("POST", path, data=form, headers={"Sandbox-Fault": "Hang!"})
+    assert (wrong.status, wrong.body["error"]["type"]) == (400, "invalid_request_error")
+
+
 @pytest.mark.parametrize("words", ["", "Hang!", "settle:hang", "x" * 41, "hang hang"])
 async def test_what_is_no_word_is_refused_before_anybody_is_asked(
     gateway: RunningGateway, words: str

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 from gateway_rig import ADMIN, RunningGateway, run_gateway
+from prometheus_client import REGISTRY
 
 from platform_cli.embedded.testing import FreshDatabase
+
+
+def at_the_admin_door() -> float:
+    return REGISTRY.get_sample_value("auth_failures_total", {"door": "admin"}) or 0.0
 
 
 @pytest.fixture
@@ -40,11 +45,10 @@ async def test_a_key_over_its_limit_is_refused_and_nothing_is_written(limited: R
 
 
 async def test_a_refused_request_passes_later_under_its_own_key(limited: RunningGateway) -> None:
-    await asyncio.gather(*[limited.pay() for _ in range(6)])
-    refused = await limited.pay(key="later")
-    assert refused.status == 429
+    replies = await asyncio.gather(*[limited.pay(key=f"later-{number}") for number in range(12)])
+    refused = next(number for number, reply in enumerate(replies) if reply.status == 429)
     await asyncio.sleep(0.6)
-    passed = await limited.pay(key="later")
+    passed = await limited.pay(key=f"later-{refused}")
     assert (passed.status, passed.headers.get("Idempotent-Replayed")) == (201, None)
 
 
@@ -65,6 +69,19 @@ async def test_reads_writes_and_other_keys_are_counted_apart(limited: RunningGat
     assert (await limited.call("GET", "/v1/payments", token=other)).status == 200
 
 
+async def test_ten_transfers_of_a_batch_weigh_as_much_as_a_request(limited: RunningGateway) -> None:
+    """Four tokens at once: a hundred transfers want ten."""
+    line = {"debit_account": "world", "credit_account": "till", "amount_minor": 1, "currency": "EUR"}
+    for linked in (True, False):
+        batch = {"linked": linked, "transfers": [line] * 100}
+        refused = await limited.post("/v1/ledger/transfers", batch)
+        assert (refused.status, refused.problem) == (429, "rate-limited")
+        await asyncio.sleep(2)
+    assert (await limited.rows())["transfer"] == 0
+    small = await limited.post("/v1/ledger/transfers", {"linked": False, "transfers": [line] * 10})
+    assert small.status == 200, "ten weigh no more than one"
+
+
 async def test_stripes_clients_are_told_in_their_shape(limited: RunningGateway) -> None:
     replies = [await limited.call("GET", "/stripe/v1/charges") for _ in range(6)]
     assert replies[-1].status == 429
@@ -81,7 +98,9 @@ async def test_one_who_guesses_keys_is_refused_unread_and_known_keys_work_on(lim
     assert statuses == [401] * 10 + [429] * 2
     assert (await limited.call("GET", "/v1/balance")).status == 200
     assert (await limited.call("GET", "/v1/ledger/verification", token=ADMIN)).status == 200
+    before = at_the_admin_door()
     assert (await limited.call("GET", "/v1/ledger/verification", token="guess")).status == 429
+    assert at_the_admin_door() == before + 1, "an alert can see who guesses the administrator's key"
 
 
 async def test_without_redis_a_process_grants_its_share_and_not_more(

@@ -29,12 +29,17 @@ def pins(file: Path) -> dict[str, Version]:
     return found
 
 
-def dependencies(pyproject: Path) -> list[Requirement]:
-    """What a member asks for, its development groups included, other members left out."""
+def dependencies(pyproject: Path, group: str | None = None) -> list[Requirement]:
+    """What a member asks for, its development groups included, other members left out; or what one `group` does."""
     content = tomllib.loads(pyproject.read_text())
     own = {canonicalize_name(name) for name in content.get("tool", {}).get("uv", {}).get("sources", {})}
-    groups = [line for group in content.get("dependency-groups", {}).values() for line in group]
-    lines = [*content["project"].get("dependencies", []), *groups]
+    groups = content.get("dependency-groups", {})
+    if group is not None:
+        lines = list(groups.get(group, []))
+    else:
+        # a group that another one includes is a table there; its lines come with the group itself
+        inner = [line for lines in groups.values() for line in lines if isinstance(line, str)]
+        lines = [*content["project"].get("dependencies", []), *inner]
     return [found for found in map(Requirement, lines) if canonicalize_name(found.name) not in own]
 
 
@@ -46,9 +51,14 @@ def complaints(root: Path) -> Iterator[str]:
         file = root / "services" / service / "requirements.txt"
         pinned = pins(file)
         yield from _unsatisfied(file, pinned, [kit, file.with_name("pyproject.toml")])
-        for name, version in pinned.items():
-            if everything.get(name) != version:
-                yield f"{file}: {name} {version}, but requirements/dev.txt has {everything.get(name)}"
+        yield from _other_versions(file, pinned, everything)
+    generator = root / "loadtests" / "requirements.txt"
+    if generator.exists():
+        pinned = pins(generator)
+        yield from _missing(
+            generator, "its group `load`", pinned, dependencies(root / "pyproject.toml", "load")
+        )
+        yield from _other_versions(generator, pinned, everything)
     members = [
         root / "pyproject.toml",
         *root.glob("libs/*/pyproject.toml"),
@@ -60,12 +70,22 @@ def complaints(root: Path) -> Iterator[str]:
 
 def _unsatisfied(file: Path, pinned: Pins, pyprojects: list[Path]) -> Iterator[str]:
     for pyproject in pyprojects:
-        for wanted in dependencies(pyproject):
-            if wanted.marker and not wanted.marker.evaluate():
-                continue
-            version = pinned.get(canonicalize_name(wanted.name))
-            if version is None or not wanted.specifier.contains(version, prereleases=True):
-                yield f"{file}: {pyproject.parent.name} wants {wanted}, pinned is {version or 'nothing'}"
+        yield from _missing(file, pyproject.parent.name, pinned, dependencies(pyproject))
+
+
+def _missing(file: Path, who: str, pinned: Pins, requirements: list[Requirement]) -> Iterator[str]:
+    for wanted in requirements:
+        if wanted.marker and not wanted.marker.evaluate():
+            continue
+        version = pinned.get(canonicalize_name(wanted.name))
+        if version is None or not wanted.specifier.contains(version, prereleases=True):
+            yield f"{file}: {who} wants {wanted}, pinned is {version or 'nothing'}"
+
+
+def _other_versions(file: Path, pinned: Pins, everything: Pins) -> Iterator[str]:
+    for name, version in pinned.items():
+        if everything.get(name) != version:
+            yield f"{file}: {name} {version}, but requirements/dev.txt has {everything.get(name)}"
 
 
 def main() -> int:

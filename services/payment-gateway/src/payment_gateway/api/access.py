@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from payment_gateway.api.versions import answer_headers
@@ -25,6 +26,12 @@ from platform_kit.rate_limits import RateLimited
 
 CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres is asked once a second per key
 CACHED_KEYS_MAX = 10_000
+
+auth_failures_total = Counter(
+    "auth_failures_total",
+    "Requests without a valid key at the door of merchants, the administrator or our services.",
+    ["door"],
+)
 
 _cache: dict[bytes, tuple[float, LiveKey]] = {}
 _asked: dict[bytes, asyncio.Task[LiveKey | None]] = {}
@@ -50,9 +57,9 @@ class Caller:
 
     merchant_id: str
     deps: Deps
+    key_id: str
     scopes: frozenset[str] | None = None
     """What its key may do; None = all."""
-    key_id: str | None = None
     request_id: str | None = None
 
     @property
@@ -69,6 +76,7 @@ async def caller_of(request: Request) -> Caller:
         key = await _key_of(request, deps)
     except Unauthenticated:
         deps.limits.failures.count(_client(request))
+        auth_failures_total.labels("merchant").inc()
         raise
     canonical.add(merchant_id=key.merchant_id)
     version = answer_headers(request.scope, key.api_version)
@@ -85,7 +93,7 @@ async def caller_of(request: Request) -> Caller:
         needed = needed_scope(getattr(request.scope.get("route"), "tags", ()), request.method)
         if not allows(key.scopes, needed):
             raise InsufficientScope(f"It needs the scope {needed}.")
-    return Caller(key.merchant_id, deps, key.scopes, key.id, request.scope.get("request_id"))
+    return Caller(key.merchant_id, deps, key.id, key.scopes, request.scope.get("request_id"))
 
 
 async def _key_of(request: Request, deps: Deps) -> LiveKey:
@@ -123,22 +131,23 @@ def _client(request: Request) -> str:
 async def require_admin(request: Request) -> Actor:
     """The administrator. Raises Unauthenticated, or RateLimited, unless the administrator's key was sent."""
     deps = await deps_of(request)
-    _require(request, deps, deps.settings.admin_api_key.get_secret_value())
+    _require(request, deps, deps.settings.admin_api_key.get_secret_value(), door="admin")
     return Actor(ADMINISTRATOR, None, request.scope.get("request_id"))
 
 
 async def require_internal(request: Request) -> None:
     """Raises Unauthenticated, or RateLimited, unless the services' shared token was sent."""
     deps = await deps_of(request)
-    _require(request, deps, deps.settings.internal_token.get_secret_value())
+    _require(request, deps, deps.settings.internal_token.get_secret_value(), door="internal")
 
 
-def _require(request: Request, deps: Deps, expected: str) -> None:
+def _require(request: Request, deps: Deps, expected: str, *, door: str) -> None:
     client = _client(request)
     try:
         if not expected or not hmac.compare_digest(_bearer(request).encode(), expected.encode()):
             raise Unauthenticated()
     except Unauthenticated:
+        auth_failures_total.labels(door).inc()
         if deps.limits.failures.spent(client):
             raise RateLimited() from None
         deps.limits.failures.count(client)

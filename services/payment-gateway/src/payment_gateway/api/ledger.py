@@ -168,8 +168,11 @@ async def balance_as_of(
 )
 async def transfer(body: AnyTransferBody, request: Request, caller: Merchant) -> Response:
     """Move money between the merchant's own accounts: one transfer, one hold, or up to 1,000 transfers. Those are
-    linked (all in one journal or none; 201), or with `"linked": false` each has its own result (200)."""
+    linked (all in one journal or none; 201), or with `"linked": false` each has its own result (200). Ten of them take
+    one token of the rate limit."""
     key = await request_key(request)
+    if not isinstance(body, TransferBody):
+        await caller.deps.limits.admit_batch(caller.key_id, len(body.transfers))
     if isinstance(body, UnlinkedTransfersBody):
         each = tuple(_single(caller, key, one) for one in body.transfers)
         return respond(await transfer_each(caller.deps, TransferEach(caller.merchant_id, key, each)))

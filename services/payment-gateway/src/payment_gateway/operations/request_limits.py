@@ -11,6 +11,7 @@ from payment_gateway.settings import Settings
 from platform_kit.rate_limits import Lease, Limit, LocalLimiter, RateLimiter
 from platform_kit.redis import create_redis
 
+TRANSFERS_PER_TOKEN: Final = 10  # of a batch: a flush writes ten of them for what a request by itself costs
 BURST_S: Final = 2  # a key that was quiet may send this many seconds of its rate at once
 READS: Final = frozenset({"GET", "HEAD"})
 
@@ -27,6 +28,11 @@ class RequestLimits:
     async def admit(self, key_id: str, method: str) -> Lease:
         """Count a request of this key. Raises RateLimited."""
         return await self.limiter.admit(key_id, self.read if method in READS else self.write)
+
+    async def admit_batch(self, key_id: str, transfers: int) -> None:
+        """Count what a batch weighs beyond its request, which is counted already. Raises RateLimited."""
+        for _ in range((transfers - 1) // TRANSFERS_PER_TOKEN):
+            await self.limiter.admit(key_id, self.write)
 
 
 @asynccontextmanager

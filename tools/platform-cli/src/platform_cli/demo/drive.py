@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from platform_cli.audit.compare import WAITING
+from platform_cli.audit.shop import NoAnswer, Reply, Shop
 from platform_cli.demo.orders import Order, Then
-from platform_cli.demo.shop import NoAnswer, Reply, Shop
 
 CONCURRENCY = 8  # two cores carry the whole platform and this client
 FRAUD = frozenset({"stolen_card", "account_takeover", "card_testing", "high_amount"})
-WAITING = frozenset({"processing", "unknown", "requires_action"})
 CHALLENGES = {
     Then.PASS_CHALLENGE: "passed",
     Then.FAIL_CHALLENGE: "failed",
@@ -33,6 +33,10 @@ class Journey:
     was_reviewed: bool = False
     replay_is_equal: bool | None = None
     refunds: list[str] = field(default_factory=list)
+
+    @property
+    def reference(self) -> str:
+        return self.order.order
 
     @property
     def payment_id(self) -> str | None:

@@ -10,10 +10,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from platform_cli.demo.audit import Finding, count
+from platform_cli.audit.compare import Finding, count
+from platform_cli.audit.witnesses import Evidence
 from platform_cli.demo.drive import Journey
 from platform_cli.demo.orders import Then
-from platform_cli.demo.witnesses import Evidence
 from platform_kit.money import exponent
 
 FINDINGS_SHOWN = 20
@@ -137,7 +137,7 @@ def _figures_table(journeys: Sequence[Journey], evidence: Evidence, timing: Timi
     for run in evidence.reconciliations:
         state = f"{run['state']}: {run['matched_count']} matched, {run['break_count']} breaks"
         table.add_row(f"reconciliation {run['channel']}", state)
-    table.add_row("events in the warehouse", f"{evidence.warehouse['stored']:,}, none missing")
+    table.add_row("events in the warehouse", f"{(evidence.warehouse or {}).get('stored', 0):,}, none missing")
     table.add_row("ready after", f"{timing.up_s:.1f} s")
     table.add_row("first captured payment after", f"{timing.first_captured_s:.1f} s")
     table.add_row("orders driven in", f"{timing.driven_s:.1f} s")
@@ -151,7 +151,7 @@ def _is_plain(journey: Journey) -> bool:
 
 def _verdict(ledger: dict[str, Any], findings: Sequence[Finding], evidence: Evidence) -> list[Text]:
     lost, doubled, stuck = (count(findings, kind) for kind in ("lost", "doubled", "stuck"))
-    charges = sum(record.charges for record in evidence.charges.values())
+    charges = sum(record.charges for record in (evidence.charges or {}).values())
     balanced = "ledger balanced" if ledger["balanced"] else "LEDGER NOT BALANCED"
     lines = [
         Text(

@@ -17,12 +17,12 @@ import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from platform_cli.demo.audit import Finding, audit
+from platform_cli.audit.compare import Finding, audit
+from platform_cli.audit.shop import NoAnswer, Shop
+from platform_cli.audit.witnesses import Endpoints, NotInWarehouse, Witnesses
 from platform_cli.demo.drive import Journey, drive
 from platform_cli.demo.orders import Order, read_orders
 from platform_cli.demo.report import Timing, missing, render
-from platform_cli.demo.shop import NoAnswer, Shop
-from platform_cli.demo.witnesses import Endpoints, NotInWarehouse, Witnesses
 from platform_cli.embedded import running
 from platform_cli.embedded.unprivileged import server_user, temporary_root
 from platform_cli.stack import supervision

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
+from payment_gateway.api.sandbox_faults import SandboxFault, fingerprint_with, with_fault
 from payment_gateway.api.stripe.calls import key_of, respond, respond_to_charge, settled, window_of
 from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
 from payment_gateway.api.stripe.form import Parameters, read_form
@@ -49,7 +50,7 @@ _ACCEPTED: Final = (
 
 
 @router.post("/payment_intents")
-async def create(request: Request, caller: Merchant) -> Response:
+async def create(request: Request, caller: Merchant, fault: SandboxFault = None) -> Response:
     given = Parameters(await read_form(request))
     amount, currency = given.integer("amount", least=1), given.required("currency").upper()
     if amount is None:
@@ -57,10 +58,9 @@ async def create(request: Request, caller: Merchant) -> Response:
     if currency not in CURRENCIES:
         raise InvalidParameter("Invalid currency.", "currency", "invalid_currency")
     payment_method, method = method_of(given)
-    key = await key_of(request, caller.merchant_id)
     command = CreatePayment(
         merchant_id=caller.merchant_id,
-        key=key,
+        key=await key_of(request, caller.merchant_id, fingerprint_with(fault)),
         amount_minor=amount,
         currency=currency,
         capture=_capture(given) or "automatic",
@@ -71,7 +71,7 @@ async def create(request: Request, caller: Merchant) -> Response:
         description=given.text("description"),
         statement_descriptor=_descriptor(given),
         customer=None,
-        metadata=given.metadata() or {},
+        metadata=with_fault(given.metadata() or {}, fault if caller.deps.settings.sandbox else None),
         confirm=given.flag("confirm"),
     )
     if command.confirm and method is None and payment_method is None:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import aiohttp
 
-from platform_cli.demo.shop import Shop
+from platform_cli.audit.shop import Shop
 
 CHANNELS = ("card_sim", "card_sim_2", "wallet_sim", "bank_sim")
 PAGE = 1000
@@ -22,13 +22,13 @@ class NotInWarehouse(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the witnesses are, and the token that lets an operator ask them."""
+    """Where the witnesses are, and what lets an operator ask them. None: that witness cannot be asked."""
 
     gateway_url: str
-    pipeline_url: str
-    channels_url: str
-    internal_token: str
-    admin_api_key: str
+    pipeline_url: str | None = None
+    channels_url: str | None = None
+    internal_token: str | None = None
+    admin_api_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,33 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that the audit compares."""
+    """Everything that the audit compares. None: that witness was not asked."""
 
     payments: Mapping[str, Mapping[str, Any]]  # gateway: payment id -> payment
-    charges: Mapping[str, ChannelRecord]  # channels: key of the authorisation -> what was moved
-    positions: list[int]  # gateway: positions of all events since the mark, in their order
+    charges: Mapping[str, ChannelRecord] | None  # channels: key of the authorisation -> what was moved
+    positions: list[int] | None  # gateway: positions of all events since the mark, in their order
     events_by_payment: Mapping[str, Counter[str]]  # payment id -> event types
-    warehouse: Mapping[str, int]  # warehouse: position, head, lag
+    warehouse: Mapping[str, int] | None  # warehouse: position, head, lag
     reconciliations: list[Mapping[str, Any]]
-    gateway_ledger: Mapping[str, int]  # currency -> sum of all debits
-    warehouse_ledger: Mapping[str, int]  # currency -> money moved, as the events told it
+    gateway_ledger: Mapping[str, int] | None  # currency -> sum of all debits
+    warehouse_ledger: Mapping[str, int] | None  # currency -> money moved, as the events told it
     since: Mark = field(default_factory=Mark)
+
+    @property
+    def of_others(self) -> set[str]:
+        """Payments that events tell of and that are not the shop's: of another merchant."""
+        return {name for name in self.events_by_payment if name.startswith("pay_")} - set(self.payments)
+
+    @property
+    def silent(self) -> list[str]:
+        """Who was not asked, in words."""
+        asked = {
+            "the channels' journals": self.charges,
+            "the event log": self.positions,
+            "the warehouse": self.warehouse,
+            "the ledger": self.gateway_ledger,
+        }
+        return [name for name, said in asked.items() if said is None]
 
 
 class Witnesses:
@@ -79,26 +95,36 @@ class Witnesses:
 
     async def mark(self) -> Mark:
         """Where their records stand now."""
-        heads = {channel: await self._journal_head(channel) for channel in CHANNELS}
-        return Mark(await self._event_head(), heads)
+        heads = (
+            {channel: await self._journal_head(channel) for channel in CHANNELS}
+            if self._at.channels_url
+            else {}
+        )
+        return Mark(await self._event_head() if self._at.internal_token else 0, heads)
 
-    async def give_evidence(self, shop: Shop, days: list[date], since: Mark | None = None) -> Evidence:
-        """Ask all of them, once everything is in the warehouse."""
+    async def give_evidence(
+        self, shop: Shop, days: Sequence[date] = (), since: Mark | None = None
+    ) -> Evidence:
+        """Ask all who can be asked, once everything is in the warehouse. `days` are reconciled there."""
         since = since or Mark()
-        warehouse = await self.wait_for_warehouse()
-        events = await self._events(since.position)
+        has_warehouse = bool(self._at.pipeline_url and self._at.internal_token)
+        warehouse = await self.wait_for_warehouse() if has_warehouse else None
+        events = await self._events(since.position) if self._at.internal_token else None
         by_payment: dict[str, Counter[str]] = {}
-        for event in events:
+        for event in events or ():
             by_payment.setdefault(event["aggregate_id"], Counter())[event["type"]] += 1
+        currencies = (await self.ledger())["currencies"] if self._at.admin_api_key else None
         return Evidence(
             payments={payment["id"]: payment for payment in await shop.all_payments()},
-            charges=await self._charges(since),
-            positions=[event["position"] for event in events],
+            charges=await self._charges(since) if self._at.channels_url else None,
+            positions=None if events is None else [event["position"] for event in events],
             events_by_payment=by_payment,
             warehouse=warehouse,
             reconciliations=[await self._reconcile(day, channel) for day in days for channel in CHANNELS],
-            gateway_ledger={c["currency"]: c["debits_minor"] for c in (await self.ledger())["currencies"]},
-            warehouse_ledger=await self._warehouse_ledger(),
+            gateway_ledger=None
+            if currencies is None
+            else {c["currency"]: c["debits_minor"] for c in currencies},
+            warehouse_ledger=await self._warehouse_ledger() if has_warehouse else None,
             since=since,
         )
 
@@ -119,6 +145,10 @@ class Witnesses:
                     f"the warehouse is at {payments['position']} of {head}; risk lags {risk['lag']}"
                 )
             await asyncio.sleep(0.3)
+
+    @property
+    def can_verify_ledger(self) -> bool:
+        return self._at.admin_api_key is not None
 
     async def ledger(self) -> dict[str, Any]:
         """The gateway's recomputation of its ledger."""

@@ -1,0 +1,1 @@
+"""Ledger transfers against any HTTP endpoint, ours and another's side by side in one run."""
