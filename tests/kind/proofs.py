@@ -2,14 +2,15 @@
 
     @pytest.mark.proof("rolling upgrades", "an upgrade under payments loses none")
 
-The table is printed after `make kind-test-full` and stands in docs/kubernetes/README.md, which is its index.
+The table is printed after `make kind-test-full`, kept in `.platform/kind/proofs.md`, and stands in
+docs/kubernetes/README.md as the index of its pages.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,36 +19,40 @@ import pytest
 HEAD: Final = "| topic | proof | result | seconds |\n|---|---|---|---|\n"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Proof:
+    """One claim, and how each test that bears it went."""
+
     topic: str
     shows: str
-    result: str = ""
+    results: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def row(self) -> str:
-        return f"| {self.topic} | {self.shows} | {self.result} | {self.seconds:.0f} |\n"
+        passed = sum(result == "passed" for result in self.results.values())
+        tests = len(self.results)
+        words = "passed" if passed == tests else f"{tests - passed} of {tests} failed"
+        return f"| {self.topic} | {self.shows} | {words} | {self.seconds:.0f} |\n"
 
 
-_found: dict[str, Proof] = {}
-"""By test."""
+_found: dict[tuple[str, str], Proof] = {}
 
 
 def note(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Keep what a phase of a test says: its worst result, and the seconds of all phases."""
+    """Keep what a phase of a test says: the worst result counts, and the seconds of all phases."""
     marker = item.get_closest_marker("proof")
     if marker is None:
         return
-    before = _found.get(item.nodeid, Proof(*marker.args))
-    result = before.result if report.passed and before.result else report.outcome
-    if report.when != "call" and report.passed:
-        result = before.result
-    _found[item.nodeid] = Proof(before.topic, before.shows, result, before.seconds + report.duration)
+    proof = _found.setdefault(marker.args, Proof(*marker.args))
+    proof.seconds += report.duration
+    if report.when == "call" or not report.passed:
+        before = proof.results.get(item.nodeid, "passed")
+        proof.results[item.nodeid] = report.outcome if before == "passed" else before
 
 
 def table() -> str:
     """What was proven, by topic; empty when nothing was tried."""
-    tried = sorted((proof for proof in _found.values() if proof.result), key=lambda proof: proof.topic)
+    tried = sorted((proof for proof in _found.values() if proof.results), key=lambda proof: proof.topic)
     return HEAD + "".join(proof.row() for proof in tried) if tried else ""
 
 
