@@ -27,7 +27,8 @@ def test_a_changed_setting_rolls_its_own_service_only(release: Cluster) -> None:
     release.run(*upgrade, "--set", "risk-engine.config.LOG_LEVEL=WARNING")
     release.settle()
     after = pods(release)
-    assert {service for service in before if before[service] != after[service]} == {"risk-engine"}
+    # New pods only: an autoscaler may still be taking away what a test before has made it add.
+    assert {service for service in before if after[service] - before[service]} == {"risk-engine"}
     assert not before["risk-engine"] & after["risk-engine"]
     pod = next(iter(after["risk-engine"]))
     assert release.run("kubectl", "exec", pod, "--", "printenv", "LOG_LEVEL").strip() == "WARNING"
@@ -40,4 +41,4 @@ def test_an_upgrade_that_changes_nothing_restarts_nothing(release: Cluster) -> N
     before = pods(release)
     release.run("helm", "upgrade", "platform", "./umbrella-chart", "--reset-then-reuse-values", "--wait")
     release.settle()
-    assert pods(release) == before
+    assert all(names <= before[service] for service, names in pods(release).items())
