@@ -3,7 +3,7 @@
 VERSION ?= v1
 export VERSION
 
-.PHONY: kind-up kind-load kind-down kind-test charts-sync charts-golden charts-helm3 dashboards
+.PHONY: kind-up kind-load kind-down kind-test kind-test-full charts-sync charts-golden charts-helm3 dashboards
 
 kind-up: ## Kubernetes: a kind cluster with the images of VERSION in it; then: helm install platform ./umbrella-chart
 	@tools/kind/up.sh
@@ -15,6 +15,10 @@ kind-down: ## Kubernetes: delete the cluster
 	@tools/kind/down.sh
 
 kind-test: ## Kubernetes: install, helm test, e2e, upgrade, rollback, uninstall on a cluster of its own
+	@tools/kind/preflight.sh
+	$(or $(PYTHON),.venv/bin/python) -m pytest tests/kind/test_release.py -m kind --timeout 1500 -p no:randomly $(KIND_TEST_ARGS)
+
+kind-test-full: ## Kubernetes: every proof of docs/kubernetes on clusters of its own, and their table (half an hour)
 	@tools/kind/preflight.sh
 	$(or $(PYTHON),.venv/bin/python) -m pytest tests/kind -m kind --timeout 1500 -p no:randomly $(KIND_TEST_ARGS)
 

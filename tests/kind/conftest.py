@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client, config
+from tests.kind import proofs
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "platform"
@@ -155,14 +156,22 @@ class Merchant:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster_of("kind-config.yaml", "platform-test", tmp_path_factory.mktemp("kind")) as made:
+        yield made
+
+
+@contextmanager
+def cluster_of(configuration: str, name: str, directory: Path) -> Iterator[Cluster]:
+    """A cluster of one of our configurations with images v1 in it, while the context is open."""
     missing = [program for program in NEEDED if not shutil.which(program)]
     if missing:
         pytest.fail(f"kind tests need {', '.join(missing)} on PATH")
-    kubeconfig = tmp_path_factory.mktemp("kind") / "kubeconfig"
+    kubeconfig = directory / "kubeconfig"
     gateway, console = (os.environ.get(f"KIND_{door}_PORT") or free_port() for door in ("GATEWAY", "CONSOLE"))
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig),
-        "KIND_CLUSTER": "platform-test",
+        "KIND_CLUSTER": os.environ.get("KIND_CLUSTER", name),
+        "KIND_CONFIG": configuration,
         "KIND_GATEWAY_PORT": str(gateway),
         "KIND_CONSOLE_PORT": str(console),
         "VERSION": "v1",
@@ -172,22 +181,48 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             stack.callback(subprocess.run, [ROOT / "tools/kind/down.sh"], env=environment, check=False)
         began = time.monotonic()
         subprocess.run([ROOT / "tools/kind/up.sh"], cwd=ROOT, env=environment, check=True, timeout=600)
-        config.load_kube_config(str(kubeconfig))  # type: ignore[no-untyped-call]
-        made = Cluster(
-            environment, f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{console}", client.CoreV1Api()
-        )
+        core = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
+        made = Cluster(environment, f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{console}", core)
         made.seconds["make kind-up"] = round(time.monotonic() - began, 1)
         yield made
         print("\nkind, seconds:", json.dumps(made.seconds))  # noqa: T201 - the evidence of this run
 
 
 @pytest.fixture(scope="session")
+def release(cluster: Cluster) -> Cluster:
+    """The cluster with the release in it: what the tests of its life left, or a new one."""
+    if RELEASE not in cluster.run("helm", "list", "--short").split():
+        cluster.run("helm", "install", RELEASE, "./umbrella-chart", "--wait", "--timeout", "5m")
+    cluster.settle()
+    return cluster
+
+
+@pytest.fixture(scope="session")
 def merchant(cluster: Cluster) -> Merchant:
     """A merchant made at first use, whose payments every later step counts."""
+    return new_merchant(cluster)
+
+
+def new_merchant(cluster: Cluster) -> Merchant:
     admin = Merchant(cluster.gateway_url, cluster.secret()["admin_api_key"])
     status, made, _ = admin.call("POST", "/v1/merchants", {"name": "Kind Shop", "country": "NL"})
     assert status == 201, made
     return Merchant(cluster.gateway_url, made["api_key"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    proofs.note(item, report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of what was proven, printed and kept."""
+    if table := proofs.table():
+        terminalreporter.write_sep("=", "what was proven on the cluster")
+        terminalreporter.write(table)
+        proofs.keep(ROOT, table)
 
 
 def free_port() -> int:

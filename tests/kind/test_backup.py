@@ -93,12 +93,14 @@ def pay(merchant: Merchant, name: str, times: int) -> None:
         assert (status, payment["status"]) == (201, "captured")
 
 
+@pytest.mark.proof("backup and restore", "an install takes its first backup")
 def test_an_install_takes_its_first_backup(cluster: Cluster, namespace: str) -> None:
     jobs = json.loads(cluster.run("kubectl", "-n", namespace, "get", "jobs", "--output", "json"))["items"]
     first = [job for job in jobs if "backup-first" in job["metadata"]["name"]]
     assert [job["status"].get("succeeded") for job in first] == [1]
 
 
+@pytest.mark.proof("backup and restore", "a backup by hand counts as the schedule's own")
 def test_a_backup_by_hand_counts_as_the_schedules_own(cluster: Cluster, namespace: str) -> None:
     with shop(cluster) as merchant:
         pay(merchant, "before", 5)
@@ -108,6 +110,9 @@ def test_a_backup_by_hand_counts_as_the_schedules_own(cluster: Cluster, namespac
     assert json.loads(shown)["status"]["lastSuccessfulTime"]
 
 
+@pytest.mark.proof(
+    "backup and restore", "the drill restores into a server of its own and finds the same ledger"
+)
 def test_the_drill_restores_into_a_server_of_its_own_and_finds_the_same_ledger(
     cluster: Cluster, namespace: str
 ) -> None:
@@ -119,6 +124,7 @@ def test_the_drill_restores_into_a_server_of_its_own_and_finds_the_same_ledger(
         assert len(merchant.payments()) == 8, "the live database is as it was"
 
 
+@pytest.mark.proof("backup and restore", "a restore brings the payments back, and the platform goes on")
 def test_a_restore_brings_the_payments_of_the_backup_back_and_the_platform_goes_on(
     cluster: Cluster, namespace: str
 ) -> None:
@@ -133,6 +139,7 @@ def test_a_restore_brings_the_payments_of_the_backup_back_and_the_platform_goes_
         assert (status, verification["balanced"]) == (200, True)
 
 
+@pytest.mark.proof("backup and restore", "control: a dump with one byte changed fails the drill")
 def test_a_backup_that_was_changed_fails_the_drill(cluster: Cluster, namespace: str) -> None:
     """The control: a drill that cannot fail proves nothing. One byte of the newest dump is overwritten."""
     job = json.loads(

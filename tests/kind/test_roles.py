@@ -78,16 +78,21 @@ def may(cluster: Cluster, group: str, verb: str, resource: str, namespace: str) 
     return asked.stdout.strip()
 
 
+@pytest.mark.proof(
+    "roles (RBAC)", "the API server says of viewer, operator, deployer and a stranger who may what"
+)
 @pytest.mark.parametrize(("verb", "resource"), ANSWERS)
 def test_the_api_server_says_who_may(cluster: Cluster, namespace: str, verb: str, resource: str) -> None:
     said = " ".join(may(cluster, group, verb, resource, namespace) for group in GROUPS)
     assert said == ANSWERS[verb, resource]
 
 
+@pytest.mark.proof("roles (RBAC)", "nobody may anything in another namespace")
 def test_nobody_may_in_another_namespace(cluster: Cluster, namespace: str) -> None:
     assert {may(cluster, group, "get", "pods", "kube-system") for group in GROUPS} == {"no"}
 
 
+@pytest.mark.proof("roles (RBAC)", "a deployer upgrades the release, an operator cannot")
 def test_a_deployer_upgrades_the_release_and_an_operator_cannot(cluster: Cluster, namespace: str) -> None:
     upgrade = (
         *(
@@ -106,6 +111,7 @@ def test_a_deployer_upgrades_the_release_and_an_operator_cannot(cluster: Cluster
         cluster.run(*upgrade, "operators")
 
 
+@pytest.mark.proof("roles (RBAC)", "no pod has a token of the API server")
 def test_no_pod_of_the_platform_has_a_token(cluster: Cluster, namespace: str) -> None:
     pods = json.loads(cluster.run("kubectl", "-n", namespace, "get", "pods", "--output", "json"))["items"]
     assert pods

@@ -104,6 +104,7 @@ def channel_of(shop: Merchant, key: str) -> str:
     return str(payment["channel"])
 
 
+@pytest.mark.proof("configuration", "a changed routing rule reaches the running pods and restarts none")
 def test_a_changed_rule_reaches_the_running_pods_and_restarts_none(
     cluster: Cluster, shop: Merchant, values: Callable[[str], str]
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_changed_rule_reaches_the_running_pods_and_restarts_none(
     assert pods(cluster) == before
 
 
+@pytest.mark.proof("configuration", "a wrong routing file changes nothing and says so")
 def test_a_wrong_file_changes_nothing_and_says_so(cluster: Cluster, shop: Merchant) -> None:
     wrong = json.dumps({"data": {"routing.toml": "rules = 'none'\n"}})
     kubectl(
@@ -136,6 +138,7 @@ def test_a_wrong_file_changes_nothing_and_says_so(cluster: Cluster, shop: Mercha
     assert channel_of(shop, "after-the-wrong-file") == "card_sim_2"
 
 
+@pytest.mark.proof("configuration", "a setting of the environment rolls its service and no other")
 def test_a_setting_of_the_environment_rolls_its_service_and_no_other(
     cluster: Cluster, shop: Merchant
 ) -> None:

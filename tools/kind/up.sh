@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A kind cluster from kind-config.yaml with the images of one version in it. Safe to run again.
-#   KIND_CLUSTER, KIND_NODE_IMAGE, KIND_GATEWAY_PORT, KIND_CONSOLE_PORT, VERSION, KUBECONFIG
+#   KIND_CLUSTER, KIND_CONFIG, KIND_NODE_IMAGE, KIND_GATEWAY_PORT, KIND_CONSOLE_PORT, VERSION, KUBECONFIG
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 tools/kind/preflight.sh
 
@@ -9,7 +9,7 @@ if kind get clusters 2>/dev/null | grep -qx "$cluster"; then
   kind export kubeconfig --name "$cluster" >/dev/null 2>&1
 else
   say "creating cluster $cluster (gateway on 127.0.0.1:$gateway_port, console on 127.0.0.1:$console_port)"
-  sed -e "s/hostPort: 8080/hostPort: $gateway_port/" -e "s/hostPort: 8081/hostPort: $console_port/" kind-config.yaml |
+  sed -e "s/hostPort: 8080/hostPort: $gateway_port/" -e "s/hostPort: 8081/hostPort: $console_port/" "${KIND_CONFIG:-kind-config.yaml}" |
     kind create cluster --name "$cluster" ${KIND_NODE_IMAGE:+--image "$KIND_NODE_IMAGE"} --wait 180s --config -
 fi
 
