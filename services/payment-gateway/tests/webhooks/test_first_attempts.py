@@ -16,6 +16,7 @@ from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.operations.replay_webhooks import ReplayWebhooks, replay_webhooks
 from payment_gateway.operations.watch_webhooks import watch_webhooks
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
+from platform_kit.idempotency import IdempotencyKey
 
 NAME = "webhook_first_attempt_delay_seconds"
 
@@ -63,7 +64,7 @@ async def older(database: TestDatabase, by: timedelta) -> None:
 
 
 async def replayed(rig: WebhookRig, merchant: str, event: str, key: str) -> None:
-    command: dict[str, Any] = {"key": key, "fingerprint": b"f", "event_id": event}
+    command: dict[str, Any] = {"key": IdempotencyKey(key, b"f"), "event_id": event}
     await replay_webhooks(rig.deps, ReplayWebhooks(merchant, **command))
 
 
