@@ -14,7 +14,7 @@ from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.suspense import Suspense, Target, suspense_object
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.money_events import suspense_event
-from payment_gateway.operations.problems import SuspenseDiffers, problem_of
+from payment_gateway.operations.problems import SuspenseDiffers, UnknownReference, problem_of
 from payment_gateway.store import audit_log, merchants, suspense
 from payment_gateway.store.commit import Commit, Done, Effects, Locked, Refused, postings_accounts
 from platform_kit.ids import is_id, new_id
@@ -22,9 +22,9 @@ from platform_kit.problems import InvalidRequest, NotFound
 
 
 async def book_suspense(deps: Deps, wanted: Suspense, by: Actor) -> dict[str, Any]:
-    """The item; the same again changes nothing. Raises InvalidRequest for a strange channel, SuspenseDiffers."""
+    """The item; the same again changes nothing. Raises UnknownReference for a strange channel, SuspenseDiffers."""
     if wanted.channel not in deps.channels:
-        raise InvalidRequest(f"Channels are: {', '.join(sorted(deps.channels))}.")
+        raise UnknownReference(f"Channels are: {', '.join(sorted(deps.channels))}.")
     lines = domain.booking(wanted)
 
     def decide(locked: Locked) -> Effects:
@@ -51,7 +51,7 @@ class ResolveSuspense:
 
 
 async def resolve_suspense(deps: Deps, command: ResolveSuspense, by: Actor) -> dict[str, Any]:
-    """The resolved item. Raises NotFound, InvalidRequest, InvalidState for one that is resolved."""
+    """The resolved item. Raises NotFound, InvalidRequest, UnknownReference, InvalidState for one that is resolved."""
     if (command.to is Target.MERCHANT) is not (command.merchant_id is not None):
         raise InvalidRequest("merchant_id belongs to `merchant`, and to nothing else.")
     async with deps.engine.connect() as connection:
@@ -60,7 +60,7 @@ async def resolve_suspense(deps: Deps, command: ResolveSuspense, by: Actor) -> d
         if found is None:
             raise NotFound("There is no such item.")
         if merchant_id and not (is_id("mer", merchant_id) and await merchants.get(connection, merchant_id)):
-            raise InvalidRequest("There is no such merchant.")
+            raise UnknownReference("There is no such merchant.")
     lines = domain.resolution(found, command.to, merchant_id)
 
     def decide(locked: Locked) -> Effects:

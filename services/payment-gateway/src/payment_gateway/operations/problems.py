@@ -48,6 +48,10 @@ class AccountDiffers(Problem):
     status, code, title = 409, "account-differs", "The account is open with other bounds"
 
 
+class UnknownReference(Problem):
+    status, code, title = 422, "unknown-reference", "The request names what is not there"
+
+
 class SuspenseDiffers(Problem):
     status, code, title = (
         409,

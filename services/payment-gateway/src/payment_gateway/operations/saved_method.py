@@ -9,7 +9,8 @@ from payment_gateway.domain.customer import is_usable_for
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_customers import get_customer
 from payment_gateway.operations.manage_payment_methods import usable_payment_method
-from platform_kit.problems import NotFound, Problem, problem_type
+from payment_gateway.operations.problems import UnknownReference
+from platform_kit.problems import NotFound, Problem
 
 
 class WrongCustomer(Problem):
@@ -38,7 +39,5 @@ async def with_saved(
                 raise WrongCustomer("Name its own customer, or none.")
             method, customer_id = saved.stored, saved.customer_id or customer_id
     except NotFound as missing:
-        raise problem_type(422, "unknown-reference", "The request names what is not there")(
-            missing.detail
-        ) from None
+        raise UnknownReference(missing.detail) from None
     return method, {**(customer or {}), "id": customer_id} if customer_id else customer

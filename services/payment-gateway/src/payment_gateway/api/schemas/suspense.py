@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText
+from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText, given
 
 Reference = Annotated[
     str,
@@ -15,6 +15,9 @@ Reference = Annotated[
 ]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$"), Field(examples=["card_sim"])]
 MerchantId = Annotated[str, StringConstraints(pattern=r"^mer_[0-9a-z]{26}$")]
+
+
+_NAMED = given("merchant_id")
 
 
 class SuspenseBody(Body):
@@ -29,6 +32,17 @@ class SuspenseBody(Body):
 
 
 class ResolveBody(Body):
+    """To whom it belongs: `merchant_id` says which merchant's, and nothing else has one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"allOf": [{"properties": {"to": {"const": "merchant"}}}, _NAMED]},
+                {"properties": {"to": {"not": {"const": "merchant"}}}, "not": _NAMED},
+            ]
+        }
+    )
+
     to: Literal["channel", "costs", "platform", "merchant"]
     merchant_id: MerchantId | None = Field(default=None, description="with `merchant` alone")
     note: LongText
