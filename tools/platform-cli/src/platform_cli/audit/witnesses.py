@@ -13,6 +13,7 @@ from platform_cli.audit.shop import Shop
 
 CHANNELS = ("card_sim", "card_sim_2", "wallet_sim", "bank_sim")
 PAGE = 1000
+LEDGER_LOOKS = 10  # a job that moves money runs every second at most, and takes less
 TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
@@ -113,7 +114,7 @@ class Witnesses:
         by_payment: dict[str, Counter[str]] = {}
         for event in events or ():
             by_payment.setdefault(event["aggregate_id"], Counter())[event["type"]] += 1
-        currencies = (await self.ledger())["currencies"] if self._at.admin_api_key else None
+        gateway_ledger, warehouse_ledger = await self._ledgers(has_warehouse=has_warehouse)
         return Evidence(
             payments={payment["id"]: payment for payment in await shop.all_payments()},
             charges=await self._charges(since) if self._at.channels_url else None,
@@ -121,10 +122,8 @@ class Witnesses:
             events_by_payment=by_payment,
             warehouse=warehouse,
             reconciliations=[await self._reconcile(day, channel) for day in days for channel in CHANNELS],
-            gateway_ledger=None
-            if currencies is None
-            else {c["currency"]: c["debits_minor"] for c in currencies},
-            warehouse_ledger=await self._warehouse_ledger() if has_warehouse else None,
+            gateway_ledger=gateway_ledger,
+            warehouse_ledger=warehouse_ledger,
             since=since,
         )
 
@@ -154,6 +153,25 @@ class Witnesses:
         """The gateway's recomputation of its ledger."""
         headers = {"Authorization": f"Bearer {self._at.admin_api_key}"}
         return await self._get(f"{self._at.gateway_url}/v1/ledger/verification", headers=headers)
+
+    async def _ledgers(self, *, has_warehouse: bool) -> tuple[dict[str, int] | None, dict[str, int] | None]:
+        """What the gateway's ledger and the warehouse say was moved, at one moment: jobs settle and book costs while we
+        ask, so the gateway is asked before and after the warehouse until it says the same twice."""
+        if not self._at.admin_api_key:
+            return None, await self._warehouse_ledger() if has_warehouse else None
+        moved = await self._gateway_ledger()
+        if not has_warehouse:
+            return moved, None
+        for _ in range(LEDGER_LOOKS):
+            await self.wait_for_warehouse()
+            told, before = await self._warehouse_ledger(), moved
+            moved = await self._gateway_ledger()
+            if moved == before:
+                break
+        return before, told
+
+    async def _gateway_ledger(self) -> dict[str, int]:
+        return {line["currency"]: line["debits_minor"] for line in (await self.ledger())["currencies"]}
 
     async def _warehouse_ledger(self) -> dict[str, int]:
         report = await self._get(f"{self._at.pipeline_url}/v1/reports/ledger")
