@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from benchmarks import report
 from benchmarks.client import Request, Run, drive, post
 from payment_gateway.operations.manage_merchants import hash_key
 from payment_gateway.store.tables import SCHEMA
+from platform_cli.embedded.running import free_port
 from platform_cli.embedded.testing import DatabaseFactory, TestDatabase, test_servers
 
 CONNECTIONS = 64
@@ -123,13 +123,6 @@ def server(mode: str, database: TestDatabase) -> Iterator[int]:
         finally:
             process.terminate()
             process.wait(timeout=45)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(url: str, process: subprocess.Popen[Any], within_s: float = 30) -> None:

@@ -14,20 +14,15 @@ import asyncio
 import os
 import random
 import resource
-import shutil
-import signal
 import statistics
 import sys
 import tempfile
 import time
 import urllib.request
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import aiohttp
 import orjson
@@ -39,10 +34,9 @@ from rich.table import Table
 from benchmarks import report
 from benchmarks.client import Request, Run, drive, post
 from benchmarks.payments_audit import audit
-from platform_cli.embedded import running
-from platform_cli.embedded.unprivileged import server_user, temporary_root
 from platform_cli.stack import supervision
 from platform_cli.stack.bring_up import Running, bring_up
+from platform_cli.stack.own_copy import leave_in_order_on_sigterm, own_copy
 from platform_cli.stack.state import State
 
 PREFIX = "platform-bench-"
@@ -94,28 +88,6 @@ class Shop:
     def acknowledged(self) -> dict[str, int]:
         """Payment id -> captured minor units, of all answers."""
         return {told["id"]: told["captured_minor"] for told in map(orjson.loads, self._answered)}
-
-
-def remove_abandoned() -> None:
-    """Stop what a benchmark that was killed itself has left running: it would take the cores from everybody."""
-    for root in temporary_root(server_user()).glob(f"{PREFIX}*"):
-        if running.is_abandoned(root):
-            supervision.stop(State(root))
-            shutil.rmtree(root, ignore_errors=True)
-
-
-@contextmanager
-def own_state() -> Iterator[State]:
-    """A state directory that lives as long as the benchmark, and what runs in it."""
-    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary_root(server_user())))
-    root.chmod(0o711)  # Postgres may run under another account and has to reach its data
-    running.record(root, [])
-    state = State(root)
-    try:
-        yield state
-    finally:
-        supervision.stop(state)
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def trees(state: State) -> dict[str, list[psutil.Process]]:
@@ -300,14 +272,9 @@ def show(figures: dict[str, Any]) -> None:
     Console().print(rates, spent)
 
 
-def leave_in_order(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)  # so that `finally` stops what runs
-
-
 def main() -> None:
-    signal.signal(signal.SIGTERM, leave_in_order)
-    remove_abandoned()
-    with own_state() as state:
+    leave_in_order_on_sigterm()
+    with own_copy(PREFIX) as state:
         figures, differences = uvloop.run(benchmark(state))
     show(figures)
     path = report.write("payments-refused" if differences else "payments", figures)

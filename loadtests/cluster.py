@@ -2,8 +2,8 @@
 
 import base64
 import json
+import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +19,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
+from loadtests.sending import free_port
 from platform_cli.audit.witnesses import Endpoints
 
 POLL_S = 2.0
@@ -104,9 +105,7 @@ class Cluster:
             say(f"{name}: no kubectl for a port-forward; it is not asked")
             yield None
             return
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            local = int(probe.getsockname()[1])
+        local = free_port()
         command = [kubectl, "--context", self.context, "--namespace", self.namespace, "port-forward"]
         forward = subprocess.Popen(
             [*command, f"service/{self.release}-{name}", f"{local}:{port}"],
@@ -151,8 +150,6 @@ class Cluster:
 
 
 def _mapped_port(name: str, default: int) -> int:
-    import os
-
     variable = {"payment-gateway": "KIND_GATEWAY_PORT", "data-pipeline": "KIND_CONSOLE_PORT"}.get(name)
     return int(os.environ.get(variable, default)) if variable else default
 

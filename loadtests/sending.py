@@ -82,7 +82,7 @@ async def webhook_receiver(
     if target.receiver_host is None:
         yield None
         return
-    port = target.receiver_port or _free_port()
+    port = target.receiver_port or free_port()
     secret = await _register(target.gateway_url, api_key, f"http://{target.receiver_host}:{port}/hooks")
     host = "127.0.0.1" if target.receiver_host == "127.0.0.1" else "0.0.0.0"  # noqa: S104 - a cluster's way in
     process = await asyncio.create_subprocess_exec(
@@ -123,7 +123,7 @@ async def _until_open(port: int, process: asyncio.subprocess.Process) -> None:
     raise RuntimeError("the webhook receiver did not start")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,35 +1,23 @@
-"""Where a run was made: without this its figures are not comparable with anybody's."""
+"""Where a run was made, and against which version."""
 
-import os
-import platform
-import subprocess
-import sys
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import aiohttp
 
-from platform_cli.stack.state import clone
+from platform_cli.machine import describe_machine
 
 PROGRAMS = ("locust", "gevent", "geventhttpclient", "aiohttp")
 
 
 async def stamp(gateway_url: str, target: str) -> dict[str, Any]:
-    """Cores, memory, versions, revision, and the version that the platform says it is."""
+    """The machine, the programs' versions, and the version that the platform says it is."""
     return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **describe_machine(),
         "target": target,
         "gateway": gateway_url,
         "app_version": await _app_version(gateway_url),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "cpu": _cpu_model(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": sys.version.split()[0],
         **{name: version(name) for name in PROGRAMS},
-        "revision": _revision(),
     }
 
 
@@ -42,28 +30,3 @@ async def _app_version(gateway_url: str) -> str | None:
             return str((await reply.json(content_type=None)).get("version"))
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return None
-
-
-def _cpu_model() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(
-                (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""
-            )
-    except OSError:
-        return platform.processor()
-
-
-def _revision() -> str | None:
-    """Short revision, with `+` when files were changed; None outside a clone."""
-    try:
-        done = [
-            subprocess.run(
-                ["git", "-C", str(clone()), *words], capture_output=True, text=True, check=False, timeout=10
-            )
-            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
-        ]
-    except (OSError, subprocess.SubprocessError, IndexError):
-        return None
-    revision = done[0].stdout.strip()
-    return f"{revision}{'+' if done[1].stdout.strip() else ''}" if revision else None

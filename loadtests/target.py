@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -173,22 +171,10 @@ async def _in_cluster(stack: AsyncExitStack, say: Say) -> Target:
 
 async def _started(stack: AsyncExitStack, say: Say) -> Target:
     """A copy of its own, as `make demo` has one."""
-    from platform_cli.embedded import running
-    from platform_cli.embedded.unprivileged import server_user, temporary_root
-    from platform_cli.stack import supervision
     from platform_cli.stack.bring_up import bring_up
+    from platform_cli.stack.own_copy import own_copy
 
-    place = temporary_root(server_user())
-    for abandoned in place.glob(f"{PREFIX}*"):
-        if running.is_abandoned(abandoned):
-            supervision.stop(State(abandoned))
-            shutil.rmtree(abandoned, ignore_errors=True)
-    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    root.chmod(0o711)  # noqa: ASYNC240 - nobody waits
-    running.record(root, [])
-    state = State(root)
-    stack.callback(shutil.rmtree, root, ignore_errors=True)
-    stack.callback(supervision.stop, state)
+    state = stack.enter_context(own_copy(PREFIX))
     say("nothing runs here: starting a platform for this run")
     await bring_up(state, say, environ={})
     return _local(read_environment_file(state.environment_file), state, "started")

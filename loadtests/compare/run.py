@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from rich.console import Console
 from loadtests.compare.adapter import read_adapter
 from loadtests.compare.contest import Terms, compete, ratios
 from loadtests.compare.tell import tell
+from loadtests.sending import free_port
 from loadtests.stamp import stamp
 from loadtests.strict import WrongFile
 from loadtests.target import find_target, until_ready
@@ -80,9 +80,7 @@ async def _other(adapter: str, url: str | None) -> AsyncIterator[str]:
         return
     if adapter != "reference":
         raise WrongFile("URL=… is needed: where is the system that the adapter speaks to?")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     command = (sys.executable, "-m", "loadtests.compare.reference_server", str(port))
     process = await asyncio.create_subprocess_exec(*command)
     try:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from platform_cli.embedded.running import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,12 +29,6 @@ class Run:
     summary: dict[str, Any]
     directory: Path
     said: str
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

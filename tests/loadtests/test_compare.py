@@ -13,12 +13,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from tests.loadtests.conftest import ROOT, free_port
+from tests.loadtests.conftest import ROOT
 
 from loadtests.compare.adapter import read_adapter
 from loadtests.compare.contest import Measured, Terms, compete, ratios
 from loadtests.compare.work import Transfer, expected_balances, transfers
 from loadtests.strict import WrongFile
+from platform_cli.embedded.running import free_port
 
 SHORT = Terms(accounts=(10,), rounds=2, seconds=0.4, connections=8, rate=300)
 

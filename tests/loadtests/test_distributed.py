@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from tests.loadtests.conftest import free_port
+
+from platform_cli.embedded.running import free_port
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,19 +31,16 @@ class Together(Generic[Item, Result]):
         self._batch_max = batch_max
         self._lanes = lanes
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._sending = 0
-        self._senders: set[asyncio.Task[None]] = set()
+        self._senders: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
 
     async def call(self, item: Item, timeout_s: float) -> Result:
         """The item's own result. Raises its error, or TimeoutError; it may have been sent all the same."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._sending < self._lanes:
-            self._sending += 1
+        if len(self._senders) < self._lanes:
             # In a context of its own: what it does, it does for nobody's request in particular.
             sender = asyncio.create_task(self._send_waiting(), context=contextvars.Context())
             self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)  # the loop itself keeps no task alive
         async with asyncio.timeout(timeout_s):
             return await future
 
@@ -51,15 +48,12 @@ class Together(Generic[Item, Result]):
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
-                still_wanted = [
-                    one for one in batch if not one[1].done()
-                ]  # whoever lost patience stays behind
-                if still_wanted:
+                still_wanted = [(item, future) for item, future in batch if not future.done()]
+                if still_wanted:  # whoever lost patience stays behind
                     await self._settle(still_wanted)
         finally:
-            self._sending -= (
-                1  # in the same step as the last look, so that nobody waits for a sender that has ended
-            )
+            # In the same step as the last look, so that nobody waits for a sender that has ended.
+            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]

@@ -3,15 +3,10 @@
 import asyncio
 import os
 import shutil
-import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import aiohttp
 from rich.console import Console
@@ -23,10 +18,8 @@ from platform_cli.audit.witnesses import Endpoints, NotInWarehouse, Witnesses
 from platform_cli.demo.drive import Journey, drive
 from platform_cli.demo.orders import Order, read_orders
 from platform_cli.demo.report import Timing, missing, render
-from platform_cli.embedded import running
-from platform_cli.embedded.unprivileged import server_user, temporary_root
-from platform_cli.stack import supervision
 from platform_cli.stack.bring_up import Running, bring_up
+from platform_cli.stack.own_copy import leave_in_order_on_sigterm, own_copy
 from platform_cli.stack.state import State, clone
 
 PREFIX = "platform-demo-"
@@ -36,8 +29,8 @@ def run_demo(console: Console, orders_file: Path | None, *, keep: bool) -> int:
     """Exit status 0 only when every witness agrees."""
     started = time.monotonic()
     orders = read_orders(orders_file or clone() / "examples" / "orders.csv")
-    signal.signal(signal.SIGTERM, _leave_in_order)
-    with _own_state(keep=keep) as state:
+    leave_in_order_on_sigterm()
+    with own_copy(PREFIX, keep=keep) as state:
         try:
             findings = asyncio.run(
                 _demonstrate(console, state, orders, started, is_whole_day=orders_file is None)
@@ -50,36 +43,6 @@ def run_demo(console: Console, orders_file: Path | None, *, keep: bool) -> int:
         if findings:
             _keep_logs(console, state)
     return 1 if findings else 0
-
-
-def _leave_in_order(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)  # so that `finally` stops what runs
-
-
-@contextmanager
-def _own_state(*, keep: bool) -> Iterator[State]:
-    """A state directory in the temporary directory, stopped and removed at the end; after a crash, by the next demo."""
-    user = server_user()
-    _remove_stale(temporary_root(user))
-    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary_root(user)))
-    root.chmod(0o711)
-    running.record(root, [])
-    state = State(root)
-    try:
-        yield state
-    finally:
-        if keep and supervision.is_running(state):
-            print(f"It still runs: PLATFORM_STATE={root} platform ps|logs|down; the next demo ends it.")
-        else:
-            supervision.stop(state)
-            shutil.rmtree(root, ignore_errors=True)
-
-
-def _remove_stale(place: Path) -> None:
-    for directory in place.glob(f"{PREFIX}*"):
-        if running.is_abandoned(directory):
-            supervision.stop(State(directory))
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _keep_logs(console: Console, state: State) -> None:

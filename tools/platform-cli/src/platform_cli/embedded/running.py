@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,14 @@ def _has_ended(process: psutil.Process, timeout_s: float) -> bool:
             return True
         time.sleep(POLL_S)
     return False
+
+
+def make_directory(prefix: str, user: ServerUser | None) -> Path:
+    """A new directory that is recorded as this process' own, where `user` reaches its data and sees nothing else."""
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=temporary_root(user)))
+    directory.chmod(0o711)
+    record(directory, [])
+    return directory
 
 
 def record(directory: Path, pids: Sequence[int]) -> None:

@@ -8,17 +8,15 @@ import importlib.util
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
 from platform_cli.embedded import databases, postgres, redis, running
 from platform_cli.embedded.roles import ROLES
-from platform_cli.embedded.unprivileged import server_user, temporary_root
+from platform_cli.embedded.unprivileged import server_user
 
 PREFIX = "platform-tests-"
 SERVICES = {
@@ -81,9 +79,7 @@ def test_servers(*, durable: bool = False) -> Iterator[TestServers]:  # noqa: PT
 def _embedded(durable: bool) -> Iterator[TestServers]:
     user = server_user()
     running.remove_stale(PREFIX, user)
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary_root(user)))
-    directory.chmod(0o711)  # the server's account passes through to its own data, and sees nothing else
-    running.record(directory, [])
+    directory = running.make_directory(PREFIX, user)
     started: list[running.RunningServer] = []
     try:
         started.append(
