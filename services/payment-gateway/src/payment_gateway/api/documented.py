@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from payment_gateway.api.access import caller_of, require_admin, require_internal
-from payment_gateway.api.schemas.answers import LINKS, SCHEMAS
+from payment_gateway.api.schemas.answers import SCHEMAS
+from payment_gateway.api.schemas.answers.links import LINKS
 from payment_gateway.domain.versions import CURRENT, VERSION_HEADER
 from platform_kit.contract import AllRoutes, Contract, Guard, Responses, problems
 

@@ -9,14 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from payment_gateway.api.schemas.answers import (
-    AMOUNT,
-    CURRENCY,
-    SCHEMAS,
-    TIME,
-    identifier,
-    word,
-)
+from payment_gateway.api.schemas.answers import SCHEMAS
+from payment_gateway.api.schemas.answers.words import AMOUNT, CURRENCY, TIME, identifier, word
 from payment_gateway.api.schemas.ledger import LINES_MAX
 from payment_gateway.domain.attempt import Operation
 from payment_gateway.domain.ledger import PostingKind

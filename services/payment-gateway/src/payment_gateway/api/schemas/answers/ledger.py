@@ -1,0 +1,174 @@
+"""Accounts, transfers, holds and the verification of the ledger."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from payment_gateway.api.schemas.answers.words import (
+    AMOUNT,
+    CURRENCY,
+    LABELS,
+    MINOR,
+    TIME,
+    TOTAL,
+    identifier,
+    page,
+    word,
+)
+from payment_gateway.domain.ledger import PostingKind
+from payment_gateway.domain.ledger_hold import HoldState
+from platform_kit.contract import COUNT, FLAG, TEXT, Schema, items, nullable, ref, shape, thing
+
+_TRANSFER: Final = {
+    "debit_account": TEXT,
+    "credit_account": TEXT,
+    "amount_minor": AMOUNT,
+    "currency": CURRENCY,
+}
+_HOLD: Final = {
+    "id": identifier("hld"),
+    **_TRANSFER,
+    "posted_minor": TOTAL,
+    "released_minor": TOTAL,
+    "remaining_minor": TOTAL,
+    "expires_at": nullable(TIME),
+    "state": word(*HoldState),
+}
+_ABOUT: Final = {"effective_at": TIME, "description": TEXT, "metadata": LABELS}
+_ROW: Final = {
+    "journal_id": identifier("je"),
+    **_TRANSFER,
+    "kind": word(*PostingKind),
+    "hold_id": nullable(identifier("hld")),
+    "effective_at": TIME,
+    "recorded_at": TIME,
+    "reverses": nullable(identifier("je")),
+    "reason": nullable(TEXT),
+    "description": nullable(TEXT),
+    "metadata": LABELS,
+}
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "NewAccount": shape(
+        {"name": TEXT, "currency": CURRENCY, "floor_minor": nullable(MINOR), "ceiling_minor": nullable(MINOR)}
+    ),
+    "Account": thing(
+        "account",
+        {
+            "name": TEXT,
+            "currency": CURRENCY,
+            "available_minor": MINOR,
+            "debits_posted_minor": TOTAL,
+            "credits_posted_minor": TOTAL,
+            "debits_pending_minor": TOTAL,
+            "credits_pending_minor": TOTAL,
+            "floor_minor": nullable(MINOR),
+            "ceiling_minor": nullable(MINOR),
+            "version": COUNT,
+        },
+    ),
+    "AccountPage": page("Account", "next_cursor"),
+    "AccountBalance": thing(
+        "balance",
+        {
+            "name": TEXT,
+            "currency": CURRENCY,
+            "posted_minor": MINOR,
+            "held_minor": MINOR,
+            "available_minor": MINOR,
+        },
+    ),
+    "Hold": thing("hold", _HOLD),
+    "SettledHold": thing("hold", _HOLD | {"journal_id": identifier("je")}),
+    "SingleTransfer": thing(
+        "transfer",
+        {
+            "id": identifier("je"),
+            "created_at": TIME,
+            **_ABOUT,
+            **_TRANSFER,
+            "hold": ref("Hold"),
+        },
+        optional=[*_ABOUT, "hold"],
+    ),
+    "JournalTransfer": thing(
+        "journal",
+        {
+            "id": identifier("je"),
+            "created_at": TIME,
+            **_ABOUT,
+            "transfers": items(shape(_TRANSFER)),
+        },
+        optional=_ABOUT,
+    ),
+    "Transfer": {"oneOf": [ref("SingleTransfer"), ref("JournalTransfer")]},
+    "TransferBatch": thing(
+        "transfer_batch",
+        {
+            "done": COUNT,
+            "refused": COUNT,
+            "results": items(
+                {
+                    "oneOf": [
+                        shape({"status": word("done"), "transfer": ref("Transfer")}),
+                        shape({"status": word("refused"), "problem": ref("Problem")}),
+                    ]
+                }
+            ),
+        },
+    ),
+    "LedgerTransfer": thing("transfer", _ROW),
+    "AccountTransfer": thing("transfer", _ROW | {"version": COUNT}),
+    "AccountTransferPage": page("AccountTransfer", "next_cursor"),
+    "HoldPage": page("Hold", "next_cursor"),
+    "LedgerTransferPage": page("LedgerTransfer", "next_cursor"),
+    "Reversal": thing(
+        "journal",
+        {
+            "id": identifier("je"),
+            "transfers": items(
+                shape(
+                    {
+                        "debit": TEXT,
+                        "credit": TEXT,
+                        "amount_minor": AMOUNT,
+                        "currency": CURRENCY,
+                        "kind": word(*PostingKind),
+                    }
+                )
+            ),
+            "reverses": identifier("je"),
+            "reason": TEXT,
+            "created_at": TIME,
+        },
+    ),
+    "Verification": shape(
+        {
+            "balanced": FLAG,
+            "accounts": COUNT,
+            "transfers": COUNT,
+            "currencies": items(
+                shape(
+                    {
+                        "currency": CURRENCY,
+                        "debits_minor": TOTAL,
+                        "credits_minor": TOTAL,
+                        "debits_pending_minor": TOTAL,
+                        "credits_pending_minor": TOTAL,
+                    }
+                )
+            ),
+            "differences": items(TEXT),
+            "unproved_transfers": items({}),
+            "wrong_journals": items(TEXT),
+            "chain": shape(
+                {
+                    "length": COUNT,
+                    "broken_at": nullable({}),
+                    "behind": COUNT,
+                    "lag_s": {"type": "number", "minimum": 0},
+                }
+            ),
+        }
+    ),
+}

@@ -1,0 +1,84 @@
+"""Events, the endpoints that want them, and what came of telling them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from payment_gateway.api.schemas.answers.words import LABELS, SHOWN_ONCE, TIME, identifier, page, word
+from platform_kit.contract import ANYTHING, COUNT, FLAG, TEXT, Schema, items, nullable, ref, shape, thing
+
+_ENDPOINT: Final = {
+    "id": identifier("we"),
+    "url": TEXT,
+    "enabled": FLAG,
+    "event_types": nullable(items(TEXT)),
+    "description": nullable(TEXT),
+    "metadata": LABELS,
+    "style": TEXT,
+    "public_keys": items(TEXT),
+    "retiring_secrets": items(shape({"expires_at": TIME})),
+    "failing_since": nullable(TIME),
+    "disabled_at": nullable(TIME),
+    "disabled_reason": nullable(TEXT),
+    "created_at": TIME,
+}
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "Event": shape(
+        {
+            "id": identifier("evt"),
+            "type": TEXT | {"examples": ["payment.captured.v1"]},
+            "occurred_at": TIME,
+            "aggregate_id": TEXT,
+            "merchant_id": identifier("mer"),
+            "data": ANYTHING,
+        }
+    ),
+    "EventPage": shape(
+        {
+            "data": items(ref("Event")),
+            "has_more": FLAG,
+            "next_after": nullable(TEXT),
+            "next_before": nullable(TEXT),
+        }
+    ),
+    "WebhookEndpoint": thing("webhook_endpoint", _ENDPOINT),
+    "NewWebhookEndpoint": thing("webhook_endpoint", _ENDPOINT | {"secret": SHOWN_ONCE}),
+    "WebhookEndpointPage": page("WebhookEndpoint", "next_after"),
+    "PublicKeyList": shape({"data": items(TEXT)}),
+    "WebhookPing": thing("webhook_ping", {"delivery_id": identifier("dlv"), "event_id": identifier("evt")}),
+    "WebhookDelivery": thing(
+        "webhook_delivery",
+        {
+            "id": identifier("dlv"),
+            "endpoint_id": identifier("we"),
+            "event_id": identifier("evt"),
+            "event_type": TEXT,
+            "status": word("due", "delivered", "dead"),
+            "cycle": COUNT,
+            "attempt_count": COUNT,
+            "next_attempt_at": nullable(TIME),
+            "last_status_code": nullable(COUNT),
+            "last_error": nullable(TEXT),
+            "delivered_at": nullable(TIME),
+            "created_at": TIME,
+            "attempts": items(
+                shape(
+                    {
+                        "cycle": COUNT,
+                        "number": COUNT,
+                        "status_code": nullable(COUNT),
+                        "error": nullable(TEXT),
+                        "duration_ms": COUNT,
+                        "ended_at": TIME,
+                    }
+                )
+            ),
+        },
+    ),
+    "WebhookDeliveryPage": page("WebhookDelivery", "next_before"),
+    "WebhookReplay": thing(
+        "webhook_replay",
+        {"events": COUNT, "deliveries": COUNT, "has_more": FLAG, "next_after": nullable(identifier("evt"))},
+    ),
+}
