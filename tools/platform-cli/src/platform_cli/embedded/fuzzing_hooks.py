@@ -26,18 +26,8 @@ SHAPE: Final = frozenset(
     }
 )
 """Slugs that say: this is not of the shape that was asked for."""
-BEYOND_SCHEMA: Final = frozenset(
-    {
-        (
-            "payments_confirm",
-            "missing-field",
-        ),  # a payment that has a method may be confirmed without one, others not
-        (
-            "rule_sets_create_rule_set",
-            "malformed-json",
-        ),  # U+0000 anywhere in a document that the domain checks
-    }
-)
+# A payment that has a method may be confirmed without one, others not.
+BEYOND_SCHEMA: Final = frozenset({("payments_confirm", "missing-field")})
 """(operation id, slug): what the document cannot say of this operation."""
 
 
@@ -59,6 +49,8 @@ def documented_shape_is_accepted(ctx: Any, response: Any, case: Any) -> None:
     slug = str(problem.get("type", "")).removeprefix("/problems/")
     if (case.operation.definition.raw.get("operationId"), slug) in BEYOND_SCHEMA:
         return
+    if slug == "malformed-json" and _holds_nul(case.body):
+        return  # free-form members may hold U+0000, as far as their schema goes; Postgres cannot store it
     assert slug not in SHAPE, f"the document allows this request, and the service calls it {slug}"
 
 
@@ -67,6 +59,10 @@ def _has_float(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_has_float, value.values()))
     return any(map(_has_float, value)) if isinstance(value, list) else isinstance(value, float)
+
+
+def _holds_nul(body: Any) -> bool:
+    return "\\u0000" in json.dumps(body, default=str)
 
 
 @schemathesis.hook
