@@ -7,9 +7,20 @@ from typing import Any
 
 import orjson
 from gateway_rig import Reply, RunningGateway, a_sale
+from sqlalchemy import text
 from witnesses import DyingChannel, agree, resolve, standing_in
 
+from payment_gateway.operations.answer_request import CREATE_ROUTE
+
 TOP_UP = {"debit_account": "funding", "credit_account": "wallet", "amount_minor": 500, "currency": "EUR"}
+
+CLAIM_OF_ANOTHER_BODY = text(
+    "INSERT INTO payments.idempotency_key (scope, key, fingerprint, subject)"
+    " VALUES (:scope, :key, decode('00', 'hex'), 'att_other')"
+)
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 async def open_accounts(gateway: RunningGateway, *names: str) -> None:
@@ -114,6 +125,23 @@ async def test_one_request_sent_to_two_replicas_is_one_payment(
     assert (await gateway.rows())["payment"] == 15
     assert len(await gateway.simulators.journal()) == 15
     await agree(gateway, 15 * 1250)
+
+
+async def test_a_key_that_another_replica_is_claiming_is_waited_for_and_told(gateway: RunningGateway) -> None:
+    """Thread 25 at its narrowest: both replicas have looked, and the other one commits first. That is an answer about
+    the key, not an error of the database."""
+    claim = {"scope": f"{gateway.merchant_id} {CREATE_ROUTE}", "key": "k"}
+    async with gateway.deps.engine.connect() as other, gateway.deps.engine.connect() as watcher:
+        await other.execute(CLAIM_OF_ANOTHER_BODY, claim)
+        paying = asyncio.ensure_future(gateway.pay(key="k"))
+        async with asyncio.timeout(10):
+            while not (await watcher.execute(WAITING)).scalar_one():
+                await watcher.rollback()  # a transaction sees one snapshot of the activity
+                await asyncio.sleep(0.002)
+        await other.commit()
+    reply = await paying
+    assert (reply.status, reply.problem) == (422, "idempotency-key-reuse")
+    assert ((await gateway.rows())["payment"], await gateway.simulators.journal()) == (0, [])
 
 
 async def later(call: Any) -> Reply:
