@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from platform_kit import tasks, telemetry
 
-SLOT = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+AN_AGE_S = 1e9  # a slot that no test outlives
 
 
 class WorkerProcess:
@@ -263,7 +263,7 @@ async def test_of_twenty_that_claim_a_slot_at_once_one_gets_it(rig: Rig) -> None
     async def claim() -> bool:
         async with rig.engine.begin() as conn:
             await start.wait()
-            return await tasks.claim_slot(conn, JOB_RUN, "job", SLOT)
+            return await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S) is not None
 
     claims = [asyncio.create_task(claim()) for _ in range(10)]
     await asyncio.sleep(0.2)
@@ -274,32 +274,33 @@ async def test_of_twenty_that_claim_a_slot_at_once_one_gets_it(rig: Rig) -> None
 
 async def test_a_claim_that_is_rolled_back_leaves_the_slot_to_others(rig: Rig) -> None:
     async with rig.engine.connect() as conn:
-        assert await tasks.claim_slot(conn, JOB_RUN, "job", SLOT)
+        assert await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S)
         await conn.rollback()
     async with rig.engine.begin() as conn:
-        assert await tasks.claim_slot(conn, JOB_RUN, "job", SLOT)
+        assert await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S)
 
 
 async def test_a_slot_that_nobody_finished_may_be_taken_again_after_its_lease(rig: Rig) -> None:
     async with rig.engine.begin() as conn:
-        assert await tasks.claim_slot(conn, JOB_RUN, "job", SLOT, lease_s=30)
-        assert not await tasks.claim_slot(conn, JOB_RUN, "job", SLOT, lease_s=30)
+        assert await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S, lease_s=30)
+        assert not await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S, lease_s=30)
         await conn.execute(text("UPDATE events_test.job_run SET claimed_at = now() - interval '31 seconds'"))
     async with rig.engine.begin() as conn:
-        assert not await tasks.claim_slot(conn, JOB_RUN, "job", SLOT)
-        assert await tasks.claim_slot(conn, JOB_RUN, "job", SLOT, lease_s=30)
+        assert not await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S)
+        assert await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S, lease_s=30)
         await conn.execute(
             text("UPDATE events_test.job_run SET claimed_at = now() - interval '1 hour', finished_at = now()")
         )
     async with rig.engine.begin() as conn:
-        assert not await tasks.claim_slot(conn, JOB_RUN, "job", SLOT, lease_s=30)
+        assert not await tasks.claim_slot(conn, JOB_RUN, "job", AN_AGE_S, lease_s=30)
 
 
 async def test_slots_follow_database_time(rig: Rig) -> None:
     async with rig.engine.connect() as conn:
-        slot = await tasks.current_slot(conn, 3600)
+        slot = await tasks.claim_slot(conn, JOB_RUN, "job", 3600)
         now = await conn.scalar(text("SELECT now()"))
     assert now is not None
+    assert slot is not None
     assert slot <= now < slot + timedelta(hours=1)
     assert (slot.minute, slot.second, slot.microsecond) == (0, 0, 0)
 
@@ -368,8 +369,10 @@ async def test_a_worker_whose_deps_do_not_open_says_why(settings: a_worker.Worke
 async def test_old_slots_are_forgotten(rig: Rig, settings: a_worker.WorkerSettings) -> None:
     async with rig.engine.begin() as conn:
         for age in (1, 99, 101, 5000):
-            await tasks.claim_slot(conn, JOB_RUN, "test.tick", datetime.now(UTC) - timedelta(seconds=age))
-            await tasks.claim_slot(conn, JOB_RUN, "another", datetime.now(UTC) - timedelta(seconds=age))
+            slot = datetime.now(UTC) - timedelta(seconds=age)
+            await conn.execute(
+                JOB_RUN.insert(), [{"job": job, "slot": slot} for job in ("test.tick", "another")]
+            )
     worker = tasks.Worker(settings, "test", a_worker.open_deps, JOB_RUN)
     worker.start()
     try:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -30,14 +30,16 @@ def job_run_table(metadata: MetaData) -> Table:
 
 
 async def claim_slot(
-    conn: AsyncConnection, table: Table, job: str, slot: datetime, *, lease_s: float | None = None
-) -> bool:
-    """Take a slot; of any number of callers one gets True.
+    conn: AsyncConnection, table: Table, job: str, every_s: float, *, lease_s: float | None = None
+) -> datetime | None:
+    """Take the slot of `every_s` seconds that database time is in: of any number of callers one gets its start.
 
-    With `lease_s` a slot that was claimed longer ago and never finished may be taken again.
+    With `lease_s` a slot that was claimed longer ago and never finished may be taken again. Slots that are SLOTS_KEPT
+    older are removed. One statement: a job that looks every second pays for each.
     """
-    values = {"job": job, "slot": slot, "lease_s": lease_s}
-    return await conn.scalar(_sql(table)["CLAIM"], values) is not None
+    values = {"job": job, "every_s": every_s, "lease_s": lease_s}
+    slot: datetime | None = await conn.scalar(_sql(table)["CLAIM"], values)
+    return slot
 
 
 async def finish_slot(conn: AsyncConnection, table: Table, job: str, slot: datetime) -> None:
@@ -50,40 +52,27 @@ async def release_slot(conn: AsyncConnection, table: Table, job: str, slot: date
     await conn.execute(_sql(table)["RELEASE"], {"job": job, "slot": slot})
 
 
-async def forget_slots(conn: AsyncConnection, table: Table, job: str, slot: datetime, every_s: float) -> None:
-    """Remove slots of `job` that are SLOTS_KEPT older than this one."""
-    await conn.execute(_sql(table)["FORGET"], {"job": job, "slot": slot, "every_s": every_s})
-
-
-async def current_slot(conn: AsyncConnection, every_s: float) -> datetime:
-    """The start of the slot that database time is in: the processes' clocks have no say."""
-    seconds = await conn.scalar(_CURRENT_SLOT, {"every_s": every_s})
-    assert seconds is not None
-    return datetime.fromtimestamp(float(seconds), UTC)
-
-
-_CURRENT_SLOT: Final = text(
-    "SELECT floor(extract(epoch FROM now()) / CAST(:every_s AS float8)) * CAST(:every_s AS float8)"
-)
-
-
 @lru_cache(maxsize=16)
 def _sql(table: Table) -> Mapping[str, TextClause]:
     name = table.fullname
     sources = {
+        # The processes' clocks have no say. Index of both: the primary key.
         "CLAIM": f"""
-            INSERT INTO {name} AS j (job, slot) VALUES (:job, :slot)
+            WITH current (slot) AS (
+                SELECT to_timestamp(floor(extract(epoch FROM now()) / CAST(:every_s AS float8))
+                                    * CAST(:every_s AS float8))
+            ), forgotten AS (
+                DELETE FROM {name} o USING current c WHERE o.job = :job
+                   AND o.slot < c.slot - make_interval(secs => CAST(:every_s AS float8)) * {SLOTS_KEPT}
+            )
+            INSERT INTO {name} AS j (job, slot) SELECT :job, slot FROM current
             ON CONFLICT (job, slot) DO UPDATE SET claimed_at = now(), attempts = j.attempts + 1
                 WHERE j.finished_at IS NULL
                   AND j.claimed_at < now() - make_interval(secs => CAST(:lease_s AS float8))
-            RETURNING 1""",
+            RETURNING slot""",
         "FINISH": f"UPDATE {name} SET finished_at = now() WHERE job = :job AND slot = :slot",
         "RELEASE": f"""
             UPDATE {name} SET claimed_at = to_timestamp(0) WHERE job = :job AND slot = :slot
                AND finished_at IS NULL""",
-        # Index: the primary key. Slots of one job are few.
-        "FORGET": f"""
-            DELETE FROM {name} WHERE job = :job AND slot < CAST(:slot AS timestamptz)
-               - make_interval(secs => CAST(:every_s AS float8)) * {SLOTS_KEPT}""",
     }
     return {key: text(source) for key, source in sources.items()}

@@ -15,7 +15,7 @@ import uvloop
 from sqlalchemy import Table
 
 from platform_kit import canonical, telemetry
-from platform_kit.job_slots import claim_slot, current_slot, finish_slot, forget_slots, release_slot
+from platform_kit.job_slots import claim_slot, finish_slot, release_slot
 from platform_kit.settings import ServiceSettings
 
 TRACE_HEADER: Final = "traceparent"
@@ -160,17 +160,19 @@ class Worker(Generic[SettingsT, DepsT]):
         assert engine is not None, "periodic tasks need deps.engine"
         assert table is not None, "periodic tasks need a job_run table"
         name = job.task.name
-        async with engine.begin() as conn:
-            slot = await current_slot(conn, job.every_s)
-            if not await claim_slot(conn, table, name, slot, lease_s=job.task.time_limit_s + 5):
-                return
-            await forget_slots(conn, table, name, slot, job.every_s)
+        each_by_itself = engine.execution_options(
+            isolation_level="AUTOCOMMIT"
+        )  # one statement is no transaction
+        async with each_by_itself.connect() as conn:
+            slot = await claim_slot(conn, table, name, job.every_s, lease_s=job.task.time_limit_s + 5)
+        if slot is None:
+            return
         end = release_slot
         try:
             await self.run(job.task, {}, slot=slot.isoformat(), **context)
             end = finish_slot
         finally:
-            async with engine.begin() as conn:
+            async with each_by_itself.connect() as conn:
                 await end(conn, table, name, slot)
 
     async def beat(self) -> None:

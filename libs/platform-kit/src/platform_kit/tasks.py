@@ -35,7 +35,7 @@ from redis.retry import Retry
 from sqlalchemy import Table
 
 from platform_kit import telemetry
-from platform_kit.job_slots import claim_slot, current_slot, job_run_table
+from platform_kit.job_slots import claim_slot, job_run_table
 from platform_kit.logging import get_logger
 from platform_kit.ops import Check, OpsServer
 from platform_kit.settings import ServiceSettings
@@ -49,7 +49,6 @@ __all__ = [
     "async_task",
     "claim_slot",
     "create_celery",
-    "current_slot",
     "enqueue",
     "job_run_table",
     "periodic",
