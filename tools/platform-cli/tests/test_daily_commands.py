@@ -193,6 +193,24 @@ async def test_an_administrator_sets_a_reserve_and_the_other_terms_stay(gateway:
     assert (code, "no reserve" in out) == (0, True)
 
 
+async def test_an_administrator_books_what_nobody_can_explain_and_says_later_whose_it_is(
+    gateway: RunningGateway,
+) -> None:
+    line = ("suspense", "book", "card_sim", "brk_1", "received", "12.50", "--note", "no such payment")
+    code, out, _ = await platform(gateway, *line)
+    assert (code, "12.50 EUR received, in suspense" in out) == (0, True)
+    item = out.split()[0]
+    listed = json.loads((await platform(gateway, "suspense", "list", "--json"))[1])
+    assert [(one["id"], one["amount_minor"]) for one in listed] == [(item, 1250)]
+    nobody = ("suspense", "resolve", item, "merchant", "--note", "order 17")
+    code, _, told = await platform(gateway, *nobody)
+    assert (code, "merchant_id" in told) == (1, True)
+    code, out, _ = await platform(gateway, *nobody, "--merchant", gateway.merchant_id)
+    assert (code, f"resolved: {gateway.merchant_id}" in out) == (0, True)
+    assert "nothing in suspense" in (await platform(gateway, "suspense", "list"))[1]
+    assert "order 17" in (await platform(gateway, "suspense", "list", "--all"))[1]
+
+
 async def test_the_commands_read_their_own_version_whatever_is_pinned(gateway: RunningGateway) -> None:
     pin = {"api_version": "2026-11-23"}
     await gateway.call("PATCH", "/v1/merchant", raw=json.dumps(pin).encode())

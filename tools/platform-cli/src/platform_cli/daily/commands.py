@@ -10,6 +10,7 @@ from platform_cli.daily.ledger import ledger_commands
 from platform_cli.daily.merchants import merchant_commands
 from platform_cli.daily.money import accounts, balance
 from platform_cli.daily.payments import list_payments, show
+from platform_cli.daily.suspense import suspense_commands
 from platform_cli.daily.telling import told
 from platform_cli.daily.webhooks import deliveries, endpoint_commands, replay
 from platform_cli.verify_ledger import verify_ledger
@@ -31,4 +32,5 @@ def add_daily_commands(main: typer.Typer) -> None:
     main.add_typer(key_commands(), name="keys", rich_help_panel=MONEY)
     main.add_typer(ledger_commands(), name="ledger", rich_help_panel=MONEY)
     main.add_typer(merchant_commands(), name="merchants", rich_help_panel=MONEY)
+    main.add_typer(suspense_commands(), name="suspense", rich_help_panel=MONEY)
     main.command("completion", rich_help_panel="This machine")(completion)
