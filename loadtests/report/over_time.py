@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import ceil
 
 from loadtests.outcome import Outcome
@@ -35,44 +36,42 @@ TOLD = frozenset(
 LINE_COLOURS = ("blue", "orange", "green", "violet", "teal", "grey")
 
 
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What all charts have below them: the run in `buckets` of `bucket_s` seconds, its stages, and what happened."""
+
+    seconds: float
+    bucket_s: float
+    buckets: int
+    bands: Sequence[Band]
+    marks: Sequence[Mark]
+
+
 def charts_over_time(outcome: Outcome) -> list[tuple[str, str, str]]:
     """(title, caption, SVG) in the order of the page."""
-    seconds = _length(outcome)
+    axis = _axis(outcome)
+    return [_rate(outcome, axis), _latency(outcome, axis), _errors(outcome, axis), *_replicas(outcome, axis)]
+
+
+def _axis(outcome: Outcome) -> Axis:
+    """The run, and as much after it as it took until the last answer, within reason."""
+    last = max((one.ended_s for one in outcome.begun), default=0.0)
+    seconds = max(outcome.profile.seconds, min(last, outcome.profile.seconds * 1.5))
     bucket_s = float(max(1, ceil(seconds / BUCKETS_MAX)))
-    buckets = max(1, ceil(seconds / bucket_s))
     bands = [
         Band(start, start + stage.seconds, stage.name)
         for start, stage in zip(outcome.profile.starts(), outcome.profile.stages, strict=True)
     ]
-    marks = _marks(outcome, seconds)
-    found = [
-        _rate(outcome, seconds, bucket_s, buckets, bands, marks),
-        _latency(outcome, seconds, bucket_s, buckets, bands, marks),
-        _errors(outcome, seconds, bucket_s, buckets, bands, marks),
-    ]
-    return found + _replicas(outcome, seconds, bands, marks)
+    return Axis(seconds, bucket_s, max(1, ceil(seconds / bucket_s)), bands, _marks(outcome, seconds))
 
 
-def _length(outcome: Outcome) -> float:
-    """The run, and as much after it as it took until the last answer, within reason."""
-    last = max((one.ended_s for one in outcome.begun), default=0.0)
-    return max(outcome.profile.seconds, min(last, outcome.profile.seconds * 1.5))
-
-
-def _rate(
-    outcome: Outcome,
-    seconds: float,
-    bucket_s: float,
-    buckets: int,
-    bands: Sequence[Band],
-    marks: Sequence[Mark],
-) -> tuple[str, str, str]:
+def _rate(outcome: Outcome, axis: Axis) -> tuple[str, str, str]:
     target: list[tuple[float, float | None]] = []
     for start, stage in zip(outcome.profile.starts(), outcome.profile.stages, strict=True):
         target += [(start, stage.rate), (start + stage.seconds, stage.last_rate)]
     wrong = {sample.number for sample in outcome.samples if sample.is_error}
-    begun = _per_second((one.begun_s for one in outcome.begun), bucket_s, buckets)
-    good = _per_second((one.ended_s for one in outcome.begun if one.number not in wrong), bucket_s, buckets)
+    begun = _per_second((one.begun_s for one in outcome.begun), axis)
+    good = _per_second((one.ended_s for one in outcome.begun if one.number not in wrong), axis)
     series = [
         Series("target", "grey", target, dashed=True),
         Series("begun", "blue", begun, steps=True, fill=True),
@@ -85,31 +84,24 @@ def _rate(
             "Rate",
             "target, begun and ended per second",
             series,
-            seconds,
+            axis.seconds,
             "per s",
-            bands=bands,
-            marks=marks,
+            bands=axis.bands,
+            marks=axis.marks,
         ),
     )
 
 
-def _latency(
-    outcome: Outcome,
-    seconds: float,
-    bucket_s: float,
-    buckets: int,
-    bands: Sequence[Band],
-    marks: Sequence[Mark],
-) -> tuple[str, str, str]:
+def _latency(outcome: Outcome, axis: Axis) -> tuple[str, str, str]:
     samples = [sample for sample in outcome.samples if sample.step != "webhook"]
     intended, sent = (
-        _by_bucket(samples, bucket_s, of_service=False),
-        _by_bucket(samples, bucket_s, of_service=True),
+        _by_bucket(samples, axis.bucket_s, of_service=False),
+        _by_bucket(samples, axis.bucket_s, of_service=True),
     )
     series = [
-        Series("p99 from the intended start", "blue", _percentiles(intended, 0.99, bucket_s, buckets)),
-        Series("p50 from the intended start", "teal", _percentiles(intended, 0.5, bucket_s, buckets)),
-        Series("p99 service time", "orange", _percentiles(sent, 0.99, bucket_s, buckets), dashed=True),
+        Series("p99 from the intended start", "blue", _percentiles(intended, 0.99, axis)),
+        Series("p50 from the intended start", "teal", _percentiles(intended, 0.5, axis)),
+        Series("p99 service time", "orange", _percentiles(sent, 0.99, axis), dashed=True),
     ]
     limit = next(
         (one.allowed for one in outcome.objectives if (one.subject, one.limit) == ("all", "p99_ms")), None
@@ -118,31 +110,24 @@ def _latency(
         "Latency",
         "percentiles per second from the intended start and of the service time, logarithmic milliseconds",
         series,
-        seconds,
+        axis.seconds,
         "ms",
         height=230,
         log=True,
-        bands=bands,
-        marks=marks,
+        bands=axis.bands,
+        marks=axis.marks,
         limit=None if limit is None else (limit, "objective p99"),
     )
     caption = "Where the dashed line lies below, requests waited to be sent: a closed loop would not tell."
     return "Latency, both ways (logarithmic)", caption, svg
 
 
-def _errors(
-    outcome: Outcome,
-    seconds: float,
-    bucket_s: float,
-    buckets: int,
-    bands: Sequence[Band],
-    marks: Sequence[Mark],
-) -> tuple[str, str, str]:
+def _errors(outcome: Outcome, axis: Axis) -> tuple[str, str, str]:
     names = [name for name in ERRORS if any(sample.outcome == name for sample in outcome.samples)]
-    counts = [[0] * buckets for _ in names]
+    counts = [[0] * axis.buckets for _ in names]
     for sample in outcome.samples:
         if sample.outcome in names:
-            bucket = min(buckets - 1, max(0, int(sample.done_s / bucket_s)))
+            bucket = min(axis.buckets - 1, max(0, int(sample.done_s / axis.bucket_s)))
             counts[names.index(sample.outcome)][bucket] += 1
     classes = [(name, CLASS_COLOURS[name]) for name in names]
     svg = bars_chart(
@@ -150,18 +135,16 @@ def _errors(
         "failed requests by class over time",
         classes,
         counts,
-        bucket_s,
-        seconds,
-        bands=bands,
-        marks=marks,
+        axis.bucket_s,
+        axis.seconds,
+        bands=axis.bands,
+        marks=axis.marks,
     )
     caption = "By class, when the answer came. Declines are not among them: they are what was asked for."
     return "Errors by class", caption if names else "No request failed.", svg
 
 
-def _replicas(
-    outcome: Outcome, seconds: float, bands: Sequence[Band], marks: Sequence[Mark]
-) -> list[tuple[str, str, str]]:
+def _replicas(outcome: Outcome, axis: Axis) -> list[tuple[str, str, str]]:
     """Only of what an autoscaler looks after; nothing without a cluster."""
     scaled = {line["hpa"] for line in outcome.timeline if "hpa" in line}
     desired: dict[str, list[tuple[float, float | None]]] = defaultdict(list)
@@ -169,7 +152,7 @@ def _replicas(
     cpu: dict[str, list[tuple[float, float | None]]] = defaultdict(list)
     for line in outcome.timeline:
         at = line["at"] - outcome.begin_at
-        if not 0 <= at <= seconds:
+        if not 0 <= at <= axis.seconds:
             continue
         if "hpa" in line:
             desired[line["hpa"]].append((at, float(line["desired"])))
@@ -187,10 +170,10 @@ def _replicas(
         "Replicas",
         "replicas wanted by the autoscaler and ready",
         lines,
-        seconds,
+        axis.seconds,
         "pods",
-        bands=bands,
-        marks=marks,
+        bands=axis.bands,
+        marks=axis.marks,
         whole=True,
     )
     load = time_chart(
@@ -200,10 +183,10 @@ def _replicas(
             Series(name, colour, cpu[name])
             for colour, name in zip(LINE_COLOURS * 4, sorted(cpu), strict=False)
         ],
-        seconds,
+        axis.seconds,
         "%",
-        bands=bands,
-        marks=marks,
+        bands=axis.bands,
+        marks=axis.marks,
     )
     return [
         ("Replicas", "What the autoscaler wants (dashed) and what is ready to serve.", replicas),
@@ -236,13 +219,13 @@ def _marks(outcome: Outcome, seconds: float) -> list[Mark]:
     ][:80]
 
 
-def _per_second(times: Iterable[float], bucket_s: float, buckets: int) -> Points:
-    counts = [0] * buckets
+def _per_second(times: Iterable[float], axis: Axis) -> Points:
+    counts = [0] * axis.buckets
     for at in times:
-        if 0 <= at < buckets * bucket_s:
-            counts[int(at / bucket_s)] += 1
-    points = [(bucket * bucket_s, count / bucket_s) for bucket, count in enumerate(counts)]
-    return [*points, (buckets * bucket_s, points[-1][1])]  # the last step has a width, too
+        if 0 <= at < axis.buckets * axis.bucket_s:
+            counts[int(at / axis.bucket_s)] += 1
+    points = [(bucket * axis.bucket_s, count / axis.bucket_s) for bucket, count in enumerate(counts)]
+    return [*points, (axis.buckets * axis.bucket_s, points[-1][1])]  # the last step has a width, too
 
 
 def _by_bucket(samples: Iterable[Sample], bucket_s: float, *, of_service: bool) -> dict[int, list[float]]:
@@ -257,5 +240,8 @@ def _by_bucket(samples: Iterable[Sample], bucket_s: float, *, of_service: bool) 
     return groups
 
 
-def _percentiles(groups: dict[int, list[float]], share: float, bucket_s: float, buckets: int) -> Points:
-    return [(b * bucket_s, percentile(groups[b], share) if b in groups else None) for b in range(buckets)]
+def _percentiles(groups: dict[int, list[float]], share: float, axis: Axis) -> Points:
+    return [
+        (b * axis.bucket_s, percentile(groups[b], share) if b in groups else None)
+        for b in range(axis.buckets)
+    ]
