@@ -13,10 +13,12 @@ from simulator_rig import SECRET
 from sqlalchemy import text
 
 from payment_gateway.clients.channel_alarms import channel_contradictions_total
-from payment_gateway.domain.attempt import NotProcessed
+from payment_gateway.domain.attempt import Attempt, NotProcessed, Succeeded
 from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.receive_channel_event import replay_parked_events
+from payment_gateway.operations.record_answer import record, record_and_answer
 from payment_gateway.operations.resolve_attempts import resolve_attempts
+from payment_gateway.store import attempts
 
 BANK = {"type": "bank", "bank": {"scheme": "sepa"}}
 
@@ -78,6 +80,7 @@ async def test_a_report_about_what_we_do_not_know_is_parked_and_has_its_effect_l
     await due_now(gateway)
     assert await replay_parked_events(gateway.deps) == 1
     assert await gateway.status(payment_id) == "captured"
+    assert await effects(gateway) == [("cev_1", "applied")]
     await due_now(gateway)
     assert await replay_parked_events(gateway.deps) == 0
     assert (await gateway.rows())["transfer"] == 1
@@ -156,6 +159,55 @@ async def test_a_success_after_we_gave_up_is_given_back_and_told(
     assert (await gateway.verification())["balanced"]
 
 
+async def test_an_answer_that_comes_after_we_gave_up_is_given_back_too(gateway: RunningGateway) -> None:
+    """Its sender stalls, the resolver finds the payment failed, and then the channel's success arrives after all."""
+    reply = await gateway.pay("tok_dropped")
+    attempt = await attempt_of(gateway, reply.body["id"])
+    await record(gateway.deps, gateway.merchant_id, attempt, NotProcessed("not-sent"))
+    assert await gateway.status(reply.body["id"]) == "failed"
+    late = Succeeded("ch_late", 1250, "EUR", is_captured=True)
+    for _ in range(2):
+        answer = await record_and_answer(gateway.deps, gateway.merchant_id, attempt, late)
+        assert orjson.loads(answer.body)["status"] == "failed", "it was told so, and stays so"
+    assert (await told(gateway)).count("payment.late_success.v1") == 1
+    assert (await gateway.rows())["transfer"] == 1
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_a_success_during_a_cancellation_waits_until_that_is_decided(gateway: RunningGateway) -> None:
+    """Whoever looked before the void was recorded took the report for a latecomer, and nobody got the money back."""
+    reply = await gateway.pay("tok_3ds")
+    attempt = await attempt_of(gateway, reply.body["id"])
+    channel = gateway.deps.channels["card_sim"]
+    send, reached, answered = channel.send, asyncio.Event(), asyncio.Event()
+
+    async def void_slowly(asked: Any, details: Any) -> Any:
+        reached.set()
+        await answered.wait()
+        return Succeeded("vd_1", asked.amount_minor, asked.currency)
+
+    channel.send = void_slowly  # type: ignore[method-assign]
+    cancelling = asyncio.ensure_future(gateway.post(f"/v1/payments/{reply.body['id']}/cancel"))
+    await reached.wait()
+    body = success_of(attempt.id, captured=True)
+    assert (await report(gateway, "card_sim", "cev_1", **body)).status == 202
+    answered.set()
+    assert (await cancelling).body["status"] == "cancelled"
+    channel.send = send  # type: ignore[method-assign]
+    await due_now(gateway)
+    assert await replay_parked_events(gateway.deps) == 1
+    assert await effects(gateway) == [("cev_1", "applied")]
+    assert "payment.late_success.v1" in await told(gateway)
+    assert await gateway.status(reply.body["id"]) == "cancelled"
+
+
+async def attempt_of(gateway: RunningGateway, payment_id: str) -> Attempt:
+    async with gateway.deps.engine.connect() as connection:
+        found = await attempts.get(connection, "att_" + payment_id[4:])
+    assert found is not None
+    return found
+
+
 def _without_failover(gateway: RunningGateway) -> Any:
     from dataclasses import replace
 
@@ -185,6 +237,23 @@ async def test_a_transfer_that_goes_back_is_booked_as_a_refund_once(gateway: Run
     )
     assert (await gateway.rows())["transfer"] == 2
     assert "parked" not in {effect for _, effect in await effects(gateway)}, "the duplicate waits for nothing"
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_a_payment_may_come_back_in_parts(gateway: RunningGateway) -> None:
+    reply = await gateway.pay(method={"type": "bank", "bank": {"scheme": "sepa_ignored"}})
+    payment_id, attempt_id = reply.body["id"], "att_" + reply.body["id"][4:]
+    assert (await report(gateway, "bank_sim", "cev_0", **success_of(attempt_id))).status == 200
+    for number, amount in enumerate((300, 950), 1):
+        back = success_of(
+            f"{attempt_id}-return-{number}", outcome="returned", original=attempt_id, amount_minor=amount,
+            channel_reference=f"rt_{number}", type="return.returned", code="returned_by_bank",
+        )  # fmt: skip
+        for copy in range(2):
+            assert (await report(gateway, "bank_sim", f"cev_{number}_{copy}", **back)).status == 200
+    assert (await gateway.payment(payment_id))["refunded_minor"] == 1250
+    refunds = (await gateway.call("GET", f"/v1/payments/{payment_id}/refunds")).body["data"]
+    assert sorted(refund["amount_minor"] for refund in refunds) == [300, 950]
     assert (await gateway.verification())["balanced"]
 
 

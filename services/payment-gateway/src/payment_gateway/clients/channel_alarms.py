@@ -35,6 +35,11 @@ reversals_refused_total = Counter(
     "Late charges that a channel does not want to give back: a person must.",
     ["channel"],
 )
+reports_refused_total = Counter(
+    "channel_reports_refused_total",
+    "Parked reports that turned out not to be as agreed: a person must look at them.",
+    ["channel"],
+)
 parked_events = Gauge("channel_parked_events", "Reports of channels that wait for what they are about.")
 parked_oldest_seconds = Gauge("channel_parked_oldest_seconds", "Age of the oldest of them.")
 
@@ -47,6 +52,11 @@ def late_success(channel: str, attempt_id: str) -> None:
 def reversal_refused(channel: str, attempt_id: str, code: str) -> None:
     reversals_refused_total.labels(channel).inc()
     log.error("a channel does not give a late charge back", channel=channel, attempt_id=attempt_id, code=code)
+
+
+def report_refused(channel: str, event_id: str, code: str) -> None:
+    reports_refused_total.labels(channel).inc()
+    log.error("a parked report is not as agreed", channel=channel, channel_event_id=event_id, code=code)
 
 
 def observe_parked(count: int, oldest_s: float) -> None:

@@ -26,6 +26,14 @@ from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.domain.refund import Refund, RefundStatus
 
 
+class SuccessOutOfTurn(Exception):
+    """An authorisation succeeded that its payment does not wait for, and that is not the one it has: it was given up,
+    or is being given up just now. Nothing is written; money may have moved."""
+
+    def __init__(self, attempt_id: str) -> None:
+        super().__init__(f"{attempt_id} succeeded out of turn")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """The rows after an answer. `event` None = nothing worth telling; `is_final` False = ask again later."""
@@ -71,8 +79,11 @@ def with_fee(change: Change, before: Payment, plan: FeePlan) -> Change:
 
 
 def change_payment(attempt: Attempt, outcome: Outcome, payment: Payment, at: datetime) -> Change | None:
-    """An answer about an authorisation (or sale), a capture or a void."""
+    """An answer about an authorisation (or sale), a capture or a void. Raises SuccessOutOfTurn."""
     if payment.open_attempt_id != attempt.id:
+        succeeded = attempt.operation is Operation.AUTHORISE and isinstance(outcome, Succeeded)
+        if succeeded and payment.authorised_by != attempt.id:
+            raise SuccessOutOfTurn(attempt.id)
         return None  # recorded before: a duplicate or a latecomer
     if isinstance(outcome, Unknown):
         return _lost(attempt, payment, at)

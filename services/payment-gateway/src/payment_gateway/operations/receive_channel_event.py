@@ -10,20 +10,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from payment_gateway.clients.callbacks import InvalidSignature, verify_callback
-from payment_gateway.clients.channel_alarms import CONTRADICTIONS, contradiction, observe_parked
+from payment_gateway.clients.channel_alarms import (
+    CONTRADICTIONS,
+    contradiction,
+    observe_parked,
+    report_refused,
+)
 from payment_gateway.clients.channel_answers import RETURNED, outcome_of
-from payment_gateway.domain.attempt import Operation, Succeeded, Unknown, checked
+from payment_gateway.domain.answer import SuccessOutOfTurn
+from payment_gateway.domain.attempt import Unknown, checked
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.receive_dispute_report import receive_dispute_report
 from payment_gateway.operations.record_answer import record
-from payment_gateway.operations.record_late_success import record_late_success
 from payment_gateway.operations.record_return import record_return
 from payment_gateway.store import attempts, parked_events, payments
 from payment_gateway.store.commit import ChannelEventReceived
 from payment_gateway.store.parked_events import ParkedEvent
 from platform_kit import canonical
 from platform_kit.body import loads_strict
-from platform_kit.problems import NotFound
+from platform_kit.problems import NotFound, Problem
 
 REPLAY_MAX = 50  # per run
 
@@ -62,8 +67,16 @@ async def replay_parked_events(deps: Deps) -> int:
 
 
 async def _replay(deps: Deps, event: ParkedEvent) -> bool:
+    """False when it goes on waiting. What can never be applied waits as well, for a person."""
     body: dict[str, Any] = loads_strict(event.body)
-    if await _apply(deps, event, body) is not None:
+    try:
+        waits_for = await _apply(deps, event, body)
+    except Problem as problem:
+        report_refused(event.channel, event.event_id, problem.code)
+        waits_for = f"refused: {problem.code}"
+        async with deps.engine.begin() as connection:
+            await parked_events.wait_for(connection, event, waits_for)
+    if waits_for is not None:
         return False
     async with deps.engine.begin() as connection:
         await parked_events.unpark(connection, event)
@@ -71,7 +84,10 @@ async def _replay(deps: Deps, event: ParkedEvent) -> bool:
 
 
 async def _apply(deps: Deps, event: ParkedEvent, body: Mapping[str, Any]) -> str | None:
-    """Record what a verified report says; a word for what it waits for when that cannot be recorded yet."""
+    """Record what a verified report says; a word for what it waits for when that cannot be recorded yet.
+
+    Raises InvalidRequest for a report that is not as agreed.
+    """
     if str(body.get("type", "")).startswith("dispute."):
         try:
             await receive_dispute_report(deps, event.channel, event.event_id, body, event.body)
@@ -79,26 +95,20 @@ async def _apply(deps: Deps, event: ParkedEvent, body: Mapping[str, Any]) -> str
             return "unknown-object"
         return None
     is_return = body.get("outcome") == RETURNED
+    named = str(body["original"] if is_return and "original" in body else body["channel_key"])
     async with deps.engine.connect() as connection:
-        found = await attempts.get_with_outcome(
-            connection, str(body["original" if is_return and "original" in body else "channel_key"])
-        )
-        payment = await payments.get(connection, found[0].payment_id, merchant_id=None) if found else None
-    if found is None or payment is None or found[0].channel != event.channel:
+        attempt = await attempts.get(connection, named)
+        payment = await payments.get(connection, attempt.payment_id, merchant_id=None) if attempt else None
+    if attempt is None or payment is None or attempt.channel != event.channel:
         return "unknown-object"
-    attempt, recorded = found
     received = ChannelEventReceived(event.channel, event.event_id, attempt.id, event.body)
     if is_return:
         return await record_return(deps, payment.merchant_id, attempt, body, received)
     outcome = checked(outcome_of(body), attempt)
     if isinstance(outcome, Unknown) and outcome.code in CONTRADICTIONS:
         contradiction(event.channel, outcome.code)
-    if isinstance(outcome, Succeeded) and attempt.operation is Operation.AUTHORISE and recorded in GIVEN_UP:
-        await record_late_success(deps, attempt, outcome, received)
-    else:
+    try:
         await record(deps, payment.merchant_id, attempt, outcome, received=received)
+    except SuccessOutOfTurn:
+        return "void-under-way"
     return None
-
-
-GIVEN_UP = frozenset({"declined", "not_processed"})
-"""Recorded outcomes of an authorisation after which a success is news, and too late."""

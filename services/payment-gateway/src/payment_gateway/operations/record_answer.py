@@ -11,7 +11,14 @@ from typing import Any
 
 import orjson
 
-from payment_gateway.domain.answer import Change, accounts_of, change_payment, change_refund, with_fee
+from payment_gateway.domain.answer import (
+    Change,
+    SuccessOutOfTurn,
+    accounts_of,
+    change_payment,
+    change_refund,
+    with_fee,
+)
 from payment_gateway.domain.attempt import (
     ActionRequired,
     Attempt,
@@ -37,14 +44,17 @@ from payment_gateway.operations.answer_request import (
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.problems import ChannelRefused, NoChannel, stored_problem
-from payment_gateway.store import refunds
-from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Effects, Locked
+from payment_gateway.operations.record_late_success import record_late_success
+from payment_gateway.store import attempts, refunds
+from payment_gateway.store.commit import ChannelEventReceived, Commit, Done, Effects, Locked, Refused
 from platform_kit import canonical
 from platform_kit.committer import CommitUnknown, NotCommitted
 from platform_kit.idempotency import Claim, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 
+GIVEN_UP = frozenset({"declined", "not_processed"})
+"""Recorded outcomes of an authorisation after which a success is news, and too late."""
 ACTION_POLL = timedelta(seconds=30)  # a channel's report may get lost; a payer takes about a minute
 
 
@@ -80,13 +90,37 @@ async def record(
     tries: int = 0,
     received: ChannelEventReceived | None = None,
 ) -> Done:
-    """Commit an outcome. Recording the same attempt again, in whatever order, changes nothing."""
+    """Commit an outcome. Recording the same attempt again, in whatever order, changes nothing.
+
+    Raises SuccessOutOfTurn for a report whose meaning depends on a void that is under way: it is to be told again.
+    """
     outcome = checked(outcome, attempt)
     canonical.add(payment_id=attempt.payment_id, attempt_id=attempt.id, outcome=type(outcome).__name__)
     plan = await deps.terms.fee_plan_of(merchant_id) if isinstance(outcome, Succeeded) else None
     commit = commit_of_answer(merchant_id, attempt, outcome, tries, received, plan)
     result = await deps.committer.submit(commit)
+    if isinstance(result, Refused) and isinstance(result.error, SuccessOutOfTurn):
+        assert isinstance(outcome, Succeeded)
+        return await _record_out_of_turn(deps, attempt, outcome, received)
     assert isinstance(result, Done), f"recording an outcome is never refused: {result}"
+    return result
+
+
+async def _record_out_of_turn(
+    deps: Deps, attempt: Attempt, outcome: Succeeded, received: ChannelEventReceived | None
+) -> Done:
+    """A success that we had given up is given back. An attempt that was given up stays so: the reading cannot age."""
+    async with deps.engine.connect() as connection:
+        found = await attempts.get_with_outcome(connection, attempt.id)
+    recorded = found[1] if found else None
+    if recorded in GIVEN_UP:
+        return await record_late_success(deps, attempt, outcome, received)
+    if received and recorded != "succeeded":
+        raise SuccessOutOfTurn(attempt.id)
+    result = await deps.committer.submit(
+        Commit(lambda _: Effects(), payment_id=attempt.payment_id, received=received)
+    )
+    assert isinstance(result, Done)
     return result
 
 

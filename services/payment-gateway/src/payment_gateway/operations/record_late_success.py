@@ -36,8 +36,8 @@ def reversal_id(attempt_id: str) -> str:
 
 
 async def record_late_success(
-    deps: Deps, attempt: Attempt, outcome: Succeeded, received: ChannelEventReceived
-) -> None:
+    deps: Deps, attempt: Attempt, outcome: Succeeded, received: ChannelEventReceived | None
+) -> Done:
     """Recording it again changes nothing."""
     operation = Operation.LATE_REFUND if outcome.is_captured else Operation.LATE_VOID
     reversal = replace(
@@ -73,6 +73,7 @@ async def record_late_success(
     )
     assert isinstance(done, Done), f"a late success is never refused: {done}"
     late_success(attempt.channel, attempt.id)
+    return done
 
 
 async def record_reversal(deps: Deps, attempt: Attempt, outcome: Outcome, tries: int) -> None:

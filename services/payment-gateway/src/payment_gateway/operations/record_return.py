@@ -1,12 +1,14 @@
 """A bank took a settled payment back: booked as a refund that nobody of ours asked for.
 
-The refund is named after its payment, so a return is recorded once, however often it is reported. It takes from the
-same remaining amount as refunds and disputes do; what cannot be booked yet (the success has not been reported, a
-refund is still pending) is refused here, and its report stays parked until it can.
+The refund is named after the channel's key of the return: each is recorded once, however often it is reported, and a
+payment may come back in parts. It takes from the same remaining amount as refunds and disputes do; what cannot be
+booked yet (the success has not been reported, a refund is still pending) is refused here, and its report stays parked
+until it can.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +31,9 @@ from payment_gateway.store.commit import (
 from platform_kit.ids import new_id
 
 
-def returned_refund_id(payment_id: str) -> str:
-    return "rf_" + payment_id.removeprefix("pay_")
+def returned_refund_id(channel: str, key: str) -> str:
+    """Always the same for a channel's return."""
+    return "rf_" + hashlib.blake2b(f"{channel} {key}".encode(), digest_size=13).hexdigest()
 
 
 async def record_return(
@@ -45,7 +48,8 @@ async def record_return(
     if returned is None or returned.currency != authorisation.currency:
         return "not-understood"
     payment_id, channel, currency = authorisation.payment_id, authorisation.channel, authorisation.currency
-    refund_id = returned_refund_id(payment_id)
+    key = str(body["channel_key"])
+    refund_id = returned_refund_id(channel, key)
     plan = await deps.terms.fee_plan_of(merchant_id)
     returns_fee = plan is not None and plan.returns_on_refund
 
@@ -70,7 +74,7 @@ async def record_return(
             fee_returned_minor=parts.fee_returned_minor, surcharge_minor=parts.surcharge_minor,
         )  # fmt: skip
         attempt = Attempt(
-            id=str(body["channel_key"]), payment_id=payment_id, operation=Operation.RETURN, channel=channel,
+            id=key, payment_id=payment_id, operation=Operation.RETURN, channel=channel,
             amount_minor=amount, currency=currency, sent_at=locked.now, original=authorisation.id,
             refund_id=refund_id, surcharge_minor=parts.surcharge_minor,
         )  # fmt: skip

@@ -24,8 +24,12 @@ async def resolve_attempts(deps: Deps) -> int:
     """Ask about every attempt that is due; returns how many were looked at."""
     async with deps.engine.begin() as connection:
         due = await attempts.claim_due(connection, RESOLVE_MAX)
-    await asyncio.gather(*(resolve(deps, attempt, tries) for attempt, tries in due))
     canonical.add(resolved=len(due))
+    ended = await asyncio.gather(
+        *(resolve(deps, attempt, tries) for attempt, tries in due), return_exceptions=True
+    )
+    for error in filter(None, ended):  # when all others are through
+        raise error
     return len(due)
 
 

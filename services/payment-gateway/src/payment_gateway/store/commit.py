@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payment_gateway.domain.answer import SuccessOutOfTurn
 from payment_gateway.domain.attempt import Attempt, Outcome
 from payment_gateway.domain.ledger import (
     AboveCeiling,
@@ -71,6 +72,7 @@ Refusal = (
     | HoldClosed
     | AlreadyReversed
     | EffectiveTimeRefused
+    | SuccessOutOfTurn
 )
 REFUSALS = (
     IllegalTransition,
@@ -83,6 +85,7 @@ REFUSALS = (
     HoldClosed,
     AlreadyReversed,
     EffectiveTimeRefused,
+    SuccessOutOfTurn,
 )
 
 

@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payment_gateway.store.tables import channel_event
 from payment_gateway.store.tables import parked_event as table
 
-INSERT_RECEIVED = text(
-    f"INSERT INTO {channel_event.fullname} (channel, event_id, body, effect)"  # noqa: S608 - our own table name
-    " VALUES (:channel, :event_id, CAST(:body AS jsonb), 'parked') ON CONFLICT (channel, event_id) DO NOTHING"
-)
 INSERT_PARKED = text(
     f"INSERT INTO {table.fullname} (channel, event_id, body, reason)"  # noqa: S608 - our own table name
     " VALUES (:channel, :event_id, CAST(:body AS jsonb), :reason) ON CONFLICT (channel, event_id) DO NOTHING"
@@ -25,6 +20,9 @@ CLAIM_DUE_PARKED = text(
     " due_at = now() + make_interval(secs => LEAST(3600, power(1.5, LEAST(tries, 30))))"
     f" WHERE (channel, event_id) IN (SELECT channel, event_id FROM {table.fullname} WHERE due_at <= now()"
     " ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING channel, event_id, body::text AS body"
+)
+SET_REASON = text(
+    f"UPDATE {table.fullname} SET reason = :reason WHERE channel = :channel AND event_id = :event_id"  # noqa: S608
 )
 DELETE_PARKED = text(f"DELETE FROM {table.fullname} WHERE channel = :channel AND event_id = :event_id")  # noqa: S608
 COUNT_PARKED = text(
@@ -43,9 +41,9 @@ class ParkedEvent:
 
 
 async def park(conn: AsyncConnection, event: ParkedEvent, reason: str) -> None:
-    """Keep a report that has no effect yet. The unique index decides about duplicates."""
+    """Keep a report that has no effect yet; `channel_event` gets it with the effect that it has in the end. The unique
+    index decides about duplicates."""
     named = {"channel": event.channel, "event_id": event.event_id, "body": event.body.decode()}
-    await conn.execute(INSERT_RECEIVED, named)
     await conn.execute(INSERT_PARKED, {**named, "reason": reason})
 
 
@@ -53,6 +51,11 @@ async def claim_due(conn: AsyncConnection, limit: int) -> Sequence[ParkedEvent]:
     """Reports to try again now; each goes to one worker."""
     found = await conn.execute(CLAIM_DUE_PARKED, {"limit": limit})
     return [ParkedEvent(row.channel, row.event_id, row.body.encode()) for row in found]
+
+
+async def wait_for(conn: AsyncConnection, event: ParkedEvent, reason: str) -> None:
+    """Say anew what a parked report waits for."""
+    await conn.execute(SET_REASON, {"channel": event.channel, "event_id": event.event_id, "reason": reason})
 
 
 async def unpark(conn: AsyncConnection, event: ParkedEvent) -> None:
