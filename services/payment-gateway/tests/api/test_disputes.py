@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from gateway_rig import RunningGateway, run_gateway
+from gateway_rig import Reply, RunningGateway, run_gateway
 from money_rig import disputed, operate, ready, settled, until
+from simulator_rig import SECRET
 from sqlalchemy import text
 
+from payment_gateway.clients.channel_alarms import reports_refused_total
+from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
+from payment_gateway.operations.receive_channel_event import replay_parked_events
 from platform_cli.embedded.testing import FreshDatabase
 
 
@@ -103,10 +109,82 @@ async def test_evidence_that_never_comes_loses_the_dispute(gateway: RunningGatew
         gateway, "UPDATE payments.dispute SET evidence_due_at = now() - interval '1 second'", admin=True
     )
     late = await gateway.post(f"/v1/disputes/{dispute['id']}/evidence", {"evidence": {}, "submit": True})
-    assert (late.status, late.problem) == (409, "invalid-state")
+    assert (late.status, late.problem, late.body["allowed"]) == (409, "invalid-state", ["accept"])
     assert await expire_disputes(gateway.deps) == 1
     lost = await until(gateway, dispute["id"], "lost")
     assert lost["closed_by"] == "run_out"
+
+
+async def test_a_decision_that_overtakes_the_dispute_waits_for_it(gateway: RunningGateway) -> None:
+    """An inquiry is decided by nobody; shuffled reports had lost the merchant a dispute that it won."""
+    reply = await gateway.pay("tok_dispute_inquiry", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    named = {"dispute": await name_of(gateway, dispute), "original": "att_" + reply.body["id"][4:]}
+    early = await report_dispute(gateway, "cev_won", outcome="won", **named)
+    assert early.status == 202
+    assert (await report_dispute(gateway, "cev_opened", outcome="needs_response", **named)).status == 200
+    await settled(gateway, "UPDATE payments.parked_event SET due_at = now()", admin=True)
+    assert await replay_parked_events(gateway.deps) == 1
+    assert (await until(gateway, dispute["id"], "won"))["closed_by"] == "win"
+    over = await gateway.post(f"/v1/disputes/{dispute['id']}/accept")
+    assert (over.status, over.body["allowed"]) == (409, []), "a bank's verbs are nobody's to use"
+    assert (await gateway.payment(reply.body["id"]))["disputed_minor"] == 0
+
+
+async def test_the_bank_decides_otherwise_after_the_time_for_evidence_ran_out(
+    gateway: RunningGateway,
+) -> None:
+    reply = await gateway.pay("tok_dispute", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    await settled(
+        gateway, "UPDATE payments.dispute SET evidence_due_at = now() - interval '1 second'", admin=True
+    )
+    assert await expire_disputes(gateway.deps) == 1
+    named = {"dispute": await name_of(gateway, dispute), "original": "att_" + reply.body["id"][4:]}
+    assert (await report_dispute(gateway, "cev_won", outcome="won", **named)).status == 200
+    won = await until(gateway, dispute["id"], "won")
+    assert won["closed_by"] == "win"
+    assert (await gateway.payment(reply.body["id"]))["disputed_minor"] == 0
+    refunded = await gateway.post(f"/v1/payments/{reply.body['id']}/refunds")
+    assert (refunded.status, refunded.body["amount_minor"]) == (201, 10_000)
+    assert await send_dispute_answers(gateway.deps) == 0, "there is nothing to give in any more"
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_a_parked_report_that_is_not_as_agreed_waits_for_a_person_and_holds_up_no_other(
+    gateway: RunningGateway,
+) -> None:
+    reply = await gateway.pay("tok_dispute_inquiry", amount_minor=10_000)
+    dispute = await disputed(gateway, reply.body["id"])
+    named = {"dispute": "dpt_unknown", "original": "att_elsewhere"}
+    for number, amount in enumerate((10_000, -1)):
+        early = await report_dispute(gateway, f"cev_{number}", outcome="won", amount_minor=amount, **named)
+        assert early.status == 202
+    ours = {"dispute": await name_of(gateway, dispute), "original": "att_" + reply.body["id"][4:]}
+    await settled(
+        gateway,
+        "UPDATE payments.parked_event SET due_at = now(), body = body || CAST(:ours AS jsonb)",
+        admin=True,
+        ours=orjson.dumps(ours | {"outcome": "closed"}).decode(),
+    )
+    before = reports_refused_total.labels("card_sim")._value.get()
+    assert await replay_parked_events(gateway.deps) == 1
+    assert reports_refused_total.labels("card_sim")._value.get() == before + 1
+    assert await settled(gateway, "SELECT reason FROM payments.parked_event") == "refused: invalid-request"
+
+
+async def report_dispute(gateway: RunningGateway, event_id: str, **body: Any) -> Reply:
+    told = {
+        "type": "dispute.reported", "channel_key": f"key.{event_id}", "channel_reference": "dpt_1",
+        "amount_minor": 10_000, "currency": "EUR", "code": "fraudulent",
+    }  # fmt: skip
+    return await send_report(gateway, event_id, told | body)
+
+
+async def send_report(gateway: RunningGateway, event_id: str, body: dict[str, Any]) -> Reply:
+    raw = orjson.dumps(body)
+    headers = signed_headers([SECRET], event_id, int(time.time()), raw)
+    return await gateway.call("POST", "/internal/channel-events/card_sim", raw=raw, headers=headers)
 
 
 @pytest.mark.parametrize("ends", ["accept", "run_out", "lost by the channel"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -40,9 +41,27 @@ def test_each_pair_of_state_and_event_leads_where_the_table_says_or_is_refused(
         assert machine.advanced(dispute, payment, event, NOON).dispute.status is to
 
 
-def test_what_is_over_admits_nothing_any_more() -> None:
+def test_what_is_over_admits_nothing_any_more_but_the_banks_word_against_ours() -> None:
     over = {DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.WARNING_CLOSED}
-    assert not over & {status for status, _ in TRANSITIONS}
+    assert {pair for pair in TRANSITIONS if pair[0] in over} == {(DisputeStatus.LOST, DisputeEvent.WIN)}
+
+
+@pytest.mark.parametrize(("closed_by", "news"), [("run_out", True), ("accept", True), ("lose", False)])
+def test_a_win_after_a_loss_is_news_only_if_the_loss_was_not_the_banks(closed_by: str, news: bool) -> None:
+    lost = a_dispute(status=DisputeStatus.LOST, closed_by=closed_by)
+    assert machine.is_news(lost, DisputeEvent.WIN) is news
+
+
+def test_a_dispute_that_is_won_after_it_was_given_up_gives_everything_back() -> None:
+    opened = machine.opened(a_dispute(amount_minor=10_000), captured(), NOON)
+    lost = machine.advanced(opened.dispute, opened.payment, DisputeEvent.RUN_OUT, NOON)
+    won = machine.advanced(lost.dispute, lost.payment, DisputeEvent.WIN, NOON)
+    assert won.payment.disputed_minor == 0
+    moved = Counter[str]()
+    for posting in (*opened.postings, *lost.postings, *won.postings):
+        moved[posting.debit.kind] -= posting.amount_minor
+        moved[posting.credit.kind] += posting.amount_minor
+    assert not +moved, "all accounts are where they were"
 
 
 @given(refunded=st.integers(0, 10_000), disputed=st.integers(1, 20_000))

@@ -38,6 +38,7 @@ FLOWS: dict[str, tuple[Posting, ...]] = {
     "refunded": postings.refund("m", "c", "EUR", 100),
     "dispute opened": postings.dispute_opened("m", "EUR", 100),
     "dispute won": postings.dispute_won("m", "EUR", 100),
+    "dispute won after it was given up": postings.dispute_reinstated("m", "c", "EUR", 100),
     "dispute lost": postings.dispute_lost("m", "c", "EUR", 100),
     "payout made": postings.payout_created("m", "EUR", 100),
     "payout paid": postings.payout_paid("m", "EUR", 100),

@@ -55,9 +55,13 @@ TRANSITIONS: Final[Mapping[tuple[DisputeStatus, DisputeEvent], DisputeStatus]] =
         (_S.NEEDS_RESPONSE, _E.LOSE): _S.LOST,
         (_S.UNDER_REVIEW, _E.WIN): _S.WON,
         (_S.UNDER_REVIEW, _E.LOSE): _S.LOST,
+        (_S.LOST, _E.WIN): _S.WON,  # given up by us or the clock, while the bank had decided otherwise
     }
 )
 """(from, event) -> to. docs/states.md is drawn from this table."""
+
+GIVEN_UP: Final = frozenset({_E.ACCEPT, _E.RUN_OUT})
+"""Ends that are ours: the bank's own word outweighs them."""
 
 TOLD: Final = {_S.WON: "dispute.won.v1", _S.LOST: "dispute.lost.v1"}
 
@@ -101,6 +105,13 @@ class DisputeChange:
     event: str | None = None
 
 
+def is_news(dispute: Dispute, event: DisputeEvent) -> bool:
+    """Whether a channel's report of `event` changes anything: it was not told before, nor overtaken."""
+    if dispute.status is DisputeStatus.LOST and dispute.closed_by not in GIVEN_UP:
+        return False
+    return (dispute.status, event) in TRANSITIONS
+
+
 def opened(dispute: Dispute, payment: Payment, at: datetime, plan: FeePlan | None = None) -> DisputeChange:
     """A channel reports a new dispute, which may cost a fee, or an inquiry, which costs nothing."""
     if dispute.status is DisputeStatus.WARNING:
@@ -135,6 +146,10 @@ def advanced(
         return DisputeChange(after, payment, lines, TOLD[to])
     freed = _with_disputed(payment, -dispute.reserved_minor, at)
     lines = postings.dispute_won(*where, dispute.reserved_minor)
+    if dispute.status is DisputeStatus.LOST:
+        lines = (
+            postings.dispute_reinstated(where[0], dispute.channel, where[1], dispute.reserved_minor) + lines
+        )
     lines += postings.fee_returned(*where, fee_returned_minor(after))
     return DisputeChange(after, freed, lines, TOLD[to])
 

@@ -137,6 +137,15 @@ def dispute_lost(merchant_id: str, channel: str, currency: str, amount_minor: in
     return (posting,) if posting else ()
 
 
+def dispute_reinstated(
+    merchant_id: str, channel: str, currency: str, amount_minor: int
+) -> tuple[Posting, ...]:
+    """The channel gives back what it had taken as lost."""
+    target = merchant_account(merchant_id, "disputed", currency)
+    posting = Posting(channel_receivable(channel, currency), target, amount_minor) if amount_minor else None
+    return (posting,) if posting else ()
+
+
 def payout_created(merchant_id: str, currency: str, amount_minor: int) -> tuple[Posting, ...]:
     """Out of `available`, on its way: it cannot be spent twice."""
     return (_between(merchant_id, "available", "payouts_in_transit", currency, amount_minor),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import orjson
 
 from payment_gateway.domain.ledger import AboveCeiling as LedgerAboveCeiling
@@ -101,6 +103,10 @@ class NoChannel(Problem):
         )
 
 
+MERCHANT_ACTS: Final = frozenset({"save", "submit", "accept", "cancel"})
+"""Of disputes and payouts: their other events are told by banks and clocks, and nobody can ask for them."""
+
+
 def problem_of(error: Exception) -> Problem:
     """The Problem that tells a domain refusal to a client."""
     match error:
@@ -110,7 +116,8 @@ def problem_of(error: Exception) -> Problem:
                 allowed=merchant_acts(status),
             )
         case IllegalMove(thing=thing, status=status, event=move, allowed=allowed):
-            return InvalidState(f"A {thing} that is {status} does not admit {move}.", allowed=allowed)
+            acts = [act for act in allowed if act in MERCHANT_ACTS]
+            return InvalidState(f"A {thing} that is {status} does not admit {move}.", allowed=acts)
         case DomainAmountExceedsRemaining(remaining_minor=remaining):
             return AmountExceedsRemaining(f"{remaining} minor units remain.", remaining_minor=remaining)
         case DomainOperationInProgress():

@@ -1,4 +1,6 @@
-"""A channel reports a dispute: opened, escalated, decided. Duplicates and latecomers are stored and change nothing."""
+"""A channel reports a dispute: opened, escalated, decided. Duplicates and latecomers are stored and change nothing;
+what comes too early waits for what it comes after.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ async def receive_dispute_report(
 ) -> None:
     """Durable when this returns. `body` is verified: {"dispute", "original", "outcome", "amount_minor", "code"}.
 
-    Raises InvalidRequest for what is not as agreed, NotFound for a payment that is not ours.
+    Raises InvalidRequest for what is not as agreed, NotFound for what does not fit yet: report it again.
     """
     reference, outcome = str(body.get("dispute", "")), str(body.get("outcome", ""))
     if not REFERENCE.fullmatch(reference) or outcome not in {*OPENS, *MOVES}:
@@ -46,6 +48,10 @@ async def receive_dispute_report(
         raise InvalidRequest("The report's amount or currency is not the payment's.")
     if known is None and (outcome not in OPENS or not payment.captured_minor):
         raise NotFound("Not open, or nothing to dispute: report it again later.")  # out of order: sent again
+    if known and known.status is DisputeStatus.WARNING and outcome in ("won", "lost"):
+        raise NotFound(
+            "An inquiry is not decided: report it again once it is a dispute."
+        )  # out of order, too
     canonical.add(payment_id=payment.id, dispute=reference, outcome=outcome)
     dispute_id = dispute_id_of(payment.id, channel, reference)
     plan = await deps.terms.fee_plan_of(payment.merchant_id)
@@ -54,7 +60,7 @@ async def receive_dispute_report(
         if locked is None:
             return machine.opened(_new(held, seen), held, seen.now, plan)
         event = MOVES.get(outcome)
-        if event is None or (locked.status, event) not in machine.TRANSITIONS:
+        if event is None or not machine.is_news(locked, event):
             return None  # told before, or overtaken
         return machine.advanced(locked, held, event, seen.now, plan=plan, send_at=None)
 
