@@ -193,7 +193,11 @@ class Committer(Generic[Item, Result]):
                 may_be_committed = True
                 log.warning("commit answer lost", error=repr(error.__cause__), attempt=attempt)
             except TryFlushAgain:
-                continue  # the reading is repeated at once: the other process has already committed
+                # At once the first time: the other process has committed. Then it may be busy with the same keys.
+                if attempt == 1:
+                    continue
+                if attempt == TRIES_MAX and len(items) > 1:
+                    raise  # whoever races is found out one by one, and the others need not wait for it
             except (OSError, PoolTimeoutError) as error:
                 log.warning("database not reachable", error=repr(error), attempt=attempt)
             except DBAPIError as error:
