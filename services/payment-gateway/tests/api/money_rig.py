@@ -50,10 +50,10 @@ async def until(gateway: RunningGateway, dispute_id: str, status: str) -> dict[s
     raise AssertionError(f"the dispute is {reply.body['status']}")
 
 
-async def settled(gateway: RunningGateway, statement: str, *, admin: bool = False) -> Any:
+async def settled(gateway: RunningGateway, statement: str, *, admin: bool = False, **values: Any) -> Any:
     """One statement on the gateway's database."""
     async with gateway.deps.engine.begin() as connection:
-        result = await connection.execute(text(statement))
+        result = await connection.execute(text(statement), values)
         return None if admin else result.scalar_one_or_none()
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
 from gateway_rig import RunningGateway
 from money_rig import balance, funded, set_terms, settled
+from sqlalchemy import text
 
+from payment_gateway.domain.ledger import Journal, Posting, channel_receivable
+from payment_gateway.domain.postings import merchant_account
+from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.make_payout import schedule_payouts
 from payment_gateway.operations.send_payouts import send_payouts
 from payment_gateway.operations.settle_captures import settle_captures
+from payment_gateway.store import terms
+from payment_gateway.store.commit import Commit, Done, Effects
+from platform_kit.ids import new_id
 
 
 def a_payout(amount_minor: int = 4_000, destination: str = "ba_pays") -> dict[str, object]:
@@ -166,4 +174,75 @@ async def test_a_merchant_settled_in_another_currency_gets_it_at_a_rate_that_is_
         "SELECT data->'rate'->>'source' FROM payments.outbox_event WHERE type = 'balance.converted.v1'",
     )
     assert told == "sandbox"
+    noted = await settled(
+        gateway, "SELECT metadata->>'source' FROM payments.journal WHERE metadata ? 'numerator'"
+    )
+    assert noted == "sandbox", "whoever reads the ledger can compute it again"
     assert (await gateway.verification())["balanced"]
+
+
+async def test_the_two_legs_of_a_conversion_are_two_transactions_and_add_up_to_the_balances(
+    gateway: RunningGateway,
+) -> None:
+    await funded(gateway, 10_000, settlement_currency="USD")
+    await convert_balances(gateway.deps)
+    listed: list[dict[str, Any]] = []
+    cursor = ""
+    while cursor is not None:
+        page = (
+            await gateway.call("GET", f"/v1/balance-transactions?limit=1{cursor and f'&cursor={cursor}'}")
+        ).body
+        listed += page["data"]
+        cursor = page["next_cursor"]
+    legs = [(t["amount_minor"], t["currency"]) for t in listed if t["type"] == "conversion"]
+    assert legs == [(10_825, "USD"), (-10_000, "EUR")]
+    assert len({t["id"] for t in listed}) == len(listed) == 4
+    sums = {c: sum(t["available_minor"] for t in listed if t["currency"] == c) for c in ("EUR", "USD")}
+    assert sums == {"EUR": 0, "USD": 10_825}
+    alone = (await gateway.call("GET", "/v1/balance-transactions?currency=USD")).body["data"]
+    assert [t["id"] for t in alone] == [listed[0]["id"]]
+
+
+async def test_balances_that_cannot_be_converted_stand_in_nobodys_way(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await funded(gateway, 10_000, settlement_currency="USD")
+    monkeypatch.setattr("payment_gateway.operations.convert_balances.PAGE", 1)
+    await with_balance_of(gateway, "mer_0", "INR", wanted="USD")  # before ours in every order, and not quoted
+    assert await convert_balances(gateway.deps) == 1
+
+
+async def test_who_was_paid_out_today_stands_in_nobodys_way(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await funded(gateway, 10_000, payout_destination="ba_pays")
+    await with_balance_of(gateway, "mer_0", "EUR", destination="ba_pays")
+    monkeypatch.setattr("payment_gateway.operations.make_payout.SCHEDULE_MAX", 1)
+    assert await schedule_payouts(gateway.deps) == 1
+    await with_balance_of(gateway, "mer_0", "EUR", destination="ba_pays")
+    assert await schedule_payouts(gateway.deps) == 1, "the first has been paid out and has money again"
+
+
+async def with_balance_of(
+    gateway: RunningGateway,
+    merchant_id: str,
+    currency: str,
+    *,
+    wanted: str | None = None,
+    destination: str | None = None,
+) -> None:
+    """Another merchant that has 500 minor units (more) available."""
+    merchant = (
+        "INSERT INTO payments.merchant (id, name, country) VALUES (:id, 'other', 'DE') ON CONFLICT DO NOTHING"
+    )
+    named = {"id": merchant_id}
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(text(merchant), named)
+        await terms.put(connection, merchant_id, Terms(0, destination, None, wanted))
+    accounts = (
+        channel_receivable("card_sim", currency),
+        merchant_account(merchant_id, "available", currency),
+    )
+    postings = (Posting(*accounts, 500),)
+    commit = Commit(lambda _: Effects(journal=Journal(new_id("je"), None, postings)), accounts=accounts)
+    assert isinstance(await gateway.deps.committer.submit(commit), Done)

@@ -18,7 +18,7 @@ from payment_gateway.domain.fees import plan_of
 from payment_gateway.domain.payout import payout_object
 from payment_gateway.domain.reserve import ReservePlan, reserve_object
 from payment_gateway.domain.terms import Terms
-from payment_gateway.operations.find_balance import get_balance, list_movements, put_terms
+from payment_gateway.operations.find_balance import TRANSACTION_ID, get_balance, list_movements, put_terms
 from payment_gateway.operations.make_payout import (
     MakePayout,
     cancel_payout,
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1", tags=["balance"], route_class=VersionedRoute)
 Limit = Annotated[int, Query(ge=1, le=100)]
 PayoutCursor = Annotated[str | None, Query(max_length=64, pattern=r"^po_[0-9a-z_]{1,60}$")]
 ReserveCursor = Annotated[str | None, Query(max_length=64, pattern=r"^rsv_[0-9a-z]{26}$")]
-JournalCursor = Annotated[str | None, Query(max_length=64, pattern=r"^je_[0-9a-z]{26}$")]
+TransactionCursor = Annotated[str | None, Query(max_length=64, pattern=rf"^{TRANSACTION_ID.pattern}$")]
 
 
 @router.get("/balance", responses=READ | answer("Balance"))
@@ -49,7 +49,7 @@ async def balance(caller: Merchant) -> Response:
 async def transactions(
     caller: Merchant,
     limit: Limit = 20,
-    cursor: JournalCursor = None,
+    cursor: TransactionCursor = None,
     currency: Annotated[Currency | None, Query()] = None,
 ) -> Response:
     """Every movement of the pending and available balances, newest first; `next_cursor` continues."""

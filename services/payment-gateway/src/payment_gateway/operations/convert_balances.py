@@ -13,34 +13,43 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.money_events import conversion_event
 from payment_gateway.store import terms
 from payment_gateway.store.commit import Commit, Done, Effects, Locked
+from payment_gateway.store.terms import Foreign
 from platform_kit import canonical
 from platform_kit.ids import new_id
 
-CONVERT_MAX = 200  # balances per run
+PAGE = 200  # balances read at once
 
 
 async def convert_balances(deps: Deps, rates: Rates | None = None) -> int:
-    """One journal per foreign balance; returns how many were written. What has no rate stays as it is."""
+    """One journal per foreign balance; returns how many were written. What has no rate stays as it is, and so does less
+    than a minor unit: every balance is looked at, so that those stand in nobody's way."""
     source = rates or SandboxRates()
-    async with deps.engine.connect() as connection:
-        foreign = await terms.foreign(connection, CONVERT_MAX)
     converted = 0
-    for balance in foreign:
-        rate = source.rate(balance.currency, balance.wanted)
-        converted += rate is not None and await _convert(deps, balance.merchant_id, rate)
+    last: Foreign | None = None
+    while True:
+        async with deps.engine.connect() as connection:
+            page = await terms.foreign(connection, last, PAGE)
+        for last in page:
+            rate = source.rate(last.currency, last.wanted)
+            if rate and rate.convert(last.available_minor):
+                converted += await _convert(deps, last.merchant_id, rate)
+        if len(page) < PAGE:
+            break
     canonical.add(converted=converted)
     return converted
 
 
 async def _convert(deps: Deps, merchant_id: str, rate: Rate) -> bool:
+    """The journal carries its rate: whoever reads the ledger can compute it again."""
     sold_from = merchant_account(merchant_id, "available", rate.sell)
 
     def decide(locked: Locked) -> Effects:
         sold = locked.accounts[sold_from].available_minor
         bought = rate.convert(sold)
-        if not bought:  # nothing, or less than a minor unit: it waits for more
+        if not bought:  # spent meanwhile
             return Effects()
-        journal = Journal(new_id("je"), None, fx.conversion(merchant_id, rate, sold, bought))
+        told = {name: str(value) for name, value in fx.rate_object(rate).items()}
+        journal = Journal(new_id("je"), None, fx.conversion(merchant_id, rate, sold, bought), metadata=told)
         return Effects(journal=journal, events=(conversion_event(merchant_id, journal, rate, locked.now),))
 
     accounts = fx.accounts_of(merchant_id, rate.sell, rate.buy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -16,10 +17,10 @@ from payment_gateway.store.pages import Window
 from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Movement
 from platform_kit.clock import isoformat
-from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
 KINDS: Final = ("available", "pending", "reserve", "disputed", "payouts_in_transit")
+TRANSACTION_ID: Final = re.compile(r"je_[0-9a-z]{26}(_[a-z]{3})?")
 LINES_PER_JOURNAL: Final = 3  # of one merchant's pending and available: price, surcharge, fee
 
 ACCOUNTS_MAX = 1000  # one for each kind and currency: far fewer
@@ -44,24 +45,25 @@ async def get_balance(deps: Deps, merchant_id: str) -> dict[str, Any]:
 async def list_movements(
     deps: Deps, merchant_id: str, window: Window, *, currency: str | None
 ) -> tuple[Sequence[Mapping[str, Any]], bool]:
-    """Balance transactions, one per journal, newest first, and whether there are more in the window's direction, which
-    names journals. Its times are not looked at."""
+    """Balance transactions, one per journal and currency, newest first, and whether there are more in the window's
+    direction, which names transactions. Its times are not looked at."""
     lines_max = (window.limit + 1) * LINES_PER_JOURNAL
     async with as_merchant(deps.engine, merchant_id) as connection:
         lines = await terms.movements(connection, merchant_id, window, limit=lines_max, currency=currency)
-    journals = [list(group) for _, group in groupby(lines, key=lambda line: line.journal_id)]
-    nearest = journals[: window.limit]
+    found = [list(group) for _, group in groupby(lines, key=lambda line: (line.journal_id, line.currency))]
+    nearest = found[: window.limit]
     if window.after:
-        nearest = [journal[::-1] for journal in nearest[::-1]]
-    return [_transaction(journal) for journal in nearest], len(journals) > window.limit
+        nearest = [one[::-1] for one in nearest[::-1]]
+    return [_transaction(one) for one in nearest], len(found) > window.limit
 
 
-async def get_movement(deps: Deps, merchant_id: str, journal_id: str) -> Mapping[str, Any]:
+async def get_movement(deps: Deps, merchant_id: str, transaction_id: str) -> Mapping[str, Any]:
     """One balance transaction. Raises NotFound, also for another merchant's."""
     lines: Sequence[Movement] = ()
-    if is_id("je", journal_id):
+    if TRANSACTION_ID.fullmatch(transaction_id):
         async with as_merchant(deps.engine, merchant_id) as connection:
-            lines = await terms.movements_of(connection, merchant_id, journal_id)
+            lines = await terms.movements_of(connection, merchant_id, transaction_id)
+    lines = [line for line in lines if line.currency == lines[0].currency]
     if not lines:
         raise NotFound("This merchant has no such balance transaction.")
     return _transaction(lines)
@@ -87,8 +89,9 @@ def _transaction(lines: Sequence[Movement]) -> dict[str, Any]:
     main = next((line for line in moved if not _type(line).startswith("surcharge")), moved[0])
     gross = sum(map(_signed, moved))
     fee = -sum(_signed(line) for line in lines if line not in moved)
+    is_leg = _type(main) == "conversion"  # of two: the other is another currency's
     return {
-        "id": main.journal_id,
+        "id": f"{main.journal_id}_{main.currency.lower()}" if is_leg else main.journal_id,
         "object": "balance_transaction",
         "type": _type(main),
         "amount_minor": gross,

@@ -87,11 +87,7 @@ async def schedule_payouts(deps: Deps) -> int:
     """The daily payout of all that is available, once per merchant, currency and UTC day; how many were made."""
     slot = deps.clock.now().strftime("%Y-%m-%d")
     async with deps.engine.connect() as connection:
-        due = [
-            found
-            for found in await terms.payable(connection, SCHEDULE_MAX)
-            if not await payouts.has_slot(connection, found.merchant_id, found.currency, slot)
-        ]
+        due = await terms.payable(connection, slot, SCHEDULE_MAX)
     made = [await _make_scheduled(deps, one, slot) for one in due]
     canonical.add(payouts_scheduled=sum(made))
     return sum(made)

@@ -30,11 +30,6 @@ CLAIM_DUE_PAYOUTS = text(
     f" SELECT id FROM {table.fullname} WHERE due_at <= now() ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED"
     f") RETURNING {_COLUMNS}"
 )
-# payout_merchant_id_currency_slot_key
-HAS_SLOT = text(
-    f"SELECT 1 FROM {table.fullname}"  # noqa: S608
-    " WHERE merchant_id = :merchant_id AND currency = :currency AND slot = :slot"
-)
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, ("status", "updated_at", "failure_code", "tries", "due_at"))
@@ -61,12 +56,6 @@ async def page(
 async def claim_due(conn: AsyncConnection, limit: int) -> Sequence[Payout]:
     """Payouts that the bank is to be asked for, or about, now; each goes to one sender."""
     return [_payout(row) for row in await conn.execute(CLAIM_DUE_PAYOUTS, {"limit": limit})]
-
-
-async def has_slot(conn: AsyncConnection, merchant_id: str, currency: str, slot: str) -> bool:
-    """Whether the scheduled payout of that day is made already."""
-    wanted = {"merchant_id": merchant_id, "currency": currency, "slot": slot}
-    return await conn.scalar(HAS_SLOT, wanted) is not None
 
 
 def insert(writes: Writes, payouts: Iterable[Payout]) -> None:

@@ -69,19 +69,24 @@ OPEN_SETTLEMENTS = text(
 LOCK_SETTLEMENTS = text(
     "SELECT id, transfer_id FROM payments.settlement WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
 )
+# payout_merchant_id_currency_slot_key
 PAYABLE = text("""
     SELECT t.merchant_id, a.currency, t.payout_destination AS destination
     FROM payments.merchant_terms t
     JOIN payments.account a ON a.owner = 'merchant:' || t.merchant_id AND a.kind = 'available'
     WHERE t.payout_destination IS NOT NULL AND a.currency = COALESCE(t.settlement_currency, a.currency)
       AND a.credits_posted - a.debits_posted - a.debits_pending > 0
+      AND NOT EXISTS (SELECT 1 FROM payments.payout p
+          WHERE p.merchant_id = t.merchant_id AND p.currency = a.currency AND p.slot = :slot)
     ORDER BY t.merchant_id, a.currency LIMIT :limit
 """)
 FOREIGN = text("""
-    SELECT t.merchant_id, a.currency, t.settlement_currency AS wanted
+    SELECT t.merchant_id, a.currency, t.settlement_currency AS wanted,
+        a.credits_posted - a.debits_posted - a.debits_pending AS available_minor
     FROM payments.merchant_terms t
     JOIN payments.account a ON a.owner = 'merchant:' || t.merchant_id AND a.kind = 'available'
-    WHERE t.settlement_currency <> a.currency AND a.credits_posted <> a.debits_posted
+    WHERE t.settlement_currency <> a.currency AND a.credits_posted - a.debits_posted - a.debits_pending <> 0
+      AND (t.merchant_id, a.currency) > (:merchant_id, :currency)
     ORDER BY t.merchant_id, a.currency LIMIT :limit
 """)
 
@@ -118,6 +123,7 @@ GET_MOVEMENTS = text("""
     FROM payments.transfer t
     JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
     WHERE t.journal_id = :journal_id AND t.kind IN ('posted', 'post')
+      AND (CAST(:currency AS text) IS NULL OR t.currency = :currency)
       AND ((d.owner = :owner AND d.kind IN ('pending', 'available'))
         OR (c.owner = :owner AND c.kind IN ('pending', 'available')))
     ORDER BY t.id DESC
@@ -126,6 +132,7 @@ FIND_MOVEMENTS = text("""
     SELECT min(t.id) AS first, max(t.id) AS last FROM payments.transfer t
     JOIN payments.account a ON a.id IN (t.debit_account_id, t.credit_account_id)
     WHERE t.journal_id = :journal_id AND a.owner = :owner
+      AND (CAST(:currency AS text) IS NULL OR t.currency = :currency)
 """)
 
 _INSERT = rows.insert_statement(table)
@@ -156,11 +163,12 @@ class Payable:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A merchant has something available (or owes it) in `currency`, and is settled in `wanted`."""
+    """A merchant has so many minor units of `currency` available (or owes them), and is settled in `wanted`."""
 
     merchant_id: str
     currency: str
     wanted: str
+    available_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,27 +222,31 @@ async def due(conn: AsyncConnection, limit: int) -> Sequence[Due]:
     ]  # fmt: skip
 
 
-async def payable(conn: AsyncConnection, limit: int) -> Sequence[Payable]:
-    """Who is to be paid out by itself."""
-    found = await conn.execute(PAYABLE, {"limit": limit})
+async def payable(conn: AsyncConnection, slot: str, limit: int) -> Sequence[Payable]:
+    """Who is to be paid out by itself, and has not been in this slot."""
+    found = await conn.execute(PAYABLE, {"slot": slot, "limit": limit})
     return [Payable(row.merchant_id, row.currency, row.destination) for row in found]
 
 
-async def foreign(conn: AsyncConnection, limit: int) -> Sequence[Foreign]:
-    """Balances to be converted."""
-    found = await conn.execute(FOREIGN, {"limit": limit})
-    return [Foreign(row.merchant_id, row.currency, row.wanted) for row in found]
+async def foreign(conn: AsyncConnection, after: Foreign | None, limit: int) -> Sequence[Foreign]:
+    """Balances to be converted, from the one behind `after` on."""
+    position = {
+        "merchant_id": after.merchant_id if after else "",
+        "currency": after.currency if after else "",
+    }
+    found = await conn.execute(FOREIGN, position | {"limit": limit})
+    return [Foreign(row.merchant_id, row.currency, row.wanted, row.available_minor) for row in found]
 
 
 async def movements(
     conn: AsyncConnection, merchant_id: str, window: Window, *, limit: int, currency: str | None
 ) -> Sequence[Movement]:
-    """The nearest of the window, which names journals: newest first, or oldest first for those after one. A journal
-    may end a page only whole: ask for more lines than a journal has."""
+    """The nearest of the window, which names transactions (`transaction_id`): newest first, or oldest first for those
+    after one. One may end a page only whole: ask for more lines than a journal has."""
     owner = f"merchant:{merchant_id}"
     position = None
     if named := window.after or window.before:
-        found = (await conn.execute(FIND_MOVEMENTS, {"journal_id": named, "owner": owner})).one()
+        found = (await conn.execute(FIND_MOVEMENTS, _named(named) | {"owner": owner})).one()
         if found.first is None:
             return []
         position = found.last if window.after else found.first
@@ -247,14 +259,20 @@ async def movements(
     ]  # fmt: skip
 
 
-async def movements_of(conn: AsyncConnection, merchant_id: str, journal_id: str) -> Sequence[Movement]:
-    """The lines of one journal that touch the merchant's pending or available balance."""
-    wanted = {"owner": f"merchant:{merchant_id}", "journal_id": journal_id}
+async def movements_of(conn: AsyncConnection, merchant_id: str, transaction_id: str) -> Sequence[Movement]:
+    """The lines of one transaction that touch the merchant's pending or available balance."""
+    wanted = _named(transaction_id) | {"owner": f"merchant:{merchant_id}"}
     return [
         Movement(row.journal_id, row.amount_minor, row.currency, row.payment_id, row.recorded_at, row.debit,
                  row.credit)
         for row in await conn.execute(GET_MOVEMENTS, wanted)
     ]  # fmt: skip
+
+
+def _named(transaction_id: str) -> dict[str, str | None]:
+    """The journal, and the currency where the journal has several: `je_…`, `je_…_usd`."""
+    prefix, number, *currency = transaction_id.split("_", 2)
+    return {"journal_id": f"{prefix}_{number}", "currency": currency[0].upper() if currency else None}
 
 
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Settlement]:
