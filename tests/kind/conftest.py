@@ -12,10 +12,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -156,24 +157,30 @@ class Merchant:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_of("kind-config.yaml", "platform-test", tmp_path_factory.mktemp("kind")) as made:
+    ports = {door: os.environ.get(f"KIND_{door}_PORT", "") for door in ("GATEWAY", "CONSOLE")}
+    with cluster_of("kind-config.yaml", "", tmp_path_factory.mktemp("kind"), ports) as made:
         yield made
 
 
 @contextmanager
-def cluster_of(configuration: str, name: str, directory: Path) -> Iterator[Cluster]:
-    """A cluster of one of our configurations with images v1 in it, while the context is open."""
+def cluster_of(
+    configuration: str, suffix: str, directory: Path, ports: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Cluster]:
+    """A cluster of one of our configurations with images v1 in it, while the context is open.
+
+    Its name is KIND_CLUSTER with `suffix`; its ports on this machine are free ones where `ports` has none.
+    """
     missing = [program for program in NEEDED if not shutil.which(program)]
     if missing:
         pytest.fail(f"kind tests need {', '.join(missing)} on PATH")
     kubeconfig = directory / "kubeconfig"
-    gateway, console = (os.environ.get(f"KIND_{door}_PORT") or free_port() for door in ("GATEWAY", "CONSOLE"))
+    gateway, console = (ports.get(door) or str(free_port()) for door in ("GATEWAY", "CONSOLE"))
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig),
-        "KIND_CLUSTER": os.environ.get("KIND_CLUSTER", name),
+        "KIND_CLUSTER": os.environ.get("KIND_CLUSTER", "platform-test") + suffix,
         "KIND_CONFIG": configuration,
-        "KIND_GATEWAY_PORT": str(gateway),
-        "KIND_CONSOLE_PORT": str(console),
+        "KIND_GATEWAY_PORT": gateway,
+        "KIND_CONSOLE_PORT": console,
         "VERSION": "v1",
     }
     with ExitStack() as stack:
