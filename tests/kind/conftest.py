@@ -25,6 +25,7 @@ from tests.kind import proofs
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "platform"
+GATEWAY_NODE_PORT, CONSOLE_NODE_PORT = 30080, 30081
 NEEDED = ("docker", "kind", "kubectl", "helm")
 
 
@@ -189,7 +190,10 @@ def cluster_of(
         began = time.monotonic()
         subprocess.run([ROOT / "tools/kind/up.sh"], cwd=ROOT, env=environment, check=True, timeout=600)
         core = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
-        made = Cluster(environment, f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{console}", core)
+        doors = [
+            published(environment["KIND_CLUSTER"], port) for port in (GATEWAY_NODE_PORT, CONSOLE_NODE_PORT)
+        ]
+        made = Cluster(environment, *doors, core)
         made.seconds["make kind-up"] = round(time.monotonic() - began, 1)
         yield made
         print("\nkind, seconds:", json.dumps(made.seconds))  # noqa: T201 - the evidence of this run
@@ -230,6 +234,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_sep("=", "what was proven on the cluster")
         terminalreporter.write(table)
         proofs.keep(ROOT, table)
+
+
+def published(cluster: str, port: int) -> str:
+    """URL of a node port on this machine; of a cluster that was there before, other ones than would be chosen now."""
+    said = subprocess.run(
+        ("docker", "port", f"{cluster}-control-plane", f"{port}/tcp"),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return f"http://{said.stdout.split()[0]}"
 
 
 def free_port() -> int:
