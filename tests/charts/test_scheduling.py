@@ -79,7 +79,7 @@ def test_pods_are_spread_by_generation_and_not_over_cordoned_nodes(objects: list
     ],
 )
 def test_zones_are_a_rule_only_where_nodes_have_them(helm: Helm, zones: str, keys: list[str]) -> None:
-    """The scheduler scores no node that lacks one of the keys: a rule over zones that aren't there undoes the others."""
+    """The scheduler scores no node that lacks one of the keys: a rule over zones that aren't there undoes the rest."""
     found = pods(helm.template("--set", f"global.scheduling.spreadOverZones={zones}"))
     rules = found["payment-gateway-api"]["topologySpreadConstraints"]
     assert [rule["topologyKey"] for rule in rules] == keys

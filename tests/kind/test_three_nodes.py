@@ -221,10 +221,8 @@ def test_a_silent_node_is_left_and_payments_go_on(three: Cluster, kept: str, sho
             meanwhile = len(till.acknowledged) - paid
             assert len(till.failed) == failed, till.failed
             assert meanwhile > 60
-    three.seconds |= {
-        "a silent node is missed": round(missed_s, 1),
-        "from there until its pods are replaced": round(left_s, 1),
-    }
+    three.seconds["a silent node is missed"] = round(missed_s, 1)
+    three.seconds["from there until its pods are replaced"] = round(left_s, 1)
     till.resolve()
     until(lambda: is_ready(three, lost), 90, "the node is back")
     three.settle(180)
