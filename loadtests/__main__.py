@@ -42,7 +42,7 @@ def unpack(directory: Annotated[Path, typer.Argument(help="where the files go")]
 
 @main.command()
 def digest(directory: Annotated[Path, typer.Argument(help="results of a run: .platform/load/…")]) -> None:
-    """Print a run as a page of Markdown, without addresses: for docs/reports."""
+    """Print a run as a page of Markdown, without addresses."""
     from loadtests.report.digest import digest as digested
 
     try:

@@ -14,7 +14,7 @@ load-compare: bootstrap ## Ledger transfers here and at URL=… through ADAPTER=
 load-unpack: bootstrap ## Results out of a log: kubectl logs job/… | make load-unpack OUT=results
 	@$(BIN)/python -m loadtests unpack $(or $(OUT),.platform/load/from-log)
 
-load-digest: bootstrap ## A run as a page of Markdown: make load-digest RUN=.platform/load/steady-… > docs/reports/steady.md
+load-digest: bootstrap ## A run as a page of Markdown: make load-digest RUN=.platform/load/steady-… > steady.md
 	@$(BIN)/python -m loadtests digest $(RUN)
 
 kind-load-generator: ## Kubernetes: build the load generator's image as VERSION and load it into the cluster
