@@ -40,6 +40,18 @@ def unpack(directory: Annotated[Path, typer.Argument(help="where the files go")]
     console.print(f"{len(names)} files in {directory}")
 
 
+@main.command()
+def digest(directory: Annotated[Path, typer.Argument(help="results of a run: .platform/load/…")]) -> None:
+    """Print a run as a page of Markdown, without addresses."""
+    from loadtests.report.digest import digest as digested
+
+    try:
+        print(digested(directory), end="")
+    except OSError as error:
+        errors.print(f"no results of a run in {directory}: {error}", markup=False)
+        raise typer.Exit(ExitCode.WRONG_USE) from error
+
+
 @main.command("run")
 def run_profile(
     profile: Annotated[str, typer.Argument(help="a name of `list`, or a file of your own (.yaml)")] = "smoke",

@@ -71,6 +71,20 @@ def test_pods_are_spread_by_generation_and_not_over_cordoned_nodes(objects: list
             assert rule["nodeTaintsPolicy"] == "Honor", name
 
 
+@pytest.mark.parametrize(
+    ("zones", "keys"),
+    [
+        ("false", ["kubernetes.io/hostname"]),
+        ("true", ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]),
+    ],
+)
+def test_zones_are_a_rule_only_where_nodes_have_them(helm: Helm, zones: str, keys: list[str]) -> None:
+    """The scheduler scores no node that lacks one of the keys: a rule over zones that aren't there undoes the rest."""
+    found = pods(helm.template("--set", f"global.scheduling.spreadOverZones={zones}"))
+    rules = found["payment-gateway-api"]["topologySpreadConstraints"]
+    assert [rule["topologyKey"] for rule in rules] == keys
+
+
 def test_a_stateless_pod_leaves_a_silent_node_sooner_and_a_database_does_not(helm: Helm) -> None:
     found = pods(helm.template("--set", "global.scheduling.leaveSilentNodeAfterSeconds=30"))
     for name, pod in found.items():

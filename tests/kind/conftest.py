@@ -12,10 +12,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.kind import proofs
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "platform"
+GATEWAY_NODE_PORT, CONSOLE_NODE_PORT = 30080, 30081
 NEEDED = ("docker", "kind", "kubectl", "helm")
 
 
@@ -156,24 +158,30 @@ class Merchant:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_of("kind-config.yaml", "platform-test", tmp_path_factory.mktemp("kind")) as made:
+    ports = {door: os.environ.get(f"KIND_{door}_PORT", "") for door in ("GATEWAY", "CONSOLE")}
+    with cluster_of("kind-config.yaml", "", tmp_path_factory.mktemp("kind"), ports) as made:
         yield made
 
 
 @contextmanager
-def cluster_of(configuration: str, name: str, directory: Path) -> Iterator[Cluster]:
-    """A cluster of one of our configurations with images v1 in it, while the context is open."""
+def cluster_of(
+    configuration: str, suffix: str, directory: Path, ports: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Cluster]:
+    """A cluster of one of our configurations with images v1 in it, while the context is open.
+
+    Its name is KIND_CLUSTER with `suffix`; its ports on this machine are free ones where `ports` has none.
+    """
     missing = [program for program in NEEDED if not shutil.which(program)]
     if missing:
         pytest.fail(f"kind tests need {', '.join(missing)} on PATH")
     kubeconfig = directory / "kubeconfig"
-    gateway, console = (os.environ.get(f"KIND_{door}_PORT") or free_port() for door in ("GATEWAY", "CONSOLE"))
+    gateway, console = (ports.get(door) or str(free_port()) for door in ("GATEWAY", "CONSOLE"))
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig),
-        "KIND_CLUSTER": os.environ.get("KIND_CLUSTER", name),
+        "KIND_CLUSTER": os.environ.get("KIND_CLUSTER", "platform-test") + suffix,
         "KIND_CONFIG": configuration,
-        "KIND_GATEWAY_PORT": str(gateway),
-        "KIND_CONSOLE_PORT": str(console),
+        "KIND_GATEWAY_PORT": gateway,
+        "KIND_CONSOLE_PORT": console,
         "VERSION": "v1",
     }
     with ExitStack() as stack:
@@ -182,7 +190,10 @@ def cluster_of(configuration: str, name: str, directory: Path) -> Iterator[Clust
         began = time.monotonic()
         subprocess.run([ROOT / "tools/kind/up.sh"], cwd=ROOT, env=environment, check=True, timeout=600)
         core = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
-        made = Cluster(environment, f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{console}", core)
+        doors = [
+            published(environment["KIND_CLUSTER"], port) for port in (GATEWAY_NODE_PORT, CONSOLE_NODE_PORT)
+        ]
+        made = Cluster(environment, *doors, core)
         made.seconds["make kind-up"] = round(time.monotonic() - began, 1)
         yield made
         print("\nkind, seconds:", json.dumps(made.seconds))  # noqa: T201 - the evidence of this run
@@ -223,6 +234,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_sep("=", "what was proven on the cluster")
         terminalreporter.write(table)
         proofs.keep(ROOT, table)
+
+
+def published(cluster: str, port: int) -> str:
+    """URL of a node port on this machine; of a cluster that was there before, other ones than would be chosen now."""
+    said = subprocess.run(
+        ("docker", "port", f"{cluster}-control-plane", f"{port}/tcp"),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return f"http://{said.stdout.split()[0]}"
 
 
 def free_port() -> int:

@@ -33,6 +33,7 @@ class Till:
     def __post_init__(self) -> None:
         self._closed = threading.Event()
         self._clerks: list[threading.Thread] = []
+        self._began = 0.0
         self._clock = threading.Thread(target=self._run)
 
     @property
@@ -50,18 +51,19 @@ class Till:
             clerk.join(30)
 
     def _run(self) -> None:
-        began, number = time.monotonic(), 0
-        while not self._closed.wait(max(0.0, began + number / self.per_s - time.monotonic())):
+        self._began, number = time.monotonic(), 0
+        while not self._closed.wait(max(0.0, self._began + number / self.per_s - time.monotonic())):
             number += 1
             clerk = threading.Thread(target=self._pay, args=(f"{self.name}-{number}",))
             self._clerks.append(clerk)
             clerk.start()
 
     def _pay(self, key: str) -> None:
+        sent_at = time.monotonic()
         try:
             status, payment, version = self.merchant.pay(key)
         except OSError as error:
-            self.failed[key] = repr(error)
+            self.failed[key] = f"{error!r}, {sent_at - self._began:.1f} s after it opened"
             return
         self.versions.add(version)
         if status == 201 and payment["status"] == "captured":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -17,6 +18,7 @@ from loadtests.journey_names import ALL
 from loadtests.junit import junit
 from loadtests.outcome import Outcome, summary, write_summary
 from loadtests.profile import Fault, Profile, Stage
+from loadtests.report.digest import digest
 from loadtests.report.page import page
 from loadtests.samples import Sample
 from loadtests.schedule import plan
@@ -185,3 +187,18 @@ def test_only_runs_of_the_same_shape_and_machine_are_compared_with(tmp_path: Pat
 def test_the_summary_has_both_latencies_of_each_request(tmp_path: Path) -> None:
     figures = summary(an_outcome(tmp_path))["steps"]["pay"]
     assert figures["p50_ms"] == pytest.approx(figures["service_p50_ms"] + 10, abs=0.1)
+
+
+def test_a_digest_tells_the_run_and_no_address(tmp_path: Path) -> None:
+    outcome = an_outcome(tmp_path, findings=(Finding("lost", "pay_1 is missing"),))
+    outcome = replace(outcome, environment={**outcome.environment, "gateway": "http://box.internal:8080"})
+    write_summary(outcome)
+    (tmp_path / "cluster.jsonl").write_text("".join(json.dumps(one) + "\n" for one in outcome.timeline))
+    told = digest(tmp_path)
+    assert told.startswith("# spike: FAIL\n")
+    assert "- 6 s: killed redis (pid 1)" in told
+    assert "lost: pay_1 is missing" in told
+    assert "**broken**: all: " in told
+    # the autoscaler, when it changed its mind and not each time that it was looked at
+    assert re.findall(r"^\| (\d+) \| 90 \| (\d) \| 1 \|$", told, re.MULTILINE) == [("0", "1"), ("6", "2")]
+    assert "box.internal" not in told

@@ -26,10 +26,12 @@ spec:
   {{- . | nindent 2 }}
   {{- end }}
   {{- with .process.topologySpread }}
-  # Nodes first, zones second. Each ReplicaSet is spread by itself: counted together, the old pods of a rollout would say
+  {{- $zones := (($.chart.Values.global).scheduling).spreadOverZones }}
+  # Nodes first, zones second if there are any: a node without the label counts for none of these rules, the scheduler leaves
+  # it out of all of them. Each ReplicaSet is spread by itself: counted together, the old pods of a rollout would say
   # where the new ones may not go, and these would stay where the old ones were not. A cordoned node does not count.
   topologySpreadConstraints:
-    {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+    {{- range $key := ternary (list "kubernetes.io/hostname" "topology.kubernetes.io/zone") (list "kubernetes.io/hostname") (default false $zones) }}
     - maxSkew: 1
       topologyKey: {{ $key }}
       whenUnsatisfiable: {{ $.process.topologySpread }}
