@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from platform_cli.backup.scripts import BackupFailed, Database, bring_back, newest, take
+from platform_cli.backup.scripts import BackupFailed, Database, bring_back, find, newest, take
 from platform_cli.embedded import databases
 from platform_cli.embedded.testing import PASSWORDS, FreshDatabase, TestDatabase
 
@@ -202,6 +202,18 @@ async def test_old_backups_go_and_what_is_not_one_stays(database: TestDatabase, 
         (tmp_path / name).mkdir()
     backed_up(database, tmp_path, keep=2)
     assert names(tmp_path) == {"2026-01-03T000000Z", "mine", place(tmp_path).name}
+
+
+async def test_a_backup_that_is_not_there_is_missed_before_anything_is_stopped(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    with pytest.raises(BackupFailed, match="no backup at all"):
+        find(tmp_path, None)
+    backed_up(database, tmp_path)
+    name = place(tmp_path).name
+    assert (find(tmp_path, None), find(tmp_path, name)) == (name, name)
+    with pytest.raises(BackupFailed, match=f"no backup nope in .*; there are {name}"):
+        find(tmp_path, "nope")
 
 
 async def test_a_backup_without_any_is_asked_for_by_name(database: TestDatabase, tmp_path: Path) -> None:

@@ -124,7 +124,9 @@ async def test_stripes_clients_order_faults_by_the_same_header(gateway: RunningG
     assert (wrong.status, wrong.body["error"]["type"]) == (400, "invalid_request_error")
 
 
-@pytest.mark.parametrize("words", ["", "Hang!", "settle:hang", "x" * 41, "hang hang"])
+@pytest.mark.parametrize(
+    "words", ["", "Hang!", "bogus", "charge-then-dorp", "settle:hang", "x" * 41, "hang hang"]
+)
 async def test_what_is_no_word_is_refused_before_anybody_is_asked(
     gateway: RunningGateway, words: str
 ) -> None:

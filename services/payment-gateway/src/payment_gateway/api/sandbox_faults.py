@@ -10,13 +10,15 @@ from typing import Annotated, Final
 
 from fastapi import Header
 
+from payment_gateway.clients.simulators.scripts import Fault
 from platform_kit.idempotency import Fingerprint, fingerprint_of
 
 HEADER: Final = "Sandbox-Fault"
 MEMBER: Final = (
     "sandbox_fault"  # of the metadata: the fault stays with the payment, for what is done to it later
 )
-PATTERN: Final = r"^((capture|void|refund):)?[0-9a-z][0-9a-z-]{0,39}$"
+PATTERN: Final = rf"^((capture|void|refund):)?({'|'.join(Fault)})$"
+"""A word with a typo in it would let every test of a fault pass."""
 
 SandboxFault = Annotated[
     str | None,

@@ -38,13 +38,13 @@ def restore(state: State, directory: Path | None, name: str | None, say: Callabl
     Redis is emptied: what it holds was made from the database that is gone, and is made again from this one.
     """
     backends = _running(state)
+    place = directory or backups_of(state)
+    found = scripts.find(place, name)  # before anything is stopped for it
     say("stopping the processes")
     supervision.client(state).stopProcessGroup(GROUP)
     try:
         say("restoring and comparing")
-        said = scripts.bring_back(
-            Database.at(backends.admin_url), directory or backups_of(state), name, replace=True
-        )
+        said = scripts.bring_back(Database.at(backends.admin_url), place, found, replace=True)
         with Redis.from_url(backends.redis_url, password=backends.redis_password) as redis:
             redis.flushdb()
     finally:

@@ -60,6 +60,17 @@ def bring_back(database: Database, directory: Path, name: str | None = None, *, 
     return _run("restore.sh", database, directory, how, *([name] if name else []))
 
 
+def find(directory: Path, name: str | None) -> str:
+    """The backup of this name, or the newest. Raises BackupFailed when it is not there."""
+    found = name or newest(directory)
+    if found is None or not (directory / found / "manifest.json").is_file():
+        there = ", ".join(sorted(path.name for path in directory.glob(DATED))[-5:])
+        raise BackupFailed(
+            f"no backup {found or 'at all'} in {directory}" + (f"; there are {there}" if there else "")
+        )
+    return found
+
+
 def newest(directory: Path) -> str | None:
     """The name of the newest backup, or None when there is none."""
     return max((path.name for path in directory.glob(DATED)), default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from secrets import token_hex
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -47,13 +48,18 @@ TEST_METHODS: Final[Mapping[str, str]] = {
 """Stripe's published test payment methods -> our test tokens. They are made when they are named, and kept by nobody."""
 
 
+def new_test_card(name: str) -> dict[str, Any]:
+    """A new card of that kind, as each use of Stripe's is: risk counts by card, and would soon refuse one for all."""
+    return {"type": "card", "token": f"{TEST_METHODS[name]}_{token_hex(4)}"}
+
+
 def method_of(given: Parameters) -> tuple[str | None, dict[str, Any] | None]:
     """(id of a saved payment method, method given in place): at most one of the two."""
     named, data = given.text("payment_method"), given.nested("payment_method_data")
     if named is not None and data is not None:
         raise InvalidParameter("Send payment_method or payment_method_data, not both.", "payment_method_data")
     if named in TEST_METHODS:
-        return None, {"type": "card", "token": TEST_METHODS[str(named)]}
+        return None, new_test_card(str(named))
     if data is None:
         return named, None
     kind = data.required("type")
@@ -167,7 +173,7 @@ async def attach(method: str, request: Request, caller: Merchant) -> Response:
             merchant_id=caller.merchant_id,
             key=replace(key, scope=f"{key.scope} test-method"),  # the key itself is for the attachment
             type="card",
-            method={"type": "card", "token": TEST_METHODS[method]},
+            method=new_test_card(method),
         )
         method = (await settled(lambda: create_payment_method(caller.deps, made))).object["id"]
     answer = await settled(
