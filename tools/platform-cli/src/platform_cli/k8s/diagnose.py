@@ -588,13 +588,13 @@ class _Diagnosis:
             return
         ready: dict[str, int] = {}
         for piece in self.snapshot.endpoint_slices:
-            service = labels_of(piece).get("kubernetes.io/service-name", "")
+            behind = labels_of(piece).get("kubernetes.io/service-name", "")
             answering = [
                 endpoint
                 for endpoint in piece.get("endpoints") or []
                 if (endpoint.get("conditions") or {}).get("ready") is not False
             ]
-            ready[service] = ready.get(service, 0) + len(answering)
+            ready[behind] = ready.get(behind, 0) + len(answering)
         for service in self.snapshot.services:
             name, selector = name_of(service), service["spec"].get("selector") or {}
             if not selector or ready.get(name):
