@@ -41,7 +41,7 @@ BREAKS = {
     ),
     "100 CPUs": Break(
         [{"op": "replace", "path": f"{CONTAINER}/resources/requests/cpu", "value": "100"}],
-        ("cannot be scheduled", "enough cpu", "cpu 100"),
+        ("cannot be scheduled", "enough cpu left", "cpu 100"),
     ),
     "a Secret that is not there": Break(
         [

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""kubeconform, kube-score, kube-linter and checkov, the programs themselves, over the renders of every profile (`make policy`).
+"""kubeconform, kube-score, kube-linter and checkov, the programs themselves, over every profile's render (`make policy`).
 
 Installed at pinned versions into .platform/policy: the first three from Go modules, checkov into a venv of its own. What
-they find and we want is in policy_exceptions.toml, each with its reason; an exception that nothing needs any more fails
-the run as a new finding does. Exit 0 nothing unexplained, 1 something is, 2 a program cannot be had.
+they find and we want is in policy_exceptions.toml, each with its reason; an exception that nothing needs any more
+fails the run as a new finding does. Exit 0 nothing unexplained, 1 something is, 2 a program cannot be had.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def installed_checkov() -> Path:
 
 
 def output(*command: str | Path) -> str:
-    """Standard output, whatever the exit code: a program that finds something ends with 1. Raises when it says nothing."""
+    """Standard output, whatever the exit code: who finds something ends with 1. Raises SystemExit when there is none."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.stdout:
         raise SystemExit(f"policy: {command[0]} said nothing: {done.stderr[-2000:]}")

@@ -213,7 +213,7 @@ def test_want_of_memory_names_the_limit() -> None:
     [
         (
             "0/1 nodes are available: 1 Insufficient cpu.",
-            ("enough cpu", "cpu 100m", "resources.requests.cpu"),
+            ("enough cpu left", "cpu 100m", "resources.requests.cpu"),
         ),
         (
             "0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: batch}.",
@@ -546,6 +546,7 @@ def refused(status: int) -> Callable[[Answers], None]:
 
 
 def elsewhere(answers: Answers) -> None:
+    answers[DEPLOYMENTS] = 200, {"items": None}  # as the API server writes an empty list of metadata
     answers["/apis/apps/v1/deployments"] = 200, {"items": [{"metadata": {"name": "x", "namespace": "shop"}}]}
 
 

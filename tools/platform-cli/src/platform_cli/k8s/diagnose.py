@@ -278,7 +278,7 @@ class _Diagnosis:
         ):
             cause = "Its volume claim is not bound."
             command = f"{self._kubectl} get persistentvolumeclaims"
-        elif found := re.search(r"Insufficient ([\w./-]+)", message):
+        elif found := re.search(r"Insufficient ([\w/-]+(?:\.[\w/-]+)*)", message):
             cause = f"No node has enough {found[1]} left for what it requests ({wants})."
             command = (
                 "kubectl describe nodes | grep -A 8 'Allocated resources'"

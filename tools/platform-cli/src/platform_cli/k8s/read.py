@@ -120,7 +120,7 @@ class Reader:
                 f"No answer from the cluster at {host}: {_shortly(error)}\n"
                 "Is it running? `kind get clusters` lists kind's; `kubectl config current-context` says which is asked."
             ) from error
-        return tuple(json.loads(answer.data)["items"])
+        return tuple(json.loads(answer.data)["items"] or ())  # a list of nothing may be null
 
     def _claims(self, core: Any, mine: dict[str, Any], pods: tuple[Object, ...]) -> tuple[Object, ...]:
         """Those with the release's label, and those that its pods mount."""
