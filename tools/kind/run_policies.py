@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""kubeconform, kube-score, kube-linter and checkov, the programs themselves, over every profile's render (`make policy`).
+"""kubeconform, kube-score, kube-linter and checkov themselves, over the render of every profile (`make policy`).
 
-Installed at pinned versions into .platform/policy: the first three from Go modules, checkov into a venv of its own. What
-they find and we want is in policy_exceptions.toml, each with its reason; an exception that nothing needs any more
+Installed at pinned versions into .platform/policy: three from Go modules, checkov into a venv of its own. What they
+find and we want is in policy_exceptions.toml, each with its reason; an exception that nothing needs any more
 fails the run as a new finding does. Exit 0 nothing unexplained, 1 something is, 2 a program cannot be had.
 """
 
@@ -157,7 +157,7 @@ def installed_checkov() -> Path:
 
 
 def output(*command: str | Path) -> str:
-    """Standard output, whatever the exit code: who finds something ends with 1. Raises SystemExit when there is none."""
+    """Standard output, whatever the exit code: who finds something ends with 1. Raises SystemExit without any."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.stdout:
         raise SystemExit(f"policy: {command[0]} said nothing: {done.stderr[-2000:]}")
