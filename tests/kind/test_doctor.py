@@ -127,13 +127,11 @@ def broken(cluster: Cluster, thing: str, patch: list[dict[str, Any]]) -> Iterato
         cluster.settle(180)
 
 
-@pytest.mark.proof("doctor", "a healthy release is called healthy, before and after it was broken")
 def test_a_healthy_release_is_healthy(release: Cluster) -> None:
     code, told = asked(release)
     assert (code, told["healthy"], told["unread"]) == (0, True, []), told
 
 
-@pytest.mark.proof("doctor", "each way of breaking a process is named, with the next command")
 @pytest.mark.parametrize("way", BREAKS)
 def test_each_break_is_named(release: Cluster, way: str) -> None:
     wrong = BREAKS[way]
@@ -157,7 +155,6 @@ def test_each_break_is_named(release: Cluster, way: str) -> None:
     assert (code, told["healthy"]) == (0, True), told
 
 
-@pytest.mark.proof("doctor", "a Postgres that is not there explains all that wait for it")
 def test_a_missing_postgres_explains_the_rest(release: Cluster) -> None:
     postgres = "statefulset/platform-postgres"
     patch = BREAKS["100 CPUs"].patch
@@ -173,7 +170,6 @@ def test_a_missing_postgres_explains_the_rest(release: Cluster) -> None:
     assert asked(release)[0] == 0
 
 
-@pytest.mark.proof("doctor", "a viewer may ask; what a viewer may not read is named")
 def test_the_viewer_role_is_enough(release: Cluster, tmp_path: Path) -> None:
     release.run("kubectl", "create", "serviceaccount", "onlooker")
     try:
@@ -199,7 +195,6 @@ def test_the_viewer_role_is_enough(release: Cluster, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.proof("doctor", "who asks in the wrong place is told the right one")
 def test_who_asks_in_the_wrong_place_is_told_so(release: Cluster, tmp_path: Path) -> None:
     code, told = asked(release, "--namespace", "kube-system")
     assert code == 3
