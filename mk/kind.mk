@@ -34,5 +34,5 @@ charts-helm3: ## Charts: all chart tests with Helm 3 instead of Helm 4
 dashboards: ## Charts: write Grafana's dashboards again (tools/kind/write_dashboards.py)
 	@python3 tools/kind/write_dashboards.py
 
-policy: bootstrap ## Charts: kubeconform, kube-score, kube-linter and checkov over every profile (they are installed first; needs Go)
+policy: bootstrap ## Charts: kubeconform, kube-score and checkov over every profile (they are installed first; needs Go)
 	$(or $(PYTHON),.venv/bin/python) tools/kind/run_policies.py

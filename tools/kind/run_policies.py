@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""kubeconform, kube-score, kube-linter and checkov themselves, over the render of every profile (`make policy`).
+"""kubeconform, kube-score and checkov themselves, over the render of every profile (`make policy`).
 
-Installed at pinned versions into .platform/policy: three from Go modules, checkov into a venv of its own. What they
+Installed at pinned versions into .platform/policy: two from Go modules, checkov into a venv of its own. What they
 find and we want is in policy_exceptions.toml, each with its reason; an exception that nothing needs any more
 fails the run as a new finding does. Exit 0 nothing unexplained, 1 something is, 2 a program cannot be had.
 """
@@ -34,25 +34,17 @@ CHECKOV = "3.3.30"
 
 @dataclass(frozen=True)
 class Program:
-    """A Go program, and the module that has it; `source` where the proxy knows the module by its repository alone."""
+    """A Go program, and the module that has it."""
 
     name: str
     package: str
     module: str
     version: str
-    source: str = ""
 
 
 PROGRAMS = (
     Program("kubeconform", "cmd/kubeconform", "github.com/yannh/kubeconform", "v0.7.0"),
     Program("kube-score", "cmd/kube-score", "github.com/zegl/kube-score", "v1.20.0"),
-    Program(
-        "kube-linter",
-        "cmd/kube-linter",
-        "golang.stackrox.io/kube-linter",
-        "v0.8.3",
-        "github.com/stackrox/kube-linter",
-    ),
 )
 
 
@@ -89,7 +81,6 @@ def main() -> int:
         found = [
             *conforming(programs["kubeconform"], render, schemas),
             *scored(programs["kube-score"], render),
-            *linted(programs["kube-linter"], render),
             *checked(checkov, render),
         ]
         unexplained: Counter[str] = Counter()
@@ -141,8 +132,6 @@ def installed(program: Program) -> Path:
 
     (scratch / "go.mod").write_text("module policy\n")
     go("mod", "edit", f"-require={program.module}@{program.version}")
-    if program.source:
-        go("mod", "edit", f"-replace={program.module}={program.source}@{program.version}")
     go("build", "-o", str(kept), f"{program.module}/{program.package}")
     return kept
 
@@ -167,9 +156,7 @@ def output(*command: str | Path) -> str:
 def unknown_checks(programs: dict[str, Path]) -> Iterator[str]:
     """Checks of the real programs that tests/charts/upstream_checks.toml does not have, or has and they have not."""
     known = tomllib.loads((ROOT / "tests/charts/upstream_checks.toml").read_text())
-    listed = json.loads(output(programs["kube-linter"], "checks", "list", "--format", "json"))
     theirs = {
-        "kube-linter": {check["name"] for check in listed},
         "kube-score": {
             line.partition(",")[0] for line in output(programs["kube-score"], "list").splitlines() if line
         },
@@ -232,15 +219,6 @@ def scored(program: Path, render: Path) -> Iterator[Found]:
             if check["grade"] == 1 and not check["skipped"]:
                 said = " ".join(comment["summary"] for comment in check["comments"] or [])
                 yield Found("kube-score", check["check"]["id"], name, render.stem, said)
-
-
-def linted(program: Path, render: Path) -> Iterator[Found]:
-    """All its checks, those too that are off by default."""
-    told = json.loads(output(program, "lint", "--add-all-built-in", "--format", "json", render))
-    for report in told["Reports"] or []:
-        thing = report["Object"]["K8sObject"]
-        name = f"{thing['GroupVersionKind']['Kind']}/{thing['Name']}"
-        yield Found("kube-linter", report["Check"], name, render.stem, report["Diagnostic"]["Message"])
 
 
 def checked(program: Path, render: Path) -> Iterator[Found]:
