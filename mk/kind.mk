@@ -3,7 +3,7 @@
 VERSION ?= v1
 export VERSION
 
-.PHONY: kind-up kind-load kind-down kind-test kind-test-full charts-sync charts-golden charts-helm3 dashboards
+.PHONY: kind-up kind-load kind-down kind-test kind-test-full charts-sync charts-golden charts-helm3 dashboards policy
 
 kind-up: ## Kubernetes: a kind cluster with the images of VERSION in it; then: helm install platform ./umbrella-chart
 	@tools/kind/up.sh
@@ -33,3 +33,6 @@ charts-helm3: ## Charts: all chart tests with Helm 3 instead of Helm 4
 
 dashboards: ## Charts: write Grafana's dashboards again (tools/kind/write_dashboards.py)
 	@python3 tools/kind/write_dashboards.py
+
+policy: bootstrap ## Charts: kubeconform, kube-score and checkov over every profile (they are installed first; needs Go)
+	$(or $(PYTHON),.venv/bin/python) tools/kind/run_policies.py

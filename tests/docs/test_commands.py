@@ -20,7 +20,7 @@ SHELL = {"sh", "bash", "shell", "console"}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
-WORDS = {"make": r"\bmake ([a-z][a-z0-9-]*)", "platform": r"(?<![\w/.-])platform ([a-z][a-z-]*)"}
+WORDS = {"make": r"\bmake ([a-z][a-z0-9-]*)", "platform": r"(?<![\w/.-])platform ([a-z][a-z0-9-]*)"}
 
 
 def documents() -> list[Path]:
