@@ -17,6 +17,6 @@ load-unpack: bootstrap ## Results out of a log: kubectl logs job/… | make load
 load-digest: bootstrap ## A run as a page of Markdown: make load-digest RUN=.platform/load/steady-… > steady.md
 	@$(BIN)/python -m loadtests digest $(RUN)
 
-kind-load-generator: ## Kubernetes: build the load generator's image as VERSION and load it into the cluster
+kind-load-generator: ## Build the load generator's image as VERSION and load it into the cluster
 	docker build --quiet --file loadtests/Dockerfile --tag loadgen:$(VERSION) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) .
 	kind load docker-image --name $(or $(KIND_CLUSTER),platform) loadgen:$(VERSION)
