@@ -72,7 +72,8 @@ async def test_an_endpoint_lives_from_post_to_delete(gateway: RunningGateway) ->
     "body",
     [
         b'{"url": null}', b'{"enabled": null}', b'{"secret": "whsec_mine"}', b'{"style": "stripe"}',
-        b'{"event_types": []}', b'{"event_types": ["Payment; DROP"]}', b'{"url": 5}', b'{"merchant_id": "mer_2"}',
+        b'{"event_types": []}', b'{"event_types": ["Payment; DROP"]}', b'{"event_types": ["paymnet.*"]}',
+        b'{"event_types": ["payment.*", "payment.foo.v1"]}', b'{"url": 5}', b'{"merchant_id": "mer_2"}',
     ],
 )  # fmt: skip
 async def test_a_change_that_cannot_be_is_refused_and_nothing_is_changed(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from payment_gateway.api.schemas.events import EVENTS
 from payment_gateway.api.schemas.fields import Body, LongText, Metadata, SafeText, given, never_null
 from platform_kit.moments import Moment
 
@@ -18,8 +19,18 @@ Url = Annotated[
     StringConstraints(min_length=8, max_length=2000),
     Field(examples=["https://shop.example/webhooks"]),
 ]
+
+
+def _told(wanted: str) -> str:
+    """A type with a typo in it would never be told, and nobody would say so."""
+    prefix = wanted.removesuffix("*")
+    if wanted not in EVENTS and not (wanted != prefix and any(name.startswith(prefix) for name in EVENTS)):
+        raise PydanticCustomError("unknown-event-type", "no event has this type; docs/webhooks.md lists them")
+    return wanted
+
+
 EventTypes = Annotated[
-    list[Annotated[str, StringConstraints(pattern=EVENT_TYPE_PATTERN)]],
+    list[Annotated[str, StringConstraints(pattern=EVENT_TYPE_PATTERN), AfterValidator(_told)]],
     Field(min_length=1, max_length=50, examples=[["payment.captured.v1", "refund.*"]]),
 ]
 EventId = Annotated[str, StringConstraints(pattern=EVENT_ID_PATTERN)]
