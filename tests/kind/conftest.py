@@ -75,7 +75,7 @@ class Cluster:
         data = self.core.read_namespaced_secret(name, "default").data
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
-    def settle(self, within_s: float = 120) -> None:
+    def settle(self, within_s: float = 240) -> None:
         """Wait until every pod that is to stay is Ready, and none is going."""
         give_up = time.monotonic() + within_s
         while True:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import Header
+from pydantic import WithJsonSchema
 
 from payment_gateway.clients.simulators.scripts import Fault
 from platform_kit.idempotency import Fingerprint, fingerprint_of
@@ -22,11 +23,13 @@ PATTERN: Final = rf"^((capture|void|refund):)?({'|'.join(Fault)})$"
 
 SandboxFault = Annotated[
     str | None,
+    WithJsonSchema(
+        {"type": "string", "pattern": PATTERN}
+    ),  # not sent, it is None; there is no null in a header
     Header(
         alias=HEADER,
         pattern=PATTERN,
         description="In a sandbox: what the simulated channel gets wrong. The same as `metadata.sandbox_fault`.",
-        examples=["charge-then-drop"],
     ),
 ]
 

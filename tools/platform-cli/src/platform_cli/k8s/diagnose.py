@@ -242,10 +242,18 @@ class _Diagnosis:
         for pod in self.snapshot.pods:
             finding = None if pod["metadata"].get("deletionTimestamp") else self._pod(pod)
             if finding:
+                finding = self._and_replaced(pod, finding)
                 key = finding.object, finding.problem
                 seen[key] = seen.get(key, (finding, 0))[0], seen.get(key, (finding, 0))[1] + 1
         for finding, count in seen.values():
             yield replace(finding, problem=f"{finding.problem} ({count} pods)") if count > 1 else finding
+
+    def _and_replaced(self, pod: Object, finding: Finding) -> Finding:
+        """A StatefulSet waits for a pod that never became ready, also when its template has been mended since."""
+        if finding.severity is not Severity.CRITICAL or not finding.object.startswith("statefulset/"):
+            return finding
+        then = f"  # once that is mended: {self._kubectl} delete pod {name_of(pod)}; a StatefulSet keeps a broken pod"
+        return replace(finding, command=finding.command + then)
 
     def _pod(self, pod: Object) -> Finding | None:
         status = pod.get("status") or {}
