@@ -23,9 +23,8 @@ PATTERN: Final = rf"^((capture|void|refund):)?({'|'.join(Fault)})$"
 
 SandboxFault = Annotated[
     str | None,
-    WithJsonSchema(
-        {"type": "string", "pattern": PATTERN}
-    ),  # not sent, it is None; there is no null in a header
+    # Not sent, it is None; there is no null in a header.
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["charge-then-drop"]}),
     Header(
         alias=HEADER,
         pattern=PATTERN,
