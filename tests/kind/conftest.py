@@ -82,8 +82,16 @@ class Cluster:
             everyone = self.core.list_namespaced_pod(
                 "default", label_selector=f"app.kubernetes.io/instance={RELEASE}"
             ).items
+            done = {
+                pod.metadata.labels.get("job-name") for pod in everyone if pod.status.phase == "Succeeded"
+            } - {None}
             waiting = [
-                pod.metadata.name for pod in everyone if pod.metadata.deletion_timestamp or not _ready(pod)
+                pod.metadata.name
+                for pod in everyone
+                if pod.metadata.deletion_timestamp
+                or not (
+                    _ready(pod) or pod.metadata.labels.get("job-name") in done
+                )  # a Job tries again by itself
             ]
             if everyone and not waiting:
                 return
