@@ -91,7 +91,8 @@ async def test_a_question_that_arrives_after_the_resolver_gave_up_charges_nothin
     assert await gateway.status(payment_id) == "failed"
     assert (await gateway.pay("tok_dropped", key="k")).body["status"] == "failed"
     assert await gateway.simulators.charged_minor(attempt_of(payment_id)) == 0
-    assert (await gateway.call("GET", "/v1/balance")).body["balances"] == [], "the merchant is owed nothing"
+    balances = (await gateway.call("GET", "/v1/balance")).body["balances"]
+    assert not any(one[kind] for one in balances for kind in one if kind != "currency"), "it is owed nothing"
     assert (await gateway.verification())["balanced"]
 
 
