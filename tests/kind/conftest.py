@@ -75,23 +75,15 @@ class Cluster:
         data = self.core.read_namespaced_secret(name, "default").data
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
-    def settle(self, within_s: float = 240) -> None:
+    def settle(self, within_s: float = 120) -> None:
         """Wait until every pod that is to stay is Ready, and none is going."""
         give_up = time.monotonic() + within_s
         while True:
             everyone = self.core.list_namespaced_pod(
                 "default", label_selector=f"app.kubernetes.io/instance={RELEASE}"
             ).items
-            done = {
-                pod.metadata.labels.get("job-name") for pod in everyone if pod.status.phase == "Succeeded"
-            } - {None}
             waiting = [
-                pod.metadata.name
-                for pod in everyone
-                if pod.metadata.deletion_timestamp
-                or not (
-                    _ready(pod) or pod.metadata.labels.get("job-name") in done
-                )  # a Job tries again by itself
+                pod.metadata.name for pod in everyone if pod.metadata.deletion_timestamp or not _ready(pod)
             ]
             if everyone and not waiting:
                 return

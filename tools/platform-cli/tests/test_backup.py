@@ -14,6 +14,7 @@ import pytest
 from platform_cli.backup.scripts import BackupFailed, Database, bring_back, find, newest, take
 from platform_cli.embedded import databases
 from platform_cli.embedded.testing import PASSWORDS, FreshDatabase, TestDatabase
+from platform_kit.migrations import LOCK_NAMESPACE
 
 MOVE = """
     INSERT INTO payments.account (owner, kind, currency, debits_posted, credits_posted)
@@ -195,6 +196,22 @@ async def test_who_waits_waits_for_every_schema(database: TestDatabase, tmp_path
     for schema in ("risk", "pipeline"):
         await value(database.admin_url, f"CREATE TABLE {schema}.one (id int)")
     take(Database.at(database.url("platform_backup")), tmp_path, wait_s=1)
+
+
+async def test_who_waits_waits_until_no_migration_is_under_way(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    """A migration commits revision by revision: tables are there before its last one is through."""
+    for schema in ("risk", "pipeline"):
+        await value(database.admin_url, f"CREATE TABLE {schema}.one (id int)")
+    migration = await asyncpg.connect(database.owner_url)
+    try:
+        await migration.execute(f"SELECT pg_advisory_lock({LOCK_NAMESPACE}, hashtext('payments'))")
+        with pytest.raises(BackupFailed, match="no ledger to back up"):
+            take(Database.at(database.url("platform_backup")), tmp_path, wait_s=1)
+    finally:
+        await migration.close()
+    take(Database.at(database.url("platform_backup")), tmp_path, wait_s=10)
 
 
 async def test_old_backups_go_and_what_is_not_one_stays(database: TestDatabase, tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ if [ -n "${PGPASSWORD_FILE:-}" ]; then PGPASSWORD=$(cat "$PGPASSWORD_FILE") && e
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --set VERBOSITY=terse "$@"; }
 sums() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
 
-# Who waits, waits for the migrations of all four schemas: beside one that is under way a dump may find a table changed.
+# Who waits, waits for the migrations of all four schemas: beside one that is under way a dump may find a table changed, or
+# meet it in a deadlock. Each has its advisory lock from its first revision to its last (platform_kit.migrations, 0x504D).
 needed="to_regclass('payments.ledger_chain') IS NOT NULL"
 [ "${WAIT_S:-0}" = 0 ] || needed="$needed AND 4 = (SELECT count(DISTINCT relnamespace) FROM pg_class
-  WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text IN ('payments', 'risk', 'pipeline', 'vault'))"
+  WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text IN ('payments', 'risk', 'pipeline', 'vault'))
+  AND NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = 20557
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
 waited=0
 until [ "$(sql --command "SELECT $needed" 2>/dev/null)" = t ]; do
   [ "$waited" -lt "${WAIT_S:-0}" ] || { echo "backup: no ledger to back up at ${PGHOST:-localhost}/${PGDATABASE:-}" >&2; exit 1; }
