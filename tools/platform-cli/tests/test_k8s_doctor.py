@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from platform_cli.k8s.diagnose import Finding, Severity, diagnose
+from platform_cli.k8s.diagnose import diagnose
+from platform_cli.k8s.finding import Finding, Severity
 from platform_cli.k8s.read import CannotAsk, Reader
 from platform_cli.k8s.snapshot import Snapshot
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from platform_cli.daily.telling import Json, console, errors
-from platform_cli.k8s.diagnose import Finding, Severity, diagnose
+from platform_cli.k8s.diagnose import diagnose
+from platform_cli.k8s.finding import Finding, Severity
 from platform_cli.k8s.snapshot import Snapshot
 
 HEALTHY, ILL, CANNOT_ASK = 0, 1, 3

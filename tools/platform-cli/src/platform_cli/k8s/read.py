@@ -13,7 +13,7 @@ from typing import Any
 import urllib3
 from kubernetes import client, config
 
-from platform_cli.k8s.snapshot import INSTANCE, Object, Snapshot, labels_of, name_of
+from platform_cli.k8s.snapshot import INSTANCE, Object, Snapshot, claims_of, labels_of, name_of
 
 TIMEOUT_S = (5, 20)  # to connect, to answer
 LAST_LINES = 5
@@ -123,13 +123,8 @@ class Reader:
         return tuple(json.loads(answer.data)["items"] or ())  # a list of nothing may be null
 
     def _claims(self, core: Any, mine: dict[str, Any], pods: tuple[Object, ...]) -> tuple[Object, ...]:
-        """Those with the release's label, and those that its pods mount."""
-        mounted = {
-            volume["persistentVolumeClaim"]["claimName"]
-            for pod in pods
-            for volume in pod["spec"].get("volumes") or []
-            if "persistentVolumeClaim" in volume
-        }
+        """Those that its pods mount."""
+        mounted = {claim for pod in pods for claim in claims_of(pod)}
         everyone = self._list(
             "persistentvolumeclaims",
             core.list_namespaced_persistent_volume_claim,

@@ -10,6 +10,8 @@ from typing import Any
 Object = Mapping[str, Any]
 
 INSTANCE = "app.kubernetes.io/instance"
+MIGRATION = "migrate"
+"""Component label of a migration's Job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +82,13 @@ def owner_of(thing: Object) -> tuple[str, str] | None:
         if owner.get("controller"):
             return owner["kind"], owner["name"]
     return None
+
+
+def claims_of(pod: Object) -> list[str]:
+    """Names of the volume claims that a pod mounts."""
+    volumes = pod["spec"].get("volumes") or []
+    return [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in volumes
+        if "persistentVolumeClaim" in volume
+    ]
