@@ -160,9 +160,8 @@ class Worker(Generic[SettingsT, DepsT]):
         assert engine is not None, "periodic tasks need deps.engine"
         assert table is not None, "periodic tasks need a job_run table"
         name = job.task.name
-        each_by_itself = engine.execution_options(
-            isolation_level="AUTOCOMMIT"
-        )  # one statement is no transaction
+        # Claiming and ending are one statement each: no transaction to begin and to commit.
+        each_by_itself = engine.execution_options(isolation_level="AUTOCOMMIT")
         async with each_by_itself.connect() as conn:
             slot = await claim_slot(conn, table, name, job.every_s, lease_s=job.task.time_limit_s + 5)
         if slot is None:
