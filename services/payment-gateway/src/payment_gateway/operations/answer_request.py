@@ -93,7 +93,7 @@ async def _still_open(deps: Deps, record: KeyRecord) -> Answer:
     """202 with how it stands once the channel's answer is lost; 409 while the sender is still waiting for it."""
     async with deps.engine.connect() as connection:
         attempt = await attempts.get(connection, record.subject)
-        if attempt is None or not await attempts.is_unknown(connection, attempt.id):
+        if attempt is None or await attempts.recorded_outcome(connection, attempt.id) != "unknown":
             raise KeyInProgress()
         if attempt.refund_id is not None:
             found = await refunds.of_payment(connection, attempt.payment_id)

@@ -111,8 +111,7 @@ async def _record_out_of_turn(
 ) -> Done:
     """A success that we had given up is given back. An attempt that was given up stays so: the reading cannot age."""
     async with deps.engine.connect() as connection:
-        found = await attempts.get_with_outcome(connection, attempt.id)
-    recorded = found[1] if found else None
+        recorded = await attempts.recorded_outcome(connection, attempt.id)
     if recorded in GIVEN_UP:
         return await record_late_success(deps, attempt, outcome, received)
     if received and recorded != "succeeded":

@@ -29,7 +29,7 @@ RECORD_ANSWERS = text(
     f" FROM jsonb_populate_recordset(CAST(NULL AS {table.fullname}), CAST(:rows AS jsonb)) AS new"
     " WHERE old.id = new.id"
 )
-IS_UNKNOWN = text(f"SELECT 1 FROM {table.fullname} WHERE id = :id AND outcome = 'unknown'")  # noqa: S608
+GET_OUTCOME = text(f"SELECT outcome FROM {table.fullname} WHERE id = :id")  # noqa: S608
 # attempt_payment_id_idx
 LAST_AUTHORISATION = text(
     f"SELECT id FROM {table.fullname} WHERE payment_id = :payment_id AND operation = 'authorise'"  # noqa: S608
@@ -79,15 +79,11 @@ async def authorisation_of(conn: AsyncConnection, payment_id: str) -> str | None
     return found
 
 
-async def get_with_outcome(conn: AsyncConnection, attempt_id: str) -> tuple[Attempt, str | None] | None:
-    """An attempt and the word for its recorded outcome, if it has one."""
-    row = (await conn.execute(GET_ATTEMPT, {"id": attempt_id})).first()
-    return (_attempt(row), row.outcome) if row else None
-
-
-async def is_unknown(conn: AsyncConnection, attempt_id: str) -> bool:
-    """Whether the channel was asked and its answer lost, and not found since."""
-    return await conn.scalar(IS_UNKNOWN, {"id": attempt_id}) is not None
+async def recorded_outcome(conn: AsyncConnection, attempt_id: str) -> str | None:
+    """The word for what is recorded of an attempt, if anything is. `unknown`: the channel was asked and its answer
+    lost, and not found since."""
+    found: str | None = await conn.scalar(GET_OUTCOME, {"id": attempt_id})
+    return found
 
 
 async def claim_due(conn: AsyncConnection, limit: int) -> list[tuple[Attempt, int]]:
