@@ -10,28 +10,17 @@ from __future__ import annotations
 from typing import Final
 
 from payment_gateway.api.schemas.answers import SCHEMAS
-from payment_gateway.api.schemas.answers.words import AMOUNT, CURRENCY, TIME, identifier, word
+from payment_gateway.api.schemas.answers.ledger import POSTING
+from payment_gateway.api.schemas.answers.words import CURRENCY, TIME, identifier, word
 from payment_gateway.api.schemas.ledger import LINES_MAX
 from payment_gateway.domain.attempt import Operation
-from payment_gateway.domain.ledger import PostingKind
 from platform_kit.contract import COUNT, SHARED, TEXT, Schema, items, nullable, ref, shape
 from platform_kit.event_contract import document_of
 
 _JOURNAL: Final = shape(
     {
         "id": identifier("je"),
-        "transfers": items(
-            shape(
-                {
-                    "debit": TEXT,
-                    "credit": TEXT,
-                    "amount_minor": AMOUNT,
-                    "currency": CURRENCY,
-                    "kind": word(*PostingKind),
-                }
-            )
-        )
-        | {"maxItems": LINES_MAX},
+        "transfers": items(POSTING) | {"maxItems": LINES_MAX},
     }
 )
 _ATTEMPT: Final = shape(

@@ -25,6 +25,16 @@ _TRANSFER: Final = {
     "amount_minor": AMOUNT,
     "currency": CURRENCY,
 }
+POSTING: Final = shape(
+    {
+        "debit": TEXT,
+        "credit": TEXT,
+        "amount_minor": AMOUNT,
+        "currency": CURRENCY,
+        "kind": word(*PostingKind),
+    }
+)
+"""One line of a journal: of one that is told by an event, too."""
 _HOLD: Final = {
     "id": identifier("hld"),
     **_TRANSFER,
@@ -126,17 +136,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "journal",
         {
             "id": identifier("je"),
-            "transfers": items(
-                shape(
-                    {
-                        "debit": TEXT,
-                        "credit": TEXT,
-                        "amount_minor": AMOUNT,
-                        "currency": CURRENCY,
-                        "kind": word(*PostingKind),
-                    }
-                )
-            ),
+            "transfers": items(POSTING),
             "reverses": identifier("je"),
             "reason": TEXT,
             "created_at": TIME,
