@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from simulator_rig import QUICK, SECRET, TOKEN, RunningSimulators, run_simulator
 from sqlalchemy import text
 
 from payment_gateway.app import create_gateway
+from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.deps import Deps
 from payment_gateway.settings import Settings
 from platform_cli.embedded.testing import TestDatabase
@@ -137,6 +139,15 @@ class RunningGateway:
             for table in tables:
                 counted[table] = await connection.scalar(text(f"SELECT count(*) FROM payments.{table}"))
             return counted
+
+
+async def told_by_channel(
+    gateway: RunningGateway, channel: str, event_id: str, body: Mapping[str, Any]
+) -> Reply:
+    """A channel's report, signed as the channel signs."""
+    raw = orjson.dumps(body)
+    headers = signed_headers([SECRET], event_id, int(time.time()), raw)
+    return await gateway.call("POST", f"/internal/channel-events/{channel}", raw=raw, headers=headers)
 
 
 def a_sale(token: str = "tok_visa", **changes: Any) -> dict[str, Any]:

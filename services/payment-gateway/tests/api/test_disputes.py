@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from gateway_rig import Reply, RunningGateway, run_gateway
+from gateway_rig import Reply, RunningGateway, run_gateway, told_by_channel
 from money_rig import disputed, operate, ready, settled, until
-from simulator_rig import SECRET
 from sqlalchemy import text
 
 from payment_gateway.clients.channel_alarms import reports_refused_total
-from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
 from payment_gateway.operations.receive_channel_event import replay_parked_events
 from platform_cli.embedded.testing import FreshDatabase
@@ -178,13 +175,7 @@ async def report_dispute(gateway: RunningGateway, event_id: str, **body: Any) ->
         "type": "dispute.reported", "channel_key": f"key.{event_id}", "channel_reference": "dpt_1",
         "amount_minor": 10_000, "currency": "EUR", "code": "fraudulent",
     }  # fmt: skip
-    return await send_report(gateway, event_id, told | body)
-
-
-async def send_report(gateway: RunningGateway, event_id: str, body: dict[str, Any]) -> Reply:
-    raw = orjson.dumps(body)
-    headers = signed_headers([SECRET], event_id, int(time.time()), raw)
-    return await gateway.call("POST", "/internal/channel-events/card_sim", raw=raw, headers=headers)
+    return await told_by_channel(gateway, "card_sim", event_id, told | body)
 
 
 @pytest.mark.parametrize("ends", ["accept", "run_out", "lost by the channel"])

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import orjson
 import pytest
-from gateway_rig import Reply, RunningGateway
-from simulator_rig import SECRET
+from gateway_rig import Reply, RunningGateway, told_by_channel
 from sqlalchemy import text
 
 from payment_gateway.clients.channel_alarms import channel_contradictions_total
 from payment_gateway.domain.attempt import Attempt, NotProcessed, Succeeded
-from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.receive_channel_event import replay_parked_events
 from payment_gateway.operations.record_answer import record, record_and_answer
 from payment_gateway.operations.resolve_attempts import resolve_attempts
@@ -24,10 +21,8 @@ BANK = {"type": "bank", "bank": {"scheme": "sepa"}}
 
 
 async def report(gateway: RunningGateway, channel: str, event_id: str, **body: Any) -> Reply:
-    raw = orjson.dumps({"type": "authorisation.succeeded", "code": None, "captured": True, **body})
-    headers = signed_headers([SECRET], event_id, int(time.time()), raw)
-    path = f"/internal/channel-events/{channel}"
-    return await gateway.call("POST", path, raw=raw, headers=headers)
+    told = {"type": "authorisation.succeeded", "code": None, "captured": True, **body}
+    return await told_by_channel(gateway, channel, event_id, told)
 
 
 def success_of(attempt_id: str, **changes: Any) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 from gateway_rig import RunningGateway
 from sqlalchemy import text
-from witnesses import charged_and_refunded
+from witnesses import charged_and_refunded, until_queued
 
 from payment_gateway.operations.expire_holds import expire_holds
 from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
@@ -20,9 +21,6 @@ ROUNDS = 4  # of each order, queued; as many again side by side, where the clock
 
 LOCK_HOLD = "SELECT 1 FROM payments.hold WHERE id = :id FOR UPDATE"
 LOCK_REVERSAL = "SELECT pg_advisory_xact_lock(hashtextextended('reverse ' || :id, 0))"
-WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 
 Act = Callable[[], Awaitable[Any]]
 
@@ -32,14 +30,7 @@ async def held_up(gateway: RunningGateway, lock: str, object_id: str) -> AsyncIt
     """Nobody gets `lock` meanwhile; waits on request until so many connections stand in its queue."""
     async with gateway.deps.engine.connect() as connection, gateway.deps.engine.connect() as watcher:
         await connection.execute(text(lock), {"id": object_id})
-
-        async def queue_of(length: int) -> None:
-            async with asyncio.timeout(10):
-                while (await watcher.execute(WAITING)).scalar_one() < length:
-                    await watcher.rollback()  # a transaction sees one snapshot of the activity
-                    await asyncio.sleep(0.002)
-
-        yield queue_of
+        yield partial(until_queued, watcher)
         await connection.rollback()
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-from gateway_rig import Reply, RunningGateway
-from simulator_rig import SECRET
+from gateway_rig import Reply, RunningGateway, told_by_channel
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.attempt import Attempt, Outcome, Unknown
-from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.resolve_attempts import resolve_attempts
+
+QUEUED = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 def attempt_of(payment_id: str) -> str:
@@ -62,6 +63,14 @@ async def time_passes(gateway: RunningGateway, seconds: int = 3600) -> None:
         await connection.execute(statement, {"seconds": seconds})
 
 
+async def until_queued(watcher: AsyncConnection, length: int) -> None:
+    """Wait until so many connections of the database stand in the queue of a lock."""
+    async with asyncio.timeout(10):
+        while (await watcher.execute(QUEUED)).scalar_one() < length:
+            await watcher.rollback()  # a transaction sees one snapshot of the activity
+            await asyncio.sleep(0.002)
+
+
 async def resolve(*gateways: RunningGateway, rounds: int = 3) -> None:
     """Let the resolvers of all these gateways run at once, until what can be known is known."""
     for _ in range(rounds):
@@ -74,9 +83,8 @@ async def report(
 ) -> Reply:
     """The channel's signed report of `answer`, delivered to one gateway."""
     told = {name: value for name, value in answer.items() if name != "next_action"}
-    body = orjson.dumps({"type": f"authorisation.{answer['outcome']}", **told})
-    headers = signed_headers([SECRET], event_id, int(time.time()), body)
-    return await gateway.call("POST", f"/internal/channel-events/{channel}", raw=body, headers=headers)
+    body = {"type": f"authorisation.{answer['outcome']}", **told}
+    return await told_by_channel(gateway, channel, event_id, body)
 
 
 async def answer_of(
