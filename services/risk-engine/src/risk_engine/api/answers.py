@@ -16,8 +16,9 @@ from platform_kit.contract import (
     ref,
     shape,
 )
-from risk_engine.api.authentication import require_internal
+from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
@@ -45,8 +46,22 @@ ASSESSMENT: Final = {
     "expires_at": TIME,
 }
 
+STAFF: Final = {
+    "id": TEXT,
+    "object": named("staff"),
+    "name": TEXT,
+    "role": {"type": "string", "enum": [role.value for role in Role]},
+    "created_at": TIME,
+    "ended_at": nullable(TIME),
+}
+_NOT_PERMITTED: Final = {403: "not-permitted: it takes another role"}
+
 CONTRACT: Final = Contract(
-    guards={require_internal: Guard("internalToken", "The token that the platform's own services share.")},
+    guards={
+        require_internal: Guard("internalToken", "The token that the platform's own services share."),
+        require_reader: Guard("staffToken", "A person's token (`POST /v1/staff`)."),
+        staff_of: Guard("staffToken", "A person's token (`POST /v1/staff`).", _NOT_PERMITTED),
+    },
     schemas={
         "AssessmentRecord": shape(
             {
@@ -81,6 +96,9 @@ CONTRACT: Final = Contract(
                 "next_cursor": nullable(TEXT),
             }
         ),
+        "Staff": shape(STAFF),
+        "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),
+        "StaffList": shape({"data": items(ref("Staff"))}),
         "SavedRuleSet": shape({"hash": HASH, "object": named("rule_set"), "name": TEXT, "rule_count": COUNT}),
         "RuleSet": shape({"hash": HASH, "object": named("rule_set"), "document": ANYTHING}),
         "RuleSetList": shape(

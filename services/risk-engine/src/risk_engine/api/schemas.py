@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
 from risk_engine.domain.facts import Subject, fingerprint
+from risk_engine.domain.staff import Role
 
 FUTURE_MAX = timedelta(
     minutes=5
@@ -174,6 +175,16 @@ class AssessmentAnswer(_Body):
     model: str | None
     degraded: list[str] = Field(description="parts that were missing; see docs/risk.md")
     expires_at: str
+
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._@-]*$")]
+
+
+class NewStaff(_Body):
+    """POST /v1/staff."""
+
+    name: Name
+    role: Annotated[Role, Field(strict=False)]
 
 
 class RuleDocument(_Body):

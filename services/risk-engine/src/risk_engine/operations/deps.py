@@ -17,6 +17,7 @@ from risk_engine.clients.cel import CompiledRuleSet, compile_rules
 from risk_engine.clients.features import FeatureStore
 from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
 from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.domain.staff import Actor
 from risk_engine.settings import Settings
 from risk_engine.store import assessments
 from risk_engine.store.assessments import NewAssessment, Stored
@@ -45,6 +46,9 @@ class Deps:
     scorer: Scorer | None
     rules: RulesInUse
     committer: Committer[NewAssessment, Stored]
+    known_staff: dict[bytes, tuple[float, Actor]] = field(
+        default_factory=dict
+    )  # by hash of token, until when
     clock: Clock = field(default_factory=SystemClock)
 
     @property

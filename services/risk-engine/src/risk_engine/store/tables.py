@@ -24,6 +24,7 @@ from platform_kit.inbox import cursor_table
 from platform_kit.outbox import outbox_tables
 from platform_kit.tasks import job_run_table
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.staff import Role
 
 SCHEMA = "risk"
 metadata = schema_metadata(SCHEMA)
@@ -32,6 +33,7 @@ Id = String(collation="C")  # ASCII, compared by bytes: for ids that is also the
 Time = DateTime(timezone=True)
 NOW = text("now()")
 _DECISIONS = ", ".join(f"'{decision}'" for decision in Decision)
+_ROLES = ", ".join(f"'{role}'" for role in Role)
 
 assessment = Table(
     "assessment",
@@ -99,6 +101,20 @@ payment_outcome = Table(
     CheckConstraint("outcome IN ('captured', 'declined', 'failed')", name="outcome"),
 )
 Index("payment_outcome_occurred_at_idx", payment_outcome.c.occurred_at)
+
+# Names stand in the records of acts, so a name is one person's for as long as their token works.
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Id, nullable=False),
+    Column("role", Id, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Time, nullable=False, server_default=NOW),
+    Column("ended_at", Time),
+    CheckConstraint(f"role IN ({_ROLES})", name="role"),
+)
+Index("staff_name_idx", staff.c.name, unique=True, postgresql_where=staff.c.ended_at.is_(None))
 
 alert = Table(
     "alert",
