@@ -11,6 +11,7 @@ from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
 from risk_engine.domain.facts import Subject, fingerprint
 from risk_engine.domain.staff import Role
+from risk_engine.domain.trial import SHARE_MAX_BP
 
 FUTURE_MAX = timedelta(
     minutes=5
@@ -196,3 +197,18 @@ class RuleDocument(_Body):
     amount_bands: Any = None
     score_bands: Any = None
     rules: Any = None
+
+
+class Approval(_Body):
+    """POST /v1/rule-sets/{hash}/approve."""
+
+    note: (
+        Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")] | None
+    ) = None
+
+
+class TrialRequest(_Body):
+    """POST /v1/rule-sets/{hash}/trial."""
+
+    share_bp: Annotated[int, Field(ge=0, le=SHARE_MAX_BP)] = 0
+    """Basis points of payments that the challenger decides; 0 = it is only heard."""
