@@ -1,6 +1,7 @@
 """Background tasks of the risk engine; each is one line around an operation."""
 
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+from risk_engine.operations.chain_assessments import chain_assessments
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.raise_alerts import raise_alerts
@@ -20,12 +21,22 @@ async def clean_up(deps: Deps) -> None:
     await forget_old_rows(deps)
 
 
+@async_task("risk.chain_assessments", time_limit_s=60)
+async def chain(deps: Deps) -> None:
+    """Every five seconds: chain what was stored since."""
+    await chain_assessments(deps)
+
+
 def create_worker(settings: Settings) -> PlatformCelery:
     """The Celery application of this service, schedule included."""
     return create_celery(
         settings,
         "risk-engine",
         open_deps=open_deps,
-        schedule=[periodic(watch_decisions, every_s=60), periodic(clean_up, every_s=3600)],
+        schedule=[
+            periodic(chain, every_s=5),
+            periodic(watch_decisions, every_s=60),
+            periodic(clean_up, every_s=3600),
+        ],
         job_run=tables.job_run,
     )

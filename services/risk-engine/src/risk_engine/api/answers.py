@@ -15,6 +15,7 @@ from platform_kit.contract import (
     nullable,
     ref,
     shape,
+    thing,
 )
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.decision import Decision
@@ -131,6 +132,21 @@ CONTRACT: Final = Contract(
                 "data": items(shape({**ASSESSMENT, "request": ANYTHING, "created_at": TIME})),
                 "next_cursor": nullable(TEXT),
             }
+        ),
+        "Replay": thing(
+            "replay",
+            {
+                "replayed": COUNT,
+                "identical": COUNT,
+                "left_out": {"type": "object", "additionalProperties": COUNT},
+                "differing": COUNT,
+                "differences": items(shape({"id": TEXT, "differs": ANYTHING})),
+                "next_after": nullable(TEXT),
+            },
+        ),
+        "ChainCheck": thing(
+            "chain_check",
+            {"checked": COUNT, "broken_at": nullable(COUNT), "behind": COUNT, "next_after": nullable(COUNT)},
         ),
         "Staff": shape(STAFF),
         "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),

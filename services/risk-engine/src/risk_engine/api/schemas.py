@@ -212,3 +212,17 @@ class TrialRequest(_Body):
 
     share_bp: Annotated[int, Field(ge=0, le=SHARE_MAX_BP)] = 0
     """Basis points of payments that the challenger decides; 0 = it is only heard."""
+
+
+class ReplayRequest(_Body):
+    """POST /v1/replays."""
+
+    after: Annotated[str, Field(max_length=64, pattern=r"^asm_[0-9a-hjkmnp-tv-z]{26}$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 200
+
+
+class ChainCheckRequest(_Body):
+    """POST /v1/chain-checks."""
+
+    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Field(ge=1, le=5_000)] = 2_000

@@ -21,6 +21,7 @@ BUDGET_S = 0.010  # for all rules of a set; 100 rules take about 0.05 ms
 TOKENS_MAX = 200  # of one expression: bounds its tree, and with it the time that one rule can take
 DEPTH_MAX = 12  # of parentheses and brackets; keeps hostile nesting from the recursive parser
 LITERAL_LENGTH_MAX = 100
+BUDGET_SPENT = "budget spent"  # the error of a rule that was not asked for want of time
 
 FUNCTIONS = frozenset(
     {"_&&_", "_||_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_?_:_"}
@@ -72,7 +73,7 @@ class CompiledRuleSet:
             if (compiled.needs_velocity and not has_velocity) or (compiled.needs_score and not has_score):
                 skipped.append(compiled.rule.id)
             elif clock() > give_up_at and cpu_clock() > cpu_give_up_at:  # the second is a system call
-                errors.append((compiled.rule.id, "budget spent"))
+                errors.append((compiled.rule.id, BUDGET_SPENT))
             elif (answer := _ask(compiled, context)) is True:
                 hits.append(compiled.rule)
             elif answer is not False:

@@ -73,6 +73,7 @@ class Deps:
     known_staff: dict[bytes, tuple[float, Actor]] = field(
         default_factory=dict
     )  # by hash of token, until when
+    compiled_sets: dict[str, CompiledRuleSet] = field(default_factory=dict)  # of the past, by hash
     clock: Clock = field(default_factory=SystemClock)
 
     @property

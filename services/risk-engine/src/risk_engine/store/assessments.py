@@ -101,6 +101,13 @@ RECENT_SLICE = text("""
 """).columns(request=JSONB)
 
 
+# Oldest first, in slices by primary key: what is decided again.
+STORED_SLICE = text("""
+    SELECT id, decision, score, rule_set, model, facts, outcome
+    FROM risk.assessment WHERE id > :after ORDER BY id LIMIT :limit
+""").columns(facts=JSONB, outcome=JSONB)
+
+
 def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
     """The row and its event. Made by the operation, so that the event carries the request's trace context."""
     answer, request = assessment.as_answer(), request_of(assessment.subject)
@@ -242,3 +249,8 @@ async def count_decisions(conn: AsyncConnection, since: datetime, until: datetim
 async def recent_slice(conn: AsyncConnection, before: str, limit: int) -> Sequence[Any]:
     """Up to `limit` rows of RECENT_SLICE with ids below `before`, newest first."""
     return (await conn.execute(RECENT_SLICE, {"before": before, "limit": limit})).all()
+
+
+async def stored_slice(conn: AsyncConnection, after: str, limit: int) -> Sequence[Any]:
+    """Up to `limit` rows of STORED_SLICE with ids above `after`, oldest first."""
+    return (await conn.execute(STORED_SLICE, {"after": after, "limit": limit})).all()

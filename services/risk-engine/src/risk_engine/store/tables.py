@@ -65,6 +65,16 @@ assessment = Table(
 Index("assessment_decision_id_idx", assessment.c.decision, assessment.c.id)  # the list filtered by decision
 Index("assessment_created_at_idx", assessment.c.created_at)  # alerts count the last minutes
 
+# A link per assessment, in the order of commits: `position` is the number of the event stored with it.
+assessment_chain = Table(
+    "assessment_chain",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("assessment_id", Id, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("chained_at", Time, nullable=False, server_default=NOW),
+)
+
 rule_set = Table(
     "rule_set",
     metadata,
@@ -166,4 +176,4 @@ outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
 job_run = job_run_table(metadata)
 
-APPEND_ONLY = ("assessment", "rule_set", "rule_set_approval", "rule_set_publication")
+APPEND_ONLY = ("assessment", "assessment_chain", "rule_set", "rule_set_approval", "rule_set_publication")
