@@ -112,4 +112,5 @@ def test_migrations_are_packaged_with_the_code() -> None:
         "20261127_0002_pre_staff.py",
         "20261127_0003_pre_rule_set_approval.py",
         "20261127_0004_pre_assessment_chain.py",
+        "20261127_0005_pre_lists.py",
     ]

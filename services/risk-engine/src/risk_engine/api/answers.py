@@ -19,6 +19,7 @@ from platform_kit.contract import (
 )
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.lists import ListType
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -81,6 +82,28 @@ DIFFERENCE: Final = {
     "milder": COUNT,
 }
 
+LIST: Final = {
+    "object": named("list"),
+    "name": TEXT,
+    "fact": TEXT | {"description": "what rules read"},
+    "type": {"type": "string", "enum": [kind.value for kind in ListType]},
+    "note": nullable(TEXT),
+    "made_by": TEXT,
+    "made_at": TIME,
+    "entry_count": COUNT,
+}
+ENTRY: Final = {
+    "id": COUNT,
+    "object": named("list_entry"),
+    "list": TEXT,
+    "value": TEXT,
+    "reason": TEXT,
+    "added_by": TEXT,
+    "added_at": TIME,
+    "expires_at": nullable(TIME),
+    "removed_by": nullable(TEXT),
+    "removed_at": nullable(TIME),
+}
 STAFF: Final = {
     "id": TEXT,
     "object": named("staff"),
@@ -147,6 +170,39 @@ CONTRACT: Final = Contract(
         "ChainCheck": thing(
             "chain_check",
             {"checked": COUNT, "broken_at": nullable(COUNT), "behind": COUNT, "next_after": nullable(COUNT)},
+        ),
+        "List": shape(LIST),
+        "Lists": shape({"data": items(ref("List"))}),
+        "Entry": shape(ENTRY),
+        "EntryPage": shape({"data": items(ref("Entry")), "next_cursor": nullable(COUNT)}),
+        "AddedEntries": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "result": {"type": "string", "enum": ["added", "renewed", "refused"]},
+                            "id": nullable(COUNT),
+                            "detail": nullable(TEXT),
+                        }
+                    )
+                )
+            }
+        ),
+        "HitPage": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "assessment_id": TEXT,
+                            "merchant_id": TEXT,
+                            "payment_id": TEXT,
+                            "decision": TEXT,
+                            "created_at": TIME,
+                        }
+                    )
+                ),
+                "next_cursor": nullable(TEXT),
+            }
         ),
         "Staff": shape(STAFF),
         "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),

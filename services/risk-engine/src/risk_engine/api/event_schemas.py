@@ -24,7 +24,11 @@ _REQUEST: Final = shape(
         "device": nullable(TEXT),
         "ip": nullable(TEXT),
         "occurred_at": TIME,
-    }
+        "email": TEXT,
+        "card_bin": TEXT,
+        "card_country": TEXT,
+    },
+    optional=("email", "card_bin", "card_country"),
 )
 
 EVENTS: Final[dict[str, Schema]] = {

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
 from risk_engine.domain.facts import Subject, fingerprint
+from risk_engine.domain.lists import ListType
 from risk_engine.domain.staff import Role
 from risk_engine.domain.trial import SHARE_MAX_BP
 
@@ -64,6 +65,10 @@ Text = Annotated[
 Token = Annotated[
     str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$"), AfterValidator(_no_card_number)
 ]
+Email = Annotated[
+    str, Field(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$")
+]
+Bin = Annotated[str, Field(pattern=r"^([0-9]{6}|[0-9]{8})$")]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Amount = Annotated[
     int,
@@ -87,6 +92,7 @@ class Customer(_Body):
     country: Country | None = None
     ip: Text | None = None
     device_id: Text | None = None
+    email: Email | None = None
 
 
 class AssessmentRequest(_Body):
@@ -99,6 +105,10 @@ class AssessmentRequest(_Body):
     currency: Currency
     method: Literal["card", "wallet", "bank"]
     card: Token | None = None
+    card_bin: Bin | None = None
+    """The card's first 6 or 8 digits."""
+    card_country: Country | None = None
+    """Where the card was issued."""
     customer: Customer | None = None
     occurred_at: Moment
 
@@ -120,6 +130,9 @@ class AssessmentRequest(_Body):
             country=customer.country or "",
             ip=fingerprint("ip", customer.ip or ""),
             device=fingerprint("device", customer.device_id or ""),
+            email=fingerprint("email", (customer.email or "").lower()),
+            card_bin=self.card_bin or "",
+            card_country=self.card_country or "",
         )
 
 
@@ -224,5 +237,32 @@ class ReplayRequest(_Body):
 class ChainCheckRequest(_Body):
     """POST /v1/chain-checks."""
 
-    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    after: Annotated[int, Field(ge=0, le=2**53)] = 0
     limit: Annotated[int, Field(ge=1, le=5_000)] = 2_000
+
+
+ListName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
+Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ENTRIES_PER_REQUEST_MAX = 1_000
+
+
+class NewList(_Body):
+    """POST /v1/lists."""
+
+    name: ListName
+    type: Annotated[ListType, Field(strict=False)]
+    note: Sentence | None = None
+
+
+class NewEntry(_Body):
+    """One of a batch; a card is named by its token."""
+
+    value: Text
+    reason: Sentence
+    expires_at: Moment | None = None
+
+
+class NewEntries(_Body):
+    """POST /v1/lists/{name}/entries."""
+
+    data: Annotated[list[NewEntry], Field(min_length=1, max_length=ENTRIES_PER_REQUEST_MAX)]

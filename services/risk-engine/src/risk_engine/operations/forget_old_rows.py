@@ -4,14 +4,19 @@ delete them."""
 from datetime import timedelta
 
 from risk_engine.operations.deps import Deps
-from risk_engine.store import alerts, outcomes
+from risk_engine.store import alerts, lists, outcomes
 
 OUTCOMES_KEPT = timedelta(days=35)  # the longest window and some days to look at
 ALERTS_KEPT = timedelta(days=90)
+ENTRIES_KEPT = timedelta(days=90)  # after their end: backtests ask who was on a list when
 
 
 async def forget_old_rows(deps: Deps) -> int:
     """Delete old rows; returns how many."""
     now = deps.clock.now()
     async with deps.engine.begin() as conn:
-        return await outcomes.prune(conn, now - OUTCOMES_KEPT) + await alerts.prune(conn, now - ALERTS_KEPT)
+        return (
+            await outcomes.prune(conn, now - OUTCOMES_KEPT)
+            + await alerts.prune(conn, now - ALERTS_KEPT)
+            + await lists.prune(conn, now - ENTRIES_KEPT)
+        )

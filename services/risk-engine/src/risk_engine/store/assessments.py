@@ -16,6 +16,7 @@ from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from risk_engine.domain.assessment import Assessment, request_of
+from risk_engine.domain.facts import LIST_FACT
 from risk_engine.store import tables
 
 MADE = "assessment.made.v1"
@@ -184,6 +185,9 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
         "skipped": list(assessment.evaluation.skipped),
         "timings_us": dict(assessment.timings_us),
     }
+    spoke = [name for name, is_on in assessment.facts.items() if is_on and name.startswith(LIST_FACT)]
+    if spoke:
+        made["lists"] = [name.removeprefix(LIST_FACT) for name in spoke]
     if other := assessment.other:
         made["other"] = {
             "rule_set": other.rule_set,

@@ -25,6 +25,7 @@ from platform_kit.inbox import cursor_table
 from platform_kit.outbox import outbox_tables
 from platform_kit.tasks import job_run_table
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.lists import ListType
 from risk_engine.domain.staff import Role
 
 SCHEMA = "risk"
@@ -34,6 +35,7 @@ Id = String(collation="C")  # ASCII, compared by bytes: for ids that is also the
 Time = DateTime(timezone=True)
 NOW = text("now()")
 _DECISIONS = ", ".join(f"'{decision}'" for decision in Decision)
+_LIST_TYPES = ", ".join(f"'{kind}'" for kind in ListType)
 _ROLES = ", ".join(f"'{role}'" for role in Role)
 
 assessment = Table(
@@ -63,6 +65,13 @@ assessment = Table(
     CheckConstraint("score BETWEEN 0 AND 100", name="score"),
 )
 Index("assessment_decision_id_idx", assessment.c.decision, assessment.c.id)  # the list filtered by decision
+Index(
+    "assessment_listed_idx",
+    text("(outcome -> 'lists')"),
+    postgresql_using="gin",
+    postgresql_where=text("outcome -> 'lists' IS NOT NULL"),
+    _table=assessment,
+)
 Index("assessment_created_at_idx", assessment.c.created_at)  # alerts count the last minutes
 
 # A link per assessment, in the order of commits: `position` is the number of the event stored with it.
@@ -137,6 +146,51 @@ payment_outcome = Table(
     CheckConstraint("outcome IN ('captured', 'declined', 'failed')", name="outcome"),
 )
 Index("payment_outcome_occurred_at_idx", payment_outcome.c.occurred_at)
+
+list_ = Table(
+    "list",
+    metadata,
+    Column("name", Id, primary_key=True),
+    Column("type", Id, nullable=False),
+    Column("note", String),
+    Column("made_by", Id, nullable=False),
+    Column("made_at", Time, nullable=False, server_default=NOW),
+    CheckConstraint(f"type IN ({_LIST_TYPES})", name="type"),
+)
+
+# `change` numbers what was brought on or taken off, in the order of commits: processes follow it.
+list_entry = Table(
+    "list_entry",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("list", Id, ForeignKey("risk.list.name"), nullable=False),
+    Column(
+        "entity", Id, nullable=False
+    ),  # as payments are compared with it: a fingerprint, or what names nobody
+    Column("value", String, nullable=False),  # as a person wrote it
+    Column("reason", String, nullable=False),
+    Column("added_by", Id, nullable=False),
+    Column("added_at", Time, nullable=False, server_default=NOW),
+    Column("expires_at", Time),
+    Column("removed_by", Id),
+    Column("removed_at", Time),
+    Column(
+        "change",
+        BigInteger,
+        nullable=False,
+        unique=True,
+        server_default=text("nextval('risk.list_entry_change_seq')"),
+    ),
+    CheckConstraint("(removed_by IS NULL) = (removed_at IS NULL)", name="removed"),
+)
+Index(
+    "list_entry_current_idx",
+    list_entry.c.list,
+    list_entry.c.entity,
+    unique=True,
+    postgresql_where=list_entry.c.removed_at.is_(None),
+)
+Index("list_entry_list_id_idx", list_entry.c.list, list_entry.c.id)
 
 # Names stand in the records of acts, so a name is one person's for as long as their token works.
 staff = Table(
