@@ -17,6 +17,7 @@ from platform_kit.contract import (
     shape,
 )
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
+from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.staff import Role
 
@@ -55,6 +56,64 @@ STAFF: Final = {
     "ended_at": nullable(TIME),
 }
 _NOT_PERMITTED: Final = {403: "not-permitted: it takes another role"}
+
+_PROPOSAL: Final = {"type": "string", "enum": [verdict.value for verdict in Verdict]}
+CASE: Final = {
+    "id": TEXT,
+    "object": named("case"),
+    "merchant_id": TEXT,
+    "status": {"type": "string", "enum": [status.value for status in CaseStatus]},
+    "priority": {"type": "string", "enum": [priority.value for priority in Priority]},
+    "amount_reference_minor": COUNT | {"description": "at stake, in the rule set's reference currency"},
+    "payment_count": COUNT,
+    "opened_at": TIME,
+    "due_at": TIME,
+    "overdue": FLAG,
+    "assignee": nullable(TEXT),
+    "locked_by": nullable(TEXT),
+    "locked_until": nullable(TIME),
+    "proposed": nullable(_PROPOSAL),
+    "proposed_by": nullable(TEXT),
+    "verdict": nullable(_PROPOSAL),
+    "closed_by": nullable(TEXT),
+    "closed_at": nullable(TIME),
+}
+_CASE_PAYMENT: Final = shape(
+    {
+        "payment_id": TEXT,
+        "assessment_id": TEXT,
+        "amount_minor": COUNT,
+        "currency": TEXT,
+        "score": COUNT,
+        "reasons": items(shape({"code": TEXT, "text": TEXT})),
+        "request": ANYTHING,
+        "added_at": TIME,
+        "status": {"type": "string", "enum": [status.value for status in PaymentStatus]},
+        "effect": nullable(shape({"code": TEXT, "text": TEXT})),
+    }
+)
+_CASE_ACT: Final = shape(
+    {
+        "id": COUNT,
+        "at": TIME,
+        "actor": TEXT,
+        "kind": TEXT,
+        "before": ANYTHING,
+        "after": ANYTHING,
+        "text": nullable(TEXT),
+    }
+)
+
+
+def _each(answer: str) -> Schema:
+    """The answer about one of many: what it became, or why not."""
+    return {
+        "oneOf": [
+            shape({"id": TEXT, "status": {"type": "integer", "const": 200}, "case": ref(answer)}),
+            shape({"id": TEXT, "status": {"type": "integer", "minimum": 400}, "problem": ref("Problem")}),
+        ]
+    }
+
 
 CONTRACT: Final = Contract(
     guards={
@@ -99,6 +158,11 @@ CONTRACT: Final = Contract(
         "Staff": shape(STAFF),
         "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),
         "StaffList": shape({"data": items(ref("Staff"))}),
+        "Case": shape(CASE),
+        "CaseRecord": shape({**CASE, "payments": items(_CASE_PAYMENT), "acts": items(_CASE_ACT)}),
+        "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),
+        "NextCase": shape({"case": nullable(ref("Case"))}),
+        "DecidedCases": shape({"data": items(_each("Case"))}),
         "SavedRuleSet": shape({"hash": HASH, "object": named("rule_set"), "name": TEXT, "rule_count": COUNT}),
         "RuleSet": shape({"hash": HASH, "object": named("rule_set"), "document": ANYTHING}),
         "RuleSetList": shape(
@@ -138,6 +202,11 @@ CONTRACT: Final = Contract(
     },
     links={
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
+        "Case": {
+            "cases_get_case": ("case_id", "/id"),
+            "cases_assign": ("case_id", "/id"),
+            "cases_decide": ("case_id", "/id"),
+        },
         "SavedRuleSet": {
             "rule_sets_publish": ("rule_set", "/hash"),
             "rule_sets_get_set": ("rule_set", "/hash"),

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
+from risk_engine.domain.cases import Verdict
 from risk_engine.domain.facts import Subject, fingerprint
 from risk_engine.domain.staff import Role
 
@@ -196,3 +197,37 @@ class RuleDocument(_Body):
     amount_bands: Any = None
     score_bands: Any = None
     rules: Any = None
+
+
+Note = Annotated[
+    str,
+    Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$"),
+    AfterValidator(_no_card_number),
+]
+CaseId = Annotated[str, Field(pattern=r"^cas_[0-9a-hjkmnp-tv-z]{26}$")]
+CLOSED_AT_ONCE_MAX = 100  # one transaction each, in one request
+
+
+class CaseAssignment(_Body):
+    """POST /v1/cases/{id}/assign."""
+
+    assignee: Name
+
+
+class CaseNote(_Body):
+    """POST /v1/cases/{id}/notes."""
+
+    text: Note
+
+
+class CaseDecision(_Body):
+    """POST /v1/cases/{id}/decide."""
+
+    verdict: Annotated[Verdict, Field(strict=False)]
+    reason: Note
+
+
+class CaseDecisions(CaseDecision):
+    """POST /v1/cases/decide: the same verdict for many."""
+
+    ids: Annotated[list[CaseId], Field(min_length=1, max_length=CLOSED_AT_ONCE_MAX)]

@@ -32,6 +32,11 @@ class Assessment:
     timings_us: Mapping[str, int]
     expires_at: datetime
 
+    @property
+    def decided_at(self) -> datetime:
+        """When it was made."""
+        return self.expires_at - LIFETIME
+
     def as_answer(self) -> dict[str, Any]:
         """The assessment object of the API; events carry it with the request (`request_of`) inside."""
         return {

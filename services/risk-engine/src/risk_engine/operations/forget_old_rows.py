@@ -4,14 +4,19 @@ delete them."""
 from datetime import timedelta
 
 from risk_engine.operations.deps import Deps
-from risk_engine.store import alerts, outcomes
+from risk_engine.store import alerts, cases, outcomes
 
 OUTCOMES_KEPT = timedelta(days=35)  # the longest window and some days to look at
 ALERTS_KEPT = timedelta(days=90)
+ENTITIES_KEPT = timedelta(
+    days=1
+)  # after their case was closed: they say only where the next payment would look
 
 
 async def forget_old_rows(deps: Deps) -> int:
     """Delete old rows; returns how many."""
     now = deps.clock.now()
     async with deps.engine.begin() as conn:
-        return await outcomes.prune(conn, now - OUTCOMES_KEPT) + await alerts.prune(conn, now - ALERTS_KEPT)
+        pruned = await outcomes.prune(conn, now - OUTCOMES_KEPT) + await alerts.prune(conn, now - ALERTS_KEPT)
+    async with deps.engine.begin() as conn:  # of its own: it holds locks that assessments wait for
+        return pruned + await cases.forget_entities(conn, now - ENTITIES_KEPT)
