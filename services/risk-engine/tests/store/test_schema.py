@@ -124,4 +124,5 @@ def test_migrations_are_packaged_with_the_code() -> None:
         "20261123_0001_pre_risk.py",
         "20261127_0002_pre_staff.py",
         "20261127_0010_pre_cases.py",
+        "20261127_0011_pre_labels.py",
     ]

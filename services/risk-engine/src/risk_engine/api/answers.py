@@ -19,6 +19,7 @@ from platform_kit.contract import (
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -92,6 +93,19 @@ _CASE_PAYMENT: Final = shape(
         "effect": nullable(shape({"code": TEXT, "text": TEXT})),
     }
 )
+_RELATED: Final = shape(
+    {
+        "payment_id": TEXT,
+        "assessment_id": TEXT,
+        "merchant_id": TEXT,
+        "shares": items({"type": "string", "enum": ["card", "customer", "device", "ip"]}),
+        "decision": {"type": "string", "enum": [decision.value for decision in Decision]},
+        "score": COUNT,
+        "amount_minor": COUNT,
+        "currency": TEXT,
+        "occurred_at": TIME,
+    }
+)
 _CASE_ACT: Final = shape(
     {
         "id": COUNT,
@@ -101,6 +115,20 @@ _CASE_ACT: Final = shape(
         "before": ANYTHING,
         "after": ANYTHING,
         "text": nullable(TEXT),
+    }
+)
+_LABEL: Final = shape(
+    {
+        "id": TEXT,
+        "object": named("label"),
+        "payment_id": TEXT,
+        "assessment_id": nullable(TEXT),
+        "kind": {"type": "string", "enum": [kind.value for kind in LabelKind]},
+        "source": {"type": "string", "enum": [source.value for source in LabelSource]},
+        "payment_at": nullable(TIME),
+        "event_at": TIME,
+        "labelled_at": TIME | {"description": "when it became known: use it for nothing earlier"},
+        "actor": TEXT,
     }
 )
 
@@ -159,10 +187,35 @@ CONTRACT: Final = Contract(
         "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),
         "StaffList": shape({"data": items(ref("Staff"))}),
         "Case": shape(CASE),
-        "CaseRecord": shape({**CASE, "payments": items(_CASE_PAYMENT), "acts": items(_CASE_ACT)}),
+        "CaseRecord": shape(
+            {
+                **CASE,
+                "payments": items(_CASE_PAYMENT),
+                "related": items(_RELATED),
+                "acts": items(_CASE_ACT),
+            }
+        ),
         "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),
         "NextCase": shape({"case": nullable(ref("Case"))}),
         "DecidedCases": shape({"data": items(_each("Case"))}),
+        "LabelPage": shape({"data": items(_LABEL), "next_cursor": nullable(TEXT)}),
+        "UploadedLabels": shape(
+            {
+                "data": items(
+                    {
+                        "oneOf": [
+                            shape(
+                                {
+                                    "status": {"type": "integer", "enum": [200, 201]},
+                                    "label_id": nullable(TEXT),
+                                }
+                            ),
+                            shape({"status": {"type": "integer", "minimum": 400}, "problem": ref("Problem")}),
+                        ]
+                    }
+                )
+            }
+        ),
         "SavedRuleSet": shape({"hash": HASH, "object": named("rule_set"), "name": TEXT, "rule_count": COUNT}),
         "RuleSet": shape({"hash": HASH, "object": named("rule_set"), "document": ANYTHING}),
         "RuleSetList": shape(

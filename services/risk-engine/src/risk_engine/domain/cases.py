@@ -108,6 +108,21 @@ def entities_of(card: str, customer_id: str) -> tuple[str, ...]:
     return tuple(f"{name}:{value}" for name, value in named if value)
 
 
+LINKED_FOR: Final = timedelta(days=30)
+
+
+def linked_entities(merchant_id: str, request: Mapping[str, Any]) -> tuple[str, ...]:
+    """By what payments are related, from an assessment's request. A customer is one merchant's, the rest is not."""
+    customer = request["customer"]["id"]
+    named = {
+        "card": request["card"],
+        "customer": fingerprint("customer", f"{merchant_id}/{customer}") if customer else None,
+        "device": request["device"],
+        "ip": request["ip"],
+    }
+    return tuple(f"{name}:{value}" for name, value in named.items() if value)
+
+
 def grouped(reviews: Sequence[Review]) -> list[list[Review]]:
     """Those that share a card or a customer of one merchant, also through a third: one case for each group."""
     groups: list[tuple[set[tuple[str, str]], list[Review]]] = []

@@ -16,11 +16,12 @@ from platform_kit.ids import new_id
 from platform_kit.problems import Problem
 from risk_engine.domain import cases as machine
 from risk_engine.domain.cases import Case, CaseRefusal, CaseStatus, Verdict, act_of
+from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.show_cases import case_object
 from risk_engine.operations.work_cases import locked_case, problem_of
-from risk_engine.store import cases, tables
+from risk_engine.store import cases, labels, tables
 
 DECIDED = "case.decided.v1"
 
@@ -53,8 +54,23 @@ async def decide_case(
 
 
 async def _conclude(conn: AsyncConnection, case: Case, reason: str) -> None:
-    """What follows from a verdict: the event that the gateway acts upon."""
+    """What follows from a verdict: labels, and the event that the gateway acts upon."""
+    assert case.closed_at is not None
+    assert case.closed_by is not None
     payments = await cases.payments_of(conn, case.id)
+    said = [
+        Label(
+            payment_id=row.payment_id,
+            assessment_id=row.assessment_id,
+            kind=LabelKind.FRAUD if case.verdict is Verdict.REJECT else LabelKind.LEGITIMATE,
+            source=LabelSource.CASE,
+            event_at=case.closed_at,
+            labelled_at=case.closed_at,
+            actor=case.closed_by,
+        )
+        for row in payments
+    ]
+    await labels.add(conn, said)
     await outbox.append(conn, tables.outbox, [_decided_event(case, reason, payments)])
 
 

@@ -3,8 +3,9 @@ delete them."""
 
 from datetime import timedelta
 
+from risk_engine.domain.cases import LINKED_FOR
 from risk_engine.operations.deps import Deps
-from risk_engine.store import alerts, cases, outcomes
+from risk_engine.store import alerts, cases, outcomes, payment_links
 
 OUTCOMES_KEPT = timedelta(days=35)  # the longest window and some days to look at
 ALERTS_KEPT = timedelta(days=90)
@@ -18,5 +19,6 @@ async def forget_old_rows(deps: Deps) -> int:
     now = deps.clock.now()
     async with deps.engine.begin() as conn:
         pruned = await outcomes.prune(conn, now - OUTCOMES_KEPT) + await alerts.prune(conn, now - ALERTS_KEPT)
+        pruned += await payment_links.prune(conn, now - LINKED_FOR)
     async with deps.engine.begin() as conn:  # of its own: it holds locks that assessments wait for
         return pruned + await cases.forget_entities(conn, now - ENTITIES_KEPT)

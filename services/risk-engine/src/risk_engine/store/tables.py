@@ -28,6 +28,7 @@ from platform_kit.outbox import outbox_tables
 from platform_kit.tasks import job_run_table
 from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.staff import Role
 
 SCHEMA = "risk"
@@ -224,8 +225,37 @@ case_act = Table(
 )
 Index("case_act_case_id_idx", case_act.c.case_id, case_act.c.id)
 
+# Which payments share a card, a customer, a device or an address; kept for a month.
+payment_link = Table(
+    "payment_link",
+    metadata,
+    Column("entity", Id, primary_key=True),  # <name>:<fingerprint>
+    Column("occurred_at", Time, primary_key=True),
+    Column("assessment_id", Id, primary_key=True),
+)
+Index(
+    "payment_link_occurred_at_idx", payment_link.c.occurred_at, postgresql_using="brin"
+)  # old ones are forgotten
+
+# What became known of a payment. The newest of a source counts; none is ever changed.
+label = Table(
+    "label",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("payment_id", Id, nullable=False),
+    Column("assessment_id", Id),
+    Column("kind", Id, nullable=False),
+    Column("source", Id, nullable=False),
+    Column("event_at", Time, nullable=False),
+    Column("labelled_at", Time, nullable=False),  # when it became known: nobody may use it before
+    Column("actor", Id, nullable=False),
+    CheckConstraint(f"kind IN ({_words(LabelKind)})", name="kind"),
+    CheckConstraint(f"source IN ({_words(LabelSource)})", name="source"),
+)
+Index("label_payment_id_idx", label.c.payment_id, label.c.source, label.c.labelled_at, label.c.id)
+
 outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
 job_run = job_run_table(metadata)
 
-APPEND_ONLY = ("assessment", "rule_set", "rule_set_publication", "case_act")
+APPEND_ONLY = ("assessment", "rule_set", "rule_set_publication", "case_act", "label")
