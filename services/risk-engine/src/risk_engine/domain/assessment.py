@@ -34,6 +34,11 @@ class Assessment:
     expires_at: datetime
     other: Verdict | None = None  # what the set that did not decide would have said, on trial
 
+    @property
+    def decided_at(self) -> datetime:
+        """When it was made."""
+        return self.expires_at - LIFETIME
+
     def as_answer(self) -> dict[str, Any]:
         """The assessment object of the API; events carry it with the request (`request_of`) inside."""
         return {

@@ -16,8 +16,10 @@ from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from risk_engine.domain.assessment import Assessment, request_of
+from risk_engine.domain.cases import review_of
+from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import LIST_FACT
-from risk_engine.store import tables
+from risk_engine.store import cases, tables
 
 MADE = "assessment.made.v1"
 ID_MAX = "asm_~"  # after every id
@@ -124,13 +126,16 @@ def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
 
 
 async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[Stored]:
-    """The committer's flush: insert what is new with its events, answer each item with what its key now holds."""
+    """The committer's flush: insert what is new with its events and cases, answer each item with what its key holds."""
     ordered = sorted(
         items, key=lambda item: (item.assessment.subject.merchant_id, item.assessment.subject.key)
     )
     rows = await conn.execute(INSERT_ASSESSMENTS, _columns(ordered))
     inserted = {row.id for row in rows}
     await outbox.append(conn, tables.outbox, [item.event for item in items if item.assessment.id in inserted])
+    made = [item.assessment for item in ordered if item.assessment.id in inserted]
+    if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
+        await cases.open_or_append(conn, reviews)
     known = [item.assessment for item in items if item.assessment.id not in inserted]
     earlier = await _earlier(conn, known) if known else {}
     return [
