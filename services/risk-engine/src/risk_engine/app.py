@@ -21,7 +21,18 @@ from platform_kit.serve import serve
 from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
-from risk_engine.api import alerts, assessments, cases, deployment, labels, lists, proofs, rule_sets, staff
+from risk_engine.api import (
+    alerts,
+    assessments,
+    backtests,
+    cases,
+    deployment,
+    labels,
+    lists,
+    proofs,
+    rule_sets,
+    staff,
+)
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.operations.deps import Deps, open_deps
@@ -88,6 +99,7 @@ def build_app(settings: Settings) -> FastAPI:
             rule_sets.router,
             rule_sets.checks,
             deployment.router,
+            backtests.router,
             alerts.router,
             lists.router,
             staff.router,
