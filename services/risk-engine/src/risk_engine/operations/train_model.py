@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from risk_engine.clients.model import PACKAGED
 from risk_engine.domain.facts import NIGHT_ENDS_HOUR
 from risk_engine.domain.features import MODEL_FEATURES, model_features
+from risk_engine.domain.offline_windows import EntityHistory
+from risk_engine.domain.ranking import area_under_curve, average_precision
 from risk_engine.domain.simulator import CUSTOMERS, DAY_S, STARTS_AT, Transactions, simulate
 from risk_engine.domain.velocity import WINDOWS
 
@@ -121,21 +123,11 @@ def sample_of(transactions: Transactions, days: tuple[int, int]) -> Sample:
 def _windows(transactions: Transactions) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
     """Count and sum of each customer's last 1, 7 and 30 days, the transaction itself included, left-open."""
     spans = {span: WINDOWS[f"customer_count_{span}"].length_ms // 1000 for span in ("1d", "7d", "30d")}
-    size = len(transactions.at_s)
-    counts = {span: np.zeros(size, dtype=np.int64) for span in spans}
-    sums = {span: np.zeros(size, dtype=np.int64) for span in spans}
-    by_customer = np.argsort(transactions.customer, kind="stable")
-    edges = np.flatnonzero(np.diff(transactions.customer[by_customer])) + 1
-    for own in np.split(by_customer, edges):
-        at_s, totals = (
-            transactions.at_s[own],
-            np.concatenate([[0], np.cumsum(transactions.amount_minor[own])]),
-        )
-        upto = np.arange(1, len(own) + 1)
-        for span, length_s in spans.items():
-            since = np.searchsorted(at_s, at_s - length_s, side="right")
-            counts[span][own], sums[span][own] = upto - since, totals[upto] - totals[since]
-    return counts, sums
+    customers = EntityHistory(transactions.customer, transactions.at_s)
+    return (
+        {span: customers.count(length_s) for span, length_s in spans.items()},
+        {span: customers.sum(transactions.amount_minor, length_s) for span, length_s in spans.items()},
+    )
 
 
 def fit_calibration(raw: Floats, labels: Floats) -> dict[str, list[float]]:
@@ -174,23 +166,6 @@ def metrics_of(probability: Floats, sample: Sample) -> dict[str, Any]:
         "recall_at_score_50_by_scenario": recall,
         "alert_share_at_score_50": round(float(alerts.mean()), 5),
     }
-
-
-def area_under_curve(scores: Floats, labels: Floats) -> float:
-    """Probability that a fraud outranks a legitimate payment, ties counted half."""
-    _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]
-    frauds = labels.sum()
-    return float((ranks[labels > 0].sum() - frauds * (frauds + 1) / 2) / (frauds * (len(labels) - frauds)))
-
-
-def average_precision(scores: Floats, labels: Floats) -> float:
-    """Area under precision and recall, step-wise; ties share one step."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    found = np.cumsum(labels[order])[ends]
-    recall_steps = np.diff(np.concatenate([[0], found])) / labels.sum()
-    return float((recall_steps * found / (ends + 1)).sum())
 
 
 def main(arguments: list[str]) -> None:
