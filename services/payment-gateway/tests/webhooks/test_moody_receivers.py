@@ -28,7 +28,9 @@ async def test_every_delivery_ends_delivered_or_dead_and_nobody_suffers_for_anot
         answer = mood.choice([status(200), status(200), status(500), status(429, Retry_After="60"), cut])
         return await answer(request)
 
-    patience = iter([200] * (EVENTS // 2))  # counted here: what was heard may be several that wait for an answer
+    patience = iter(
+        [200] * (EVENTS // 2)
+    )  # counted here: what was heard may be several that wait for an answer
 
     async def patient_then_gone(request: web.Request) -> web.StreamResponse:
         return await status(next(patience, 410))(request)

@@ -107,4 +107,8 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
 
 def test_migrations_are_packaged_with_the_code() -> None:
     versions = Path(tables.__file__).parent / "migrations" / "versions"
-    assert [path.name for path in sorted(versions.glob("*.py"))] == ["20261123_0001_pre_risk.py"]
+    assert [path.name for path in sorted(versions.glob("*.py"))] == [
+        "20261123_0001_pre_risk.py",
+        "20261127_0002_pre_staff.py",
+        "20261127_0003_pre_rule_set_approval.py",
+    ]

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from platform_kit.app import JsonResponse
 from platform_kit.contract import answer
-from risk_engine.api.authentication import require_internal
+from risk_engine.api.authentication import require_reader
 from risk_engine.operations.raise_alerts import list_alerts
 
-router = APIRouter(prefix="/v1/alerts", tags=["alerts"], dependencies=[Depends(require_internal)])
+router = APIRouter(prefix="/v1/alerts", tags=["alerts"], dependencies=[Depends(require_reader)])
 
 
 @router.get("", responses=answer("AlertList"))

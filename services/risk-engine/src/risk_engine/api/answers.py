@@ -16,8 +16,9 @@ from platform_kit.contract import (
     ref,
     shape,
 )
-from risk_engine.api.authentication import require_internal
+from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
@@ -45,8 +46,56 @@ ASSESSMENT: Final = {
     "expires_at": TIME,
 }
 
+RULE_SET: Final = {
+    "hash": HASH,
+    "object": named("rule_set"),
+    "name": TEXT,
+    "status": {"type": "string", "enum": ["checked", "approved", "on_trial", "live", "retired"]},
+    "rule_count": COUNT,
+    "saved_by": TEXT,
+    "approved_by": nullable(TEXT),
+    "note": nullable(TEXT),
+    "created_at": TIME,
+    "approved_at": nullable(TIME),
+    "published_at": nullable(TIME),
+}
+PUBLICATION: Final = {
+    "publication": COUNT,
+    "hash": HASH,
+    "act": {"type": "string", "enum": ["publish", "rollback", "trial", "end_trial"]},
+    "acted_by": TEXT,
+    "challenger": nullable(HASH),
+    "challenger_share_bp": nullable(COUNT),
+    "published_at": TIME,
+}
+RATE: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1}
+CHANGE: Final[Schema] = {"type": "number", "minimum": -1, "maximum": 1}
+DIFFERENCE: Final = {
+    "payments": COUNT,
+    "live_alert_rate": RATE | {"description": "share of payments that were not simply allowed"},
+    "challenger_alert_rate": RATE,
+    "change": CHANGE,
+    "change_95": items(CHANGE) | {"description": "ends of its 95 % confidence interval"},
+    "stricter": COUNT,
+    "milder": COUNT,
+}
+
+STAFF: Final = {
+    "id": TEXT,
+    "object": named("staff"),
+    "name": TEXT,
+    "role": {"type": "string", "enum": [role.value for role in Role]},
+    "created_at": TIME,
+    "ended_at": nullable(TIME),
+}
+_NOT_PERMITTED: Final = {403: "not-permitted: it takes another role"}
+
 CONTRACT: Final = Contract(
-    guards={require_internal: Guard("internalToken", "The token that the platform's own services share.")},
+    guards={
+        require_internal: Guard("internalToken", "The token that the platform's own services share."),
+        require_reader: Guard("staffToken", "A person's token (`POST /v1/staff`)."),
+        staff_of: Guard("staffToken", "A person's token (`POST /v1/staff`).", _NOT_PERMITTED),
+    },
     schemas={
         "AssessmentRecord": shape(
             {
@@ -54,6 +103,8 @@ CONTRACT: Final = Contract(
                 "request": ANYTHING,
                 "facts": ANYTHING,
                 "trace": ANYTHING,
+                "other": nullable(ANYTHING)
+                | {"description": "on trial: what the set that did not decide said"},
                 "is_late": FLAG,
                 "created_at": TIME,
             }
@@ -81,26 +132,18 @@ CONTRACT: Final = Contract(
                 "next_cursor": nullable(TEXT),
             }
         ),
-        "SavedRuleSet": shape({"hash": HASH, "object": named("rule_set"), "name": TEXT, "rule_count": COUNT}),
-        "RuleSet": shape({"hash": HASH, "object": named("rule_set"), "document": ANYTHING}),
-        "RuleSetList": shape(
-            {
-                "data": items(
-                    shape(
-                        {
-                            "hash": HASH,
-                            "object": named("rule_set"),
-                            "name": TEXT,
-                            "rule_count": COUNT,
-                            "is_live": FLAG,
-                            "created_at": TIME,
-                            "published_at": nullable(TIME),
-                        }
-                    )
-                )
-            }
+        "Staff": shape(STAFF),
+        "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),
+        "StaffList": shape({"data": items(ref("Staff"))}),
+        "CheckedRuleSet": shape({"hash": HASH, "name": TEXT, "rule_count": COUNT}),
+        "RuleSetSummary": shape(RULE_SET),
+        "RuleSet": shape({**RULE_SET, "document": ANYTHING}),
+        "RuleSetList": shape({"data": items(ref("RuleSetSummary"))}),
+        "Publication": shape({"object": named("rule_set_publication"), **PUBLICATION}),
+        "PublicationList": shape({"data": items(ref("Publication"))}),
+        "Trial": shape(
+            {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(DIFFERENCE)},
         ),
-        "Publication": shape({"hash": HASH, "object": named("rule_set_publication"), "publication": COUNT}),
         "AlertList": shape(
             {
                 "data": items(
@@ -120,8 +163,10 @@ CONTRACT: Final = Contract(
     },
     links={
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
-        "SavedRuleSet": {
+        "RuleSetSummary": {
+            "rule_sets_approve": ("rule_set", "/hash"),
             "rule_sets_publish": ("rule_set", "/hash"),
+            "rule_sets_try_beside": ("rule_set", "/hash"),
             "rule_sets_get_set": ("rule_set", "/hash"),
         },
     },

@@ -13,7 +13,7 @@ from platform_kit.deadline import Deadline
 from platform_kit.ids import is_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import InvalidRequest, Problem
-from risk_engine.api.authentication import require_internal
+from risk_engine.api.authentication import require_internal, require_reader
 from risk_engine.api.schemas import AssessmentAnswer, AssessmentBatch, AssessmentRequest, Question
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.assess_payment import assess_payment
@@ -22,22 +22,19 @@ from risk_engine.operations.find_assessments import find_assessment, find_assess
 
 log = get_logger(__name__)
 
-router = APIRouter(
-    prefix="/v1/assessments",
-    tags=["assessments"],
-    route_class=StrictRoute,
-    dependencies=[Depends(require_internal)],
-)
+router = APIRouter(prefix="/v1/assessments", tags=["assessments"], route_class=StrictRoute)
+ASKED_BY_SERVICES = [Depends(require_internal)]
+READ_BY_PEOPLE_TOO = [Depends(require_reader)]
 
 
-@router.post("", responses={200: {"model": AssessmentAnswer}})
+@router.post("", dependencies=ASKED_BY_SERVICES, responses={200: {"model": AssessmentAnswer}})
 async def create_assessment(body: AssessmentRequest, request: Request) -> Response:
     """Decide about a payment. The same merchant and key get the same answer, also after a crash."""
     deps = request.app.state.deps
     return JsonResponse(await assess_payment(deps, body.subject(deps.clock.now()), canonical.deadline()))
 
 
-@router.post("/batch", responses=answer("AssessmentAnswers"))
+@router.post("/batch", dependencies=ASKED_BY_SERVICES, responses=answer("AssessmentAnswers"))
 async def create_assessments(body: AssessmentBatch, request: Request) -> Response:
     """Decide about payments that came at the same time, each as if it had come alone: what is wrong with one is its own
     answer. Answers come in the order of the questions."""
@@ -65,7 +62,7 @@ async def _assess(deps: Deps, question: Question) -> dict[str, Any]:
     return {"status": problem.status, "problem": problem.body(None, question.request_id)}
 
 
-@router.get("", responses=answer("AssessmentPage"))
+@router.get("", dependencies=READ_BY_PEOPLE_TOO, responses=answer("AssessmentPage"))
 async def list_assessments(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -78,7 +75,7 @@ async def list_assessments(
     return JsonResponse(await find_assessments(request.app.state.deps, decision, cursor, limit))
 
 
-@router.get("/{assessment_id}", responses=answer("AssessmentRecord"))
+@router.get("/{assessment_id}", dependencies=READ_BY_PEOPLE_TOO, responses=answer("AssessmentRecord"))
 async def get_assessment(assessment_id: str, request: Request) -> Response:
     """One assessment with everything that was recorded: request, facts, hits, timings."""
     return JsonResponse(await find_assessment(request.app.state.deps, assessment_id))

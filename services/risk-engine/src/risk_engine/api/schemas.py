@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
 from risk_engine.domain.facts import Subject, fingerprint
+from risk_engine.domain.staff import Role
+from risk_engine.domain.trial import SHARE_MAX_BP
 
 FUTURE_MAX = timedelta(
     minutes=5
@@ -176,6 +178,16 @@ class AssessmentAnswer(_Body):
     expires_at: str
 
 
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._@-]*$")]
+
+
+class NewStaff(_Body):
+    """POST /v1/staff."""
+
+    name: Name
+    role: Annotated[Role, Field(strict=False)]
+
+
 class RuleDocument(_Body):
     """POST /v1/rule-sets: the document; what is in it is checked by the domain, rule by rule."""
 
@@ -185,3 +197,18 @@ class RuleDocument(_Body):
     amount_bands: Any = None
     score_bands: Any = None
     rules: Any = None
+
+
+class Approval(_Body):
+    """POST /v1/rule-sets/{hash}/approve."""
+
+    note: (
+        Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")] | None
+    ) = None
+
+
+class TrialRequest(_Body):
+    """POST /v1/rule-sets/{hash}/trial."""
+
+    share_bp: Annotated[int, Field(ge=0, le=SHARE_MAX_BP)] = 0
+    """Basis points of payments that the challenger decides; 0 = it is only heard."""

@@ -109,7 +109,7 @@ def compile_rules(rule_set: RuleSet) -> CompiledRuleSet:
 
 
 def _compile(rule: Rule) -> tuple[CompiledRule, set[str]]:
-    _check_size(rule.when)
+    check_size(rule.when)
     try:
         program = cel.compile(rule.when)
     except Exception as error:
@@ -132,7 +132,7 @@ def _refuse(names: Sequence[str], what: str) -> None:
         raise ValueError(f"{what} {', '.join(name[:40] for name in names[:5])}")
 
 
-def _check_size(source: str) -> None:
+def check_size(source: str) -> None:
     """Caps on the text, before the recursive parser sees it. Raises ValueError."""
     depth = tokens = 0
     for token in _TOKEN.finditer(source):

@@ -17,6 +17,8 @@ from risk_engine.clients.cel import CompiledRuleSet, compile_rules
 from risk_engine.clients.features import FeatureStore
 from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
 from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.domain.staff import Actor
+from risk_engine.domain.trial import is_challenged
 from risk_engine.settings import Settings
 from risk_engine.store import assessments
 from risk_engine.store.assessments import NewAssessment, Stored
@@ -24,14 +26,37 @@ from risk_engine.store.assessments import NewAssessment, Stored
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What decides: the live set, and on trial a challenger with its share of payments in basis points."""
+
+    live: CompiledRuleSet
+    challenger: CompiledRuleSet | None = None
+    share_bp: int = 0
+    publication: int = 0  # until Postgres has said which set is live
+
+    def sides(self, merchant_id: str, key: str) -> tuple[CompiledRuleSet, CompiledRuleSet | None]:
+        """Which set decides this payment, and which is only heard."""
+        if self.challenger and is_challenged(self.share_bp, merchant_id, key):
+            return self.challenger, self.live
+        return self.live, self.challenger
+
+
 @dataclass(slots=True)
 class RulesInUse:
-    """The one mutable thing: which compiled set decides. Replaced by one assignment, so a request that read
-    `compiled` keeps a whole set, old or new. `publication` is 0 until Postgres has said which set is live."""
+    """The one mutable thing: what decides. Replaced by one assignment, so a request that read `deployed` keeps whole
+    sets, old or new."""
 
-    compiled: CompiledRuleSet
-    publication: int = 0
+    deployed: Deployed
     refused: int = 0  # newest publication that did not compile here: not tried again
+
+    @property
+    def compiled(self) -> CompiledRuleSet:
+        return self.deployed.live
+
+    @property
+    def publication(self) -> int:
+        return self.deployed.publication
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +70,9 @@ class Deps:
     scorer: Scorer | None
     rules: RulesInUse
     committer: Committer[NewAssessment, Stored]
+    known_staff: dict[bytes, tuple[float, Actor]] = field(
+        default_factory=dict
+    )  # by hash of token, until when
     clock: Clock = field(default_factory=SystemClock)
 
     @property
@@ -63,7 +91,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     streams, windows = create_redis(settings.streams), create_redis(settings.velocity)
     features = FeatureStore(windows, timeout_s=settings.velocity_timeout_ms / 1000)
     document = rule_files.read_rule_document(settings.rules_file or rule_files.PACKAGED)
-    rules = RulesInUse(compile_rules(parse_rule_set(document)))
+    rules = RulesInUse(Deployed(compile_rules(parse_rule_set(document))))
     try:
         async with Committer(
             engine,

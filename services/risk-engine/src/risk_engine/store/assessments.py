@@ -169,7 +169,7 @@ def _columns(items: Sequence[NewAssessment]) -> dict[str, list[Any]]:
 
 
 def _outcome(assessment: Assessment) -> dict[str, Any]:
-    return {
+    made = {
         "reasons": [{"code": reason.code, "text": reason.text} for reason in assessment.reasons],
         "degraded": list(assessment.degraded),
         "hits": [rule.id for rule in assessment.evaluation.hits],
@@ -177,6 +177,13 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
         "skipped": list(assessment.evaluation.skipped),
         "timings_us": dict(assessment.timings_us),
     }
+    if other := assessment.other:
+        made["other"] = {
+            "rule_set": other.rule_set,
+            "decision": other.decision.value,
+            "hits": list(other.hits),
+        }
+    return made
 
 
 def answer_of(row: Any) -> dict[str, Any]:
@@ -205,6 +212,7 @@ async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | No
         "request": row.request,
         "facts": row.facts,
         "trace": {name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
+        "other": row.outcome.get("other"),
         "is_late": row.is_late,
         "created_at": isoformat(row.created_at),
     }

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -24,6 +25,7 @@ from platform_kit.inbox import cursor_table
 from platform_kit.outbox import outbox_tables
 from platform_kit.tasks import job_run_table
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.staff import Role
 
 SCHEMA = "risk"
 metadata = schema_metadata(SCHEMA)
@@ -32,6 +34,7 @@ Id = String(collation="C")  # ASCII, compared by bytes: for ids that is also the
 Time = DateTime(timezone=True)
 NOW = text("now()")
 _DECISIONS = ", ".join(f"'{decision}'" for decision in Decision)
+_ROLES = ", ".join(f"'{role}'" for role in Role)
 
 assessment = Table(
     "assessment",
@@ -53,7 +56,7 @@ assessment = Table(
     Column("is_late", Boolean, nullable=False),  # stored after it was answered
     Column("request", JSONB, nullable=False),
     Column("facts", JSONB, nullable=False),
-    # {"reasons", "degraded", "hits", "errors", "skipped", "timings_us"}
+    # {"reasons", "degraded", "hits", "errors", "skipped", "timings_us", on trial "other"}
     Column("outcome", JSONB, nullable=False),
     UniqueConstraint("merchant_id", "idempotency_key"),  # the same key is the same decision
     CheckConstraint(f"decision IN ({_DECISIONS})", name="decision"),
@@ -69,16 +72,41 @@ rule_set = Table(
     Column("name", String, nullable=False),
     Column("document", JSONB, nullable=False),
     Column("created_at", Time, nullable=False, server_default=NOW),
+    Column("saved_by", Id, nullable=False, server_default=text("'platform'")),
+    UniqueConstraint("hash", "saved_by"),  # for the approval to refer to: it must not be by the same person
     CheckConstraint("hash ~ '^[0-9a-f]{64}$'", name="hash"),
 )
 
-# The newest row is the pointer to the live set; the older ones are its history.
+rule_set_approval = Table(
+    "rule_set_approval",
+    metadata,
+    Column("rule_set", Id, primary_key=True),
+    Column("saved_by", Id, nullable=False),
+    Column("approved_by", Id, nullable=False),
+    Column("note", String),
+    Column("approved_at", Time, nullable=False, server_default=NOW),
+    ForeignKeyConstraint(["rule_set", "saved_by"], ["risk.rule_set.hash", "risk.rule_set.saved_by"]),
+    CheckConstraint("approved_by <> saved_by", name="second_person"),
+)
+
+# The newest row is the pointer to what decides; the older ones are its history. With a challenger it is a trial.
 rule_set_publication = Table(
     "rule_set_publication",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("rule_set", Id, ForeignKey("risk.rule_set.hash"), nullable=False),
     Column("published_at", Time, nullable=False, server_default=NOW),
+    Column("act", Id, nullable=False, server_default=text("'publish'")),
+    Column("acted_by", Id, nullable=False, server_default=text("'platform'")),
+    Column("challenger", Id, ForeignKey("risk.rule_set.hash")),
+    Column(
+        "challenger_share_bp", SmallInteger
+    ),  # basis points of payments that it decides; 0 = in the shadow
+    CheckConstraint("act IN ('publish', 'rollback', 'trial', 'end_trial')", name="act"),
+    CheckConstraint(
+        "(challenger IS NULL) = (challenger_share_bp IS NULL) AND challenger_share_bp BETWEEN 0 AND 5000",
+        name="challenger",
+    ),
 )
 
 # What became of a payment, from the gateway's events. `seq` follows commit order: one consumer writes at a time.
@@ -99,6 +127,20 @@ payment_outcome = Table(
     CheckConstraint("outcome IN ('captured', 'declined', 'failed')", name="outcome"),
 )
 Index("payment_outcome_occurred_at_idx", payment_outcome.c.occurred_at)
+
+# Names stand in the records of acts, so a name is one person's for as long as their token works.
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Id, nullable=False),
+    Column("role", Id, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Time, nullable=False, server_default=NOW),
+    Column("ended_at", Time),
+    CheckConstraint(f"role IN ({_ROLES})", name="role"),
+)
+Index("staff_name_idx", staff.c.name, unique=True, postgresql_where=staff.c.ended_at.is_(None))
 
 alert = Table(
     "alert",
@@ -124,4 +166,4 @@ outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
 job_run = job_run_table(metadata)
 
-APPEND_ONLY = ("assessment", "rule_set", "rule_set_publication")
+APPEND_ONLY = ("assessment", "rule_set", "rule_set_approval", "rule_set_publication")

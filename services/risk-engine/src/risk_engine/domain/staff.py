@@ -1,0 +1,22 @@
+"""The people of risk control, and what each role may do.
+
+An analyst works cases and writes rule sets, a lead also approves, publishes and decides for many at once, an auditor
+reads everything and changes nothing. Two people are two names: whoever approves must not be who asked.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    ANALYST = "analyst"
+    LEAD = "lead"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, as it stands in every record of an act."""
+
+    name: str
+    role: Role
