@@ -70,6 +70,10 @@ FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
     "and longer history": PUBLISHED + LONGER,
 }
 TRAIN_DAYS = (7, 35)  # the handbook's, and four weeks more before it
+HEADLINE = (
+    "and longer history",
+    7,
+)  # the row that the goals are held to: the handbook's own length of training
 
 
 def data_of(cache: Path) -> tuple[Transactions, Columns]:
@@ -204,7 +208,12 @@ def main() -> None:
         for train_days in TRAIN_DAYS:
             rows.append(contend(data, name, chosen, train_days))
             Console().print(f"{name}, {train_days} days: {rows[-1]['mean']}", highlight=False)
-    best = {name: max(row["mean"][name] for row in rows) for name in MEASURES}
+    write(rows, split)
+
+
+def write(rows: Sequence[Mapping[str, Any]], split: Mapping[str, tuple[int, int]]) -> None:
+    """The table on the terminal, all figures into the report."""
+    headline = next(row for row in rows if (row["features"], row["train_days"]) == HEADLINE)
     path = report.write(
         "handbook",
         {
@@ -212,7 +221,8 @@ def main() -> None:
             "base_split": split,
             "published_best": PUBLISHED_BEST,
             "goals": GOALS,
-            "missed": [name for name in MEASURES if best[name] < GOALS[name]],
+            "headline": headline["mean"],
+            "missed": [name for name in MEASURES if headline["mean"][name] < GOALS[name]],
             "rows": rows,
             "load_average": os.getloadavg()[0],
         },

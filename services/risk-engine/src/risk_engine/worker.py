@@ -2,6 +2,7 @@
 
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
 from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.settings import Settings
@@ -20,12 +21,22 @@ async def clean_up(deps: Deps) -> None:
     await forget_old_rows(deps)
 
 
+@async_task("risk.explain_decisions", time_limit_s=60)
+async def explain(deps: Deps) -> None:
+    """Every few seconds: which features made the score of what was not allowed?"""
+    await explain_decisions(deps)
+
+
 def create_worker(settings: Settings) -> PlatformCelery:
     """The Celery application of this service, schedule included."""
     return create_celery(
         settings,
         "risk-engine",
         open_deps=open_deps,
-        schedule=[periodic(watch_decisions, every_s=60), periodic(clean_up, every_s=3600)],
+        schedule=[
+            periodic(watch_decisions, every_s=60),
+            periodic(explain, every_s=5),
+            periodic(clean_up, every_s=3600),
+        ],
         job_run=tables.job_run,
     )

@@ -95,6 +95,10 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
         "assessment_created_at_idx": (
             "SELECT decision, count(*) FROM risk.assessment WHERE created_at >= now() - interval '5 min' GROUP BY 1"
         ),
+        "assessment_to_explain_idx": (
+            "SELECT id FROM risk.assessment a WHERE decision <> 'allow' AND model = 'm' AND id > 'asm_' AND NOT EXISTS "
+            "(SELECT 1 FROM risk.explanation e WHERE e.assessment_id = a.id) ORDER BY id LIMIT 100"
+        ),
         "payment_outcome_seq_key": "SELECT 1 FROM risk.payment_outcome WHERE seq > 5 ORDER BY seq LIMIT 10",
         "rule_set_publication_pkey": "SELECT rule_set FROM risk.rule_set_publication ORDER BY id DESC LIMIT 1",
     }
@@ -111,4 +115,5 @@ def test_migrations_are_packaged_with_the_code() -> None:
         "20261123_0001_pre_risk.py",
         "20261127_0002_pre_staff.py",
         "20261127_0003_pre_rule_set_approval.py",
+        "20261127_0030_pre_explanation.py",
     ]

@@ -18,6 +18,7 @@ from platform_kit.contract import (
 )
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.reason_codes import Source
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -103,6 +104,25 @@ CONTRACT: Final = Contract(
                 "request": ANYTHING,
                 "facts": ANYTHING,
                 "trace": ANYTHING,
+                "explanation": nullable(
+                    shape(
+                        {
+                            "model": TEXT,
+                            "reasons": items(
+                                shape(
+                                    {
+                                        "code": TEXT,
+                                        "text": TEXT,
+                                        "feature": TEXT,
+                                        "value": {"type": "number"},
+                                        "contribution": {"type": "number"},
+                                    }
+                                )
+                            ),
+                        }
+                    )
+                )
+                | {"description": "what raised the score most; null until the worker has explained it"},
                 "other": nullable(ANYTHING)
                 | {"description": "on trial: what the set that did not decide said"},
                 "is_late": FLAG,
@@ -143,6 +163,21 @@ CONTRACT: Final = Contract(
         "PublicationList": shape({"data": items(ref("Publication"))}),
         "Trial": shape(
             {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(DIFFERENCE)},
+        ),
+        "ReasonCodeList": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "code": TEXT,
+                            "object": named("reason_code"),
+                            "source": {"type": "string", "enum": [source.value for source in Source]},
+                            "reviewer": TEXT,
+                            "merchant": TEXT,
+                        }
+                    )
+                )
+            }
         ),
         "AlertList": shape(
             {

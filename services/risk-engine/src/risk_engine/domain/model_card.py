@@ -10,15 +10,15 @@ from typing import Any
 from risk_engine.domain.features import FEATURES
 
 LIMITS = """\
-- It was trained and measured on **simulated payments**. On real card data average precision is several times lower: measure
-  again before a threshold is trusted, and let the score review or challenge, never block alone.
+- It was trained and measured on **simulated payments**. On real card data average precision is several times lower:
+  measure again before a threshold is trusted, and let the score review or challenge, never block alone.
 - It sees a payment only against its customer's own 30 days. A customer without history gets the defaults, which look
   ordinary. Terminal, device, address and country are the rules' part.
-- Scenario 1 (every amount above a line) is left out of training and of the figures; scenario 2 (a stolen terminal) is in
-  the figures though no feature sees it.
+- Scenario 1 (every amount above a line) is left out of training and of the figures; scenario 2 (a stolen terminal) is
+  in the figures though no feature sees it.
 - The labels are complete and right, seven days late. Life's are neither.
-- No attribute of a person (name, age, nationality) is an input. Whether customers who pay rarely are treated unfairly has
-  not been examined."""
+- No attribute of a person (name, age, nationality) is an input. Whether customers who pay rarely are treated unfairly
+  has not been examined."""
 
 
 def model_card(metadata: Mapping[str, Any], model_hash: str) -> str:

@@ -64,6 +64,22 @@ assessment = Table(
 )
 Index("assessment_decision_id_idx", assessment.c.decision, assessment.c.id)  # the list filtered by decision
 Index("assessment_created_at_idx", assessment.c.created_at)  # alerts count the last minutes
+Index(
+    "assessment_to_explain_idx",
+    assessment.c.id,
+    postgresql_where=text("decision <> 'allow' AND model IS NOT NULL"),
+)
+
+# What the model's features did to a score; made after the decision, from its facts.
+explanation = Table(
+    "explanation",
+    metadata,
+    Column("assessment_id", Id, primary_key=True),
+    Column("model", Id, nullable=False),
+    # [{"code", "feature", "value", "contribution"}], greatest contribution first
+    Column("reasons", JSONB, nullable=False),
+    Column("explained_at", Time, nullable=False, server_default=NOW),
+)
 
 rule_set = Table(
     "rule_set",
@@ -166,4 +182,4 @@ outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
 job_run = job_run_table(metadata)
 
-APPEND_ONLY = ("assessment", "rule_set", "rule_set_approval", "rule_set_publication")
+APPEND_ONLY = ("assessment", "explanation", "rule_set", "rule_set_approval", "rule_set_publication")
