@@ -28,3 +28,8 @@ class Settings(ServiceSettings):
     )
     velocity_timeout_ms: int = Field(default=25, ge=1, le=1000, description="Redis's share of the deadline")
     commit_lanes: int = Field(default=1, ge=1, le=4, description="flushes in flight at once")
+    four_eyes_from_minor: int = Field(
+        default=100_000,
+        ge=0,
+        description="from this amount at stake, in minor units of the reference currency, two people decide; 0 = never",
+    )

@@ -1,6 +1,7 @@
 """Background tasks of the risk engine; each is one line around an operation."""
 
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+from risk_engine.operations.chain_assessments import chain_assessments
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.forget_old_rows import forget_old_rows
@@ -27,6 +28,12 @@ async def explain(deps: Deps) -> None:
     await explain_decisions(deps)
 
 
+@async_task("risk.chain_assessments", time_limit_s=60)
+async def chain(deps: Deps) -> None:
+    """Every five seconds: chain what was stored since."""
+    await chain_assessments(deps)
+
+
 def create_worker(settings: Settings) -> PlatformCelery:
     """The Celery application of this service, schedule included."""
     return create_celery(
@@ -34,8 +41,9 @@ def create_worker(settings: Settings) -> PlatformCelery:
         "risk-engine",
         open_deps=open_deps,
         schedule=[
-            periodic(watch_decisions, every_s=60),
+            periodic(chain, every_s=5),
             periodic(explain, every_s=5),
+            periodic(watch_decisions, every_s=60),
             periodic(clean_up, every_s=3600),
         ],
         job_run=tables.job_run,

@@ -15,9 +15,13 @@ from platform_kit.contract import (
     nullable,
     ref,
     shape,
+    thing,
 )
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
+from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.labels import LabelKind, LabelSource
+from risk_engine.domain.lists import ListType
 from risk_engine.domain.reason_codes import Source
 from risk_engine.domain.staff import Role
 
@@ -81,6 +85,28 @@ DIFFERENCE: Final = {
     "milder": COUNT,
 }
 
+LIST: Final = {
+    "object": named("list"),
+    "name": TEXT,
+    "fact": TEXT | {"description": "what rules read"},
+    "type": {"type": "string", "enum": [kind.value for kind in ListType]},
+    "note": nullable(TEXT),
+    "made_by": TEXT,
+    "made_at": TIME,
+    "entry_count": COUNT,
+}
+ENTRY: Final = {
+    "id": COUNT,
+    "object": named("list_entry"),
+    "list": TEXT,
+    "value": TEXT,
+    "reason": TEXT,
+    "added_by": TEXT,
+    "added_at": TIME,
+    "expires_at": nullable(TIME),
+    "removed_by": nullable(TEXT),
+    "removed_at": nullable(TIME),
+}
 STAFF: Final = {
     "id": TEXT,
     "object": named("staff"),
@@ -90,6 +116,91 @@ STAFF: Final = {
     "ended_at": nullable(TIME),
 }
 _NOT_PERMITTED: Final = {403: "not-permitted: it takes another role"}
+
+_PROPOSAL: Final = {"type": "string", "enum": [verdict.value for verdict in Verdict]}
+CASE: Final = {
+    "id": TEXT,
+    "object": named("case"),
+    "merchant_id": TEXT,
+    "status": {"type": "string", "enum": [status.value for status in CaseStatus]},
+    "priority": {"type": "string", "enum": [priority.value for priority in Priority]},
+    "amount_reference_minor": COUNT | {"description": "at stake, in the rule set's reference currency"},
+    "payment_count": COUNT,
+    "opened_at": TIME,
+    "due_at": TIME,
+    "overdue": FLAG,
+    "assignee": nullable(TEXT),
+    "locked_by": nullable(TEXT),
+    "locked_until": nullable(TIME),
+    "proposed": nullable(_PROPOSAL),
+    "proposed_by": nullable(TEXT),
+    "verdict": nullable(_PROPOSAL),
+    "closed_by": nullable(TEXT),
+    "closed_at": nullable(TIME),
+}
+_CASE_PAYMENT: Final = shape(
+    {
+        "payment_id": TEXT,
+        "assessment_id": TEXT,
+        "amount_minor": COUNT,
+        "currency": TEXT,
+        "score": COUNT,
+        "reasons": items(shape({"code": TEXT, "text": TEXT})),
+        "request": ANYTHING,
+        "added_at": TIME,
+        "status": {"type": "string", "enum": [status.value for status in PaymentStatus]},
+        "effect": nullable(shape({"code": TEXT, "text": TEXT})),
+    }
+)
+_RELATED: Final = shape(
+    {
+        "payment_id": TEXT,
+        "assessment_id": TEXT,
+        "merchant_id": TEXT,
+        "shares": items({"type": "string", "enum": ["card", "customer", "device", "ip"]}),
+        "decision": {"type": "string", "enum": [decision.value for decision in Decision]},
+        "score": COUNT,
+        "amount_minor": COUNT,
+        "currency": TEXT,
+        "occurred_at": TIME,
+    }
+)
+_CASE_ACT: Final = shape(
+    {
+        "id": COUNT,
+        "at": TIME,
+        "actor": TEXT,
+        "kind": TEXT,
+        "before": ANYTHING,
+        "after": ANYTHING,
+        "text": nullable(TEXT),
+    }
+)
+_LABEL: Final = shape(
+    {
+        "id": TEXT,
+        "object": named("label"),
+        "payment_id": TEXT,
+        "assessment_id": nullable(TEXT),
+        "kind": {"type": "string", "enum": [kind.value for kind in LabelKind]},
+        "source": {"type": "string", "enum": [source.value for source in LabelSource]},
+        "payment_at": nullable(TIME),
+        "event_at": TIME,
+        "labelled_at": TIME | {"description": "when it became known: use it for nothing earlier"},
+        "actor": TEXT,
+    }
+)
+
+
+def _each(answer: str) -> Schema:
+    """The answer about one of many: what it became, or why not."""
+    return {
+        "oneOf": [
+            shape({"id": TEXT, "status": {"type": "integer", "const": 200}, "case": ref(answer)}),
+            shape({"id": TEXT, "status": {"type": "integer", "minimum": 400}, "problem": ref("Problem")}),
+        ]
+    }
+
 
 CONTRACT: Final = Contract(
     guards={
@@ -152,6 +263,84 @@ CONTRACT: Final = Contract(
                 "next_cursor": nullable(TEXT),
             }
         ),
+        "Replay": thing(
+            "replay",
+            {
+                "replayed": COUNT,
+                "identical": COUNT,
+                "left_out": {"type": "object", "additionalProperties": COUNT},
+                "differing": COUNT,
+                "differences": items(shape({"id": TEXT, "differs": ANYTHING})),
+                "next_after": nullable(TEXT),
+            },
+        ),
+        "ChainCheck": thing(
+            "chain_check",
+            {"checked": COUNT, "broken_at": nullable(COUNT), "behind": COUNT, "next_after": nullable(COUNT)},
+        ),
+        "Case": shape(CASE),
+        "CaseRecord": shape(
+            {
+                **CASE,
+                "payments": items(_CASE_PAYMENT),
+                "related": items(_RELATED),
+                "acts": items(_CASE_ACT),
+            }
+        ),
+        "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),
+        "NextCase": shape({"case": nullable(ref("Case"))}),
+        "DecidedCases": shape({"data": items(_each("Case"))}),
+        "LabelPage": shape({"data": items(_LABEL), "next_cursor": nullable(TEXT)}),
+        "UploadedLabels": shape(
+            {
+                "data": items(
+                    {
+                        "oneOf": [
+                            shape(
+                                {
+                                    "status": {"type": "integer", "enum": [200, 201]},
+                                    "label_id": nullable(TEXT),
+                                }
+                            ),
+                            shape({"status": {"type": "integer", "minimum": 400}, "problem": ref("Problem")}),
+                        ]
+                    }
+                )
+            }
+        ),
+        "List": shape(LIST),
+        "Lists": shape({"data": items(ref("List"))}),
+        "Entry": shape(ENTRY),
+        "EntryPage": shape({"data": items(ref("Entry")), "next_cursor": nullable(COUNT)}),
+        "AddedEntries": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "result": {"type": "string", "enum": ["added", "renewed", "refused"]},
+                            "id": nullable(COUNT),
+                            "detail": nullable(TEXT),
+                        }
+                    )
+                )
+            }
+        ),
+        "HitPage": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "assessment_id": TEXT,
+                            "merchant_id": TEXT,
+                            "payment_id": TEXT,
+                            "decision": TEXT,
+                            "created_at": TIME,
+                        }
+                    )
+                ),
+                "next_cursor": nullable(TEXT),
+            }
+        ),
         "Staff": shape(STAFF),
         "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),
         "StaffList": shape({"data": items(ref("Staff"))}),
@@ -198,6 +387,11 @@ CONTRACT: Final = Contract(
     },
     links={
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
+        "Case": {
+            "cases_get_case": ("case_id", "/id"),
+            "cases_assign": ("case_id", "/id"),
+            "cases_decide": ("case_id", "/id"),
+        },
         "RuleSetSummary": {
             "rule_sets_approve": ("rule_set", "/hash"),
             "rule_sets_publish": ("rule_set", "/hash"),

@@ -29,9 +29,9 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 @checks.post("", responses=answer("CheckedRuleSet"))
-async def check(body: RuleDocument, by: Analyst) -> Response:
+async def check(body: RuleDocument, request: Request, by: Analyst) -> Response:
     """Look at a document and store nothing: each bad rule is named with the place and the reason (422)."""
-    found = check_rule_set(body.model_dump(exclude_unset=True))
+    found = await check_rule_set(request.app.state.deps, body.model_dump(exclude_unset=True))
     return JsonResponse({"hash": found.hash, "name": found.name, "rule_count": len(found.rules)})
 
 

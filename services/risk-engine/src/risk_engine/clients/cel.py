@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import cel
 
-from risk_engine.domain.facts import FACTS, SCORE_FACTS, VELOCITY_FACTS, Fact
+from risk_engine.domain.facts import LIST_FACT, SCORE_FACTS, VELOCITY_FACTS, Fact, type_of
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.rules import Evaluation, Rule, RuleSet
 
@@ -21,6 +21,7 @@ BUDGET_S = 0.010  # for all rules of a set; 100 rules take about 0.05 ms
 TOKENS_MAX = 200  # of one expression: bounds its tree, and with it the time that one rule can take
 DEPTH_MAX = 12  # of parentheses and brackets; keeps hostile nesting from the recursive parser
 LITERAL_LENGTH_MAX = 100
+BUDGET_SPENT = "budget spent"  # the error of a rule that was not asked for want of time
 
 FUNCTIONS = frozenset(
     {"_&&_", "_||_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_?_:_"}
@@ -52,6 +53,11 @@ class CompiledRuleSet:
     rules: tuple[CompiledRule, ...]
     names: frozenset[str]  # the facts that any rule reads: only these are converted for each decision
 
+    @property
+    def lists(self) -> frozenset[str]:
+        """Names of the lists that any rule asks."""
+        return frozenset(name.removeprefix(LIST_FACT) for name in self.names if name.startswith(LIST_FACT))
+
     def evaluate(
         self,
         facts: Mapping[str, Fact],
@@ -72,7 +78,7 @@ class CompiledRuleSet:
             if (compiled.needs_velocity and not has_velocity) or (compiled.needs_score and not has_score):
                 skipped.append(compiled.rule.id)
             elif clock() > give_up_at and cpu_clock() > cpu_give_up_at:  # the second is a system call
-                errors.append((compiled.rule.id, "budget spent"))
+                errors.append((compiled.rule.id, BUDGET_SPENT))
             elif (answer := _ask(compiled, context)) is True:
                 hits.append(compiled.rule)
             elif answer is not False:
@@ -115,7 +121,7 @@ def _compile(rule: Rule) -> tuple[CompiledRule, set[str]]:
     except Exception as error:
         raise ValueError(f"syntax: {error}"[:200]) from None
     names = set(program.variables())
-    _refuse(sorted(names - set(FACTS)), "unknown fact")
+    _refuse(sorted(name for name in names if type_of(name) is None), "unknown fact")
     _refuse(sorted(set(program.functions()) - FUNCTIONS), "unknown or forbidden function")
     made = CompiledRule(
         rule, program.execute, not names.isdisjoint(VELOCITY_FACTS), not names.isdisjoint(SCORE_FACTS)
@@ -166,5 +172,5 @@ def probes(names: Sequence[str]) -> Iterator[dict[str, Fact]]:
         yield {
             name: values[(row + row // len(values) * position) % len(values)]
             for position, name in enumerate(names)
-            for values in (_PROBES[FACTS[name]],)
+            for values in (_PROBES[type_of(name) or bool],)
         }

@@ -16,6 +16,7 @@ from risk_engine.clients import model, rule_files
 from risk_engine.clients.cel import CompiledRuleSet, compile_rules
 from risk_engine.clients.features import FeatureStore
 from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
+from risk_engine.domain.lists import Lists
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import is_challenged
@@ -59,6 +60,14 @@ class RulesInUse:
         return self.deployed.publication
 
 
+@dataclass(slots=True)
+class ListsInUse:
+    """The lists of this process, and the number of the newest change that is in them."""
+
+    copy: Lists = field(default_factory=Lists)
+    seen: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The engine, the windows, the model, the rules and the committer of one process."""
@@ -70,9 +79,11 @@ class Deps:
     scorer: Scorer | None
     rules: RulesInUse
     committer: Committer[NewAssessment, Stored]
+    lists: ListsInUse = field(default_factory=ListsInUse)
     known_staff: dict[bytes, tuple[float, Actor]] = field(
         default_factory=dict
     )  # by hash of token, until when
+    compiled_sets: dict[str, CompiledRuleSet] = field(default_factory=dict)  # of the past, by hash
     clock: Clock = field(default_factory=SystemClock)
 
     @property

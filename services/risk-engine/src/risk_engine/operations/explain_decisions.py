@@ -1,7 +1,7 @@
 """Say why the model scored as it did, for every decision that is not `allow`: a moment later, never on its way.
 
-TreeSHAP costs fifty times what a score does, more with larger models. An explanation is made from the stored facts, so it is about the
-payment as it was seen, and only by the model that scored it.
+TreeSHAP costs fifty times what a score does, more with larger models. An explanation is made from the stored facts, so
+it is about the payment as it was seen, and only by the model that scored it.
 """
 
 from datetime import timedelta

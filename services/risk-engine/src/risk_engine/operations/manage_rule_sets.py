@@ -11,7 +11,7 @@ from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.rules import RuleSet
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.deps import Deps
-from risk_engine.store import rule_sets
+from risk_engine.store import lists, rule_sets
 
 log = get_logger(__name__)
 
@@ -29,12 +29,14 @@ class SecondPersonNeeded(Problem):
     status, code, title = 409, "second-person-needed", "Whoever saved a rule set cannot approve it"
 
 
-def check_rule_set(document: Mapping[str, Any]) -> RuleSet:
+async def check_rule_set(deps: Deps, document: Mapping[str, Any]) -> RuleSet:
     """The set that a document describes, found fit to decide; nothing is stored. Raises InvalidRule naming every rule
     at fault, where in it and why."""
+    async with deps.engine.connect() as conn:
+        there_are = await lists.types(conn)
     try:
         rule_set = parse_rule_set(document)
-        check_types(rule_set)
+        check_types(rule_set, there_are)
         return compile_rules(rule_set).rule_set
     except InvalidRuleSet as refused:
         raise InvalidRule(refused) from None
@@ -42,7 +44,7 @@ def check_rule_set(document: Mapping[str, Any]) -> RuleSet:
 
 async def save_rule_set(deps: Deps, document: Mapping[str, Any], by: Actor) -> dict[str, Any]:
     """Store a checked set under its content hash; the same content again is the same set. Raises InvalidRule."""
-    rule_set = check_rule_set(document)
+    rule_set = await check_rule_set(deps, document)
     async with deps.engine.begin() as conn:
         await rule_sets.add(conn, rule_set.hash, rule_set.name, rule_set.document, by.name)
         saved = await rule_sets.find(conn, rule_set.hash)

@@ -16,7 +16,10 @@ from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from risk_engine.domain.assessment import Assessment, request_of
-from risk_engine.store import tables
+from risk_engine.domain.cases import review_of
+from risk_engine.domain.decision import Decision
+from risk_engine.domain.facts import LIST_FACT
+from risk_engine.store import cases, tables
 from risk_engine.store.explanations import explanation_of
 
 MADE = "assessment.made.v1"
@@ -103,6 +106,13 @@ RECENT_SLICE = text("""
 """).columns(request=JSONB)
 
 
+# Oldest first, in slices by primary key: what is decided again.
+STORED_SLICE = text("""
+    SELECT id, decision, score, rule_set, model, facts, outcome
+    FROM risk.assessment WHERE id > :after ORDER BY id LIMIT :limit
+""").columns(facts=JSONB, outcome=JSONB)
+
+
 def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
     """The row and its event. Made by the operation, so that the event carries the request's trace context."""
     answer, request = assessment.as_answer(), request_of(assessment.subject)
@@ -118,13 +128,16 @@ def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
 
 
 async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[Stored]:
-    """The committer's flush: insert what is new with its events, answer each item with what its key now holds."""
+    """The committer's flush: insert what is new with its events and cases, answer each item with what its key holds."""
     ordered = sorted(
         items, key=lambda item: (item.assessment.subject.merchant_id, item.assessment.subject.key)
     )
     rows = await conn.execute(INSERT_ASSESSMENTS, _columns(ordered))
     inserted = {row.id for row in rows}
     await outbox.append(conn, tables.outbox, [item.event for item in items if item.assessment.id in inserted])
+    made = [item.assessment for item in ordered if item.assessment.id in inserted]
+    if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
+        await cases.open_or_append(conn, reviews)
     known = [item.assessment for item in items if item.assessment.id not in inserted]
     earlier = await _earlier(conn, known) if known else {}
     return [
@@ -179,6 +192,9 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
         "skipped": list(assessment.evaluation.skipped),
         "timings_us": dict(assessment.timings_us),
     }
+    spoke = [name for name, is_on in assessment.facts.items() if is_on and name.startswith(LIST_FACT)]
+    if spoke:
+        made["lists"] = [name.removeprefix(LIST_FACT) for name in spoke]
     if other := assessment.other:
         made["other"] = {
             "rule_set": other.rule_set,
@@ -245,3 +261,8 @@ async def count_decisions(conn: AsyncConnection, since: datetime, until: datetim
 async def recent_slice(conn: AsyncConnection, before: str, limit: int) -> Sequence[Any]:
     """Up to `limit` rows of RECENT_SLICE with ids below `before`, newest first."""
     return (await conn.execute(RECENT_SLICE, {"before": before, "limit": limit})).all()
+
+
+async def stored_slice(conn: AsyncConnection, after: str, limit: int) -> Sequence[Any]:
+    """Up to `limit` rows of STORED_SLICE with ids above `after`, oldest first."""
+    return (await conn.execute(STORED_SLICE, {"after": after, "limit": limit})).all()
