@@ -30,6 +30,7 @@ from risk_engine.api import (
     labels,
     lists,
     proofs,
+    reason_codes,
     rule_sets,
     staff,
 )
@@ -101,6 +102,7 @@ def build_app(settings: Settings) -> FastAPI:
             deployment.router,
             backtests.router,
             alerts.router,
+            reason_codes.router,
             lists.router,
             staff.router,
             proofs.router,

@@ -4,6 +4,7 @@ from platform_kit.tasks import PlatformCelery, async_task, create_celery, period
 from risk_engine.operations.backtest_rule_set import run_backtests
 from risk_engine.operations.chain_assessments import chain_assessments
 from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.settings import Settings
@@ -20,6 +21,12 @@ async def watch_decisions(deps: Deps) -> None:
 async def clean_up(deps: Deps) -> None:
     """Every hour: forget what no window reads any more."""
     await forget_old_rows(deps)
+
+
+@async_task("risk.explain_decisions", time_limit_s=60)
+async def explain(deps: Deps) -> None:
+    """Every few seconds: which features made the score of what was not allowed?"""
+    await explain_decisions(deps)
 
 
 @async_task("risk.chain_assessments", time_limit_s=60)
@@ -43,6 +50,7 @@ def create_worker(settings: Settings) -> PlatformCelery:
         schedule=[
             periodic(chain, every_s=5),
             periodic(backtest, every_s=5),
+            periodic(explain, every_s=5),
             periodic(watch_decisions, every_s=60),
             periodic(clean_up, every_s=3600),
         ],

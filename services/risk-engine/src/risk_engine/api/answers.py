@@ -22,6 +22,7 @@ from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdic
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
+from risk_engine.domain.reason_codes import Source
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -232,6 +233,25 @@ CONTRACT: Final = Contract(
                 "request": ANYTHING,
                 "facts": ANYTHING,
                 "trace": ANYTHING,
+                "explanation": nullable(
+                    shape(
+                        {
+                            "model": TEXT,
+                            "reasons": items(
+                                shape(
+                                    {
+                                        "code": TEXT,
+                                        "text": TEXT,
+                                        "feature": TEXT,
+                                        "value": {"type": "number"},
+                                        "contribution": {"type": "number"},
+                                    }
+                                )
+                            ),
+                        }
+                    )
+                )
+                | {"description": "what raised the score most; null until the worker has explained it"},
                 "other": nullable(ANYTHING)
                 | {"description": "on trial: what the set that did not decide said"},
                 "is_late": FLAG,
@@ -352,6 +372,21 @@ CONTRACT: Final = Contract(
         "PublicationList": shape({"data": items(ref("Publication"))}),
         "Trial": shape(
             {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(DIFFERENCE)},
+        ),
+        "ReasonCodeList": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "code": TEXT,
+                            "object": named("reason_code"),
+                            "source": {"type": "string", "enum": [source.value for source in Source]},
+                            "reviewer": TEXT,
+                            "merchant": TEXT,
+                        }
+                    )
+                )
+            }
         ),
         "AlertList": shape(
             {

@@ -82,6 +82,22 @@ Index(
     _table=assessment,
 )
 Index("assessment_created_at_idx", assessment.c.created_at)  # alerts count the last minutes
+Index(
+    "assessment_to_explain_idx",
+    assessment.c.id,
+    postgresql_where=text("decision <> 'allow' AND model IS NOT NULL"),
+)
+
+# What the model's features did to a score; made after the decision, from its facts.
+explanation = Table(
+    "explanation",
+    metadata,
+    Column("assessment_id", Id, primary_key=True),
+    Column("model", Id, nullable=False),
+    # [{"code", "feature", "value", "contribution"}], greatest contribution first
+    Column("reasons", JSONB, nullable=False),
+    Column("explained_at", Time, nullable=False, server_default=NOW),
+)
 
 # A link per assessment, in the order of commits: `position` is the number of the event stored with it.
 assessment_chain = Table(
@@ -371,6 +387,7 @@ APPEND_ONLY = (
     "assessment",
     "assessment_chain",
     "case_act",
+    "explanation",
     "label",
     "rule_set",
     "rule_set_approval",
