@@ -21,7 +21,7 @@ from platform_kit.serve import serve
 from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
-from risk_engine.api import alerts, assessments, rule_sets, staff
+from risk_engine.api import alert_channels, alerts, assessments, rule_sets, staff
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.operations.deps import Deps, open_deps
@@ -85,6 +85,7 @@ def build_app(settings: Settings) -> FastAPI:
             assessments.router,
             rule_sets.router,
             alerts.router,
+            alert_channels.router,
             staff.router,
             events_router(_engine_of, tables.outbox, require_internal),
         ],

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from platform_kit.settings import ServiceSettings
 
@@ -28,3 +28,9 @@ class Settings(ServiceSettings):
     )
     velocity_timeout_ms: int = Field(default=25, ge=1, le=1000, description="Redis's share of the deadline")
     commit_lanes: int = Field(default=1, ge=1, le=4, description="flushes in flight at once")
+    risk_alert_channels: SecretStr = Field(
+        default=SecretStr("[]"), description="who hears of alerts, a JSON list; see docs/risk-alerts.md"
+    )
+    risk_dead_man_url: SecretStr = Field(
+        default=SecretStr(""), description="called every minute while alerting works; empty = off"
+    )

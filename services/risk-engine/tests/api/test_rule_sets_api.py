@@ -61,7 +61,3 @@ async def test_a_bad_rule_is_named_with_the_reason_and_not_saved(
 async def test_an_unknown_member_is_refused_at_the_door(api: Api) -> None:
     assert (await api.post(PATH, STRICT | {"extra": 1})).body["type"] == "/problems/unknown-field"
     assert (await api.post(PATH, [STRICT])).status == 422
-
-
-async def test_there_are_no_alerts_on_a_new_platform(api: Api) -> None:
-    assert (await api.get("/v1/alerts")).body == {"data": []}

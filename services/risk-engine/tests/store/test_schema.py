@@ -96,6 +96,17 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
             "SELECT decision, count(*) FROM risk.assessment WHERE created_at >= now() - interval '5 min' GROUP BY 1"
         ),
         "payment_outcome_seq_key": "SELECT 1 FROM risk.payment_outcome WHERE seq > 5 ORDER BY seq LIMIT 10",
+        "alert_open_idx": "SELECT 1 FROM risk.alert WHERE status <> 'resolved' AND kind = 'k' AND scope = ''",
+        "alert_status_id_idx": (
+            "SELECT 1 FROM risk.alert WHERE id < 'alr_~' AND status = 'firing' ORDER BY id DESC LIMIT 20"
+        ),
+        "alert_act_alert_id_idx": "SELECT 1 FROM risk.alert_act WHERE alert_id = 'alr_1' ORDER BY id",
+        "alert_delivery_due_idx": (
+            "SELECT 1 FROM risk.alert_delivery WHERE channel = 'c' AND status = 'due' AND due_at <= now()"
+            " ORDER BY due_at LIMIT 10"
+        ),
+        "alert_delivery_alert_id_idx": "SELECT 1 FROM risk.alert_delivery WHERE alert_id = 'alr_1' ORDER BY id",
+        "decision_minute_pkey": "SELECT 1 FROM risk.decision_minute WHERE minute > now() - interval '6 hours'",
         "rule_set_publication_pkey": "SELECT rule_set FROM risk.rule_set_publication ORDER BY id DESC LIMIT 1",
     }
     async with deps.engine.begin() as conn:
@@ -110,4 +121,5 @@ def test_migrations_are_packaged_with_the_code() -> None:
     assert [path.name for path in sorted(versions.glob("*.py"))] == [
         "20261123_0001_pre_risk.py",
         "20261127_0002_pre_staff.py",
+        "20261127_0020_pre_alerts.py",
     ]

@@ -187,6 +187,25 @@ class NewStaff(_Body):
     role: Annotated[Role, Field(strict=False)]
 
 
+Note = Annotated[
+    str,
+    Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$"),
+    AfterValidator(_no_card_number),
+]
+
+
+class Acknowledgement(_Body):
+    """POST /v1/alerts/{alert_id}/acknowledge; the body may be left out."""
+
+    note: Note | None = None
+
+
+class Resolution(_Body):
+    """POST /v1/alerts/{alert_id}/resolve: why it is over, for whoever reads it in a year."""
+
+    note: Note
+
+
 class RuleDocument(_Body):
     """POST /v1/rule-sets: the document; what is in it is checked by the domain, rule by rule."""
 
