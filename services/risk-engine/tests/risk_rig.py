@@ -25,11 +25,15 @@ from risk_engine.domain.facts import Subject, build_facts
 from risk_engine.domain.failure_policy import Band, Fault
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.rules import Evaluation, Reason, RuleSet
+from risk_engine.domain.staff import Actor, Role
 from risk_engine.domain.velocity import empty_windows
 from risk_engine.operations.deps import Deps
+from risk_engine.operations.manage_rule_sets import approve_rule_set, save_rule_set
+from risk_engine.operations.publish_rule_set import publish_rule_set
 from risk_engine.settings import Settings
 
 TOKEN = "internal-test"
+ADA, BOB = Actor("ada", Role.LEAD), Actor("bob", Role.ANALYST)
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -95,6 +99,26 @@ def a_document(**changes: Any) -> dict[str, Any]:
 
 def a_rule_set(**changes: Any) -> RuleSet:
     return parse_rule_set(a_document(**changes))
+
+
+async def saved(deps: Deps, document: dict[str, Any]) -> str:
+    """Bob saves it."""
+    rule_set: str = (await save_rule_set(deps, document, BOB))["hash"]
+    return rule_set
+
+
+async def approved(deps: Deps, document: dict[str, Any]) -> str:
+    """Bob saves it, Ada approves it."""
+    rule_set = await saved(deps, document)
+    await approve_rule_set(deps, rule_set, None, ADA)
+    return rule_set
+
+
+async def published(deps: Deps, document: dict[str, Any]) -> str:
+    """A set on its whole way to being live."""
+    rule_set = await approved(deps, document)
+    await publish_rule_set(deps, rule_set, ADA)
+    return rule_set
 
 
 def packaged_document() -> dict[str, Any]:
@@ -219,6 +243,11 @@ class Api:
         """`body` as JSON; bytes are sent as they are."""
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         return await self.call("POST", path, content, {"content_type": "application/json"} | headers)
+
+    async def token_of(self, name: str, role: str) -> dict[str, str]:
+        """Admit a person; gives the header that they send."""
+        made = (await self.post("/v1/staff", {"name": name, "role": role})).body
+        return {"authorization": f"Bearer {made['token']}"}
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.call("GET", path, b"", headers)

@@ -21,7 +21,7 @@ from platform_kit.serve import serve
 from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
-from risk_engine.api import alert_channels, alerts, assessments, rule_sets, staff
+from risk_engine.api import alert_channels, alerts, assessments, deployment, proofs, rule_sets, staff
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.operations.deps import Deps, open_deps
@@ -84,9 +84,12 @@ def build_app(settings: Settings) -> FastAPI:
         routers=[
             assessments.router,
             rule_sets.router,
+            rule_sets.checks,
+            deployment.router,
             alerts.router,
             alert_channels.router,
             staff.router,
+            proofs.router,
             events_router(_engine_of, tables.outbox, require_internal),
         ],
         open_deps=open_api,

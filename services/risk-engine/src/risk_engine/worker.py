@@ -1,6 +1,7 @@
 """Background tasks of the risk engine; each is one line around an operation."""
 
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+from risk_engine.operations.chain_assessments import chain_assessments
 from risk_engine.operations.deliver_alerts import deliver_alerts
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.forget_old_rows import forget_old_rows
@@ -34,6 +35,12 @@ async def clean_up(deps: Deps) -> None:
     await forget_old_rows(deps)
 
 
+@async_task("risk.chain_assessments", time_limit_s=60)
+async def chain(deps: Deps) -> None:
+    """Every five seconds: chain what was stored since."""
+    await chain_assessments(deps)
+
+
 def create_worker(settings: Settings) -> PlatformCelery:
     """The Celery application of this service, schedule included."""
     return create_celery(
@@ -41,6 +48,7 @@ def create_worker(settings: Settings) -> PlatformCelery:
         "risk-engine",
         open_deps=open_deps,
         schedule=[
+            periodic(chain, every_s=5),
             periodic(watch_decisions, every_s=60),
             periodic(tell_channels, every_s=5),
             periodic(show_life, every_s=60),

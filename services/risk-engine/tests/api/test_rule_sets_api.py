@@ -10,13 +10,18 @@ STRICT = a_document(name="strict", rules=[a_rule(when="method == 'card'", then="
 
 
 async def test_a_document_is_saved_published_and_decides_within_two_seconds(api: Api) -> None:
-    saved = await api.post(PATH, STRICT)
-    assert saved.status == 201
+    ada, bob = await api.token_of("ada", "lead"), await api.token_of("bob", "analyst")
+    checked = await api.post("/v1/rule-checks", STRICT, **bob)
+    saved = await api.post(PATH, STRICT, **bob)
+    assert (saved.status, saved.body["status"], saved.body["hash"]) == (201, "checked", checked.body["hash"])
     rule_set = saved.body["hash"]
     assert (await api.post("/v1/assessments", a_request(1))).body[
         "decision"
     ] == "allow"  # saved is not published
-    published = await api.post(f"{PATH}/{rule_set}/publish", b"")
+    assert (await api.post(f"{PATH}/{rule_set}/publish", b"", **ada)).body["type"] == "/problems/not-approved"
+    assert (await api.post(f"{PATH}/{rule_set}/approve", {}, **bob)).status == 403
+    assert (await api.post(f"{PATH}/{rule_set}/approve", {"note": "fine"}, **ada)).status == 200
+    published = await api.post(f"{PATH}/{rule_set}/publish", b"", **ada)
     assert (published.status, published.body["hash"]) == (200, rule_set)
 
     async def decides() -> bool:
@@ -25,23 +30,40 @@ async def test_a_document_is_saved_published_and_decides_within_two_seconds(api:
     assert await eventually(decides) < 2
     answer = (await api.post("/v1/assessments", a_request(2))).body
     assert (answer["decision"], codes(answer), answer["rule_set"]) == ("block", ["no_cards"], rule_set)
+    back = await api.post("/v1/deployment/rollback", b"", **ada)
+    assert (back.body["act"], back.body["acted_by"]) == ("rollback", "ada")
+    history = (await api.get("/v1/deployment/history")).body["data"]
+    assert [(one["act"], one["acted_by"]) for one in history] == [
+        ("rollback", "ada"), ("publish", "ada"), ("publish", "platform"),
+    ]  # fmt: skip
 
 
 async def test_sets_are_listed_and_read(api: Api) -> None:
-    rule_set = (await api.post(PATH, STRICT)).body["hash"]
+    bob = await api.token_of("bob", "analyst")
+    rule_set = (await api.post(PATH, STRICT, **bob)).body["hash"]
     listed = (await api.get(PATH)).body["data"]
-    assert [(one["name"], one["is_live"]) for one in listed] == [("strict", False), ("default", True)]
+    assert [(one["name"], one["status"]) for one in listed] == [("strict", "checked"), ("default", "live")]
     assert (await api.get(f"{PATH}/{rule_set}")).body["document"] == STRICT
     assert (await api.get(f"{PATH}/{'0' * 64}")).status == 404
     assert (await api.get(f"{PATH}/short")).status == 422
-    assert (await api.post(f"{PATH}/{'0' * 64}/publish", b"")).status == 404
+    ada = await api.token_of("ada", "lead")
+    assert (await api.post(f"{PATH}/{'0' * 64}/publish", b"", **ada)).status == 404
+    assert (await api.post(PATH, STRICT)).status == 401, "the services' token is no person"
 
 
 @pytest.mark.parametrize(
     ("document", "rule", "why"),
     [
-        (a_document(rules=[a_rule(7, when="amount > 1")]), "rule_7", "unknown fact amount"),
-        (a_document(rules=[a_rule(7, when="exec('rm')")]), "rule_7", "unknown or forbidden function exec"),
+        (
+            a_document(rules=[a_rule(7, when="amount > 1")]),
+            "rule_7",
+            "at 1:1: unknown fact or function 'amount'",
+        ),
+        (
+            a_document(rules=[a_rule(7, when="exec('rm')")]),
+            "rule_7",
+            "at 1:5: unknown fact or function 'exec'",
+        ),
         (a_document(rules=[a_rule(7, when="amount_minor")]), "rule_7", "not a boolean"),
         (a_document(rules=[a_rule(7, when=5)]), "rule_7", "`when`"),
         ({"rules": []}, "name", "printable"),
@@ -51,7 +73,7 @@ async def test_sets_are_listed_and_read(api: Api) -> None:
 async def test_a_bad_rule_is_named_with_the_reason_and_not_saved(
     api: Api, document: dict[str, Any], rule: str, why: str
 ) -> None:
-    answer = await api.post(PATH, document)
+    answer = await api.post(PATH, document, **await api.token_of("bob", "analyst"))
     assert (answer.status, answer.body["type"]) == (422, "/problems/invalid-rule")
     named = {error["rule"]: error["detail"] for error in reversed(answer.body["errors"])}
     assert why in named[rule]
@@ -59,5 +81,6 @@ async def test_a_bad_rule_is_named_with_the_reason_and_not_saved(
 
 
 async def test_an_unknown_member_is_refused_at_the_door(api: Api) -> None:
-    assert (await api.post(PATH, STRICT | {"extra": 1})).body["type"] == "/problems/unknown-field"
-    assert (await api.post(PATH, [STRICT])).status == 422
+    bob = await api.token_of("bob", "analyst")
+    assert (await api.post(PATH, STRICT | {"extra": 1}, **bob)).body["type"] == "/problems/unknown-field"
+    assert (await api.post(PATH, [STRICT], **bob)).status == 422

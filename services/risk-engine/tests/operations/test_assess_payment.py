@@ -28,7 +28,7 @@ from risk_engine.domain.failure_policy import FAILURE_POLICY, Band, Fault
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.rules import decide
 from risk_engine.operations.assess_payment import assess_payment
-from risk_engine.operations.deps import Deps, RulesInUse, open_deps
+from risk_engine.operations.deps import Deployed, Deps, RulesInUse, open_deps
 from risk_engine.store import assessments
 
 # One amount per band of the rig's rule set, in euro cents.
@@ -38,7 +38,7 @@ AMOUNTS = {Band.LOW: 1_250, Band.MEDIUM: 5_000, Band.HIGH: 50_000, Band.VERY_HIG
 def with_rules(deps: Deps, *rules: dict[str, Any], **changes: Any) -> Deps:
     """The same deps deciding with other rules."""
     document = a_document(rules=list(rules), **changes)
-    return replace(deps, rules=RulesInUse(compile_rules(parse_rule_set(document)), publication=1))
+    return replace(deps, rules=RulesInUse(Deployed(compile_rules(parse_rule_set(document)), publication=1)))
 
 
 async def rows(deps: Deps) -> list[Any]:
@@ -249,7 +249,7 @@ async def test_a_rule_that_fails_is_recorded_and_the_set_goes_on(deps: Deps, ban
     broken = with_rules(deps, a_rule(1, when="is_night"), a_rule(2, when="has_card", then="allow"))
     compiled = broken.rules.compiled
     first = replace(compiled.rules[0], execute=fails)
-    broken.rules.compiled = replace(compiled, rules=(first, compiled.rules[1]))
+    broken.rules.deployed = Deployed(replace(compiled, rules=(first, compiled.rules[1])), publication=1)
     answer = await assess_payment(broken, a_subject(amount_minor=AMOUNTS[band]))
     assert answer["degraded"] == ["rule_error"]
     assert answer["decision"] == FAILURE_POLICY[Fault.RULE_ERROR][band]

@@ -6,21 +6,42 @@ from typing import Any
 
 import orjson
 import pytest
-from risk_rig import a_document, a_rule, a_subject, codes, eventually, packaged_document
+from risk_rig import (
+    ADA,
+    BOB,
+    a_document,
+    a_rule,
+    a_subject,
+    approved,
+    codes,
+    eventually,
+    packaged_document,
+    published,
+    saved,
+)
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from platform_kit.problems import NotFound
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps, open_deps
-from risk_engine.operations.publish_rule_set import (
+from risk_engine.operations.manage_rule_sets import (
     InvalidRule,
+    SecondPersonNeeded,
+    approve_rule_set,
     get_rule_set,
     list_rule_sets,
-    publish_first_rule_set,
-    publish_rule_set,
     save_rule_set,
 )
+from risk_engine.operations.publish_rule_set import (
+    NotApproved,
+    NothingBefore,
+    publish_first_rule_set,
+    publish_rule_set,
+    roll_back,
+)
 from risk_engine.operations.reload_rules import reload_rules, watch_rules
+from risk_engine.store import rule_sets
 
 
 def marked(number: int) -> dict[str, Any]:
@@ -29,12 +50,6 @@ def marked(number: int) -> dict[str, Any]:
         a_rule(n, when="has_card", then="review", code=f"set_{number}", text=f"Set {number}.") for n in (1, 2)
     ]
     return a_document(name=f"set {number}", rules=rules)
-
-
-async def published(deps: Deps, document: dict[str, Any]) -> str:
-    rule_set = (await save_rule_set(deps, document)).hash
-    await publish_rule_set(deps, rule_set)
-    return rule_set
 
 
 async def test_the_first_process_publishes_the_packaged_set_once(deps: Deps) -> None:
@@ -54,9 +69,9 @@ async def test_a_set_that_was_published_before_is_not_replaced_by_the_packaged_o
 
 
 async def test_the_same_content_is_the_same_set(deps: Deps) -> None:
-    one = await save_rule_set(deps, marked(1))
-    two = await save_rule_set(deps, dict(reversed(marked(1).items())))
-    assert one.hash == two.hash
+    one = await save_rule_set(deps, marked(1), BOB)
+    two = await save_rule_set(deps, dict(reversed(marked(1).items())), ADA)
+    assert one == two, "and stays whose it was"
     assert len(await list_rule_sets(deps, 10)) == 1
 
 
@@ -64,26 +79,52 @@ async def test_a_published_set_decides_after_a_reload_and_a_rollback_is_a_public
     first, second = await published(deps, marked(1)), await published(deps, marked(2))
     assert await reload_rules(deps)
     assert codes(await assess_payment(deps, a_subject(1))) == ["set_2", "set_2"]
-    await publish_rule_set(deps, first)
+    assert (await roll_back(deps, ADA)).rule_set == first
     assert await reload_rules(deps)
     answer = await assess_payment(deps, a_subject(2))
     assert (codes(answer), answer["rule_set"]) == (["set_1", "set_1"], first)
     assert not await reload_rules(deps)  # nothing new
-    listed = {one["hash"]: one["is_live"] for one in await list_rule_sets(deps, 10)}
-    assert listed == {first: True, second: False}
+    listed = {one["hash"]: one["status"] for one in await list_rule_sets(deps, 10)}
+    assert listed == {first: "live", second: "retired"}
+    with pytest.raises(NothingBefore):
+        await roll_back(deps, ADA)
 
 
 async def test_an_unknown_set_cannot_be_published(deps: Deps) -> None:
     with pytest.raises(NotFound):
-        await publish_rule_set(deps, "0" * 64)
+        await publish_rule_set(deps, "0" * 64, ADA)
     with pytest.raises(NotFound):
         await get_rule_set(deps, "0" * 64)
 
 
+async def test_only_what_a_second_person_approved_may_decide(deps: Deps) -> None:
+    rule_set = await saved(deps, marked(1))
+    with pytest.raises(NotApproved):
+        await publish_rule_set(deps, rule_set, ADA)
+    with pytest.raises(SecondPersonNeeded):
+        await approve_rule_set(deps, rule_set, None, BOB)
+    approval = await approve_rule_set(deps, rule_set, "Read it all.", ADA)
+    assert (approval["status"], approval["saved_by"], approval["approved_by"], approval["note"]) == (
+        "approved", "bob", "ada", "Read it all.",
+    )  # fmt: skip
+    await publish_rule_set(deps, rule_set, ADA)
+    with pytest.raises(NotFound):
+        await approve_rule_set(deps, "0" * 64, None, ADA)
+
+
+async def test_the_database_refuses_an_approval_by_whoever_saved_the_set(deps: Deps) -> None:
+    """Also when a program forgets to look, or says that somebody else had saved it."""
+    rule_set = await saved(deps, marked(1))
+    for saved_by, approved_by in (("bob", "bob"), ("eve", "bob")):
+        with pytest.raises(IntegrityError):
+            async with deps.engine.begin() as conn:
+                await rule_sets.approve(conn, rule_set, saved_by, approved_by, None)
+
+
 async def test_a_bad_rule_is_refused_by_name_and_nothing_is_stored(deps: Deps) -> None:
     with pytest.raises(InvalidRule) as refused:
-        await save_rule_set(deps, a_document(rules=[a_rule(1), a_rule(2, when="amount > 1")]))
-    assert refused.value.errors == [{"rule": "rule_2", "detail": "unknown fact amount"}]
+        await saved(deps, a_document(rules=[a_rule(1), a_rule(2, when="amount > 1")]))
+    assert refused.value.errors == [{"rule": "rule_2", "detail": "at 1:1: unknown fact or function 'amount'"}]
     assert await list_rule_sets(deps, 10) == []
 
 
@@ -125,8 +166,8 @@ async def test_every_process_follows_within_two_seconds(deps: Deps, announces: b
             }
 
         await eventually(lambda: both_decide_with(deps.rules.compiled.rule_set.hash))
-        rule_set = (await save_rule_set(deps, marked(3))).hash
-        await publish_rule_set(publisher, rule_set)
+        rule_set = await approved(deps, marked(3))
+        await publish_rule_set(publisher, rule_set, ADA)
         took_s = await eventually(lambda: both_decide_with(rule_set))
         stop.set()
     assert took_s < 2
@@ -141,7 +182,7 @@ async def test_no_decision_sees_half_of_a_set(deps: Deps) -> None:
     async def swap() -> None:
         while swapping:
             for rule_set in hashes:
-                await publish_rule_set(deps, rule_set)
+                await publish_rule_set(deps, rule_set, ADA)
                 await reload_rules(deps)
 
     await reload_rules(deps)

@@ -121,5 +121,7 @@ def test_migrations_are_packaged_with_the_code() -> None:
     assert [path.name for path in sorted(versions.glob("*.py"))] == [
         "20261123_0001_pre_risk.py",
         "20261127_0002_pre_staff.py",
+        "20261127_0003_pre_rule_set_approval.py",
+        "20261127_0004_pre_assessment_chain.py",
         "20261127_0020_pre_alerts.py",
     ]

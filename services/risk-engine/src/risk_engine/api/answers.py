@@ -15,6 +15,7 @@ from platform_kit.contract import (
     nullable,
     ref,
     shape,
+    thing,
 )
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.alert_kinds import Severity
@@ -68,6 +69,39 @@ ALERT: Final = {
     "resolved_at": nullable(TIME),
     "resolved_by": nullable(TEXT),
 }
+RULE_SET: Final = {
+    "hash": HASH,
+    "object": named("rule_set"),
+    "name": TEXT,
+    "status": {"type": "string", "enum": ["checked", "approved", "on_trial", "live", "retired"]},
+    "rule_count": COUNT,
+    "saved_by": TEXT,
+    "approved_by": nullable(TEXT),
+    "note": nullable(TEXT),
+    "created_at": TIME,
+    "approved_at": nullable(TIME),
+    "published_at": nullable(TIME),
+}
+PUBLICATION: Final = {
+    "publication": COUNT,
+    "hash": HASH,
+    "act": {"type": "string", "enum": ["publish", "rollback", "trial", "end_trial"]},
+    "acted_by": TEXT,
+    "challenger": nullable(HASH),
+    "challenger_share_bp": nullable(COUNT),
+    "published_at": TIME,
+}
+RATE: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1}
+CHANGE: Final[Schema] = {"type": "number", "minimum": -1, "maximum": 1}
+DIFFERENCE: Final = {
+    "payments": COUNT,
+    "live_alert_rate": RATE | {"description": "share of payments that were not simply allowed"},
+    "challenger_alert_rate": RATE,
+    "change": CHANGE,
+    "change_95": items(CHANGE) | {"description": "ends of its 95 % confidence interval"},
+    "stricter": COUNT,
+    "milder": COUNT,
+}
 
 STAFF: Final = {
     "id": TEXT,
@@ -92,6 +126,8 @@ CONTRACT: Final = Contract(
                 "request": ANYTHING,
                 "facts": ANYTHING,
                 "trace": ANYTHING,
+                "other": nullable(ANYTHING)
+                | {"description": "on trial: what the set that did not decide said"},
                 "is_late": FLAG,
                 "created_at": TIME,
             }
@@ -119,29 +155,33 @@ CONTRACT: Final = Contract(
                 "next_cursor": nullable(TEXT),
             }
         ),
+        "Replay": thing(
+            "replay",
+            {
+                "replayed": COUNT,
+                "identical": COUNT,
+                "left_out": {"type": "object", "additionalProperties": COUNT},
+                "differing": COUNT,
+                "differences": items(shape({"id": TEXT, "differs": ANYTHING})),
+                "next_after": nullable(TEXT),
+            },
+        ),
+        "ChainCheck": thing(
+            "chain_check",
+            {"checked": COUNT, "broken_at": nullable(COUNT), "behind": COUNT, "next_after": nullable(COUNT)},
+        ),
         "Staff": shape(STAFF),
         "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),
         "StaffList": shape({"data": items(ref("Staff"))}),
-        "SavedRuleSet": shape({"hash": HASH, "object": named("rule_set"), "name": TEXT, "rule_count": COUNT}),
-        "RuleSet": shape({"hash": HASH, "object": named("rule_set"), "document": ANYTHING}),
-        "RuleSetList": shape(
-            {
-                "data": items(
-                    shape(
-                        {
-                            "hash": HASH,
-                            "object": named("rule_set"),
-                            "name": TEXT,
-                            "rule_count": COUNT,
-                            "is_live": FLAG,
-                            "created_at": TIME,
-                            "published_at": nullable(TIME),
-                        }
-                    )
-                )
-            }
+        "CheckedRuleSet": shape({"hash": HASH, "name": TEXT, "rule_count": COUNT}),
+        "RuleSetSummary": shape(RULE_SET),
+        "RuleSet": shape({**RULE_SET, "document": ANYTHING}),
+        "RuleSetList": shape({"data": items(ref("RuleSetSummary"))}),
+        "Publication": shape({"object": named("rule_set_publication"), **PUBLICATION}),
+        "PublicationList": shape({"data": items(ref("Publication"))}),
+        "Trial": shape(
+            {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(DIFFERENCE)},
         ),
-        "Publication": shape({"hash": HASH, "object": named("rule_set_publication"), "publication": COUNT}),
         "Alert": shape(ALERT),
         "AlertRecord": shape(
             {
@@ -193,8 +233,10 @@ CONTRACT: Final = Contract(
     links={
         "AlertDelivery": {"alert_channels_get_delivery": ("delivery_id", "/id")},
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
-        "SavedRuleSet": {
+        "RuleSetSummary": {
+            "rule_sets_approve": ("rule_set", "/hash"),
             "rule_sets_publish": ("rule_set", "/hash"),
+            "rule_sets_try_beside": ("rule_set", "/hash"),
             "rule_sets_get_set": ("rule_set", "/hash"),
         },
     },

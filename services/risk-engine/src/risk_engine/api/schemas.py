@@ -11,6 +11,7 @@ from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
 from risk_engine.domain.facts import Subject, fingerprint
 from risk_engine.domain.staff import Role
+from risk_engine.domain.trial import SHARE_MAX_BP
 
 FUTURE_MAX = timedelta(
     minutes=5
@@ -215,3 +216,32 @@ class RuleDocument(_Body):
     amount_bands: Any = None
     score_bands: Any = None
     rules: Any = None
+
+
+class Approval(_Body):
+    """POST /v1/rule-sets/{hash}/approve."""
+
+    note: (
+        Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")] | None
+    ) = None
+
+
+class TrialRequest(_Body):
+    """POST /v1/rule-sets/{hash}/trial."""
+
+    share_bp: Annotated[int, Field(ge=0, le=SHARE_MAX_BP)] = 0
+    """Basis points of payments that the challenger decides; 0 = it is only heard."""
+
+
+class ReplayRequest(_Body):
+    """POST /v1/replays."""
+
+    after: Annotated[str, Field(max_length=64, pattern=r"^asm_[0-9a-hjkmnp-tv-z]{26}$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 200
+
+
+class ChainCheckRequest(_Body):
+    """POST /v1/chain-checks."""
+
+    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Field(ge=1, le=5_000)] = 2_000

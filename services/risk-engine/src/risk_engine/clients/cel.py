@@ -21,6 +21,7 @@ BUDGET_S = 0.010  # for all rules of a set; 100 rules take about 0.05 ms
 TOKENS_MAX = 200  # of one expression: bounds its tree, and with it the time that one rule can take
 DEPTH_MAX = 12  # of parentheses and brackets; keeps hostile nesting from the recursive parser
 LITERAL_LENGTH_MAX = 100
+BUDGET_SPENT = "budget spent"  # the error of a rule that was not asked for want of time
 
 FUNCTIONS = frozenset(
     {"_&&_", "_||_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_?_:_"}
@@ -72,7 +73,7 @@ class CompiledRuleSet:
             if (compiled.needs_velocity and not has_velocity) or (compiled.needs_score and not has_score):
                 skipped.append(compiled.rule.id)
             elif clock() > give_up_at and cpu_clock() > cpu_give_up_at:  # the second is a system call
-                errors.append((compiled.rule.id, "budget spent"))
+                errors.append((compiled.rule.id, BUDGET_SPENT))
             elif (answer := _ask(compiled, context)) is True:
                 hits.append(compiled.rule)
             elif answer is not False:
@@ -109,7 +110,7 @@ def compile_rules(rule_set: RuleSet) -> CompiledRuleSet:
 
 
 def _compile(rule: Rule) -> tuple[CompiledRule, set[str]]:
-    _check_size(rule.when)
+    check_size(rule.when)
     try:
         program = cel.compile(rule.when)
     except Exception as error:
@@ -132,7 +133,7 @@ def _refuse(names: Sequence[str], what: str) -> None:
         raise ValueError(f"{what} {', '.join(name[:40] for name in names[:5])}")
 
 
-def _check_size(source: str) -> None:
+def check_size(source: str) -> None:
     """Caps on the text, before the recursive parser sees it. Raises ValueError."""
     depth = tokens = 0
     for token in _TOKEN.finditer(source):

@@ -10,6 +10,7 @@ from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import Fact, Subject
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.rules import Evaluation, Reason
+from risk_engine.domain.trial import Verdict
 
 LIFETIME = timedelta(minutes=15)  # of a decision: later the windows say something else, so ask again
 
@@ -31,6 +32,7 @@ class Assessment:
     evaluation: Evaluation
     timings_us: Mapping[str, int]
     expires_at: datetime
+    other: Verdict | None = None  # what the set that did not decide would have said, on trial
 
     def as_answer(self) -> dict[str, Any]:
         """The assessment object of the API; events carry it with the request (`request_of`) inside."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from risk_engine.domain import velocity
 from risk_engine.domain.failure_policy import Band
 from risk_engine.domain.features import amount_ratio
+from risk_engine.domain.rules import RuleSet
 
 Fact = int | float | str | bool
 NIGHT_ENDS_HOUR = 6  # the handbook's night: hour <= 6
@@ -112,6 +113,15 @@ def build_facts(
         "score": score or 0,
         **windows,
         "amount_ratio_30d": amount_ratio(amount, windows["customer_sum_30d"], windows["customer_count_30d"]),
+    }
+
+
+def sized_facts(rule_set: RuleSet, subject: Subject, facts: Mapping[str, Fact]) -> dict[str, Fact]:
+    """The same facts with the amount sized by another rule set's bands and rates."""
+    amount = rule_set.reference_minor(subject.amount_minor, subject.currency) or 0
+    return dict(facts) | {
+        "amount_reference_minor": amount,
+        "amount_band": rule_set.band_of(subject.amount_minor, subject.currency).value,
     }
 
 

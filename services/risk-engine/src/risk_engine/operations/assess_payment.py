@@ -21,13 +21,14 @@ from risk_engine.clients.cel import CompiledRuleSet
 from risk_engine.clients.features import VelocityUnavailable
 from risk_engine.clients.model import ModelUnavailable
 from risk_engine.domain.assessment import LIFETIME, Assessment
-from risk_engine.domain.facts import Subject, build_facts, is_night, is_weekend
+from risk_engine.domain.facts import Fact, Subject, build_facts, is_night, is_weekend, sized_facts
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.features import model_features
 from risk_engine.domain.rules import Evaluation, decide
+from risk_engine.domain.trial import Verdict
 from risk_engine.domain.velocity import empty_windows
 from risk_engine.operations import metrics
-from risk_engine.operations.deps import Deps
+from risk_engine.operations.deps import Deployed, Deps
 from risk_engine.store.assessments import new_row
 
 COMMIT_SHARE_S = 0.010  # of the deadline, kept for storing: rules that cannot begin before it are not asked
@@ -63,14 +64,15 @@ async def assess_payment(deps: Deps, subject: Subject, deadline: Deadline | None
     """
     allowed_s = deps.deadline_s if deadline is None else deadline.sooner(deps.deadline_s)
     watch = _Watch(time.perf_counter() + allowed_s)
-    compiled = deps.rules.compiled  # the set that this decision keeps, whatever is published meanwhile
-    assessment = await _decide(deps, compiled, subject, watch)
+    deployed = deps.rules.deployed  # the sets that this decision keeps, whatever is published meanwhile
+    assessment = await _decide(deps, deployed, subject, watch)
     answer = await _store(deps, assessment, watch)
     _note(assessment, answer)
     return answer
 
 
-async def _decide(deps: Deps, compiled: CompiledRuleSet, subject: Subject, watch: _Watch) -> Assessment:
+async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watch) -> Assessment:
+    compiled, heard = deployed.sides(subject.merchant_id, subject.key)
     rule_set, faults = compiled.rule_set, list[Fault]()
     band = rule_set.band_of(subject.amount_minor, subject.currency)
     reference_minor = rule_set.reference_minor(subject.amount_minor, subject.currency)
@@ -84,6 +86,11 @@ async def _decide(deps: Deps, compiled: CompiledRuleSet, subject: Subject, watch
     )
     outcome = decide(rule_set, evaluation, score, band, faults)
     watch.ended("rules")
+    other = (
+        _hear(heard, subject, facts, score, watch, faults, has_velocity=windows is not None)
+        if heard
+        else None
+    )
     return Assessment(
         id=new_id("asm"),
         fingerprint=fingerprint_of(subject),
@@ -96,6 +103,7 @@ async def _decide(deps: Deps, compiled: CompiledRuleSet, subject: Subject, watch
         model=deps.scorer.hash if deps.scorer and score is not None else None,
         facts=facts,
         evaluation=evaluation,
+        other=other,
         timings_us=watch.stages_us,
         expires_at=deps.clock.now() + LIFETIME,
     )
@@ -160,6 +168,29 @@ def _ask_rules(
         faults.append(Fault.DEADLINE)
         return Evaluation(skipped=tuple(one.rule.id for one in compiled.rules))
     return compiled.evaluate(facts, has_velocity=has_velocity, has_score=has_score)
+
+
+def _hear(
+    compiled: CompiledRuleSet,
+    subject: Subject,
+    facts: Mapping[str, Fact],
+    score: int | None,
+    watch: _Watch,
+    faults: list[Fault],
+    *,
+    has_velocity: bool,
+) -> Verdict | None:
+    """What the other set of a trial says of the same facts; amounts are sized by its own bands and rates. None when
+    the deadline is near: a trial must not cost the decision."""
+    if watch.left_s() < COMMIT_SHARE_S or Fault.DEADLINE in faults:
+        return None
+    rule_set = compiled.rule_set
+    own = sized_facts(rule_set, subject, facts)
+    evaluation = compiled.evaluate(own, has_velocity=has_velocity, has_score=score is not None)
+    band = rule_set.band_of(subject.amount_minor, subject.currency)
+    outcome = decide(rule_set, evaluation, score, band, faults)
+    watch.ended("trial")
+    return Verdict(rule_set.hash, outcome.decision, tuple(rule.id for rule in evaluation.hits))
 
 
 async def _store(deps: Deps, assessment: Assessment, watch: _Watch) -> dict[str, Any]:

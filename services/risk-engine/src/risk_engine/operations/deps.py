@@ -19,6 +19,7 @@ from risk_engine.clients.features import FeatureStore
 from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.staff import Actor
+from risk_engine.domain.trial import is_challenged
 from risk_engine.settings import Settings
 from risk_engine.store import assessments
 from risk_engine.store.assessments import NewAssessment, Stored
@@ -26,15 +27,38 @@ from risk_engine.store.assessments import NewAssessment, Stored
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What decides: the live set, and on trial a challenger with its share of payments in basis points."""
+
+    live: CompiledRuleSet
+    challenger: CompiledRuleSet | None = None
+    share_bp: int = 0
+    publication: int = 0  # until Postgres has said which set is live
+
+    def sides(self, merchant_id: str, key: str) -> tuple[CompiledRuleSet, CompiledRuleSet | None]:
+        """Which set decides this payment, and which is only heard."""
+        if self.challenger and is_challenged(self.share_bp, merchant_id, key):
+            return self.challenger, self.live
+        return self.live, self.challenger
+
+
 @dataclass(slots=True)
 class RulesInUse:
-    """The one mutable thing: which compiled set decides. Replaced by one assignment, so a request that read
-    `compiled` keeps a whole set, old or new. `publication` is 0 until Postgres has said which set is live."""
+    """The one mutable thing: what decides. Replaced by one assignment, so a request that read `deployed` keeps whole
+    sets, old or new."""
 
-    compiled: CompiledRuleSet
-    publication: int = 0
+    deployed: Deployed
     refused: int = 0  # newest publication that did not compile here: not tried again
     is_file_refused: bool = False  # RULES_FILE was not usable, and the packaged set stands in for it
+
+    @property
+    def compiled(self) -> CompiledRuleSet:
+        return self.deployed.live
+
+    @property
+    def publication(self) -> int:
+        return self.deployed.publication
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +75,7 @@ class Deps:
     known_staff: dict[bytes, tuple[float, Actor]] = field(
         default_factory=dict
     )  # by hash of token, until when
+    compiled_sets: dict[str, CompiledRuleSet] = field(default_factory=dict)  # of the past, by hash
     channels: tuple[Channel, ...] = ()
     alert_sender: AlertSender = field(default_factory=lambda: AlertSender(()))
     clock: Clock = field(default_factory=SystemClock)
@@ -104,13 +129,12 @@ def load_rules(settings: Settings) -> RulesInUse:
     stands in until one is published, with an error in the log and an alert."""
     if settings.rules_file is not None:
         try:
-            return RulesInUse(
-                compile_rules(parse_rule_set(rule_files.read_rule_document(settings.rules_file)))
-            )
+            document = rule_files.read_rule_document(settings.rules_file)
+            return RulesInUse(Deployed(compile_rules(parse_rule_set(document))))
         except (OSError, ValueError, InvalidRuleSet) as error:
             log.error("rules file refused, the packaged rules stand in", error=str(error)[:300])
     packaged = compile_rules(parse_rule_set(rule_files.read_rule_document(rule_files.PACKAGED)))
-    return RulesInUse(packaged, is_file_refused=settings.rules_file is not None)
+    return RulesInUse(Deployed(packaged), is_file_refused=settings.rules_file is not None)
 
 
 def load_scorer(settings: Settings) -> Scorer | None:

@@ -18,6 +18,7 @@ stage_seconds = Histogram(
 )
 rule_set_publication = Gauge("risk_rule_set_publication", "Publication that this process decides with.")
 rule_set_refused = Gauge("risk_rule_set_refused", "1 while the published rule set does not compile here.")
+chained_total = Counter("risk_assessments_chained_total", "Assessments in the hash chain.")
 velocity_rebuilt_total = Counter(
     "risk_velocity_rebuilt_total", "Rebuilds of the windows after a loss of Redis."
 )

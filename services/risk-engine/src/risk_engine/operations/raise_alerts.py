@@ -100,13 +100,15 @@ async def _in_channels(conn: AsyncConnection, now: datetime) -> list[Signal]:
     ]
 
 
-async def _published(conn: AsyncConnection) -> dict[str, object] | None:
-    """The document that all processes should decide with."""
+async def _published(conn: AsyncConnection) -> list[dict[str, object]]:
+    """The documents that all processes should decide with: the live set's, and its challenger's."""
     live = await rule_sets.live(conn)
-    return await rule_sets.document(conn, live.rule_set) if live else None
+    hashes = [live.rule_set, live.challenger] if live else []
+    found = [await rule_sets.document(conn, one) for one in hashes if one is not None]
+    return [document for document in found if document is not None]
 
 
-async def _in_parts(deps: Deps, published: dict[str, object] | None, *, has_traffic: bool) -> list[Signal]:
+async def _in_parts(deps: Deps, published: Sequence[dict[str, object]], *, has_traffic: bool) -> list[Signal]:
     """What this process sees of the parts that all processes share: Redis, model file, rule file, published rules."""
     signals = []
     try:
@@ -121,10 +123,10 @@ async def _in_parts(deps: Deps, published: dict[str, object] | None, *, has_traf
     if deps.rules.is_file_refused:
         summary = "RULES_FILE cannot be used; the packaged rules stand in until a set is published."
         signals.append(Signal("rules_file_refused", summary))
-    if published is not None and (refused := await asyncio.to_thread(_refusal_of, published)):
-        signals.append(
-            Signal("rule_set_refused", "The published rule set does not compile.", measures={"why": refused})
-        )
+    for document in published:
+        if refused := await asyncio.to_thread(_refusal_of, document):
+            summary = "A published rule set does not compile."
+            signals.append(Signal("rule_set_refused", summary, measures={"why": refused}))
     return signals
 
 

@@ -6,19 +6,22 @@ good one stays.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
-from risk_engine.clients.cel import CompiledRuleSet, compile_rules
+from risk_engine.clients.cel import compile_rules
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.operations import metrics
-from risk_engine.operations.deps import Deps
+from risk_engine.operations.deps import Deployed, Deps
 from risk_engine.operations.publish_rule_set import CHANNEL, publish_first_rule_set
 from risk_engine.store import rule_sets
+from risk_engine.store.rule_sets import Publication
 
 POLL_S = 0.5  # a quarter of the two seconds promised; the query is one index probe
 RETRY_S = 0.5
@@ -35,9 +38,13 @@ async def reload_rules(deps: Deps) -> bool:
         live = await rule_sets.live(conn)
         if live is None or live.id in (deps.rules.publication, deps.rules.refused):
             return False
-        document = await rule_sets.document(conn, live.rule_set)
+        documents = {
+            name: await rule_sets.document(conn, name) or {}
+            for name in (live.rule_set, live.challenger)
+            if name
+        }
     try:
-        deps.rules.compiled = await asyncio.to_thread(_compiled, document or {})
+        deps.rules.deployed = await asyncio.to_thread(_deployed, live, documents)
     except InvalidRuleSet as refused:
         log.error(
             "published rule set refused, the last good one stays", rule_set=live.rule_set, error=str(refused)
@@ -45,15 +52,16 @@ async def reload_rules(deps: Deps) -> bool:
         deps.rules.refused = live.id
         metrics.rule_set_refused.set(1)
         return False
-    deps.rules.publication = live.id
     metrics.rule_set_refused.set(0)
     metrics.rule_set_publication.set(live.id)
-    log.info("rule set in use", rule_set=live.rule_set, publication=live.id)
+    log.info("rule set in use", rule_set=live.rule_set, challenger=live.challenger, publication=live.id)
     return True
 
 
-def _compiled(document: dict[str, object]) -> CompiledRuleSet:
-    return compile_rules(parse_rule_set(document))
+def _deployed(live: Publication, documents: Mapping[str, Mapping[str, Any]]) -> Deployed:
+    sets = {name: compile_rules(parse_rule_set(document)) for name, document in documents.items()}
+    challenger = sets[live.challenger] if live.challenger else None
+    return Deployed(sets[live.rule_set], challenger, live.share_bp or 0, live.id)
 
 
 async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:

@@ -104,6 +104,13 @@ RECENT_SLICE = text("""
 """).columns(request=JSONB)
 
 
+# Oldest first, in slices by primary key: what is decided again.
+STORED_SLICE = text("""
+    SELECT id, decision, score, rule_set, model, facts, outcome
+    FROM risk.assessment WHERE id > :after ORDER BY id LIMIT :limit
+""").columns(facts=JSONB, outcome=JSONB)
+
+
 def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
     """The row and its event. Made by the operation, so that the event carries the request's trace context."""
     answer, request = assessment.as_answer(), request_of(assessment.subject)
@@ -172,7 +179,7 @@ def _columns(items: Sequence[NewAssessment]) -> dict[str, list[Any]]:
 
 
 def _outcome(assessment: Assessment) -> dict[str, Any]:
-    return {
+    made = {
         "reasons": [{"code": reason.code, "text": reason.text} for reason in assessment.reasons],
         "degraded": list(assessment.degraded),
         "hits": [rule.id for rule in assessment.evaluation.hits],
@@ -180,6 +187,13 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
         "skipped": list(assessment.evaluation.skipped),
         "timings_us": dict(assessment.timings_us),
     }
+    if other := assessment.other:
+        made["other"] = {
+            "rule_set": other.rule_set,
+            "decision": other.decision.value,
+            "hits": list(other.hits),
+        }
+    return made
 
 
 def answer_of(row: Any) -> dict[str, Any]:
@@ -208,6 +222,7 @@ async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | No
         "request": row.request,
         "facts": row.facts,
         "trace": {name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
+        "other": row.outcome.get("other"),
         "is_late": row.is_late,
         "created_at": isoformat(row.created_at),
     }
@@ -242,3 +257,8 @@ async def failed_rules(conn: AsyncConnection, since: datetime) -> list[str]:
 async def recent_slice(conn: AsyncConnection, before: str, limit: int) -> Sequence[Any]:
     """Up to `limit` rows of RECENT_SLICE with ids below `before`, newest first."""
     return (await conn.execute(RECENT_SLICE, {"before": before, "limit": limit})).all()
+
+
+async def stored_slice(conn: AsyncConnection, after: str, limit: int) -> Sequence[Any]:
+    """Up to `limit` rows of STORED_SLICE with ids above `after`, oldest first."""
+    return (await conn.execute(STORED_SLICE, {"after": after, "limit": limit})).all()

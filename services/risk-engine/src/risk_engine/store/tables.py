@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -55,7 +56,7 @@ assessment = Table(
     Column("is_late", Boolean, nullable=False),  # stored after it was answered
     Column("request", JSONB, nullable=False),
     Column("facts", JSONB, nullable=False),
-    # {"reasons", "degraded", "hits", "errors", "skipped", "timings_us"}
+    # {"reasons", "degraded", "hits", "errors", "skipped", "timings_us", on trial "other"}
     Column("outcome", JSONB, nullable=False),
     UniqueConstraint("merchant_id", "idempotency_key"),  # the same key is the same decision
     CheckConstraint(f"decision IN ({_DECISIONS})", name="decision"),
@@ -64,6 +65,16 @@ assessment = Table(
 Index("assessment_decision_id_idx", assessment.c.decision, assessment.c.id)  # the list filtered by decision
 Index("assessment_created_at_idx", assessment.c.created_at)  # alerts count the last minutes
 
+# A link per assessment, in the order of commits: `position` is the number of the event stored with it.
+assessment_chain = Table(
+    "assessment_chain",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("assessment_id", Id, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("chained_at", Time, nullable=False, server_default=NOW),
+)
+
 rule_set = Table(
     "rule_set",
     metadata,
@@ -71,16 +82,41 @@ rule_set = Table(
     Column("name", String, nullable=False),
     Column("document", JSONB, nullable=False),
     Column("created_at", Time, nullable=False, server_default=NOW),
+    Column("saved_by", Id, nullable=False, server_default=text("'platform'")),
+    UniqueConstraint("hash", "saved_by"),  # for the approval to refer to: it must not be by the same person
     CheckConstraint("hash ~ '^[0-9a-f]{64}$'", name="hash"),
 )
 
-# The newest row is the pointer to the live set; the older ones are its history.
+rule_set_approval = Table(
+    "rule_set_approval",
+    metadata,
+    Column("rule_set", Id, primary_key=True),
+    Column("saved_by", Id, nullable=False),
+    Column("approved_by", Id, nullable=False),
+    Column("note", String),
+    Column("approved_at", Time, nullable=False, server_default=NOW),
+    ForeignKeyConstraint(["rule_set", "saved_by"], ["risk.rule_set.hash", "risk.rule_set.saved_by"]),
+    CheckConstraint("approved_by <> saved_by", name="second_person"),
+)
+
+# The newest row is the pointer to what decides; the older ones are its history. With a challenger it is a trial.
 rule_set_publication = Table(
     "rule_set_publication",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("rule_set", Id, ForeignKey("risk.rule_set.hash"), nullable=False),
     Column("published_at", Time, nullable=False, server_default=NOW),
+    Column("act", Id, nullable=False, server_default=text("'publish'")),
+    Column("acted_by", Id, nullable=False, server_default=text("'platform'")),
+    Column("challenger", Id, ForeignKey("risk.rule_set.hash")),
+    Column(
+        "challenger_share_bp", SmallInteger
+    ),  # basis points of payments that it decides; 0 = in the shadow
+    CheckConstraint("act IN ('publish', 'rollback', 'trial', 'end_trial')", name="act"),
+    CheckConstraint(
+        "(challenger IS NULL) = (challenger_share_bp IS NULL) AND challenger_share_bp BETWEEN 0 AND 5000",
+        name="challenger",
+    ),
 )
 
 # What became of a payment, from the gateway's events. `seq` follows commit order: one consumer writes at a time.
@@ -216,4 +252,11 @@ outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
 job_run = job_run_table(metadata)
 
-APPEND_ONLY = ("assessment", "rule_set", "rule_set_publication", "alert_act")
+APPEND_ONLY = (
+    "alert_act",
+    "assessment",
+    "assessment_chain",
+    "rule_set",
+    "rule_set_approval",
+    "rule_set_publication",
+)
