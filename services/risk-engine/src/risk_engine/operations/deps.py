@@ -17,6 +17,7 @@ from risk_engine.clients.alert_channels import AlertSender, Channel, read_channe
 from risk_engine.clients.cel import CompiledRuleSet, compile_rules
 from risk_engine.clients.features import FeatureStore
 from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
+from risk_engine.clients.model_trial import try_model
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import is_challenged
@@ -140,6 +141,8 @@ def load_rules(settings: Settings) -> RulesInUse:
 def load_scorer(settings: Settings) -> Scorer | None:
     """The model, or None with an error in the log: the failure policy then says `model` on every decision."""
     try:
+        if settings.model_file is not None:  # somebody's own: a file that is cut off would end this process
+            try_model(settings.model_file)
         return LightGbmScorer.load(settings.model_file or model.PACKAGED)
     except ModelUnavailable as error:
         log.error("no model, rules decide alone", error=str(error))
