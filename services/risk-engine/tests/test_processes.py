@@ -138,6 +138,7 @@ async def test_the_worker_runs_what_the_schedule_sends(
         "periodic risk.forget_old_rows",
         "periodic risk.raise_alerts",
         "periodic risk.send_heartbeat",
+        "periodic risk.watch_drift",
     ]
     for name in names:
         await asyncio.to_thread(celery.send_task, name)

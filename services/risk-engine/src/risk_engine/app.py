@@ -21,7 +21,7 @@ from platform_kit.serve import serve
 from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
-from risk_engine.api import alert_channels, alerts, assessments, deployment, proofs, rule_sets, staff
+from risk_engine.api import alert_channels, alerts, assessments, deployment, drift, proofs, rule_sets, staff
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.operations.deps import Deps, open_deps
@@ -88,6 +88,7 @@ def build_app(settings: Settings) -> FastAPI:
             deployment.router,
             alerts.router,
             alert_channels.router,
+            drift.router,
             staff.router,
             proofs.router,
             events_router(_engine_of, tables.outbox, require_internal),

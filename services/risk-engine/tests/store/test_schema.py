@@ -106,6 +106,9 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
             " ORDER BY due_at LIMIT 10"
         ),
         "alert_delivery_alert_id_idx": "SELECT 1 FROM risk.alert_delivery WHERE alert_id = 'alr_1' ORDER BY id",
+        "drift_reference_model_id_idx": (
+            "SELECT 1 FROM risk.drift_reference WHERE model = 'm' ORDER BY id DESC LIMIT 1"
+        ),
         "decision_minute_pkey": "SELECT 1 FROM risk.decision_minute WHERE minute > now() - interval '6 hours'",
         "rule_set_publication_pkey": "SELECT rule_set FROM risk.rule_set_publication ORDER BY id DESC LIMIT 1",
     }
@@ -124,4 +127,5 @@ def test_migrations_are_packaged_with_the_code() -> None:
         "20261127_0003_pre_rule_set_approval.py",
         "20261127_0004_pre_assessment_chain.py",
         "20261127_0020_pre_alerts.py",
+        "20261127_0021_pre_drift.py",
     ]

@@ -103,6 +103,14 @@ DIFFERENCE: Final = {
     "milder": COUNT,
 }
 
+DRIFT_REFERENCE: Final = {
+    "id": COUNT,
+    "object": named("drift_reference"),
+    "model": TEXT,
+    "pinned_by": TEXT,
+    "pinned_at": TIME,
+}
+
 STAFF: Final = {
     "id": TEXT,
     "object": named("staff"),
@@ -212,6 +220,15 @@ CONTRACT: Final = Contract(
                 "last_error": nullable(TEXT),
                 "created_at": TIME,
                 "settled_at": nullable(TIME),
+            }
+        ),
+        "DriftReference": shape(DRIFT_REFERENCE),
+        "Drift": shape(
+            {
+                "object": named("drift"),
+                "reference": shape(DRIFT_REFERENCE),
+                "sample_size": COUNT,
+                "columns": items(shape({"name": TEXT, "psi": {"type": "number"}, "ks": {"type": "number"}})),
             }
         ),
         "AlertChannelList": shape(

@@ -122,14 +122,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "feature_drift": Kind(
             _W,
-            "A feature of the model is distributed otherwise than in the reference: PSI 0.25 or more.",
+            "A feature of the model is distributed otherwise than in the reference: PSI from 0.25, or KS from 0.2.",
             "A field that stopped coming, or other customers: then train anew, or pin a new reference.",
             quiet=timedelta(hours=1),
             cooldown=timedelta(hours=24),
         ),
         "score_drift": Kind(
             _W,
-            "The score is distributed otherwise than in the reference: PSI 0.25 or more.",
+            "The score is distributed otherwise than in the reference: PSI from 0.25, or KS from 0.2.",
             "As for feature_drift; thresholds of the rules mean something else now.",
             quiet=timedelta(hours=1),
             cooldown=timedelta(hours=24),

@@ -239,6 +239,18 @@ decision_minute = Table(
     Column("behind_ms", BigInteger, nullable=False),  # the least of the same
 )
 
+# What a model saw when somebody said that it was as it should be.
+drift_reference = Table(
+    "drift_reference",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("model", Id, nullable=False),
+    Column("samples", JSONB, nullable=False),  # {"amount_ratio_1d": [1.0, …], …, "score": […]}
+    Column("pinned_by", String, nullable=False),
+    Column("pinned_at", Time, nullable=False, server_default=NOW),
+)
+Index("drift_reference_model_id_idx", drift_reference.c.model, drift_reference.c.id)
+
 quarantined_event = Table(
     "quarantined_event",
     metadata,
@@ -259,4 +271,5 @@ APPEND_ONLY = (
     "rule_set",
     "rule_set_approval",
     "rule_set_publication",
+    "drift_reference",
 )
