@@ -21,7 +21,18 @@ from platform_kit.serve import serve
 from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
-from risk_engine.api import alerts, assessments, cases, deployment, labels, lists, proofs, rule_sets, staff
+from risk_engine.api import (
+    alerts,
+    assessments,
+    cases,
+    deployment,
+    labels,
+    lists,
+    proofs,
+    rule_sets,
+    snoozes,
+    staff,
+)
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.operations.deps import Deps, open_deps
@@ -94,6 +105,7 @@ def build_app(settings: Settings) -> FastAPI:
             proofs.router,
             cases.router,
             labels.router,
+            snoozes.router,
             events_router(_engine_of, tables.outbox, require_internal),
         ],
         open_deps=open_api,

@@ -22,6 +22,7 @@ from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdic
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
+from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -175,6 +176,19 @@ _CASE_ACT: Final = shape(
         "text": nullable(TEXT),
     }
 )
+SNOOZE: Final = {
+    "id": TEXT,
+    "object": named("snooze"),
+    "rule": TEXT,
+    "by": {"type": "string", "enum": [by.value for by in SnoozedBy]},
+    "assessment_id": TEXT,
+    "until": TIME,
+    "reason": TEXT,
+    "made_by": TEXT,
+    "made_at": TIME,
+    "ended_by": nullable(TEXT),
+    "ended_at": nullable(TIME),
+}
 _LABEL: Final = shape(
     {
         "id": TEXT,
@@ -270,6 +284,8 @@ CONTRACT: Final = Contract(
         "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),
         "NextCase": shape({"case": nullable(ref("Case"))}),
         "DecidedCases": shape({"data": items(_each("Case"))}),
+        "Snooze": shape(SNOOZE),
+        "SnoozePage": shape({"data": items(ref("Snooze")), "next_cursor": nullable(TEXT)}),
         "LabelPage": shape({"data": items(_LABEL), "next_cursor": nullable(TEXT)}),
         "UploadedLabels": shape(
             {
@@ -352,6 +368,7 @@ CONTRACT: Final = Contract(
     },
     links={
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
+        "Snooze": {"snoozes_end": ("snooze_id", "/id")},
         "Case": {
             "cases_get_case": ("case_id", "/id"),
             "cases_assign": ("case_id", "/id"),
