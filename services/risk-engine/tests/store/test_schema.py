@@ -96,6 +96,10 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
         "assessment_created_at_idx": (
             "SELECT decision, count(*) FROM risk.assessment WHERE created_at >= now() - interval '5 min' GROUP BY 1"
         ),
+        "assessment_to_explain_idx": (
+            "SELECT id FROM risk.assessment a WHERE decision <> 'allow' AND model = 'm' AND id > 'asm_' AND NOT EXISTS "
+            "(SELECT 1 FROM risk.explanation e WHERE e.assessment_id = a.id) ORDER BY id LIMIT 100"
+        ),
         "payment_outcome_seq_key": "SELECT 1 FROM risk.payment_outcome WHERE seq > 5 ORDER BY seq LIMIT 10",
         "review_case_due_idx": (
             "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND (due_at, id) > (now(), 'cas_1') "

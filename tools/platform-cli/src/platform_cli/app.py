@@ -15,6 +15,7 @@ from rich.table import Table
 from platform_cli.backup.commands import backup, restore
 from platform_cli.daily.commands import add_daily_commands
 from platform_cli.k8s.commands import kubernetes_commands
+from platform_cli.risk_commands import risk_commands
 from platform_cli.stack import supervision
 from platform_cli.stack.health import DidNotBecomeReady, Health, process_table
 from platform_cli.stack.roles import Surroundings
@@ -128,6 +129,7 @@ def doctor() -> None:
 main.command(rich_help_panel=HERE)(backup)
 main.command(rich_help_panel=HERE)(restore)
 main.add_typer(kubernetes_commands(), name="k8s", rich_help_panel=HERE)
+main.add_typer(risk_commands(), name="risk", rich_help_panel=HERE)
 add_daily_commands(main)
 
 

@@ -22,6 +22,7 @@ from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdic
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
+from risk_engine.domain.reason_codes import Source
 from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 
@@ -55,7 +56,10 @@ RULE_SET: Final = {
     "hash": HASH,
     "object": named("rule_set"),
     "name": TEXT,
-    "status": {"type": "string", "enum": ["checked", "approved", "on_trial", "live", "retired"]},
+    "status": {
+        "type": "string",
+        "enum": ["checked", "backtested", "approved", "on_trial", "live", "retired"],
+    },
     "rule_count": COUNT,
     "saved_by": TEXT,
     "approved_by": nullable(TEXT),
@@ -85,6 +89,21 @@ DIFFERENCE: Final = {
     "milder": COUNT,
 }
 
+BACKTEST: Final = {
+    "id": TEXT,
+    "object": named("backtest"),
+    "rule_set": HASH,
+    "since": TIME,
+    "until": TIME,
+    "asked_by": TEXT,
+    "asked_at": TIME,
+    "status": {"type": "string", "enum": ["queued", "running", "done", "failed"]},
+    "done": COUNT,
+    "total": nullable(COUNT),
+    "report": nullable(ANYTHING),
+    "failure": nullable(TEXT),
+    "finished_at": nullable(TIME),
+}
 LIST: Final = {
     "object": named("list"),
     "name": TEXT,
@@ -228,6 +247,25 @@ CONTRACT: Final = Contract(
                 "request": ANYTHING,
                 "facts": ANYTHING,
                 "trace": ANYTHING,
+                "explanation": nullable(
+                    shape(
+                        {
+                            "model": TEXT,
+                            "reasons": items(
+                                shape(
+                                    {
+                                        "code": TEXT,
+                                        "text": TEXT,
+                                        "feature": TEXT,
+                                        "value": {"type": "number"},
+                                        "contribution": {"type": "number"},
+                                    }
+                                )
+                            ),
+                        }
+                    )
+                )
+                | {"description": "what raised the score most; null until the worker has explained it"},
                 "other": nullable(ANYTHING)
                 | {"description": "on trial: what the set that did not decide said"},
                 "is_late": FLAG,
@@ -304,6 +342,8 @@ CONTRACT: Final = Contract(
                 )
             }
         ),
+        "Backtest": shape(BACKTEST),
+        "BacktestList": shape({"data": items(ref("Backtest"))}),
         "List": shape(LIST),
         "Lists": shape({"data": items(ref("List"))}),
         "Entry": shape(ENTRY),
@@ -349,6 +389,21 @@ CONTRACT: Final = Contract(
         "Trial": shape(
             {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(DIFFERENCE)},
         ),
+        "ReasonCodeList": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "code": TEXT,
+                            "object": named("reason_code"),
+                            "source": {"type": "string", "enum": [source.value for source in Source]},
+                            "reviewer": TEXT,
+                            "merchant": TEXT,
+                        }
+                    )
+                )
+            }
+        ),
         "AlertList": shape(
             {
                 "data": items(
@@ -374,6 +429,7 @@ CONTRACT: Final = Contract(
             "cases_assign": ("case_id", "/id"),
             "cases_decide": ("case_id", "/id"),
         },
+        "Backtest": {"backtests_get_one": ("backtest_id", "/id")},
         "RuleSetSummary": {
             "rule_sets_approve": ("rule_set", "/hash"),
             "rule_sets_publish": ("rule_set", "/hash"),

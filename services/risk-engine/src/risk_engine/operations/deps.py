@@ -129,8 +129,15 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
 
 def load_scorer(settings: Settings) -> Scorer | None:
     """The model, or None with an error in the log: the failure policy then says `model` on every decision."""
+    model_file = settings.model_file or model.PACKAGED
     try:
-        return LightGbmScorer.load(settings.model_file or model.PACKAGED)
+        if model_file.suffix == ".onnx":
+            from risk_engine.clients.onnx_model import (
+                OnnxScorer,  # here: NumPy and ONNX Runtime for nobody else
+            )
+
+            return OnnxScorer.load(model_file)
+        return LightGbmScorer.load(model_file)
     except ModelUnavailable as error:
         log.error("no model, rules decide alone", error=str(error))
         return None

@@ -20,6 +20,7 @@ from risk_engine.domain.cases import review_of
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import LIST_FACT
 from risk_engine.store import cases, tables
+from risk_engine.store.explanations import explanation_of
 
 MADE = "assessment.made.v1"
 ID_MAX = "asm_~"  # after every id
@@ -74,9 +75,10 @@ FIND_BY_KEYS = text(f"""
 """).columns(outcome=JSONB)  # noqa: S608 - our own column names
 
 FIND = text(f"""
-    SELECT {_COLUMNS}, a.request, a.facts, a.occurred_at, a.created_at, a.is_late
-    FROM risk.assessment a WHERE a.id = :id
-""").columns(outcome=JSONB, request=JSONB, facts=JSONB)  # noqa: S608
+    SELECT {_COLUMNS}, a.request, a.facts, a.occurred_at, a.created_at, a.is_late,
+           e.model AS explained_model, e.reasons AS explained_reasons
+    FROM risk.assessment a LEFT JOIN risk.explanation e ON e.assessment_id = a.id WHERE a.id = :id
+""").columns(outcome=JSONB, request=JSONB, facts=JSONB, explained_reasons=JSONB)  # noqa: S608
 
 # Newest first by primary key; never an offset.
 LIST = text(f"""
@@ -237,6 +239,7 @@ async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | No
             "let_through": row.outcome.get("let_through", False),
         },
         "other": row.outcome.get("other"),
+        "explanation": explanation_of(row.explained_model, row.explained_reasons),
         "is_late": row.is_late,
         "created_at": isoformat(row.created_at),
     }

@@ -83,6 +83,22 @@ Index(
     _table=assessment,
 )
 Index("assessment_created_at_idx", assessment.c.created_at)  # alerts count the last minutes
+Index(
+    "assessment_to_explain_idx",
+    assessment.c.id,
+    postgresql_where=text("decision <> 'allow' AND model IS NOT NULL"),
+)
+
+# What the model's features did to a score; made after the decision, from its facts.
+explanation = Table(
+    "explanation",
+    metadata,
+    Column("assessment_id", Id, primary_key=True),
+    Column("model", Id, nullable=False),
+    # [{"code", "feature", "value", "contribution"}], greatest contribution first
+    Column("reasons", JSONB, nullable=False),
+    Column("explained_at", Time, nullable=False, server_default=NOW),
+)
 
 # A link per assessment, in the order of commits: `position` is the number of the event stored with it.
 assessment_chain = Table(
@@ -137,6 +153,27 @@ rule_set_publication = Table(
         name="challenger",
     ),
 )
+
+backtest = Table(
+    "backtest",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("rule_set", Id, ForeignKey("risk.rule_set.hash"), nullable=False),
+    Column("since", Time, nullable=False),
+    Column("until", Time, nullable=False),
+    Column("asked_by", Id, nullable=False),
+    Column("asked_at", Time, nullable=False, server_default=NOW),
+    Column("status", Id, nullable=False, server_default=text("'queued'")),
+    Column("progressed_at", Time),
+    Column("done", BigInteger, nullable=False, server_default=text("0")),
+    Column("total", BigInteger),
+    Column("report", JSONB),
+    Column("failure", String),
+    Column("finished_at", Time),
+    CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),
+    CheckConstraint("(status = 'done') = (report IS NOT NULL)", name="report"),
+)
+Index("backtest_rule_set_id_idx", backtest.c.rule_set, backtest.c.id)
 
 # What became of a payment, from the gateway's events. `seq` follows commit order: one consumer writes at a time.
 payment_outcome = Table(
@@ -371,6 +408,7 @@ APPEND_ONLY = (
     "assessment",
     "assessment_chain",
     "case_act",
+    "explanation",
     "label",
     "rule_set",
     "rule_set_approval",

@@ -1,14 +1,14 @@
 """pre: rules that are snoozed for somebody
 
-Revision ID: 0011b
-Revises: 0011
+Revision ID: 0035
+Revises: 0030
 Create Date: 2026-11-27
 """
 
 from alembic import op
 
-revision = "0011b"
-down_revision = "0011"
+revision = "0035"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
