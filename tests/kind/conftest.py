@@ -26,6 +26,10 @@ from tests.kind import proofs
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "platform"
 GATEWAY_NODE_PORT, CONSOLE_NODE_PORT = 30080, 30081
+_ALL_RELEASES = (
+    *("helm", "list", "--all-namespaces", "--output", "json"),
+    *("--deployed", "--failed", "--pending"),  # Helm 4 knows no --all
+)
 _standing: list[Cluster] = []  # the cluster of this session, once a test has asked for it
 NEEDED = ("docker", "kind", "kubectl", "helm")
 
@@ -212,7 +216,7 @@ def emptied() -> None:
 
 
 def empty(cluster: Cluster) -> None:
-    for found in json.loads(cluster.run("helm", "list", "--all-namespaces", "--all", "--output", "json")):
+    for found in json.loads(cluster.run(*_ALL_RELEASES)):
         cluster.run("helm", "uninstall", found["name"], "--namespace", found["namespace"], "--wait")
     for namespace in cluster.core.list_namespace().items:
         if not namespace.metadata.name.startswith(("default", "kube-", "local-path-storage")):

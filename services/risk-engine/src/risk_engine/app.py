@@ -24,6 +24,7 @@ from platform_kit.telemetry import configure_tracing
 from risk_engine.api import (
     alerts,
     assessments,
+    backtests,
     cases,
     deployment,
     labels,
@@ -99,6 +100,7 @@ def build_app(settings: Settings) -> FastAPI:
             rule_sets.router,
             rule_sets.checks,
             deployment.router,
+            backtests.router,
             alerts.router,
             reason_codes.router,
             lists.router,

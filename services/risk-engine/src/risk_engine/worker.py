@@ -1,6 +1,7 @@
 """Background tasks of the risk engine; each is one line around an operation."""
 
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+from risk_engine.operations.backtest_rule_set import run_backtests
 from risk_engine.operations.chain_assessments import chain_assessments
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.explain_decisions import explain_decisions
@@ -34,6 +35,12 @@ async def chain(deps: Deps) -> None:
     await chain_assessments(deps)
 
 
+@async_task("risk.run_backtests", time_limit_s=600)
+async def backtest(deps: Deps) -> None:
+    """Every five seconds: run the backtests that people asked for."""
+    await run_backtests(deps)
+
+
 def create_worker(settings: Settings) -> PlatformCelery:
     """The Celery application of this service, schedule included."""
     return create_celery(
@@ -42,6 +49,7 @@ def create_worker(settings: Settings) -> PlatformCelery:
         open_deps=open_deps,
         schedule=[
             periodic(chain, every_s=5),
+            periodic(backtest, every_s=5),
             periodic(explain, every_s=5),
             periodic(watch_decisions, every_s=60),
             periodic(clean_up, every_s=3600),

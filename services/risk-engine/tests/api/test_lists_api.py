@@ -2,6 +2,8 @@
 
 from risk_rig import Api, a_document, a_request, a_rule, codes, eventually
 
+from risk_engine.operations.backtest_rule_set import run_backtests
+
 
 async def test_a_listed_address_is_blocked_within_two_seconds(api: Api) -> None:
     ada, bob = await api.token_of("ada", "lead"), await api.token_of("bob", "analyst")
@@ -9,6 +11,8 @@ async def test_a_listed_address_is_blocked_within_two_seconds(api: Api) -> None:
     assert (made.status, made.body["fact"]) == (201, "list_bad_mail")
     document = a_document(rules=[a_rule(1, when="list_bad_mail && has_email", then="block", code="bad_mail")])
     rule_set = (await api.post("/v1/rule-sets", document, **bob)).body["hash"]
+    await api.post("/v1/backtests", {"rule_set": rule_set}, **bob)
+    await run_backtests(api.deps)
     await api.post(f"/v1/rule-sets/{rule_set}/approve", {}, **ada)
     await api.post(f"/v1/rule-sets/{rule_set}/publish", b"", **ada)
     added = await api.post(

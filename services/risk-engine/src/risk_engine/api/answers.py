@@ -55,7 +55,10 @@ RULE_SET: Final = {
     "hash": HASH,
     "object": named("rule_set"),
     "name": TEXT,
-    "status": {"type": "string", "enum": ["checked", "approved", "on_trial", "live", "retired"]},
+    "status": {
+        "type": "string",
+        "enum": ["checked", "backtested", "approved", "on_trial", "live", "retired"],
+    },
     "rule_count": COUNT,
     "saved_by": TEXT,
     "approved_by": nullable(TEXT),
@@ -85,6 +88,21 @@ DIFFERENCE: Final = {
     "milder": COUNT,
 }
 
+BACKTEST: Final = {
+    "id": TEXT,
+    "object": named("backtest"),
+    "rule_set": HASH,
+    "since": TIME,
+    "until": TIME,
+    "asked_by": TEXT,
+    "asked_at": TIME,
+    "status": {"type": "string", "enum": ["queued", "running", "done", "failed"]},
+    "done": COUNT,
+    "total": nullable(COUNT),
+    "report": nullable(ANYTHING),
+    "failure": nullable(TEXT),
+    "finished_at": nullable(TIME),
+}
 LIST: Final = {
     "object": named("list"),
     "name": TEXT,
@@ -308,6 +326,8 @@ CONTRACT: Final = Contract(
                 )
             }
         ),
+        "Backtest": shape(BACKTEST),
+        "BacktestList": shape({"data": items(ref("Backtest"))}),
         "List": shape(LIST),
         "Lists": shape({"data": items(ref("List"))}),
         "Entry": shape(ENTRY),
@@ -392,6 +412,7 @@ CONTRACT: Final = Contract(
             "cases_assign": ("case_id", "/id"),
             "cases_decide": ("case_id", "/id"),
         },
+        "Backtest": {"backtests_get_one": ("backtest_id", "/id")},
         "RuleSetSummary": {
             "rule_sets_approve": ("rule_set", "/hash"),
             "rule_sets_publish": ("rule_set", "/hash"),

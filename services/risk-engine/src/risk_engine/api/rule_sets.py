@@ -44,7 +44,7 @@ async def create_rule_set(body: RuleDocument, request: Request, by: Analyst) -> 
 
 @router.post(
     "/{rule_set}/approve",
-    responses=answer("RuleSetSummary") | problems({409: "second-person-needed: you saved it yourself"}),
+    responses=answer("RuleSetSummary") | problems({409: "second-person-needed, not-backtested"}),
 )
 async def approve(rule_set: Hash, body: Approval, request: Request, by: Lead) -> Response:
     """Approve a set that somebody else saved; only then may it decide."""

@@ -246,6 +246,7 @@ class ChainCheckRequest(_Body):
 ListName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
 Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 ENTRIES_PER_REQUEST_MAX = 1_000
+BACKTEST_DEFAULT = timedelta(days=30)
 
 
 class NewList(_Body):
@@ -353,3 +354,19 @@ def _label_or_problem(item: dict[str, Any], actor: str, now: datetime) -> Label 
         return from_validation_errors(error.errors())
     except InvalidTime as refused:
         return refused
+
+
+class BacktestRequest(_Body):
+    """POST /v1/backtests: by default over the last 30 days."""
+
+    rule_set: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    since: Moment | None = None
+    until: Moment | None = None
+
+    def period(self, now: datetime) -> tuple[datetime, datetime]:
+        """[since, until). Raises InvalidTime when it is empty."""
+        until = self.until or now
+        since = self.since or until - BACKTEST_DEFAULT
+        if since >= until:
+            raise InvalidTime("`since` is before `until`.")
+        return since, until

@@ -11,7 +11,7 @@ from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.rules import RuleSet
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.deps import Deps
-from risk_engine.store import lists, rule_sets
+from risk_engine.store import backtests, lists, rule_sets
 
 log = get_logger(__name__)
 
@@ -23,6 +23,10 @@ class InvalidRule(Problem):
         where, why = refused.faults[0]
         errors = [{"rule": name, "detail": reason} for name, reason in refused.faults[:20]]
         super().__init__(f"{where}: {why}", errors=errors)
+
+
+class NotBacktested(Problem):
+    status, code, title = 409, "not-backtested", "Nobody knows what this rule set would have done"
 
 
 class SecondPersonNeeded(Problem):
@@ -52,13 +56,18 @@ async def save_rule_set(deps: Deps, document: Mapping[str, Any], by: Actor) -> d
 
 
 async def approve_rule_set(deps: Deps, rule_set: str, note: str | None, by: Actor) -> dict[str, Any]:
-    """The set with its approval; a second approval changes nothing. Raises NotFound, SecondPersonNeeded."""
+    """The set with its approval; a second approval changes nothing. Raises NotFound,
+    SecondPersonNeeded, NotBacktested."""
     async with deps.engine.begin() as conn:
         found = await rule_sets.find(conn, rule_set)
         if found is None:
             raise NotFound("No rule set has this hash; save it first.")
         if found["saved_by"] == by.name:
             raise SecondPersonNeeded("Ask another lead to read and approve it.")
+        if not await backtests.is_done(conn, rule_set):
+            raise NotBacktested(
+                "Try it on stored decisions first (POST /v1/backtests) and read what it found."
+            )
         await rule_sets.approve(conn, rule_set, found["saved_by"], by.name, note)
         approved = await rule_sets.find(conn, rule_set)
     log.info("rule set approved", rule_set=rule_set, by=by.name)

@@ -153,6 +153,27 @@ rule_set_publication = Table(
     ),
 )
 
+backtest = Table(
+    "backtest",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("rule_set", Id, ForeignKey("risk.rule_set.hash"), nullable=False),
+    Column("since", Time, nullable=False),
+    Column("until", Time, nullable=False),
+    Column("asked_by", Id, nullable=False),
+    Column("asked_at", Time, nullable=False, server_default=NOW),
+    Column("status", Id, nullable=False, server_default=text("'queued'")),
+    Column("progressed_at", Time),
+    Column("done", BigInteger, nullable=False, server_default=text("0")),
+    Column("total", BigInteger),
+    Column("report", JSONB),
+    Column("failure", String),
+    Column("finished_at", Time),
+    CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),
+    CheckConstraint("(status = 'done') = (report IS NOT NULL)", name="report"),
+)
+Index("backtest_rule_set_id_idx", backtest.c.rule_set, backtest.c.id)
+
 # What became of a payment, from the gateway's events. `seq` follows commit order: one consumer writes at a time.
 payment_outcome = Table(
     "payment_outcome",
