@@ -18,3 +18,7 @@ bench-ingest: bootstrap ## Events per second into the warehouse, and a reconcili
 .PHONY: bench-payments
 bench-payments: bootstrap ## Full payments through all processes: rate, latency, CPU of each process, and the proof that all are kept
 	$(BIN)/python -m benchmarks.payments
+
+.PHONY: bench-handbook
+bench-handbook: bootstrap ## The fraud handbook's benchmark: features and lengths of training side by side (ten minutes)
+	nice -n 15 $(BIN)/python -m benchmarks.handbook

@@ -26,6 +26,11 @@ from tests.kind import proofs
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "platform"
 GATEWAY_NODE_PORT, CONSOLE_NODE_PORT = 30080, 30081
+_ALL_RELEASES = (
+    *("helm", "list", "--all-namespaces", "--output", "json"),
+    *("--deployed", "--failed", "--pending"),  # Helm 4 knows no --all
+)
+_standing: list[Cluster] = []  # the cluster of this session, once a test has asked for it
 NEEDED = ("docker", "kind", "kubectl", "helm")
 
 
@@ -160,7 +165,10 @@ class Merchant:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     ports = {door: os.environ.get(f"KIND_{door}_PORT", "") for door in ("GATEWAY", "CONSOLE")}
     with cluster_of("kind-config.yaml", "", tmp_path_factory.mktemp("kind"), ports) as made:
+        empty(made)  # with KIND_KEEP it has stood before
+        _standing.append(made)
         yield made
+        _standing.clear()
 
 
 @contextmanager
@@ -199,18 +207,37 @@ def cluster_of(
         print("\nkind, seconds:", json.dumps(made.seconds))  # noqa: T201 - the evidence of this run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def emptied() -> None:
+    """Each file begins with nothing in the cluster: neither a release nor what another file patched by hand, which
+    Helm's next apply would meet as a conflict, and whose pods would have taken the two cores."""
+    if _standing:
+        empty(_standing[0])
+
+
+def empty(cluster: Cluster) -> None:
+    for found in json.loads(cluster.run(*_ALL_RELEASES)):
+        cluster.run("helm", "uninstall", found["name"], "--namespace", found["namespace"], "--wait")
+    for namespace in cluster.core.list_namespace().items:
+        if not namespace.metadata.name.startswith(("default", "kube-", "local-path-storage")):
+            cluster.run("kubectl", "delete", "namespace", namespace.metadata.name, "--ignore-not-found")
+    # What an uninstall keeps on purpose, and pods that tests started by themselves.
+    kept = "persistentvolumeclaims,secrets,jobs,pods"
+    cluster.run("kubectl", "delete", kept, "--all", "--namespace", "default")
+
+
+@pytest.fixture(scope="module")
 def release(cluster: Cluster) -> Cluster:
-    """The cluster with the release in it: what the tests of its life left, or a new one."""
+    """The cluster with a new release in it."""
     if RELEASE not in cluster.run("helm", "list", "--short").split():
         cluster.run("helm", "install", RELEASE, "./umbrella-chart", "--wait", "--timeout", "5m")
     cluster.settle()
     return cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def merchant(cluster: Cluster) -> Merchant:
-    """A merchant made at first use, whose payments every later step counts."""
+    """A merchant made at first use, whose payments every later step of the file counts."""
     return new_merchant(cluster)
 
 

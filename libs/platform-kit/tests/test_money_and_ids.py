@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from platform_kit.ids import is_id, new_id
+from platform_kit.ids import earliest_id, is_id, new_id
 from platform_kit.money import CURRENCIES, CurrencyMismatch, Money, exponent, format_minor
 
 
@@ -64,3 +66,11 @@ def test_ids_rise_within_a_process_even_within_a_millisecond() -> None:
 )
 def test_what_is_no_id_is_told_apart(value: str) -> None:
     assert not is_id("pay", value)
+
+
+def test_the_earliest_id_of_a_time_parts_what_was_before_from_what_came_after() -> None:
+    before = new_id("pay")
+    border = earliest_id("pay", datetime.now(UTC) + timedelta(seconds=1))
+    assert is_id("pay", border)
+    assert before < border
+    assert earliest_id("pay", datetime.now(UTC) - timedelta(milliseconds=2)) < new_id("pay")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.rules import Evaluation, Reason, RuleSet
 from risk_engine.domain.staff import Actor, Role
 from risk_engine.domain.velocity import empty_windows
+from risk_engine.operations.backtest_rule_set import ask_for_backtest, get_backtest, run_backtests
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.manage_rule_sets import approve_rule_set, save_rule_set
 from risk_engine.operations.publish_rule_set import publish_rule_set
@@ -107,9 +108,20 @@ async def saved(deps: Deps, document: dict[str, Any]) -> str:
     return rule_set
 
 
+async def backtested(deps: Deps, rule_set: str) -> dict[str, Any]:
+    """The report of a set over the decisions of the last hour."""
+    now = deps.clock.now()
+    hour = timedelta(hours=1)
+    asked = await ask_for_backtest(deps, rule_set, now - hour, now + hour, BOB)
+    await run_backtests(deps)
+    report: dict[str, Any] = (await get_backtest(deps, asked["id"]))["report"]
+    return report
+
+
 async def approved(deps: Deps, document: dict[str, Any]) -> str:
-    """Bob saves it, Ada approves it."""
+    """Bob saves and tries it, Ada approves it."""
     rule_set = await saved(deps, document)
+    await backtested(deps, rule_set)
     await approve_rule_set(deps, rule_set, None, ADA)
     return rule_set
 

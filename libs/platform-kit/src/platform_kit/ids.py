@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from datetime import datetime
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -24,6 +25,11 @@ _counter = 0
 def new_id(prefix: str) -> str:
     """A new id, later than every id that this process made before (also within one millisecond)."""
     return f"{prefix}_{_base32(_uuid7())}"
+
+
+def earliest_id(prefix: str, at: datetime) -> str:
+    """Not above any id made at `at` (to the millisecond) or later: where a page by time begins."""
+    return f"{prefix}_{_base32(int(at.timestamp() * 1000) << 80)}"
 
 
 def is_id(prefix: str, value: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from payment_gateway.operations.apply_verdicts import apply_verdicts, open_following
 from payment_gateway.operations.book_channel_costs import book_channel_costs
 from payment_gateway.operations.chain_ledger import chain_ledger
 from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
-from payment_gateway.operations.deps import Deps, open_deps
+from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.expire_holds import expire_holds
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
@@ -40,6 +41,11 @@ async def replay_parked(deps: Deps) -> None:
 @async_task("payments.expire_holds", time_limit_s=300)
 async def expire(deps: Deps) -> None:
     await expire_holds(deps)
+
+
+@async_task("payments.apply_verdicts", time_limit_s=300)
+async def apply_reviews(deps: Deps) -> None:
+    await apply_verdicts(deps)
 
 
 @async_task("payments.reap_keys", time_limit_s=300)
@@ -118,6 +124,7 @@ SCHEDULE = [
     periodic(deliver, every_s=1),
     periodic(watch, every_s=10),
     periodic(expire, every_s=60),
+    periodic(apply_reviews, every_s=2),
     periodic(expire_in_ledger, every_s=5),
     periodic(chain, every_s=5),
     periodic(watch_sums, every_s=60),
@@ -133,4 +140,6 @@ SCHEDULE = [
 
 def celery_app(settings: Settings) -> PlatformCelery:
     """The Celery application of this service."""
-    return create_celery(settings, "payment-gateway", open_deps=open_deps, schedule=SCHEDULE, job_run=job_run)
+    return create_celery(
+        settings, "payment-gateway", open_deps=open_following, schedule=SCHEDULE, job_run=job_run
+    )

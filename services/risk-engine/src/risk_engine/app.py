@@ -21,12 +21,28 @@ from platform_kit.serve import serve
 from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
-from risk_engine.api import alert_channels, alerts, assessments, deployment, drift, proofs, rule_sets, staff
+from risk_engine.api import (
+    alert_channels,
+    alerts,
+    assessments,
+    backtests,
+    cases,
+    deployment,
+    drift,
+    labels,
+    lists,
+    proofs,
+    reason_codes,
+    rule_sets,
+    staff,
+)
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.follow_payments import follow_payments
+from risk_engine.operations.link_payments import follow_links
 from risk_engine.operations.rebuild_velocity import follow_outcomes
-from risk_engine.operations.record_outcomes import CONSUMER, STREAM, record_outcomes
+from risk_engine.operations.record_outcomes import CONSUMER, STREAM
 from risk_engine.operations.reload_rules import watch_rules
 from risk_engine.settings import Settings
 from risk_engine.store import tables
@@ -86,11 +102,16 @@ def build_app(settings: Settings) -> FastAPI:
             rule_sets.router,
             rule_sets.checks,
             deployment.router,
+            backtests.router,
             alerts.router,
             alert_channels.router,
             drift.router,
+            reason_codes.router,
+            lists.router,
             staff.router,
             proofs.router,
+            cases.router,
+            labels.router,
             events_router(_engine_of, tables.outbox, require_internal),
         ],
         open_deps=open_api,
@@ -131,7 +152,7 @@ def relay() -> None:
 
 @cli.command()
 def consumer() -> None:
-    """Follow the gateway's events, and keep the velocity windows in step."""
+    """Follow the gateway's events, keep the velocity windows in step, and link related payments."""
 
     async def run(deps: Deps, stop: asyncio.Event) -> None:
         token = deps.settings.internal_token.get_secret_value()
@@ -142,13 +163,14 @@ def consumer() -> None:
                 STREAM,
                 CONSUMER,
                 tables.consumer_cursor,
-                record_outcomes,
+                follow_payments,
                 events_api(gateway, token),
                 quarantine=quarantine,
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(follower.run(stop))
                 tasks.create_task(follow_outcomes(deps, stop))
+                tasks.create_task(follow_links(deps, stop))
 
     _run_process(run)
 

@@ -21,7 +21,7 @@ class Settings(ServiceSettings):
         default=None, description="first rule set, .toml or .json; empty = packaged"
     )
     model_file: Path | None = Field(
-        default=None, description="model.txt with model.json beside it; empty = packaged"
+        default=None, description=".txt or .onnx with its .json beside it; empty = packaged"
     )
     deadline_ms: int = Field(
         default=50, ge=5, le=1000, description="of one decision, then the failure policy answers"
@@ -33,4 +33,9 @@ class Settings(ServiceSettings):
     )
     risk_dead_man_url: SecretStr = Field(
         default=SecretStr(""), description="called every minute while alerting works; empty = off"
+    )
+    four_eyes_from_minor: int = Field(
+        default=100_000,
+        ge=0,
+        description="from this amount at stake, in minor units of the reference currency, two people decide; 0 = never",
     )

@@ -1,9 +1,11 @@
 """Background tasks of the risk engine; each is one line around an operation."""
 
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
+from risk_engine.operations.backtest_rule_set import run_backtests
 from risk_engine.operations.chain_assessments import chain_assessments
 from risk_engine.operations.deliver_alerts import deliver_alerts
 from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.operations.send_heartbeat import send_heartbeat
@@ -42,10 +44,22 @@ async def clean_up(deps: Deps) -> None:
     await forget_old_rows(deps)
 
 
+@async_task("risk.explain_decisions", time_limit_s=60)
+async def explain(deps: Deps) -> None:
+    """Every few seconds: which features made the score of what was not allowed?"""
+    await explain_decisions(deps)
+
+
 @async_task("risk.chain_assessments", time_limit_s=60)
 async def chain(deps: Deps) -> None:
     """Every five seconds: chain what was stored since."""
     await chain_assessments(deps)
+
+
+@async_task("risk.run_backtests", time_limit_s=600)
+async def backtest(deps: Deps) -> None:
+    """Every five seconds: run the backtests that people asked for."""
+    await run_backtests(deps)
 
 
 def create_worker(settings: Settings) -> PlatformCelery:
@@ -56,6 +70,8 @@ def create_worker(settings: Settings) -> PlatformCelery:
         open_deps=open_deps,
         schedule=[
             periodic(chain, every_s=5),
+            periodic(backtest, every_s=5),
+            periodic(explain, every_s=5),
             periodic(watch_decisions, every_s=60),
             periodic(tell_channels, every_s=5),
             periodic(show_life, every_s=60),

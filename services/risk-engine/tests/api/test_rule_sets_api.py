@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from risk_rig import Api, a_document, a_request, a_rule, codes, eventually
 
+from risk_engine.operations.backtest_rule_set import run_backtests
+
 PATH = "/v1/rule-sets"
 STRICT = a_document(name="strict", rules=[a_rule(when="method == 'card'", then="block", code="no_cards")])
 
@@ -20,6 +22,16 @@ async def test_a_document_is_saved_published_and_decides_within_two_seconds(api:
     ] == "allow"  # saved is not published
     assert (await api.post(f"{PATH}/{rule_set}/publish", b"", **ada)).body["type"] == "/problems/not-approved"
     assert (await api.post(f"{PATH}/{rule_set}/approve", {}, **bob)).status == 403
+    refused = await api.post(f"{PATH}/{rule_set}/approve", {"note": "fine"}, **ada)
+    assert refused.body["type"] == "/problems/not-backtested"
+    asked = await api.post("/v1/backtests", {"rule_set": rule_set}, **bob)
+    assert (asked.status, asked.body["status"], asked.body["asked_by"]) == (202, "queued", "bob")
+    await run_backtests(api.deps)
+    done = (await api.get(f"/v1/backtests/{asked.body['id']}")).body
+    assert (done["status"], done["report"]["changed"]) == (
+        "done", [{"was": "allow", "would": "block", "number": 1}],
+    )  # fmt: skip
+    assert (await api.get(f"/v1/backtests?rule_set={rule_set}")).body["data"] == [done]
     assert (await api.post(f"{PATH}/{rule_set}/approve", {"note": "fine"}, **ada)).status == 200
     published = await api.post(f"{PATH}/{rule_set}/publish", b"", **ada)
     assert (published.status, published.body["hash"]) == (200, rule_set)

@@ -7,9 +7,13 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from platform_cli.stack.state import clone
 from risk_engine.clients.model import PACKAGED, LightGbmScorer, ModelUnavailable, model_hash
-from risk_engine.domain.features import MODEL_FEATURES
+from risk_engine.domain.features import FEATURES, MODEL_FEATURES
+from risk_engine.domain.model_card import model_card
 
 ROWS = np.random.RandomState(5).gamma(1.2, 2.5, size=(2_000, len(MODEL_FEATURES)))
 
@@ -52,20 +56,62 @@ def test_scores_are_whole_percents_and_reach_both_ends(scorer: LightGbmScorer) -
     assert scorer.score(list(odd.values())) >= 40
 
 
-def test_a_larger_payment_of_the_same_customer_never_scores_lower(scorer: LightGbmScorer) -> None:
-    """The monotone constraints of the training."""
-    for row in ROWS[:200].tolist():
-        larger = row.copy()
-        for name in ("amount_ratio_1d", "amount_ratio_7d", "amount_ratio_30d", "customer_count_1d"):
-            larger[MODEL_FEATURES.index(name)] *= 1.5
-        assert scorer.raw(larger) >= scorer.raw(row) - 1e-12
+RATIO = st.floats(0.01, 40)
+ROW = st.tuples(
+    RATIO, RATIO, RATIO, st.integers(1, 30), st.integers(0, 60), st.integers(0, 150), RATIO,
+    st.booleans(), st.booleans(),
+).map(lambda values: [float(value) for value in values])  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(
+    row=ROW,
+    grows=st.lists(
+        st.tuples(
+            st.sampled_from([name for name in FEATURES if FEATURES[name].only_raises]), st.floats(1, 5)
+        ),
+        min_size=1,
+    ),
+)
+def test_more_or_larger_payments_never_lower_the_score(
+    scorer: LightGbmScorer, row: list[float], grows: list[tuple[str, float]]
+) -> None:
+    """The monotone constraints of the training, for any payment and any features growing together."""
+    larger = row.copy()
+    for name, by in grows:
+        larger[MODEL_FEATURES.index(name)] *= by
+    assert scorer.raw(larger) >= scorer.raw(row) - 1e-12
+    assert scorer.score(larger) >= scorer.score(row)
+
+
+def test_contributions_are_lightgbms_own_and_add_up(scorer: LightGbmScorer) -> None:
+    expected = lightgbm.Booster(model_file=str(PACKAGED)).predict(ROWS[:50], pred_contrib=True)
+    for row, contributions in zip(ROWS[:50].tolist(), expected, strict=True):
+        found = scorer.contributions(row)
+        assert found == pytest.approx(contributions[:-1], abs=1e-9)
+        log_odds = sum(found) + contributions[-1]
+        assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(scorer.raw(row), abs=1e-9)
 
 
 def test_the_artefact_says_what_it_was_made_of(scorer: LightGbmScorer) -> None:
     assert scorer.metadata["trained_on"]["customers"] == 5_000
     assert scorer.metadata["metrics"]["average_precision"] > 0.2
+    assert len(scorer.metadata["trained_on"]["data_sha256"]) == 64
+    assert scorer.metadata["defaults"] == {name: feature.default for name, feature in FEATURES.items()}
     assert PACKAGED.stat().st_size < 300_000
     assert PACKAGED.read_text().startswith("tree\n")
+
+
+def test_the_page_about_the_model_is_the_models_own() -> None:
+    """`make model` writes it; who edits it, or commits another model without it, is told here."""
+    scorer = LightGbmScorer.load(PACKAGED)
+    card = (clone() / "docs" / "risk-model-card.md").read_text(encoding="utf-8")
+    assert card == model_card(scorer.metadata, scorer.hash)
+
+
+def test_no_part_of_the_artefact_is_a_pickle() -> None:
+    for file in PACKAGED.parent.glob("model.*"):
+        file.read_text(encoding="ascii")  # a pickle or an archive is no text
 
 
 def test_a_new_calibration_is_a_new_model() -> None:

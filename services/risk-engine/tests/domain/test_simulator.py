@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from risk_engine.domain import simulator
 from risk_engine.domain.simulator import DAY_S, Transactions, simulate
 
 
@@ -40,5 +39,22 @@ def test_a_customer_without_a_terminal_near_pays_nothing() -> None:
     assert set(simulate(customers=20, terminals=5, days=5).customer.tolist()) < set(range(20))
 
 
-def test_customers_beyond_the_handbooks_number_can_be_drawn() -> None:
-    assert simulator._profile_of(simulator.CUSTOMERS).daily_rate <= 4
+def test_a_world_where_nobody_is_near_a_terminal_is_empty() -> None:
+    assert len(simulate(customers=1, terminals=2, days=3).at_s) == 0
+
+
+def test_more_customers_leave_the_first_ones_as_they_were() -> None:
+    few, more = simulate(customers=20, days=5), simulate(customers=25, days=5)
+    assert len(few.at_s) > 20
+    first = more.customer < 20
+    assert np.array_equal(few.at_s, more.at_s[first])
+    assert np.array_equal(few.terminal, more.terminal[first])
+
+
+def test_another_seed_is_another_world_of_the_same_kind() -> None:
+    first, second = simulate(customers=50, days=20, seed=1), simulate(customers=50, days=20, seed=2)
+    assert first.data_hash == simulate(customers=50, days=20, seed=1).data_hash
+    assert len({first.data_hash, second.data_hash, simulate(customers=50, days=20).data_hash}) == 3
+    assert 0.5 < len(first.at_s) / len(second.at_s) < 2
+    with pytest.raises(ValueError, match="between 0 and 4000"):
+        simulate(customers=1, seed=4_001)

@@ -13,6 +13,7 @@ from risk_rig import (
     a_rule,
     a_subject,
     approved,
+    backtested,
     codes,
     eventually,
     packaged_document,
@@ -27,6 +28,7 @@ from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.manage_rule_sets import (
     InvalidRule,
+    NotBacktested,
     SecondPersonNeeded,
     approve_rule_set,
     get_rule_set,
@@ -103,6 +105,9 @@ async def test_only_what_a_second_person_approved_may_decide(deps: Deps) -> None
         await publish_rule_set(deps, rule_set, ADA)
     with pytest.raises(SecondPersonNeeded):
         await approve_rule_set(deps, rule_set, None, BOB)
+    with pytest.raises(NotBacktested):
+        await approve_rule_set(deps, rule_set, None, ADA)
+    await backtested(deps, rule_set)
     approval = await approve_rule_set(deps, rule_set, "Read it all.", ADA)
     assert (approval["status"], approval["saved_by"], approval["approved_by"], approval["note"]) == (
         "approved", "bob", "ada", "Read it all.",

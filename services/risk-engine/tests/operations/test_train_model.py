@@ -13,13 +13,7 @@ from risk_engine.clients.model import LightGbmScorer
 from risk_engine.domain.facts import is_night, is_weekend
 from risk_engine.domain.features import model_features
 from risk_engine.domain.simulator import STARTS_AT, Transactions, simulate
-from risk_engine.operations.train_model import (
-    area_under_curve,
-    average_precision,
-    fit_calibration,
-    sample_of,
-    train_model,
-)
+from risk_engine.operations.train_model import fit_calibration, sample_of, train_model
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +25,7 @@ def sliced() -> Transactions:
 @pytest.fixture
 async def features(clean_redis_url: str) -> AsyncIterator[FeatureStore]:
     async with create_redis(clean_redis_url) as redis:
-        yield FeatureStore(redis, timeout_s=5)
+        yield FeatureStore(redis, timeout_s=60)  # the deadline is not what is tested
 
 
 async def test_the_online_path_computes_the_rows_of_the_training(
@@ -73,12 +67,6 @@ def test_training_twice_gives_the_same_bytes(sliced: Transactions) -> None:
 
 def test_scenario_one_is_left_out(sliced: Transactions) -> None:
     assert 1 not in sample_of(sliced, (45, 115)).scenario
-
-
-def test_ranking_figures_on_a_case_worked_by_hand() -> None:
-    scores, labels = np.array([0.9, 0.8, 0.8, 0.1]), np.array([1.0, 0.0, 1.0, 0.0])
-    assert area_under_curve(scores, labels) == pytest.approx((1 + 1 + 0.5 + 1) / 4)
-    assert average_precision(scores, labels) == pytest.approx(0.5 * 1.0 + 0.5 * 2 / 3)
 
 
 def test_calibration_never_falls_and_never_claims_certainty() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from risk_rig import an_assessment, settings_for
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -95,6 +96,10 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
         "assessment_created_at_idx": (
             "SELECT decision, count(*) FROM risk.assessment WHERE created_at >= now() - interval '5 min' GROUP BY 1"
         ),
+        "assessment_to_explain_idx": (
+            "SELECT id FROM risk.assessment a WHERE decision <> 'allow' AND model = 'm' AND id > 'asm_' AND NOT EXISTS "
+            "(SELECT 1 FROM risk.explanation e WHERE e.assessment_id = a.id) ORDER BY id LIMIT 100"
+        ),
         "payment_outcome_seq_key": "SELECT 1 FROM risk.payment_outcome WHERE seq > 5 ORDER BY seq LIMIT 10",
         "alert_open_idx": "SELECT 1 FROM risk.alert WHERE status <> 'resolved' AND kind = 'k' AND scope = ''",
         "alert_status_id_idx": (
@@ -110,6 +115,19 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
             "SELECT 1 FROM risk.drift_reference WHERE model = 'm' ORDER BY id DESC LIMIT 1"
         ),
         "decision_minute_pkey": "SELECT 1 FROM risk.decision_minute WHERE minute > now() - interval '6 hours'",
+        "review_case_due_idx": (
+            "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND (due_at, id) > (now(), 'cas_1') "
+            "ORDER BY due_at, id LIMIT 20"
+        ),
+        "review_case_assignee_due_idx": (
+            "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND assignee = 'ada' ORDER BY due_at, id LIMIT 20"
+        ),
+        "review_case_status_id_idx": (
+            "SELECT 1 FROM risk.review_case WHERE status = 'closed' AND id < 'cas_~' ORDER BY id DESC LIMIT 20"
+        ),
+        "case_payment_case_id_idx": "SELECT 1 FROM risk.case_payment WHERE case_id = 'cas_1' ORDER BY assessment_id",
+        "case_payment_payment_id_idx": "SELECT 1 FROM risk.case_payment WHERE payment_id = 'pay_1'",
+        "case_act_case_id_idx": "SELECT 1 FROM risk.case_act WHERE case_id = 'cas_1' ORDER BY id DESC LIMIT 9",
         "rule_set_publication_pkey": "SELECT rule_set FROM risk.rule_set_publication ORDER BY id DESC LIMIT 1",
     }
     async with deps.engine.begin() as conn:
@@ -119,13 +137,9 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
             assert index in plan, plan
 
 
-def test_migrations_are_packaged_with_the_code() -> None:
-    versions = Path(tables.__file__).parent / "migrations" / "versions"
-    assert [path.name for path in sorted(versions.glob("*.py"))] == [
-        "20261123_0001_pre_risk.py",
-        "20261127_0002_pre_staff.py",
-        "20261127_0003_pre_rule_set_approval.py",
-        "20261127_0004_pre_assessment_chain.py",
-        "20261127_0020_pre_alerts.py",
-        "20261127_0021_pre_drift.py",
-    ]
+def test_migrations_are_packaged_with_the_code_and_make_one_chain() -> None:
+    scripts = ScriptDirectory(str(Path(tables.__file__).parent / "migrations"))
+    revisions = [revision.revision for revision in scripts.walk_revisions()]
+    assert len(scripts.get_heads()) == 1
+    assert revisions == sorted(revisions, reverse=True)
+    assert revisions[-1] == "0001"

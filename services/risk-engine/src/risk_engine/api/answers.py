@@ -20,7 +20,11 @@ from platform_kit.contract import (
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
 from risk_engine.domain.alert_kinds import Severity
 from risk_engine.domain.alerts import Act, Status
+from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.labels import LabelKind, LabelSource
+from risk_engine.domain.lists import ListType
+from risk_engine.domain.reason_codes import Source
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -73,7 +77,10 @@ RULE_SET: Final = {
     "hash": HASH,
     "object": named("rule_set"),
     "name": TEXT,
-    "status": {"type": "string", "enum": ["checked", "approved", "on_trial", "live", "retired"]},
+    "status": {
+        "type": "string",
+        "enum": ["checked", "backtested", "approved", "on_trial", "live", "retired"],
+    },
     "rule_count": COUNT,
     "saved_by": TEXT,
     "approved_by": nullable(TEXT),
@@ -111,6 +118,43 @@ DRIFT_REFERENCE: Final = {
     "pinned_at": TIME,
 }
 
+BACKTEST: Final = {
+    "id": TEXT,
+    "object": named("backtest"),
+    "rule_set": HASH,
+    "since": TIME,
+    "until": TIME,
+    "asked_by": TEXT,
+    "asked_at": TIME,
+    "status": {"type": "string", "enum": ["queued", "running", "done", "failed"]},
+    "done": COUNT,
+    "total": nullable(COUNT),
+    "report": nullable(ANYTHING),
+    "failure": nullable(TEXT),
+    "finished_at": nullable(TIME),
+}
+LIST: Final = {
+    "object": named("list"),
+    "name": TEXT,
+    "fact": TEXT | {"description": "what rules read"},
+    "type": {"type": "string", "enum": [kind.value for kind in ListType]},
+    "note": nullable(TEXT),
+    "made_by": TEXT,
+    "made_at": TIME,
+    "entry_count": COUNT,
+}
+ENTRY: Final = {
+    "id": COUNT,
+    "object": named("list_entry"),
+    "list": TEXT,
+    "value": TEXT,
+    "reason": TEXT,
+    "added_by": TEXT,
+    "added_at": TIME,
+    "expires_at": nullable(TIME),
+    "removed_by": nullable(TEXT),
+    "removed_at": nullable(TIME),
+}
 STAFF: Final = {
     "id": TEXT,
     "object": named("staff"),
@@ -120,6 +164,91 @@ STAFF: Final = {
     "ended_at": nullable(TIME),
 }
 _NOT_PERMITTED: Final = {403: "not-permitted: it takes another role"}
+
+_PROPOSAL: Final = {"type": "string", "enum": [verdict.value for verdict in Verdict]}
+CASE: Final = {
+    "id": TEXT,
+    "object": named("case"),
+    "merchant_id": TEXT,
+    "status": {"type": "string", "enum": [status.value for status in CaseStatus]},
+    "priority": {"type": "string", "enum": [priority.value for priority in Priority]},
+    "amount_reference_minor": COUNT | {"description": "at stake, in the rule set's reference currency"},
+    "payment_count": COUNT,
+    "opened_at": TIME,
+    "due_at": TIME,
+    "overdue": FLAG,
+    "assignee": nullable(TEXT),
+    "locked_by": nullable(TEXT),
+    "locked_until": nullable(TIME),
+    "proposed": nullable(_PROPOSAL),
+    "proposed_by": nullable(TEXT),
+    "verdict": nullable(_PROPOSAL),
+    "closed_by": nullable(TEXT),
+    "closed_at": nullable(TIME),
+}
+_CASE_PAYMENT: Final = shape(
+    {
+        "payment_id": TEXT,
+        "assessment_id": TEXT,
+        "amount_minor": COUNT,
+        "currency": TEXT,
+        "score": COUNT,
+        "reasons": items(shape({"code": TEXT, "text": TEXT})),
+        "request": ANYTHING,
+        "added_at": TIME,
+        "status": {"type": "string", "enum": [status.value for status in PaymentStatus]},
+        "effect": nullable(shape({"code": TEXT, "text": TEXT})),
+    }
+)
+_RELATED: Final = shape(
+    {
+        "payment_id": TEXT,
+        "assessment_id": TEXT,
+        "merchant_id": TEXT,
+        "shares": items({"type": "string", "enum": ["card", "customer", "device", "ip"]}),
+        "decision": {"type": "string", "enum": [decision.value for decision in Decision]},
+        "score": COUNT,
+        "amount_minor": COUNT,
+        "currency": TEXT,
+        "occurred_at": TIME,
+    }
+)
+_CASE_ACT: Final = shape(
+    {
+        "id": COUNT,
+        "at": TIME,
+        "actor": TEXT,
+        "kind": TEXT,
+        "before": ANYTHING,
+        "after": ANYTHING,
+        "text": nullable(TEXT),
+    }
+)
+_LABEL: Final = shape(
+    {
+        "id": TEXT,
+        "object": named("label"),
+        "payment_id": TEXT,
+        "assessment_id": nullable(TEXT),
+        "kind": {"type": "string", "enum": [kind.value for kind in LabelKind]},
+        "source": {"type": "string", "enum": [source.value for source in LabelSource]},
+        "payment_at": nullable(TIME),
+        "event_at": TIME,
+        "labelled_at": TIME | {"description": "when it became known: use it for nothing earlier"},
+        "actor": TEXT,
+    }
+)
+
+
+def _each(answer: str) -> Schema:
+    """The answer about one of many: what it became, or why not."""
+    return {
+        "oneOf": [
+            shape({"id": TEXT, "status": {"type": "integer", "const": 200}, "case": ref(answer)}),
+            shape({"id": TEXT, "status": {"type": "integer", "minimum": 400}, "problem": ref("Problem")}),
+        ]
+    }
+
 
 CONTRACT: Final = Contract(
     guards={
@@ -134,6 +263,25 @@ CONTRACT: Final = Contract(
                 "request": ANYTHING,
                 "facts": ANYTHING,
                 "trace": ANYTHING,
+                "explanation": nullable(
+                    shape(
+                        {
+                            "model": TEXT,
+                            "reasons": items(
+                                shape(
+                                    {
+                                        "code": TEXT,
+                                        "text": TEXT,
+                                        "feature": TEXT,
+                                        "value": {"type": "number"},
+                                        "contribution": {"type": "number"},
+                                    }
+                                )
+                            ),
+                        }
+                    )
+                )
+                | {"description": "what raised the score most; null until the worker has explained it"},
                 "other": nullable(ANYTHING)
                 | {"description": "on trial: what the set that did not decide said"},
                 "is_late": FLAG,
@@ -178,6 +326,71 @@ CONTRACT: Final = Contract(
             "chain_check",
             {"checked": COUNT, "broken_at": nullable(COUNT), "behind": COUNT, "next_after": nullable(COUNT)},
         ),
+        "Case": shape(CASE),
+        "CaseRecord": shape(
+            {
+                **CASE,
+                "payments": items(_CASE_PAYMENT),
+                "related": items(_RELATED),
+                "acts": items(_CASE_ACT),
+            }
+        ),
+        "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),
+        "NextCase": shape({"case": nullable(ref("Case"))}),
+        "DecidedCases": shape({"data": items(_each("Case"))}),
+        "LabelPage": shape({"data": items(_LABEL), "next_cursor": nullable(TEXT)}),
+        "UploadedLabels": shape(
+            {
+                "data": items(
+                    {
+                        "oneOf": [
+                            shape(
+                                {
+                                    "status": {"type": "integer", "enum": [200, 201]},
+                                    "label_id": nullable(TEXT),
+                                }
+                            ),
+                            shape({"status": {"type": "integer", "minimum": 400}, "problem": ref("Problem")}),
+                        ]
+                    }
+                )
+            }
+        ),
+        "Backtest": shape(BACKTEST),
+        "BacktestList": shape({"data": items(ref("Backtest"))}),
+        "List": shape(LIST),
+        "Lists": shape({"data": items(ref("List"))}),
+        "Entry": shape(ENTRY),
+        "EntryPage": shape({"data": items(ref("Entry")), "next_cursor": nullable(COUNT)}),
+        "AddedEntries": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "result": {"type": "string", "enum": ["added", "renewed", "refused"]},
+                            "id": nullable(COUNT),
+                            "detail": nullable(TEXT),
+                        }
+                    )
+                )
+            }
+        ),
+        "HitPage": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "assessment_id": TEXT,
+                            "merchant_id": TEXT,
+                            "payment_id": TEXT,
+                            "decision": TEXT,
+                            "created_at": TIME,
+                        }
+                    )
+                ),
+                "next_cursor": nullable(TEXT),
+            }
+        ),
         "Staff": shape(STAFF),
         "AdmittedStaff": shape({**STAFF, "token": TEXT | {"description": "shown this once"}}),
         "StaffList": shape({"data": items(ref("Staff"))}),
@@ -189,6 +402,21 @@ CONTRACT: Final = Contract(
         "PublicationList": shape({"data": items(ref("Publication"))}),
         "Trial": shape(
             {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(DIFFERENCE)},
+        ),
+        "ReasonCodeList": shape(
+            {
+                "data": items(
+                    shape(
+                        {
+                            "code": TEXT,
+                            "object": named("reason_code"),
+                            "source": {"type": "string", "enum": [source.value for source in Source]},
+                            "reviewer": TEXT,
+                            "merchant": TEXT,
+                        }
+                    )
+                )
+            }
         ),
         "Alert": shape(ALERT),
         "AlertRecord": shape(
@@ -250,6 +478,12 @@ CONTRACT: Final = Contract(
     links={
         "AlertDelivery": {"alert_channels_get_delivery": ("delivery_id", "/id")},
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
+        "Case": {
+            "cases_get_case": ("case_id", "/id"),
+            "cases_assign": ("case_id", "/id"),
+            "cases_decide": ("case_id", "/id"),
+        },
+        "Backtest": {"backtests_get_one": ("backtest_id", "/id")},
         "RuleSetSummary": {
             "rule_sets_approve": ("rule_set", "/hash"),
             "rule_sets_publish": ("rule_set", "/hash"),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from platform_kit.contract import ANYTHING, COUNT, SHARED, TEXT, TIME, Schema, nullable, shape
+from platform_kit.contract import ANYTHING, COUNT, SHARED, TEXT, TIME, Schema, items, nullable, shape
 from platform_kit.event_contract import document_of
 from risk_engine.api.answers import ASSESSMENT
+from risk_engine.domain.cases import Verdict
+from risk_engine.operations.decide_case import DECIDED
 from risk_engine.operations.settle_alerts import RAISED, RESOLVED
 from risk_engine.store.assessments import MADE
 
@@ -26,11 +28,29 @@ _REQUEST: Final = shape(
         "device": nullable(TEXT),
         "ip": nullable(TEXT),
         "occurred_at": TIME,
+        "email": TEXT,
+        "card_bin": TEXT,
+        "card_country": TEXT,
+    },
+    optional=("email", "card_bin", "card_country"),
+)
+
+_DECIDED: Final = shape(
+    {
+        "id": TEXT,
+        "merchant_id": TEXT,
+        "verdict": {"type": "string", "enum": [verdict.value for verdict in Verdict]},
+        "reason": TEXT,
+        "decided_by": TEXT,
+        "proposed_by": nullable(TEXT),
+        "decided_at": TIME,
+        "payments": items(shape({"payment_id": TEXT, "assessment_id": TEXT})),
     }
 )
 
 EVENTS: Final[dict[str, Schema]] = {
     MADE: shape({"assessment": shape({**ASSESSMENT, "request": _REQUEST})}),
+    DECIDED: shape({"case": _DECIDED}),
     RAISED: shape(
         {
             "alert": shape(

@@ -29,9 +29,9 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 @checks.post("", responses=answer("CheckedRuleSet"))
-async def check(body: RuleDocument, by: Analyst) -> Response:
+async def check(body: RuleDocument, request: Request, by: Analyst) -> Response:
     """Look at a document and store nothing: each bad rule is named with the place and the reason (422)."""
-    found = check_rule_set(body.model_dump(exclude_unset=True))
+    found = await check_rule_set(request.app.state.deps, body.model_dump(exclude_unset=True))
     return JsonResponse({"hash": found.hash, "name": found.name, "rule_count": len(found.rules)})
 
 
@@ -44,7 +44,7 @@ async def create_rule_set(body: RuleDocument, request: Request, by: Analyst) -> 
 
 @router.post(
     "/{rule_set}/approve",
-    responses=answer("RuleSetSummary") | problems({409: "second-person-needed: you saved it yourself"}),
+    responses=answer("RuleSetSummary") | problems({409: "second-person-needed, not-backtested"}),
 )
 async def approve(rule_set: Hash, body: Approval, request: Request, by: Lead) -> Response:
     """Approve a set that somebody else saved; only then may it decide."""

@@ -9,7 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
+from risk_engine.domain.cases import Verdict
 from risk_engine.domain.facts import Subject, fingerprint
+from risk_engine.domain.labels import Label, LabelKind, LabelSource
+from risk_engine.domain.lists import ListType
 from risk_engine.domain.staff import Role
 from risk_engine.domain.trial import SHARE_MAX_BP
 
@@ -47,13 +50,13 @@ def _moment(value: Any) -> datetime:
     """Only text, only with an offset: pydantic would also take a number for seconds since 1970."""
     try:
         at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        at = None
-    if at is None or at.tzinfo is None:
-        raise PydanticCustomError(
-            "invalid-time", "An ISO 8601 time with an offset, such as 2026-11-23T04:05:06Z."
-        )
-    return at.astimezone(UTC)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):  # the last by an offset at either end of the calendar
+        pass
+    raise PydanticCustomError(
+        "invalid-time", "An ISO 8601 time with an offset, such as 2026-11-23T04:05:06Z."
+    )
 
 
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
@@ -64,6 +67,10 @@ Text = Annotated[
 Token = Annotated[
     str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$"), AfterValidator(_no_card_number)
 ]
+Email = Annotated[
+    str, Field(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$")
+]
+Bin = Annotated[str, Field(pattern=r"^([0-9]{6}|[0-9]{8})$")]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Amount = Annotated[
     int,
@@ -87,6 +94,7 @@ class Customer(_Body):
     country: Country | None = None
     ip: Text | None = None
     device_id: Text | None = None
+    email: Email | None = None
 
 
 class AssessmentRequest(_Body):
@@ -99,6 +107,10 @@ class AssessmentRequest(_Body):
     currency: Currency
     method: Literal["card", "wallet", "bank"]
     card: Token | None = None
+    card_bin: Bin | None = None
+    """The card's first 6 or 8 digits."""
+    card_country: Country | None = None
+    """Where the card was issued."""
     customer: Customer | None = None
     occurred_at: Moment
 
@@ -120,6 +132,9 @@ class AssessmentRequest(_Body):
             country=customer.country or "",
             ip=fingerprint("ip", customer.ip or ""),
             device=fingerprint("device", customer.device_id or ""),
+            email=fingerprint("email", (customer.email or "").lower()),
+            card_bin=self.card_bin or "",
+            card_country=self.card_country or "",
         )
 
 
@@ -190,7 +205,7 @@ class NewStaff(_Body):
 
 Note = Annotated[
     str,
-    Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$"),
+    Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$"),
     AfterValidator(_no_card_number),
 ]
 
@@ -243,5 +258,129 @@ class ReplayRequest(_Body):
 class ChainCheckRequest(_Body):
     """POST /v1/chain-checks."""
 
-    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    after: Annotated[int, Field(ge=0, le=2**53)] = 0
     limit: Annotated[int, Field(ge=1, le=5_000)] = 2_000
+
+
+ListName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
+Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ENTRIES_PER_REQUEST_MAX = 1_000
+BACKTEST_DEFAULT = timedelta(days=30)
+
+
+class NewList(_Body):
+    """POST /v1/lists."""
+
+    name: ListName
+    type: Annotated[ListType, Field(strict=False)]
+    note: Sentence | None = None
+
+
+class NewEntry(_Body):
+    """One of a batch; a card is named by its token."""
+
+    value: Text
+    reason: Sentence
+    expires_at: Moment | None = None
+
+
+class NewEntries(_Body):
+    """POST /v1/lists/{name}/entries."""
+
+    data: Annotated[list[NewEntry], Field(min_length=1, max_length=ENTRIES_PER_REQUEST_MAX)]
+
+
+CaseId = Annotated[str, Field(pattern=r"^cas_[0-9a-hjkmnp-tv-z]{26}$")]
+CLOSED_AT_ONCE_MAX = 100  # one transaction each, in one request
+
+
+class CaseAssignment(_Body):
+    """POST /v1/cases/{id}/assign."""
+
+    assignee: Name
+
+
+class CaseNote(_Body):
+    """POST /v1/cases/{id}/notes."""
+
+    text: Note
+
+
+class CaseDecision(_Body):
+    """POST /v1/cases/{id}/decide."""
+
+    verdict: Annotated[Verdict, Field(strict=False)]
+    reason: Note
+
+
+class CaseDecisions(CaseDecision):
+    """POST /v1/cases/decide: the same verdict for many."""
+
+    ids: Annotated[list[CaseId], Field(min_length=1, max_length=CLOSED_AT_ONCE_MAX)]
+
+
+LABELS_MAX = 1000
+
+
+class NewLabel(_Body):
+    """One of POST /v1/labels."""
+
+    payment_id: Id
+    kind: Annotated[LabelKind, Field(strict=False)]
+    event_at: Moment
+    labelled_at: Moment | None = None
+    assessment_id: Id | None = None
+
+    def label(self, actor: str, now: datetime) -> Label:
+        """Raises InvalidTime for a label from the future, or one that was known before it happened."""
+        if self.event_at > now or (self.labelled_at or now) > now:
+            raise InvalidTime("`event_at` and `labelled_at` are in the past.")
+        if self.labelled_at is not None and self.labelled_at < self.event_at:
+            raise InvalidTime(
+                "/labelled_at: nothing is known before it happens; send a time after `event_at`."
+            )
+        return Label(
+            payment_id=self.payment_id,
+            kind=self.kind,
+            source=LabelSource.UPLOAD,
+            event_at=self.event_at,
+            actor=actor,
+            assessment_id=self.assessment_id,
+            labelled_at=self.labelled_at,
+        )
+
+
+class LabelUpload(_Body):
+    """POST /v1/labels. Each item is a whole NewLabel, looked at by itself: one that is refused costs its neighbours
+    nothing."""
+
+    data: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=LABELS_MAX)]
+
+    def labels(self, actor: str, now: datetime) -> list[Label | Problem]:
+        """What each item says, or the problem that it would be answered with."""
+        return [_label_or_problem(item, actor, now) for item in self.data]
+
+
+def _label_or_problem(item: dict[str, Any], actor: str, now: datetime) -> Label | Problem:
+    try:
+        return NewLabel.model_validate(item).label(actor, now)
+    except ValidationError as error:
+        return from_validation_errors(error.errors())
+    except InvalidTime as refused:
+        return refused
+
+
+class BacktestRequest(_Body):
+    """POST /v1/backtests: by default over the last 30 days."""
+
+    rule_set: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    since: Moment | None = None
+    until: Moment | None = None
+
+    def period(self, now: datetime) -> tuple[datetime, datetime]:
+        """[since, until). Raises InvalidTime when it is empty."""
+        until = self.until or now
+        since = self.since or until - BACKTEST_DEFAULT
+        if since >= until:
+            raise InvalidTime("`since` is before `until`.")
+        return since, until

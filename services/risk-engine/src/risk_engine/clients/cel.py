@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import cel
 
-from risk_engine.domain.facts import FACTS, SCORE_FACTS, VELOCITY_FACTS, Fact
+from risk_engine.domain.facts import LIST_FACT, SCORE_FACTS, VELOCITY_FACTS, Fact, type_of
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.rules import Evaluation, Rule, RuleSet
 
@@ -52,6 +52,11 @@ class CompiledRuleSet:
     rule_set: RuleSet
     rules: tuple[CompiledRule, ...]
     names: frozenset[str]  # the facts that any rule reads: only these are converted for each decision
+
+    @property
+    def lists(self) -> frozenset[str]:
+        """Names of the lists that any rule asks."""
+        return frozenset(name.removeprefix(LIST_FACT) for name in self.names if name.startswith(LIST_FACT))
 
     def evaluate(
         self,
@@ -116,7 +121,7 @@ def _compile(rule: Rule) -> tuple[CompiledRule, set[str]]:
     except Exception as error:
         raise ValueError(f"syntax: {error}"[:200]) from None
     names = set(program.variables())
-    _refuse(sorted(names - set(FACTS)), "unknown fact")
+    _refuse(sorted(name for name in names if type_of(name) is None), "unknown fact")
     _refuse(sorted(set(program.functions()) - FUNCTIONS), "unknown or forbidden function")
     made = CompiledRule(
         rule, program.execute, not names.isdisjoint(VELOCITY_FACTS), not names.isdisjoint(SCORE_FACTS)
@@ -167,5 +172,5 @@ def probes(names: Sequence[str]) -> Iterator[dict[str, Fact]]:
         yield {
             name: values[(row + row // len(values) * position) % len(values)]
             for position, name in enumerate(names)
-            for values in (_PROBES[FACTS[name]],)
+            for values in (_PROBES[type_of(name) or bool],)
         }

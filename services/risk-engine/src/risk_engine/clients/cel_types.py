@@ -6,12 +6,12 @@ a process that only decides does not carry it. What it accepts is then compiled 
 """
 
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from risk_engine.clients.cel import check_size
-from risk_engine.domain.facts import FACTS
+from risk_engine.domain.facts import FACTS, LIST_FACT
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.rules import RuleSet
 
@@ -20,18 +20,20 @@ _EXPECTED = re.compile(r" expecting \{.*")  # a list of every token there is hel
 _MIXED = re.compile(r"applied to '\((int, double|double, int)\)'")
 
 
-def check_types(rule_set: RuleSet) -> None:
-    """Raises InvalidRuleSet naming every rule that is not a boolean over the facts, with line, column and reason."""
-    faults = [(rule.id, why) for rule in rule_set.rules if (why := fault_of(rule.when))]
+def check_types(rule_set: RuleSet, lists: Iterable[str] = ()) -> None:
+    """Raises InvalidRuleSet naming every rule that is not a boolean over the facts and the lists there are, with line,
+    column and reason."""
+    facts = {**FACTS, **{LIST_FACT + name: bool for name in lists}}
+    faults = [(rule.id, why) for rule in rule_set.rules if (why := fault_of(rule.when, facts))]
     if faults:
         raise InvalidRuleSet(faults)
 
 
-def fault_of(source: str) -> str | None:
+def fault_of(source: str, facts: Mapping[str, type] = FACTS) -> str | None:
     """What is wrong with an expression, or None; the position is line:column, both from 1."""
     try:
         check_size(source)
-        kind = _environment().compile(source).return_type()
+        kind = _environment(tuple(facts.items())).compile(source).return_type()
     except ValueError as error:
         return str(error)
     except RuntimeError as error:
@@ -52,8 +54,8 @@ def _in_words(told: str) -> str:
     return f"at {found['line']}:{found['column']}: {why}"
 
 
-@cache
-def _environment() -> Any:
+@lru_cache(maxsize=2)
+def _environment(facts: tuple[tuple[str, type], ...]) -> Any:
     from cel_expr_python import cel as typed  # type: ignore[import-untyped]  # here: 50 MB that only a check needs
 
     types: Mapping[type, Any] = {
@@ -62,4 +64,4 @@ def _environment() -> Any:
         str: typed.Type.STRING,
         bool: typed.Type.BOOL,
     }
-    return typed.NewEnv(variables={name: types[kind] for name, kind in FACTS.items()})
+    return typed.NewEnv(variables={name: types[kind] for name, kind in facts})

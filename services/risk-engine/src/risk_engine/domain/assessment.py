@@ -34,6 +34,11 @@ class Assessment:
     expires_at: datetime
     other: Verdict | None = None  # what the set that did not decide would have said, on trial
 
+    @property
+    def decided_at(self) -> datetime:
+        """When it was made."""
+        return self.expires_at - LIFETIME
+
     def as_answer(self) -> dict[str, Any]:
         """The assessment object of the API; events carry it with the request (`request_of`) inside."""
         return {
@@ -53,6 +58,7 @@ class Assessment:
 
 def request_of(subject: Subject) -> dict[str, Any]:
     """What was asked, canonically: integers, fingerprints, an explicit event time."""
+    known = {"email": subject.email, "card_bin": subject.card_bin, "card_country": subject.card_country}
     return {
         "amount_minor": subject.amount_minor,
         "currency": subject.currency,
@@ -62,6 +68,7 @@ def request_of(subject: Subject) -> dict[str, Any]:
         "device": subject.device or None,
         "ip": subject.ip or None,
         "occurred_at": isoformat(subject.occurred_at),
+        **{name: value for name, value in known.items() if value},
     }
 
 
@@ -80,4 +87,7 @@ def subject_of(merchant_id: str, key: str, payment_id: str, request: Mapping[str
         country=request["customer"]["country"] or "",
         ip=request["ip"] or "",
         device=request["device"] or "",
+        email=request.get("email", ""),
+        card_bin=request.get("card_bin", ""),
+        card_country=request.get("card_country", ""),
     )

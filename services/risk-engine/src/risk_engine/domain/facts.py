@@ -16,12 +16,13 @@ from risk_engine.domain.features import amount_ratio
 from risk_engine.domain.rules import RuleSet
 
 Fact = int | float | str | bool
+LIST_FACT = "list_"  # a list's name follows: whether this payment is on it
 NIGHT_ENDS_HOUR = 6  # the handbook's night: hour <= 6
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One payment to assess, as the domain sees it. Card, device and address are fingerprints, never raw values."""
+    """One payment to assess, as the domain sees it. Card, device and addresses are fingerprints, never raw values."""
 
     merchant_id: str
     key: str  # one decision per (merchant, key): a retried request counts once, also under a new payment id
@@ -35,6 +36,9 @@ class Subject:
     country: str = ""  # ISO 3166 alpha-2 of the customer
     ip: str = ""
     device: str = ""
+    email: str = ""
+    card_bin: str = ""  # the card's first 6 or 8 digits
+    card_country: str = ""  # ISO 3166 alpha-2 of the issuer
 
     @property
     def event_id(self) -> str:
@@ -74,7 +78,10 @@ INPUT_FACTS: Mapping[str, type] = MappingProxyType(
         "has_card": bool,
         "has_customer": bool,
         "has_device": bool,
+        "has_email": bool,
         "customer_country": str,
+        "card_country": str,
+        "countries_differ": bool,  # the customer's and the card's, when both are known
         "hour": int,  # UTC, 0-23, of the event time
         "is_weekend": bool,
         "is_night": bool,
@@ -86,6 +93,12 @@ VELOCITY_FACTS: Mapping[str, type] = MappingProxyType(
     | {"amount_ratio_30d": float}  # amount against the customer's mean of 30 days, 1.0 for the first payment
 )
 FACTS: Mapping[str, type] = MappingProxyType({**INPUT_FACTS, **SCORE_FACTS, **VELOCITY_FACTS})
+
+
+def type_of(name: str) -> type | None:
+    """The type of a fact; None when there is none of this name. Which lists there are is checked when rules are saved:
+    a list that is gone has nobody on it."""
+    return FACTS.get(name) or (bool if name.startswith(LIST_FACT) else None)
 
 
 def build_facts(
@@ -106,7 +119,10 @@ def build_facts(
         "has_card": bool(subject.card),
         "has_customer": bool(subject.customer_id),
         "has_device": bool(subject.device),
+        "has_email": bool(subject.email),
         "customer_country": subject.country,
+        "card_country": subject.card_country,
+        "countries_differ": "" != subject.card_country != subject.country != "",
         "hour": subject.occurred_at.hour,
         "is_weekend": is_weekend(subject.occurred_at),
         "is_night": is_night(subject.occurred_at),

@@ -6,18 +6,34 @@ model that sees amounts learns that line: two and a half times the usual amount 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-MODEL_FEATURES: tuple[str, ...] = (
-    "amount_ratio_1d",
-    "amount_ratio_7d",
-    "amount_ratio_30d",
-    "customer_count_1d",
-    "customer_count_7d",
-    "customer_count_30d",
-    "mean_ratio_7d_30d",
-    "is_weekend",
-    "is_night",
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One input of the model: `default` stands when there is no history, and a feature that `only_raises` never
+    makes a payment look safer by growing (a monotone constraint of the training)."""
+
+    about: str
+    default: float
+    only_raises: bool
+
+
+FEATURES: Mapping[str, Feature] = MappingProxyType(
+    {
+        "amount_ratio_1d": Feature("amount against the customer's mean of 1 day", 1.0, True),
+        "amount_ratio_7d": Feature("amount against the customer's mean of 7 days", 1.0, True),
+        "amount_ratio_30d": Feature("amount against the customer's mean of 30 days", 1.0, True),
+        "customer_count_1d": Feature("payments of the customer in 1 day", 0.0, True),
+        "customer_count_7d": Feature("payments of the customer in 7 days", 0.0, True),
+        "customer_count_30d": Feature("payments of the customer in 30 days", 0.0, True),
+        "mean_ratio_7d_30d": Feature("the customer's mean of 7 days against that of 30 days", 1.0, True),
+        "is_weekend": Feature("1 on Saturday and Sunday, UTC", 0.0, False),
+        "is_night": Feature("1 from hour 0 to hour 6, UTC", 0.0, False),
+    }
 )
+MODEL_FEATURES: tuple[str, ...] = tuple(FEATURES)
 
 
 def amount_ratio(amount: int, total: int, count: int) -> float:

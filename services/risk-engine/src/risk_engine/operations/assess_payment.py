@@ -80,7 +80,9 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
     watch.ended("velocity")
     score = _score(deps, subject, reference_minor, windows, faults)
     watch.ended("score")
-    facts = build_facts(subject, band, reference_minor, windows or empty_windows(), score)
+    asked = compiled.lists | heard.lists if heard else compiled.lists
+    listed = deps.lists.copy.facts(asked, subject, deps.clock.now()) if asked else {}
+    facts = build_facts(subject, band, reference_minor, windows or empty_windows(), score) | listed
     evaluation = _ask_rules(
         compiled, facts, watch, faults, has_velocity=windows is not None, has_score=score is not None
     )

@@ -16,8 +16,9 @@ from risk_engine.clients import model, rule_files
 from risk_engine.clients.alert_channels import AlertSender, Channel, read_channels
 from risk_engine.clients.cel import CompiledRuleSet, compile_rules
 from risk_engine.clients.features import FeatureStore
-from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
-from risk_engine.clients.model_trial import try_model
+from risk_engine.clients.model import ModelUnavailable, Scorer
+from risk_engine.clients.model_trial import open_model, try_model
+from risk_engine.domain.lists import Lists
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import is_challenged
@@ -62,6 +63,14 @@ class RulesInUse:
         return self.deployed.publication
 
 
+@dataclass(slots=True)
+class ListsInUse:
+    """The lists of this process, and the number of the newest change that is in them."""
+
+    copy: Lists = field(default_factory=Lists)
+    seen: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The engine, the windows, the model, the rules and the committer of one process."""
@@ -73,6 +82,7 @@ class Deps:
     scorer: Scorer | None
     rules: RulesInUse
     committer: Committer[NewAssessment, Stored]
+    lists: ListsInUse = field(default_factory=ListsInUse)
     known_staff: dict[bytes, tuple[float, Actor]] = field(
         default_factory=dict
     )  # by hash of token, until when
@@ -140,10 +150,11 @@ def load_rules(settings: Settings) -> RulesInUse:
 
 def load_scorer(settings: Settings) -> Scorer | None:
     """The model, or None with an error in the log: the failure policy then says `model` on every decision."""
+    model_file = settings.model_file or model.PACKAGED
     try:
         if settings.model_file is not None:  # somebody's own: a file that is cut off would end this process
-            try_model(settings.model_file)
-        return LightGbmScorer.load(settings.model_file or model.PACKAGED)
+            try_model(model_file)
+        return open_model(model_file)
     except ModelUnavailable as error:
         log.error("no model, rules decide alone", error=str(error))
         return None

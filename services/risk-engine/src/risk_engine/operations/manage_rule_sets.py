@@ -11,7 +11,7 @@ from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.rules import RuleSet
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.deps import Deps
-from risk_engine.store import rule_sets
+from risk_engine.store import backtests, lists, rule_sets
 
 log = get_logger(__name__)
 
@@ -25,16 +25,22 @@ class InvalidRule(Problem):
         super().__init__(f"{where}: {why}", errors=errors)
 
 
+class NotBacktested(Problem):
+    status, code, title = 409, "not-backtested", "Nobody knows what this rule set would have done"
+
+
 class SecondPersonNeeded(Problem):
     status, code, title = 409, "second-person-needed", "Whoever saved a rule set cannot approve it"
 
 
-def check_rule_set(document: Mapping[str, Any]) -> RuleSet:
+async def check_rule_set(deps: Deps, document: Mapping[str, Any]) -> RuleSet:
     """The set that a document describes, found fit to decide; nothing is stored. Raises InvalidRule naming every rule
     at fault, where in it and why."""
+    async with deps.engine.connect() as conn:
+        there_are = await lists.types(conn)
     try:
         rule_set = parse_rule_set(document)
-        check_types(rule_set)
+        check_types(rule_set, there_are)
         return compile_rules(rule_set).rule_set
     except InvalidRuleSet as refused:
         raise InvalidRule(refused) from None
@@ -42,7 +48,7 @@ def check_rule_set(document: Mapping[str, Any]) -> RuleSet:
 
 async def save_rule_set(deps: Deps, document: Mapping[str, Any], by: Actor) -> dict[str, Any]:
     """Store a checked set under its content hash; the same content again is the same set. Raises InvalidRule."""
-    rule_set = check_rule_set(document)
+    rule_set = await check_rule_set(deps, document)
     async with deps.engine.begin() as conn:
         await rule_sets.add(conn, rule_set.hash, rule_set.name, rule_set.document, by.name)
         saved = await rule_sets.find(conn, rule_set.hash)
@@ -50,13 +56,18 @@ async def save_rule_set(deps: Deps, document: Mapping[str, Any], by: Actor) -> d
 
 
 async def approve_rule_set(deps: Deps, rule_set: str, note: str | None, by: Actor) -> dict[str, Any]:
-    """The set with its approval; a second approval changes nothing. Raises NotFound, SecondPersonNeeded."""
+    """The set with its approval; a second approval changes nothing. Raises NotFound,
+    SecondPersonNeeded, NotBacktested."""
     async with deps.engine.begin() as conn:
         found = await rule_sets.find(conn, rule_set)
         if found is None:
             raise NotFound("No rule set has this hash; save it first.")
         if found["saved_by"] == by.name:
             raise SecondPersonNeeded("Ask another lead to read and approve it.")
+        if not await backtests.is_done(conn, rule_set):
+            raise NotBacktested(
+                "Try it on stored decisions first (POST /v1/backtests) and read what it found."
+            )
         await rule_sets.approve(conn, rule_set, found["saved_by"], by.name, note)
         approved = await rule_sets.find(conn, rule_set)
     log.info("rule set approved", rule_set=rule_set, by=by.name)

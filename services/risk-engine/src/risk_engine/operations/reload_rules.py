@@ -19,6 +19,7 @@ from risk_engine.clients.cel import compile_rules
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deployed, Deps
+from risk_engine.operations.manage_lists import follow_lists
 from risk_engine.operations.publish_rule_set import CHANNEL, publish_first_rule_set
 from risk_engine.store import rule_sets
 from risk_engine.store.rule_sets import Publication
@@ -65,7 +66,7 @@ def _deployed(live: Publication, documents: Mapping[str, Mapping[str, Any]]) -> 
 
 
 async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:
-    """Publish the first set if there is none, then follow the pointer until `stop`."""
+    """Publish the first set if there is none, then follow the pointer and the lists until `stop`."""
     woken, failures = asyncio.Event(), 0
     listener = asyncio.create_task(_listen(deps, woken, stop))
     try:
@@ -74,6 +75,7 @@ async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:
             try:
                 if deps.rules.publication == 0:
                     await publish_first_rule_set(deps)
+                await follow_lists(deps)
                 await reload_rules(deps)
                 failures = 0
             except (SQLAlchemyError, OSError) as error:

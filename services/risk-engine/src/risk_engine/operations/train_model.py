@@ -1,6 +1,6 @@
 """Train the packaged model on simulated transactions: `make model`.
 
-    python -m risk_engine.operations.train_model [--customers N] [--out DIR]
+    python -m risk_engine.operations.train_model [--customers N] [--out DIR] [--card FILE]
 
 Three periods, each later than the one before: trees are grown on the first, calibrated on the second and measured on
 the third, with the handbook's seven days of label delay between them. The features are those that the online path
@@ -20,9 +20,12 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_engine.clients.model import PACKAGED
+from risk_engine.clients.model import PACKAGED, model_hash
 from risk_engine.domain.facts import NIGHT_ENDS_HOUR
-from risk_engine.domain.features import MODEL_FEATURES, model_features
+from risk_engine.domain.features import FEATURES, MODEL_FEATURES, model_features
+from risk_engine.domain.model_card import model_card
+from risk_engine.domain.offline_windows import EntityHistory
+from risk_engine.domain.ranking import area_under_curve, average_precision
 from risk_engine.domain.simulator import CUSTOMERS, DAY_S, STARTS_AT, Transactions, simulate
 from risk_engine.domain.velocity import WINDOWS
 
@@ -39,8 +42,8 @@ PARAMETERS: Mapping[str, Any] = {
     "lambda_l2": 10.0,
     "max_bin": 127,
     # More or larger payments than usual never make a payment look safer.
-    "monotone_constraints": [1, 1, 1, 1, 0, 0, 1, 0, 0],
-    "num_threads": 2,
+    "monotone_constraints": [int(feature.only_raises) for feature in FEATURES.values()],
+    "num_threads": 1,
     "deterministic": True,
     "force_row_wise": True,
     "seed": 7,
@@ -80,8 +83,11 @@ def train_model(transactions: Transactions, rounds: int = ROUNDS) -> tuple[str, 
     metadata = {
         "format": 1,
         "features": list(MODEL_FEATURES),
+        "defaults": {name: feature.default for name, feature in FEATURES.items()},
+        "only_raises": [name for name, feature in FEATURES.items() if feature.only_raises],
         "trained_on": {
             "source": "Fraud Detection Handbook simulator, scenario 1 left out",
+            "data_sha256": transactions.data_hash,
             "customers": int(np.max(transactions.customer)) + 1,
             "starts_on": STARTS_AT.date().isoformat(),
             "train_days": list(TRAIN_DAYS),
@@ -121,21 +127,11 @@ def sample_of(transactions: Transactions, days: tuple[int, int]) -> Sample:
 def _windows(transactions: Transactions) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
     """Count and sum of each customer's last 1, 7 and 30 days, the transaction itself included, left-open."""
     spans = {span: WINDOWS[f"customer_count_{span}"].length_ms // 1000 for span in ("1d", "7d", "30d")}
-    size = len(transactions.at_s)
-    counts = {span: np.zeros(size, dtype=np.int64) for span in spans}
-    sums = {span: np.zeros(size, dtype=np.int64) for span in spans}
-    by_customer = np.argsort(transactions.customer, kind="stable")
-    edges = np.flatnonzero(np.diff(transactions.customer[by_customer])) + 1
-    for own in np.split(by_customer, edges):
-        at_s, totals = (
-            transactions.at_s[own],
-            np.concatenate([[0], np.cumsum(transactions.amount_minor[own])]),
-        )
-        upto = np.arange(1, len(own) + 1)
-        for span, length_s in spans.items():
-            since = np.searchsorted(at_s, at_s - length_s, side="right")
-            counts[span][own], sums[span][own] = upto - since, totals[upto] - totals[since]
-    return counts, sums
+    customers = EntityHistory(transactions.customer, transactions.at_s)
+    return (
+        {span: customers.count(length_s) for span, length_s in spans.items()},
+        {span: customers.sum(transactions.amount_minor, length_s) for span, length_s in spans.items()},
+    )
 
 
 def fit_calibration(raw: Floats, labels: Floats) -> dict[str, list[float]]:
@@ -173,24 +169,23 @@ def metrics_of(probability: Floats, sample: Sample) -> dict[str, Any]:
         "precision_at_score_50": round(float(sample.labels[alerts].mean()), 4) if alerts.any() else None,
         "recall_at_score_50_by_scenario": recall,
         "alert_share_at_score_50": round(float(alerts.mean()), 5),
+        "brier": round(float(np.mean((probability - sample.labels) ** 2)), 6),
+        "calibration_bands": calibration_bands(probability, sample.labels),
     }
 
 
-def area_under_curve(scores: Floats, labels: Floats) -> float:
-    """Probability that a fraud outranks a legitimate payment, ties counted half."""
-    _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]
-    frauds = labels.sum()
-    return float((ranks[labels > 0].sum() - frauds * (frauds + 1) / 2) / (frauds * (len(labels) - frauds)))
-
-
-def average_precision(scores: Floats, labels: Floats) -> float:
-    """Area under precision and recall, step-wise; ties share one step."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    found = np.cumsum(labels[order])[ends]
-    recall_steps = np.diff(np.concatenate([[0], found])) / labels.sum()
-    return float((recall_steps * found / (ends + 1)).sum())
+def calibration_bands(probability: Floats, labels: Floats) -> list[dict[str, Any]]:
+    """What was said and what was true, per ten points of score; bands without payments are left out."""
+    band = np.minimum((probability * 10).astype(np.int64), 9)
+    return [
+        {
+            "from": int(one) * 10,
+            "payments": int(np.count_nonzero(band == one)),
+            "said": round(float(probability[band == one].mean()), 4),
+            "true": round(float(labels[band == one].mean()), 4),
+        }
+        for one in np.unique(band)
+    ]
 
 
 def main(arguments: list[str]) -> None:
@@ -198,11 +193,14 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=CUSTOMERS)
     parser.add_argument("--out", type=Path, default=PACKAGED.parent)
+    parser.add_argument("--card", type=Path, help="write the model card here")
     options = parser.parse_args(arguments)
     model_text, metadata = train_model(simulate(customers=options.customers))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "model.txt").write_text(model_text, encoding="utf-8")
     (options.out / "model.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    if options.card:
+        options.card.write_text(model_card(metadata, model_hash(model_text, metadata)), encoding="utf-8")
     sys.stdout.write(json.dumps(metadata["metrics"], indent=2) + "\n")
 
 

@@ -16,7 +16,11 @@ from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from risk_engine.domain.assessment import Assessment, request_of
-from risk_engine.store import tables
+from risk_engine.domain.cases import review_of
+from risk_engine.domain.decision import Decision
+from risk_engine.domain.facts import LIST_FACT
+from risk_engine.store import cases, tables
+from risk_engine.store.explanations import explanation_of
 
 MADE = "assessment.made.v1"
 ID_MAX = "asm_~"  # after every id
@@ -71,9 +75,10 @@ FIND_BY_KEYS = text(f"""
 """).columns(outcome=JSONB)  # noqa: S608 - our own column names
 
 FIND = text(f"""
-    SELECT {_COLUMNS}, a.request, a.facts, a.occurred_at, a.created_at, a.is_late
-    FROM risk.assessment a WHERE a.id = :id
-""").columns(outcome=JSONB, request=JSONB, facts=JSONB)  # noqa: S608
+    SELECT {_COLUMNS}, a.request, a.facts, a.occurred_at, a.created_at, a.is_late,
+           e.model AS explained_model, e.reasons AS explained_reasons
+    FROM risk.assessment a LEFT JOIN risk.explanation e ON e.assessment_id = a.id WHERE a.id = :id
+""").columns(outcome=JSONB, request=JSONB, facts=JSONB, explained_reasons=JSONB)  # noqa: S608
 
 # Newest first by primary key; never an offset.
 LIST = text(f"""
@@ -126,13 +131,16 @@ def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
 
 
 async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[Stored]:
-    """The committer's flush: insert what is new with its events, answer each item with what its key now holds."""
+    """The committer's flush: insert what is new with its events and cases, answer each item with what its key holds."""
     ordered = sorted(
         items, key=lambda item: (item.assessment.subject.merchant_id, item.assessment.subject.key)
     )
     rows = await conn.execute(INSERT_ASSESSMENTS, _columns(ordered))
     inserted = {row.id for row in rows}
     await outbox.append(conn, tables.outbox, [item.event for item in items if item.assessment.id in inserted])
+    made = [item.assessment for item in ordered if item.assessment.id in inserted]
+    if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
+        await cases.open_or_append(conn, reviews)
     known = [item.assessment for item in items if item.assessment.id not in inserted]
     earlier = await _earlier(conn, known) if known else {}
     return [
@@ -187,6 +195,9 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
         "skipped": list(assessment.evaluation.skipped),
         "timings_us": dict(assessment.timings_us),
     }
+    spoke = [name for name, is_on in assessment.facts.items() if is_on and name.startswith(LIST_FACT)]
+    if spoke:
+        made["lists"] = [name.removeprefix(LIST_FACT) for name in spoke]
     if other := assessment.other:
         made["other"] = {
             "rule_set": other.rule_set,
@@ -223,6 +234,7 @@ async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | No
         "facts": row.facts,
         "trace": {name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
         "other": row.outcome.get("other"),
+        "explanation": explanation_of(row.explained_model, row.explained_reasons),
         "is_late": row.is_late,
         "created_at": isoformat(row.created_at),
     }

@@ -54,6 +54,7 @@ _LISTED = """
            a.approved_by, a.approved_at, a.note,
            (SELECT max(published_at) FROM risk.rule_set_publication p
             WHERE p.rule_set = s.hash AND p.act IN ('publish', 'rollback')) AS published_at,
+           EXISTS (SELECT FROM risk.backtest b WHERE b.rule_set = s.hash AND b.status = 'done') AS is_backtested,
            live.rule_set = s.hash AS is_live, live.challenger = s.hash AS is_challenger
     FROM risk.rule_set s
     LEFT JOIN risk.rule_set_approval a ON a.rule_set = s.hash
@@ -218,4 +219,6 @@ def _status(row: Any) -> str:
         return "on_trial"
     if row.published_at:
         return "retired"
-    return "approved" if row.approved_by else "checked"
+    if row.approved_by:
+        return "approved"
+    return "backtested" if row.is_backtested else "checked"

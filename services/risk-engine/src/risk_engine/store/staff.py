@@ -17,6 +17,9 @@ ADD = text("""
 # By staff_token_hash_key.
 FIND = text("SELECT name, role FROM risk.staff WHERE token_hash = :token_hash AND ended_at IS NULL")
 
+# By staff_name_idx.
+ROLE_OF = text("SELECT role FROM risk.staff WHERE name = :name AND ended_at IS NULL")
+
 END = text("""
     UPDATE risk.staff SET ended_at = coalesce(ended_at, now()) WHERE id = :id
     RETURNING id, name, role, created_at, ended_at
@@ -38,6 +41,12 @@ async def find(conn: AsyncConnection, token_hash: bytes) -> Actor | None:
     """Whose token it is, while they are with us."""
     row = (await conn.execute(FIND, {"token_hash": token_hash})).first()
     return Actor(row.name, Role(row.role)) if row else None
+
+
+async def role_of(conn: AsyncConnection, name: str) -> Role | None:
+    """The role of whoever has this name now."""
+    role = await conn.scalar(ROLE_OF, {"name": name})
+    return Role(role) if role else None
 
 
 async def end(conn: AsyncConnection, staff_id: str) -> dict[str, Any] | None:

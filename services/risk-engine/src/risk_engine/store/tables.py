@@ -1,6 +1,8 @@
 """The schema `risk`. Assessments, rule sets, publications and the acts on alerts are append-only for the program: the
 migrations take UPDATE and DELETE on them away from `risk_app`."""
 
+from enum import StrEnum
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -11,6 +13,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     String,
@@ -24,7 +27,10 @@ from platform_kit.db import metadata as schema_metadata
 from platform_kit.inbox import cursor_table
 from platform_kit.outbox import outbox_tables
 from platform_kit.tasks import job_run_table
+from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.labels import LabelKind, LabelSource
+from risk_engine.domain.lists import ListType
 from risk_engine.domain.staff import Role
 
 SCHEMA = "risk"
@@ -34,7 +40,12 @@ Id = String(collation="C")  # ASCII, compared by bytes: for ids that is also the
 Time = DateTime(timezone=True)
 NOW = text("now()")
 _DECISIONS = ", ".join(f"'{decision}'" for decision in Decision)
-_ROLES = ", ".join(f"'{role}'" for role in Role)
+
+
+def _words(words: type[StrEnum]) -> str:
+    """The members of an enum, as a list in SQL."""
+    return ", ".join(f"'{word}'" for word in words)
+
 
 assessment = Table(
     "assessment",
@@ -63,7 +74,30 @@ assessment = Table(
     CheckConstraint("score BETWEEN 0 AND 100", name="score"),
 )
 Index("assessment_decision_id_idx", assessment.c.decision, assessment.c.id)  # the list filtered by decision
+Index(
+    "assessment_listed_idx",
+    text("(outcome -> 'lists')"),
+    postgresql_using="gin",
+    postgresql_where=text("outcome -> 'lists' IS NOT NULL"),
+    _table=assessment,
+)
 Index("assessment_created_at_idx", assessment.c.created_at)  # alerts count the last minutes
+Index(
+    "assessment_to_explain_idx",
+    assessment.c.id,
+    postgresql_where=text("decision <> 'allow' AND model IS NOT NULL"),
+)
+
+# What the model's features did to a score; made after the decision, from its facts.
+explanation = Table(
+    "explanation",
+    metadata,
+    Column("assessment_id", Id, primary_key=True),
+    Column("model", Id, nullable=False),
+    # [{"code", "feature", "value", "contribution"}], greatest contribution first
+    Column("reasons", JSONB, nullable=False),
+    Column("explained_at", Time, nullable=False, server_default=NOW),
+)
 
 # A link per assessment, in the order of commits: `position` is the number of the event stored with it.
 assessment_chain = Table(
@@ -119,6 +153,27 @@ rule_set_publication = Table(
     ),
 )
 
+backtest = Table(
+    "backtest",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("rule_set", Id, ForeignKey("risk.rule_set.hash"), nullable=False),
+    Column("since", Time, nullable=False),
+    Column("until", Time, nullable=False),
+    Column("asked_by", Id, nullable=False),
+    Column("asked_at", Time, nullable=False, server_default=NOW),
+    Column("status", Id, nullable=False, server_default=text("'queued'")),
+    Column("progressed_at", Time),
+    Column("done", BigInteger, nullable=False, server_default=text("0")),
+    Column("total", BigInteger),
+    Column("report", JSONB),
+    Column("failure", String),
+    Column("finished_at", Time),
+    CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),
+    CheckConstraint("(status = 'done') = (report IS NOT NULL)", name="report"),
+)
+Index("backtest_rule_set_id_idx", backtest.c.rule_set, backtest.c.id)
+
 # What became of a payment, from the gateway's events. `seq` follows commit order: one consumer writes at a time.
 payment_outcome = Table(
     "payment_outcome",
@@ -138,6 +193,51 @@ payment_outcome = Table(
 )
 Index("payment_outcome_occurred_at_idx", payment_outcome.c.occurred_at)
 
+list_ = Table(
+    "list",
+    metadata,
+    Column("name", Id, primary_key=True),
+    Column("type", Id, nullable=False),
+    Column("note", String),
+    Column("made_by", Id, nullable=False),
+    Column("made_at", Time, nullable=False, server_default=NOW),
+    CheckConstraint(f"type IN ({_words(ListType)})", name="type"),
+)
+
+# `change` numbers what was brought on or taken off, in the order of commits: processes follow it.
+list_entry = Table(
+    "list_entry",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("list", Id, ForeignKey("risk.list.name"), nullable=False),
+    Column(
+        "entity", Id, nullable=False
+    ),  # as payments are compared with it: a fingerprint, or what names nobody
+    Column("value", String, nullable=False),  # as a person wrote it
+    Column("reason", String, nullable=False),
+    Column("added_by", Id, nullable=False),
+    Column("added_at", Time, nullable=False, server_default=NOW),
+    Column("expires_at", Time),
+    Column("removed_by", Id),
+    Column("removed_at", Time),
+    Column(
+        "change",
+        BigInteger,
+        nullable=False,
+        unique=True,
+        server_default=text("nextval('risk.list_entry_change_seq')"),
+    ),
+    CheckConstraint("(removed_by IS NULL) = (removed_at IS NULL)", name="removed"),
+)
+Index(
+    "list_entry_current_idx",
+    list_entry.c.list,
+    list_entry.c.entity,
+    unique=True,
+    postgresql_where=list_entry.c.removed_at.is_(None),
+)
+Index("list_entry_list_id_idx", list_entry.c.list, list_entry.c.id)
+
 # Names stand in the records of acts, so a name is one person's for as long as their token works.
 staff = Table(
     "staff",
@@ -148,7 +248,7 @@ staff = Table(
     Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("created_at", Time, nullable=False, server_default=NOW),
     Column("ended_at", Time),
-    CheckConstraint(f"role IN ({_ROLES})", name="role"),
+    CheckConstraint(f"role IN ({_words(Role)})", name="role"),
 )
 Index("staff_name_idx", staff.c.name, unique=True, postgresql_where=staff.c.ended_at.is_(None))
 
@@ -260,6 +360,113 @@ quarantined_event = Table(
     Column("quarantined_at", Time, nullable=False, server_default=NOW),
 )
 
+# A case gathers payments of one merchant that a person is to look at. What changes is here, its history in case_act.
+review_case = Table(
+    "review_case",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("merchant_id", Id, nullable=False),
+    Column("status", Id, nullable=False),
+    Column("priority", Id, nullable=False),
+    Column("amount_reference_minor", BigInteger, nullable=False),
+    Column("is_unsized", Boolean, nullable=False),
+    Column("payment_count", Integer, nullable=False),
+    Column("opened_at", Time, nullable=False),
+    Column("due_at", Time, nullable=False),
+    Column("assignee", Id),
+    Column("locked_by", Id),
+    Column("locked_until", Time),
+    Column("proposed", Id),
+    Column("proposed_by", Id),
+    Column("verdict", Id),
+    Column("closed_by", Id),
+    Column("closed_at", Time),
+    CheckConstraint(f"status IN ({_words(CaseStatus)})", name="status"),
+    CheckConstraint(f"priority IN ({_words(Priority)})", name="priority"),
+    CheckConstraint(f"verdict IN ({_words(Verdict)}) AND proposed IN ({_words(Verdict)})", name="verdict"),
+    CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closed"),
+)
+_UNCLOSED = review_case.c.status != text("'closed'")
+Index("review_case_due_idx", review_case.c.due_at, review_case.c.id, postgresql_where=_UNCLOSED)  # the queue
+Index(
+    "review_case_assignee_due_idx",
+    review_case.c.assignee,
+    review_case.c.due_at,
+    review_case.c.id,
+    postgresql_where=_UNCLOSED,
+)
+Index("review_case_status_id_idx", review_case.c.status, review_case.c.id)  # closed ones, newest first
+Index("review_case_closed_at_idx", review_case.c.closed_at)  # which entities may be forgotten
+
+# The newest case of a card or customer of a merchant, open or closed: where the next payment looks.
+case_entity = Table(
+    "case_entity",
+    metadata,
+    Column("merchant_id", Id, primary_key=True),
+    Column("entity", Id, primary_key=True),  # card:<fingerprint> | customer:<fingerprint>
+    Column("case_id", Id, nullable=False, index=True),
+)
+
+case_payment = Table(
+    "case_payment",
+    metadata,
+    Column("assessment_id", Id, primary_key=True),
+    Column("case_id", Id, nullable=False),
+    Column("payment_id", Id, nullable=False, index=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("added_at", Time, nullable=False),
+    # from the gateway's events
+    Column("payment_status", Id, nullable=False, server_default=text("'unknown'")),
+    Column("payment_version", Integer, nullable=False, server_default=text("0")),
+    Column("is_manual", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint(f"payment_status IN ({_words(PaymentStatus)})", name="payment_status"),
+)
+Index("case_payment_case_id_idx", case_payment.c.case_id, case_payment.c.assessment_id)
+
+case_act = Table(
+    "case_act",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("case_id", Id, nullable=False),
+    Column("at", Time, nullable=False, server_default=NOW),
+    Column("actor", Id, nullable=False),
+    Column("kind", Id, nullable=False),
+    Column("before", JSONB, nullable=False),
+    Column("after", JSONB, nullable=False),
+    Column("text", String),
+)
+Index("case_act_case_id_idx", case_act.c.case_id, case_act.c.id)
+
+# Which payments share a card, a customer, a device or an address; kept for a month.
+payment_link = Table(
+    "payment_link",
+    metadata,
+    Column("entity", Id, primary_key=True),  # <name>:<fingerprint>
+    Column("occurred_at", Time, primary_key=True),
+    Column("assessment_id", Id, primary_key=True),
+)
+Index(
+    "payment_link_occurred_at_idx", payment_link.c.occurred_at, postgresql_using="brin"
+)  # old ones are forgotten
+
+# What became known of a payment. The newest of a source counts; none is ever changed.
+label = Table(
+    "label",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("payment_id", Id, nullable=False),
+    Column("assessment_id", Id),
+    Column("kind", Id, nullable=False),
+    Column("source", Id, nullable=False),
+    Column("event_at", Time, nullable=False),
+    Column("labelled_at", Time, nullable=False),  # when it became known: nobody may use it before
+    Column("actor", Id, nullable=False),
+    CheckConstraint(f"kind IN ({_words(LabelKind)})", name="kind"),
+    CheckConstraint(f"source IN ({_words(LabelSource)})", name="source"),
+)
+Index("label_payment_id_idx", label.c.payment_id, label.c.source, label.c.labelled_at, label.c.id)
+
 outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
 job_run = job_run_table(metadata)
@@ -268,8 +475,11 @@ APPEND_ONLY = (
     "alert_act",
     "assessment",
     "assessment_chain",
+    "case_act",
+    "drift_reference",
+    "explanation",
+    "label",
     "rule_set",
     "rule_set_approval",
     "rule_set_publication",
-    "drift_reference",
 )

@@ -9,6 +9,7 @@ from payment_gateway.store.tables.merchants import api_key, merchant
 from payment_gateway.store.tables.money import dispute, merchant_terms, payout, settlement
 from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
 from payment_gateway.store.tables.reserve import reserve
+from payment_gateway.store.tables.reviews import consumer_cursor, quarantined_event, review_verdict
 from payment_gateway.store.tables.schema import SCHEMA, metadata
 from payment_gateway.store.tables.setup_intents import setup_intent
 from payment_gateway.store.tables.suspense import suspense
@@ -26,6 +27,7 @@ __all__ = [
     "attempt",
     "audit_entry",
     "channel_event",
+    "consumer_cursor",
     "customer",
     "dispute",
     "hold",
@@ -41,8 +43,10 @@ __all__ = [
     "payment",
     "payment_method",
     "payout",
+    "quarantined_event",
     "refund",
     "reserve",
+    "review_verdict",
     "routing_decision",
     "routing_rule_set",
     "settlement",

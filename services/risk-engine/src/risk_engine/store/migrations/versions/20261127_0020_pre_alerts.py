@@ -1,14 +1,14 @@
 """pre: alerts have a life, acts and deliveries; decisions are counted by the minute
 
 Revision ID: 0020
-Revises: 0004
+Revises: 0012
 Create Date: 2026-11-27
 """
 
 from alembic import op
 
 revision = "0020"
-down_revision = "0004"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

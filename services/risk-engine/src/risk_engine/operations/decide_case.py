@@ -1,0 +1,117 @@
+"""Decide about a case, or about many: the verdict closes it, labels its payments and tells the gateway, in one commit.
+
+The gateway takes the money of what is approved and gives up what is rejected (`case.decided.v1`); what came of it comes
+back with its events, and is shown with the case.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from platform_kit import canonical, outbox
+from platform_kit.clock import isoformat
+from platform_kit.events import Event
+from platform_kit.ids import new_id
+from platform_kit.problems import Problem
+from risk_engine.domain import cases as machine
+from risk_engine.domain.cases import Case, CaseRefusal, CaseStatus, Verdict, act_of
+from risk_engine.domain.labels import Label, LabelKind, LabelSource
+from risk_engine.domain.staff import Actor
+from risk_engine.operations.deps import Deps
+from risk_engine.operations.show_cases import case_object
+from risk_engine.operations.work_cases import locked_case, problem_of
+from risk_engine.store import cases, labels, tables
+
+DECIDED = "case.decided.v1"
+
+
+async def decide_case(
+    deps: Deps, actor: Actor, case_id: str, verdict: Verdict, reason: str
+) -> dict[str, Any]:
+    """The case, closed, or with a proposal when it takes two people. Repeated by who decided it, it is shown as it is.
+
+    Raises NotFound, CaseClosed, CaseHeld, SecondPersonNeeded."""
+    now = deps.clock.now()
+    async with deps.engine.begin() as conn:
+        case = await locked_case(conn, case_id)
+        if case.closed_by == actor.name and case.verdict is verdict:
+            return case_object(case, now)
+        try:
+            decided = machine.decided(
+                case, actor, verdict, now, four_eyes_from_minor=deps.settings.four_eyes_from_minor
+            )
+        except CaseRefusal as refusal:
+            raise problem_of(refusal) from None
+        is_closed = decided.status is CaseStatus.CLOSED
+        await cases.save(conn, decided)
+        kind = "decided" if is_closed else "proposed"
+        await cases.record_acts(conn, [act_of(actor.name, kind, case, decided, reason)])
+        if is_closed:
+            await _conclude(conn, decided, reason)
+    canonical.add(case_id=case_id, verdict=verdict, act=kind)
+    return case_object(decided, now)
+
+
+async def _conclude(conn: AsyncConnection, case: Case, reason: str) -> None:
+    """What follows from a verdict: labels, and the event that the gateway acts upon."""
+    assert case.closed_at is not None
+    assert case.closed_by is not None
+    payments = await cases.payments_of(conn, case.id)
+    said = [
+        Label(
+            payment_id=row.payment_id,
+            assessment_id=row.assessment_id,
+            kind=LabelKind.FRAUD if case.verdict is Verdict.REJECT else LabelKind.LEGITIMATE,
+            source=LabelSource.CASE,
+            event_at=case.closed_at,
+            labelled_at=case.closed_at,
+            actor=case.closed_by,
+        )
+        for row in payments
+    ]
+    await labels.add(conn, said)
+    await outbox.append(conn, tables.outbox, [_decided_event(case, reason, payments)])
+
+
+def _decided_event(case: Case, reason: str, payments: Sequence[Any]) -> Event:
+    assert case.closed_at is not None
+    told = {
+        "id": case.id,
+        "merchant_id": case.merchant_id,
+        "verdict": case.verdict,
+        "reason": reason,
+        "decided_by": case.closed_by,
+        "proposed_by": case.proposed_by,
+        "decided_at": isoformat(case.closed_at),
+        "payments": [{"payment_id": row.payment_id, "assessment_id": row.assessment_id} for row in payments],
+    }
+    return Event(
+        id=new_id("evt"),
+        type=DECIDED,
+        aggregate_id=case.id,
+        merchant_id=case.merchant_id,
+        data={"case": told},
+        occurred_at=case.closed_at,
+    )
+
+
+async def decide_cases(
+    deps: Deps, actor: Actor, case_ids: Sequence[str], verdict: Verdict, reason: str
+) -> list[dict[str, Any]]:
+    """One transaction and one answer for each: what one case refuses costs the others nothing. Repeating the whole is
+    harmless."""
+    return [await _decide_one(deps, actor, case_id, verdict, reason) for case_id in case_ids]
+
+
+async def _decide_one(
+    deps: Deps, actor: Actor, case_id: str, verdict: Verdict, reason: str
+) -> dict[str, Any]:
+    try:
+        return {
+            "id": case_id,
+            "status": 200,
+            "case": await decide_case(deps, actor, case_id, verdict, reason),
+        }
+    except Problem as refused:
+        return {"id": case_id, "status": refused.status, "problem": refused.body(None, None)}

@@ -1,0 +1,162 @@
+"""Show cases: the queue, and one case with its payments, what is related to them, and its history."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from platform_kit.clock import isoformat
+from platform_kit.problems import NotFound, Problem
+from risk_engine.domain.cases import (
+    LINKED_FOR,
+    Case,
+    CaseStatus,
+    PaymentStatus,
+    effect_of,
+    linked_entities,
+)
+from risk_engine.operations.deps import Deps
+from risk_engine.store import cases, payment_links
+from risk_engine.store.cases import Filter
+
+ACTS_SHOWN = 200  # the newest
+ENTITIES_MAX = 20  # whose related payments are looked up ...
+RELATED_EACH = 10  # ... and of each the newest: at most 200 rows, whatever an attack has made
+
+
+class UnknownCursor(Problem):
+    status, code, title = 422, "unknown-cursor", "The cursor is not one of ours"
+
+
+def case_object(case: Case, now: datetime) -> dict[str, Any]:
+    """What a list shows of a case. `amount_reference_minor` is in minor units of the rule set's reference currency."""
+    return {
+        "id": case.id,
+        "object": "case",
+        "merchant_id": case.merchant_id,
+        "status": case.status,
+        "priority": case.priority,
+        "amount_reference_minor": case.amount_reference_minor,
+        "payment_count": case.payment_count,
+        "opened_at": isoformat(case.opened_at),
+        "due_at": isoformat(case.due_at),
+        "overdue": case.is_overdue(now),
+        "assignee": case.assignee,
+        "locked_by": case.holder(now),
+        "locked_until": _time(case.locked_until) if case.holder(now) else None,
+        "proposed": case.proposed,
+        "proposed_by": case.proposed_by,
+        "verdict": case.verdict,
+        "closed_by": case.closed_by,
+        "closed_at": _time(case.closed_at),
+    }
+
+
+async def list_cases(
+    deps: Deps,
+    *,
+    status: CaseStatus | None,
+    assignee: str | None,
+    overdue: bool,
+    cursor: str | None,
+    limit: int,
+) -> dict[str, Any]:
+    """A page: cases that are not closed by urgency, closed ones newest first. Raises UnknownCursor."""
+    now = deps.clock.now()
+    wanted = Filter(status, assignee, now if overdue else None)
+    async with deps.engine.connect() as conn:
+        after = await cases.find(conn, cursor) if cursor is not None else None
+        if cursor is not None and after is None:
+            raise UnknownCursor("Send the `next_cursor` of the page before.")
+        found = await cases.page(conn, wanted, after, limit + 1)
+    shown = [case_object(case, now) for case in found[:limit]]
+    return {"data": shown, "next_cursor": found[limit - 1].id if len(found) > limit else None}
+
+
+async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
+    """One case with everything about it. Raises NotFound."""
+    async with deps.engine.connect() as conn:
+        case = await cases.find(conn, case_id)
+        if case is None:
+            raise NotFound("No case has this id.")
+        payments = await cases.payments_of(conn, case_id)
+        acts = await cases.acts_of(conn, case_id, ACTS_SHOWN)
+        entities = _entities(case, payments)
+        related = await payment_links.related(
+            conn,
+            entities,
+            deps.clock.now() - LINKED_FOR,
+            each=RELATED_EACH,
+            without=[row.assessment_id for row in payments],
+        )
+    return case_object(case, deps.clock.now()) | {
+        "payments": [_payment_object(case, row) for row in payments],
+        "related": _related_objects(related),
+        "acts": _act_objects(acts),
+    }
+
+
+def _entities(case: Case, payments: Sequence[Any]) -> list[str]:
+    """By what to look for related payments: of the newest payments first, a bounded number."""
+    found = dict.fromkeys(
+        entity for row in reversed(payments) for entity in linked_entities(case.merchant_id, row.request)
+    )
+    return list(found)[:ENTITIES_MAX]
+
+
+def _related_objects(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Each payment once, with what it shares, newest first."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        shown = found.setdefault(
+            row.id,
+            {
+                "payment_id": row.payment_id,
+                "assessment_id": row.id,
+                "merchant_id": row.merchant_id,
+                "shares": [],
+                "decision": row.decision,
+                "score": row.score,
+                "amount_minor": row.request["amount_minor"],
+                "currency": row.request["currency"],
+                "occurred_at": row.request["occurred_at"],
+            },
+        )
+        name = row.entity.partition(":")[0]
+        if name not in shown["shares"]:
+            shown["shares"].append(name)
+    return list(found.values())
+
+
+def _payment_object(case: Case, row: Any) -> dict[str, Any]:
+    effect = effect_of(case.verdict, PaymentStatus(row.payment_status), is_manual=row.is_manual)
+    return {
+        "payment_id": row.payment_id,
+        "assessment_id": row.assessment_id,
+        "amount_minor": row.amount_minor,
+        "currency": row.currency,
+        "score": row.score,
+        "reasons": row.reasons,
+        "request": row.request,
+        "added_at": isoformat(row.added_at),
+        "status": row.payment_status,
+        "effect": {"code": effect.code, "text": effect.text} if effect else None,
+    }
+
+
+def _act_objects(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row.id,
+            "at": isoformat(row.at),
+            "actor": row.actor,
+            "kind": row.kind,
+            "before": row.before,
+            "after": row.after,
+            "text": row.text,
+        }
+        for row in rows
+    ]
+
+
+def _time(at: datetime | None) -> str | None:
+    return isoformat(at) if at else None

@@ -1,0 +1,95 @@
+"""Labels: added, never changed; read as they were known at a time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from platform_kit.clock import isoformat
+from platform_kit.ids import new_id
+from risk_engine.domain.labels import Label
+
+# What the newest label of the payment and source says already is not said again. The assessment of a payment that has
+# ended is known by payment_outcome_pkey.
+ADD = text("""
+    INSERT INTO risk.label (id, payment_id, assessment_id, kind, source, event_at, labelled_at, actor)
+    SELECT n.id, n.payment_id, coalesce(n.assessment_id, (
+               SELECT o.assessment_id FROM risk.payment_outcome o
+               WHERE o.payment_id = n.payment_id AND o.assessment_id IS NOT NULL LIMIT 1)),
+           n.kind, n.source, n.event_at, coalesce(n.labelled_at, now()), n.actor
+    FROM unnest(CAST(:id AS text[]), CAST(:payment_id AS text[]), CAST(:assessment_id AS text[]),
+                CAST(:kind AS text[]), CAST(:source AS text[]), CAST(:event_at AS timestamptz[]),
+                CAST(:labelled_at AS timestamptz[]), CAST(:actor AS text[]))
+      AS n (id, payment_id, assessment_id, kind, source, event_at, labelled_at, actor)
+    WHERE n.kind IS DISTINCT FROM (
+        SELECT l.kind FROM risk.label l
+        WHERE l.payment_id = n.payment_id AND l.source = n.source
+          AND l.labelled_at <= coalesce(n.labelled_at, now())
+        ORDER BY l.labelled_at DESC, l.id DESC LIMIT 1)
+    RETURNING id
+""")
+
+# By label_pkey; the newer one of a payment and source by label_payment_id_idx.
+_KNOWN = """
+    SELECT l.id, l.payment_id, l.assessment_id, l.kind, l.source, l.event_at, l.labelled_at, l.actor,
+           a.occurred_at AS payment_at
+    FROM risk.label l LEFT JOIN risk.assessment a ON a.id = l.assessment_id
+    WHERE l.id > :after AND l.labelled_at <= :known_at AND NOT EXISTS (
+        SELECT 1 FROM risk.label newer
+        WHERE newer.payment_id = l.payment_id AND newer.source = l.source AND newer.labelled_at <= :known_at
+          AND (newer.labelled_at, newer.id) > (l.labelled_at, l.id))
+"""
+
+# By assessment_pkey.
+PAYMENTS_OF = text("SELECT id, payment_id FROM risk.assessment WHERE id = ANY(CAST(:ids AS text[]))")
+
+
+async def add(conn: AsyncConnection, labels: Sequence[Label]) -> list[str | None]:
+    """Keep labels; returns the id of each, None for one that says nothing new."""
+    if not labels:
+        return []
+    ids = [new_id("lbl") for _ in labels]
+    names = ("payment_id", "assessment_id", "kind", "source", "event_at", "labelled_at", "actor")
+    values = {name: [getattr(label, name) for label in labels] for name in names}
+    added = {row.id for row in await conn.execute(ADD, {"id": ids} | values)}
+    return [one if one in added else None for one in ids]
+
+
+async def known(
+    conn: AsyncConnection,
+    known_at: datetime,
+    *,
+    payment_id: str | None = None,
+    source: str | None = None,
+    after: str | None = None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """The newest label of each payment and source as known at `known_at`, in order of their ids after `after`."""
+    wanted = {"payment_id": payment_id, "source": source}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    sql = " AND ".join((_KNOWN, *(f"l.{name} = :{name}" for name in given)))
+    values = given | {"after": after or "", "known_at": known_at, "limit": limit}
+    return [_shown(row) for row in await conn.execute(text(f"{sql} ORDER BY l.id LIMIT :limit"), values)]
+
+
+async def payments_of(conn: AsyncConnection, assessment_ids: Sequence[str]) -> dict[str, str]:
+    """Assessment -> its payment, for those that exist."""
+    rows = await conn.execute(PAYMENTS_OF, {"ids": sorted(set(assessment_ids))})
+    return {row.id: row.payment_id for row in rows}
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "object": "label",
+        "payment_id": row.payment_id,
+        "assessment_id": row.assessment_id,
+        "kind": row.kind,
+        "source": row.source,
+        "payment_at": isoformat(row.payment_at) if row.payment_at else None,
+        "event_at": isoformat(row.event_at),
+        "labelled_at": isoformat(row.labelled_at),
+        "actor": row.actor,
+    }

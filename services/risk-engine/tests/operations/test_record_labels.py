@@ -1,0 +1,51 @@
+"""Which of the gateway's events are labels, and of what kind."""
+
+from typing import Any
+
+import pytest
+from risk_rig import NOON
+
+from platform_kit.outbox import Event
+from risk_engine.domain.labels import LabelKind, LabelSource
+from risk_engine.operations.record_labels import label_of
+
+
+def an_event(kind: str, **data: Any) -> Event:
+    payment = {"id": "pay_1", "risk": {"assessment_id": "asm_1", "decision": "allow"}}
+    return Event("evt_1", kind, "pay_1", {"payment": payment} | data, NOON, "mer_1", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "member", "reason", "label"),
+    [
+        ("dispute.opened.v1", "dispute", "fraudulent", ("fraud", "dispute")),
+        ("dispute.opened.v1", "dispute", "product_not_received", None),
+        ("dispute.lost.v1", "dispute", "fraudulent", ("fraud", "dispute")),
+        ("dispute.won.v1", "dispute", "fraudulent", ("legitimate", "dispute")),
+        ("dispute.won.v1", "dispute", "product_not_received", None),
+        ("dispute.updated.v1", "dispute", "fraudulent", None),
+        ("refund.created.v1", "refund", "fraudulent", ("fraud", "refund_fraud")),
+        ("refund.created.v1", "refund", " Fraud ", ("fraud", "refund_fraud")),
+        ("refund.created.v1", "refund", "no fraud, the size was wrong", None),
+        ("refund.created.v1", "refund", None, None),
+        ("refund.succeeded.v1", "refund", "fraudulent", None),
+        ("payment.captured.v1", "refund", "fraudulent", None),
+    ],
+)
+def test_a_label_is_what_somebody_said_about_fraud(
+    kind: str, member: str, reason: str | None, label: tuple[str, str] | None
+) -> None:
+    found = label_of(an_event(kind, **{member: {"reason": reason}}))
+    assert (found and (found.kind, found.source)) == (label and (LabelKind(label[0]), LabelSource(label[1])))
+    if found is not None:
+        assert (found.payment_id, found.assessment_id, found.event_at) == ("pay_1", "asm_1", NOON)
+        assert found.labelled_at is None, "known when it is stored, not when it happened"
+
+
+def test_a_payment_that_the_gateway_decided_alone_has_a_label_without_an_assessment() -> None:
+    event = an_event(
+        "dispute.opened.v1", dispute={"reason": "fraudulent"}, payment={"id": "pay_1", "risk": None}
+    )
+    found = label_of(event)
+    assert found is not None
+    assert found.assessment_id is None
