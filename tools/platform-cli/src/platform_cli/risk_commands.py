@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from platform_cli.risk.cases import case_commands
+
 
 class Protocol(StrEnum):
     """Whose data set is simulated."""
@@ -15,8 +17,8 @@ class Protocol(StrEnum):
 
 def risk_commands() -> typer.Typer:
     """`risk …`, each command under its own name."""
-    group = typer.Typer(help="Simulated histories for models and benchmarks.", no_args_is_help=True)
-    group.callback()(lambda: None)  # a group of one command would otherwise be that command
+    group = typer.Typer(help="The review queue, and simulated histories for models.", no_args_is_help=True)
+    group.add_typer(case_commands(), name="cases")
     group.command("simulate")(simulate_history)
     return group
 
