@@ -22,11 +22,13 @@ from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
 from risk_engine.api import (
+    alert_channels,
     alerts,
     assessments,
     backtests,
     cases,
     deployment,
+    drift,
     labels,
     lists,
     proofs,
@@ -103,6 +105,8 @@ def build_app(settings: Settings) -> FastAPI:
             deployment.router,
             backtests.router,
             alerts.router,
+            alert_channels.router,
+            drift.router,
             reason_codes.router,
             lists.router,
             staff.router,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from platform_kit.settings import ServiceSettings
 
@@ -41,4 +41,10 @@ class Settings(ServiceSettings):
         default=100_000,
         ge=0,
         description="from this amount at stake, in minor units of the reference currency, two people decide; 0 = never",
+    )
+    risk_alert_channels: SecretStr = Field(
+        default=SecretStr("[]"), description="who hears of alerts, a JSON list; see docs/risk-alerts.md"
+    )
+    risk_dead_man_url: SecretStr = Field(
+        default=SecretStr(""), description="called every minute while alerting works; empty = off"
     )

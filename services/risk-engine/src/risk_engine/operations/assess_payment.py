@@ -153,6 +153,7 @@ def _score(
         windows,
         is_weekend=is_weekend(subject.occurred_at),
         is_night=is_night(subject.occurred_at),
+        names=deps.scorer.features,
     )
     try:
         return deps.scorer.score(row)

@@ -96,6 +96,7 @@ def _score(row: Any, scorer: Scorer | None) -> int | None:
             facts,
             is_weekend=facts["is_weekend"],
             is_night=facts["is_night"],
+            names=scorer.features,
         )
         return scorer.score(features)
     except ModelUnavailable:

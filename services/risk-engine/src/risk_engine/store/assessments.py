@@ -92,10 +92,13 @@ LIST_BY_DECISION = text(f"""
     WHERE a.decision = :decision AND a.id < :before ORDER BY a.id DESC LIMIT :limit
 """).columns(outcome=JSONB, request=JSONB)  # noqa: S608
 
+DATABASE_NOW = text("SELECT clock_timestamp()")
+
 # By assessment_created_at_idx.
-COUNT_DECISIONS = text("""
-    SELECT decision, count(*) AS number FROM risk.assessment
-    WHERE created_at >= :since AND created_at < :until GROUP BY decision
+FAILED_RULES = text("""
+    SELECT failed ->> 'rule' AS rule
+    FROM risk.assessment CROSS JOIN LATERAL jsonb_array_elements(outcome -> 'errors') AS one (failed)
+    WHERE created_at >= :since GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 5
 """)
 
 # Newest first, in slices by primary key: the rebuild of velocity after a loss of Redis.
@@ -260,10 +263,15 @@ async def page(
     ]
 
 
-async def count_decisions(conn: AsyncConnection, since: datetime, until: datetime) -> dict[str, int]:
-    """Assessments stored in [since, until) by decision."""
-    rows = await conn.execute(COUNT_DECISIONS, {"since": since, "until": until})
-    return {row.decision: row.number for row in rows}
+async def database_now(conn: AsyncConnection) -> datetime:
+    """What time it is for `created_at`."""
+    now: datetime = await conn.scalar(DATABASE_NOW)
+    return now
+
+
+async def failed_rules(conn: AsyncConnection, since: datetime) -> list[str]:
+    """The rules that failed most often since, at most five."""
+    return list((await conn.scalars(FAILED_RULES, {"since": since})).all())
 
 
 async def recent_slice(conn: AsyncConnection, before: str, limit: int) -> Sequence[Any]:
