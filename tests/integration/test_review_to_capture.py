@@ -263,7 +263,7 @@ async def test_the_gateway_s_worker_reads_verdicts_by_itself(
     )
     await platform.relays[1].run_once()
     async with verdicts.open_following(settings) as deps, asyncio.timeout(20):
-        while not await verdicts.apply_verdicts(deps):
+        while not await verdicts.apply_verdicts(deps):  # noqa: ASYNC110 - it is read by a task beside us
             await asyncio.sleep(0.05)
     await platform.events_flow()
     assert await platform.gateway.status(payment_id) == "captured"

@@ -16,8 +16,8 @@ from risk_engine.clients import model, rule_files
 from risk_engine.clients.alert_channels import AlertSender, Channel, read_channels
 from risk_engine.clients.cel import CompiledRuleSet, compile_rules
 from risk_engine.clients.features import FeatureStore
-from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
-from risk_engine.clients.model_trial import try_model
+from risk_engine.clients.model import ModelUnavailable, Scorer
+from risk_engine.clients.model_trial import open_model, try_model
 from risk_engine.domain.lists import Lists
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.snoozes import Snoozes
@@ -161,15 +161,9 @@ def load_scorer(settings: Settings) -> Scorer | None:
     """The model, or None with an error in the log: the failure policy then says `model` on every decision."""
     model_file = settings.model_file or model.PACKAGED
     try:
-        if model_file.suffix == ".onnx":
-            from risk_engine.clients.onnx_model import (
-                OnnxScorer,  # here: NumPy and ONNX Runtime for nobody else
-            )
-
-            return OnnxScorer.load(model_file)
         if settings.model_file is not None:  # somebody's own: a file that is cut off would end this process
             try_model(model_file)
-        return LightGbmScorer.load(model_file)
+        return open_model(model_file)
     except ModelUnavailable as error:
         log.error("no model, rules decide alone", error=str(error))
         return None

@@ -70,6 +70,12 @@ LOCK = text(f"SELECT {_COLUMNS} FROM risk.review_case WHERE id = :id FOR NO KEY 
 
 FIND = text(f"SELECT {_COLUMNS} FROM risk.review_case WHERE id = :id")  # noqa: S608
 
+# By review_case_due_idx, which has nothing else in it.
+COUNT_UNCLOSED = text("""
+    SELECT count(*) AS waiting, count(*) FILTER (WHERE due_at < :now) AS overdue
+    FROM risk.review_case WHERE status <> 'closed'
+""")
+
 OPEN = text(f"INSERT INTO risk.review_case ({_COLUMNS}) SELECT * FROM {_UNNESTED}")  # noqa: S608
 
 # By primary key; the caller holds the locks.
@@ -280,6 +286,12 @@ async def record_acts(conn: AsyncConnection, acts: Sequence[Act]) -> None:
     """Add to the history."""
     if acts:
         await conn.execute(RECORD_ACTS, _act_columns(acts))
+
+
+async def count_unclosed(conn: AsyncConnection, now: datetime) -> dict[str, int]:
+    """{"waiting": what is not closed, "overdue": what of it is past its time}."""
+    row = (await conn.execute(COUNT_UNCLOSED, {"now": now})).one()
+    return {"waiting": row.waiting, "overdue": row.overdue}
 
 
 async def find(conn: AsyncConnection, case_id: str) -> Case | None:
