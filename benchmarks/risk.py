@@ -14,12 +14,13 @@ import asyncio
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -44,35 +45,39 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 CONNECTIONS = (1, 8, 32)
 RULES = 100
+RULES_GROWTH = (10, 500)  # 500 is the most that a set may have
 PAYERS = 20_000  # customers, cards and devices: a day of a busy shop, most windows short as in life
+FEW_PAYERS = 40  # so that their windows are full: the cost of history
 TOKEN = "bench"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 GOAL_PER_CORE = 1_500
+FreshUrl = Callable[[], str]  # makes a new migrated database
 
 
-def a_hundred_rules() -> dict[str, Any]:
-    """The packaged rules, filled up with conditions of the same kind that rarely match."""
+def rules_of(size: int) -> dict[str, Any]:
+    """The packaged rules, cut or filled up with conditions of the same kind that rarely match."""
     document = read_rule_document(PACKAGED)
-    filling = RULES - len(document["rules"])
+    document["rules"] = document["rules"][:size]
+    filling = size - len(document["rules"])
     document["rules"] += [
         {
             "id": f"filling_{number}",
             "when": f'amount_reference_minor > {90_000 + number} && card_count_1h > {3 + number} && currency != "USD"',
             "then": "review",
             "code": "filling",
-            "text": "One of a hundred.",
+            "text": "One of many.",
         }
         for number in range(filling)
     ]
     return document
 
 
-def requests(seed: int) -> Request:
-    """Payments of many payers at the present time; keys never repeat."""
+def requests(seed: int, payers: int = PAYERS) -> Request:
+    """Payments of so many payers at the present time; keys never repeat."""
     rng, numbers = random.Random(seed), count()
 
     def make() -> bytes:
-        number, payer = next(numbers), rng.randrange(PAYERS)
+        number, payer = next(numbers), rng.randrange(payers)
         body = {
             "merchant_id": f"mer_{payer % 7}",
             "idempotency_key": f"{seed}-{number}",
@@ -95,20 +100,26 @@ def requests(seed: int) -> Request:
 
 
 @contextmanager
-def api_process(database_url: str, redis_url: str, rules_file: Path) -> Iterator[tuple[int, int, int]]:
-    """A real `risk-engine api`; yields its pid, port and metrics port."""
+def api_process(
+    database_url: str, redis_url: str, rules_file: Path, **settings: str
+) -> Iterator[tuple[int, int, int]]:
+    """A real `risk-engine api`; yields its pid, port and metrics port. `settings` are variables of its environment."""
     port, ops_port = free_port(), free_port()
-    environment = os.environ | {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "INTERNAL_TOKEN": TOKEN,
-        "PORT": str(port),
-        "OPS_PORT": str(ops_port),
-        "DEADLINE_MS": "1000",
-        "VELOCITY_TIMEOUT_MS": "900",
-        "RULES_FILE": str(rules_file),
-        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
-    }
+    environment = (
+        os.environ
+        | {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "INTERNAL_TOKEN": TOKEN,
+            "PORT": str(port),
+            "OPS_PORT": str(ops_port),
+            "DEADLINE_MS": "1000",
+            "VELOCITY_TIMEOUT_MS": "900",
+            "RULES_FILE": str(rules_file),
+            "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
+        }
+        | settings
+    )
     command = [str(Path(sys.executable).with_name("risk-engine")), "api"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
@@ -136,10 +147,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(pid: int, port: int, connections: int, seed: int) -> dict[str, float]:
+async def measure(pid: int, port: int, connections: int, seed: int, payers: int = PAYERS) -> dict[str, float]:
     """One run: rate, latency, CPU of the api and of this generator."""
     api_before, own_before = cpu_s(pid), time.process_time()
-    run: Run = await drive("127.0.0.1", port, requests(seed), connections=connections, seconds=SECONDS)
+    run: Run = await drive(
+        "127.0.0.1", port, requests(seed, payers), connections=connections, seconds=SECONDS
+    )
     api_s, own_s = cpu_s(pid) - api_before, time.process_time() - own_before
     answered = sum(run.statuses.values())
     return {
@@ -177,6 +190,36 @@ async def measure_all(pid: int, port: int) -> dict[int, dict[str, float]]:
     }
 
 
+def stages_us(ops_port: int) -> dict[str, float]:
+    """Mean microseconds of each stage of a decision since the process began; `commit` is mostly waiting."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/metrics", timeout=5) as response:
+        lines = response.read().decode().splitlines()
+    found: dict[str, dict[str, float]] = {"sum": {}, "count": {}}
+    for line in lines:
+        if match := re.match(r'risk_stage_seconds_(sum|count)\{stage="(\w+)"\} (\S+)', line):
+            found[match[1]][match[2]] = float(match[3])
+    return {
+        stage: round(1e6 * found["sum"][stage] / count, 1) for stage, count in found["count"].items() if count
+    }
+
+
+def growth_of(database: FreshUrl, redis_url: str, scratch: Path) -> dict[str, dict[str, float]]:
+    """The load of eight with fewer and with more rules, and with payers whose windows are full."""
+    found = {}
+    for name, size, payers in (
+        *((f"{size} rules", size, PAYERS) for size in RULES_GROWTH),
+        (f"{RULES} rules, full windows", RULES, FEW_PAYERS),
+    ):
+        rules_file = scratch / f"rules-{size}-{payers}.json"
+        rules_file.write_bytes(orjson.dumps(rules_of(size)))
+        with api_process(database(), redis_url, rules_file) as (pid, port, ops_port):
+            # Twice: the first run warms up and fills the windows.
+            for seed in (7_000 + size, 8_000 + size):
+                run = uvloop.run(measure(pid, port, 8, seed + payers, payers))
+            found[name] = run | {f"{stage}_us": mean for stage, mean in stages_us(ops_port).items()}
+    return {name: {key: round(value, 2) for key, value in run.items()} for name, run in found.items()}
+
+
 def degraded_so_far(ops_port: int) -> float:
     """Decisions that missed a part, of any kind, since the process began."""
     with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/metrics", timeout=5) as response:
@@ -208,20 +251,26 @@ def show(figures: dict[int, dict[str, float]]) -> None:
 def main() -> None:
     with test_servers(durable=True) as servers, TemporaryDirectory() as scratch:
         rules_file = Path(scratch) / "rules.json"
-        rules_file.write_bytes(orjson.dumps(a_hundred_rules()))
+        rules_file.write_bytes(orjson.dumps(rules_of(RULES)))
         database = asyncio.run(DatabaseFactory(servers.admin_url).create("risk"))
         with Redis.from_url(servers.redis_url) as redis:
             redis.set(WARM_KEY, "1")
         with api_process(database.app_url, servers.redis_url, rules_file) as (pid, port, ops_port):
             figures = uvloop.run(measure_all(pid, port))
             no_ops = uvloop.run(no_ops_per_core(pid, port))
-            mix, degraded = decisions_of(port), degraded_so_far(ops_port)
+            mix, degraded, stages = decisions_of(port), degraded_so_far(ops_port), stages_us(ops_port)
+        growth = growth_of(
+            lambda: asyncio.run(DatabaseFactory(servers.admin_url).create("risk")).app_url,
+            servers.redis_url,
+            Path(scratch),
+        )
     best = max(found["per_core"] for found in figures.values())
     show(figures)
     path = report.write(
         "risk",
         {
-            "decisions_per_core": best,
+            "decisions_per_s_per_core": best,
+            "p99_ms_at_1": figures[1]["p99_ms"],
             "goal_per_core": GOAL_PER_CORE,
             "no_ops_per_core": no_ops,
             "load_average": os.getloadavg()[0],
@@ -229,6 +278,8 @@ def main() -> None:
             "fsync": True,
             "mix": mix,
             "degraded": degraded,
+            "stages_us": stages,
+            "growth": growth,
             "by_connections": {str(connections): found for connections, found in figures.items()},
         },
     )

@@ -22,3 +22,7 @@ bench-payments: bootstrap ## Full payments through all processes: rate, latency,
 .PHONY: bench-handbook
 bench-handbook: bootstrap ## The fraud handbook's benchmark: features and lengths of training side by side (ten minutes)
 	nice -n 15 $(BIN)/python -m benchmarks.handbook
+
+.PHONY: bench-handbook-api
+bench-handbook-api: bootstrap ## A test week of the fraud handbook through the real decision API: its own scores, measured
+	nice -n 15 $(BIN)/python -m benchmarks.handbook_api

@@ -23,6 +23,7 @@ from risk_engine.domain.assessment import LIFETIME, Assessment
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import Subject, build_facts
 from risk_engine.domain.failure_policy import Band, Fault
+from risk_engine.domain.features import MODEL_FEATURES
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.rules import Evaluation, Reason, RuleSet
 from risk_engine.domain.staff import Actor, Role
@@ -151,6 +152,7 @@ def an_assessment(number: int = 1, **changes: Any) -> Assessment:
         model=None,
         facts=facts_of(),
         evaluation=Evaluation(),
+        let_through=False,
         timings_us={"velocity": 100},
         expires_at=NOON + LIFETIME,
     )
@@ -210,6 +212,7 @@ class FixedScorer:
     """A Scorer that always says the same."""
 
     hash = "fixed"
+    features = MODEL_FEATURES
 
     def __init__(self, score: int) -> None:
         self._score = score

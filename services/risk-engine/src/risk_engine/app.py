@@ -34,6 +34,7 @@ from risk_engine.api import (
     proofs,
     reason_codes,
     rule_sets,
+    snoozes,
     staff,
 )
 from risk_engine.api.answers import CONTRACT
@@ -112,6 +113,7 @@ def build_app(settings: Settings) -> FastAPI:
             proofs.router,
             cases.router,
             labels.router,
+            snoozes.router,
             events_router(_engine_of, tables.outbox, require_internal),
         ],
         open_deps=open_api,

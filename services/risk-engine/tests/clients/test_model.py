@@ -68,7 +68,7 @@ ROW = st.tuples(
     row=ROW,
     grows=st.lists(
         st.tuples(
-            st.sampled_from([name for name in FEATURES if FEATURES[name].only_raises]), st.floats(1, 5)
+            st.sampled_from([name for name in MODEL_FEATURES if FEATURES[name].only_raises]), st.floats(1, 5)
         ),
         min_size=1,
     ),
@@ -97,7 +97,7 @@ def test_the_artefact_says_what_it_was_made_of(scorer: LightGbmScorer) -> None:
     assert scorer.metadata["trained_on"]["customers"] == 5_000
     assert scorer.metadata["metrics"]["average_precision"] > 0.2
     assert len(scorer.metadata["trained_on"]["data_sha256"]) == 64
-    assert scorer.metadata["defaults"] == {name: feature.default for name, feature in FEATURES.items()}
+    assert scorer.metadata["defaults"] == {name: FEATURES[name].default for name in MODEL_FEATURES}
     assert PACKAGED.stat().st_size < 300_000
     assert PACKAGED.read_text().startswith("tree\n")
 
@@ -136,10 +136,16 @@ def test_a_calibration_that_falls_is_refused(copied: Path) -> None:
         LightGbmScorer.load(copied)
 
 
-def test_other_features_than_the_codes_are_refused(copied: Path) -> None:
-    edit(copied, features=["amount", *MODEL_FEATURES[1:]])
-    with pytest.raises(ModelUnavailable, match="other features"):
+def test_features_that_nothing_here_computes_are_refused_by_name(copied: Path) -> None:
+    edit(copied, features=["age", *MODEL_FEATURES[1:]])
+    with pytest.raises(ModelUnavailable, match="age"):
         LightGbmScorer.load(copied)
+
+
+def test_a_model_may_name_features_of_its_own(copied: Path) -> None:
+    names = ["amount", *MODEL_FEATURES[1:]]
+    edit(copied, features=names)
+    assert LightGbmScorer.load(copied).features == tuple(names)
 
 
 def test_trees_of_another_width_are_refused(copied: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from risk_rig import packaged_document
 
 from risk_engine.domain.failure_policy import Fault
-from risk_engine.domain.features import MODEL_FEATURES
+from risk_engine.domain.features import FEATURES, MODEL_FEATURES
 from risk_engine.domain.reason_codes import CODE_OF_FEATURE, REASON_CODES, Source, top_reasons
 
 
@@ -24,8 +24,8 @@ def test_no_rule_stands_in_the_table_that_is_not_packaged() -> None:
 
 def test_every_fault_and_every_feature_has_a_code_of_its_own() -> None:
     assert {f"degraded_{fault}" for fault in Fault} <= set(REASON_CODES)
-    assert set(CODE_OF_FEATURE) == set(MODEL_FEATURES)
-    assert len(set(CODE_OF_FEATURE.values())) == len(MODEL_FEATURES)
+    assert set(CODE_OF_FEATURE) == set(FEATURES)
+    assert len(set(CODE_OF_FEATURE.values())) == len(FEATURES)
     assert set(CODE_OF_FEATURE.values()) <= set(REASON_CODES)
 
 

@@ -101,6 +101,19 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
             "(SELECT 1 FROM risk.explanation e WHERE e.assessment_id = a.id) ORDER BY id LIMIT 100"
         ),
         "payment_outcome_seq_key": "SELECT 1 FROM risk.payment_outcome WHERE seq > 5 ORDER BY seq LIMIT 10",
+        "review_case_due_idx": (
+            "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND (due_at, id) > (now(), 'cas_1') "
+            "ORDER BY due_at, id LIMIT 20"
+        ),
+        "review_case_assignee_due_idx": (
+            "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND assignee = 'ada' ORDER BY due_at, id LIMIT 20"
+        ),
+        "review_case_status_id_idx": (
+            "SELECT 1 FROM risk.review_case WHERE status = 'closed' AND id < 'cas_~' ORDER BY id DESC LIMIT 20"
+        ),
+        "case_payment_case_id_idx": "SELECT 1 FROM risk.case_payment WHERE case_id = 'cas_1' ORDER BY assessment_id",
+        "case_payment_payment_id_idx": "SELECT 1 FROM risk.case_payment WHERE payment_id = 'pay_1'",
+        "case_act_case_id_idx": "SELECT 1 FROM risk.case_act WHERE case_id = 'cas_1' ORDER BY id DESC LIMIT 9",
         "alert_open_idx": "SELECT 1 FROM risk.alert WHERE status <> 'resolved' AND kind = 'k' AND scope = ''",
         "alert_status_id_idx": (
             "SELECT 1 FROM risk.alert WHERE id < 'alr_~' AND status = 'firing' ORDER BY id DESC LIMIT 20"
@@ -115,19 +128,6 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
             "SELECT 1 FROM risk.drift_reference WHERE model = 'm' ORDER BY id DESC LIMIT 1"
         ),
         "decision_minute_pkey": "SELECT 1 FROM risk.decision_minute WHERE minute > now() - interval '6 hours'",
-        "review_case_due_idx": (
-            "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND (due_at, id) > (now(), 'cas_1') "
-            "ORDER BY due_at, id LIMIT 20"
-        ),
-        "review_case_assignee_due_idx": (
-            "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND assignee = 'ada' ORDER BY due_at, id LIMIT 20"
-        ),
-        "review_case_status_id_idx": (
-            "SELECT 1 FROM risk.review_case WHERE status = 'closed' AND id < 'cas_~' ORDER BY id DESC LIMIT 20"
-        ),
-        "case_payment_case_id_idx": "SELECT 1 FROM risk.case_payment WHERE case_id = 'cas_1' ORDER BY assessment_id",
-        "case_payment_payment_id_idx": "SELECT 1 FROM risk.case_payment WHERE payment_id = 'pay_1'",
-        "case_act_case_id_idx": "SELECT 1 FROM risk.case_act WHERE case_id = 'cas_1' ORDER BY id DESC LIMIT 9",
         "rule_set_publication_pkey": "SELECT rule_set FROM risk.rule_set_publication ORDER BY id DESC LIMIT 1",
     }
     async with deps.engine.begin() as conn:

@@ -25,6 +25,7 @@ from risk_engine.domain.decision import Decision
 from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
 from risk_engine.domain.reason_codes import Source
+from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -110,14 +111,6 @@ DIFFERENCE: Final = {
     "milder": COUNT,
 }
 
-DRIFT_REFERENCE: Final = {
-    "id": COUNT,
-    "object": named("drift_reference"),
-    "model": TEXT,
-    "pinned_by": TEXT,
-    "pinned_at": TIME,
-}
-
 BACKTEST: Final = {
     "id": TEXT,
     "object": named("backtest"),
@@ -155,6 +148,14 @@ ENTRY: Final = {
     "removed_by": nullable(TEXT),
     "removed_at": nullable(TIME),
 }
+DRIFT_REFERENCE: Final = {
+    "id": COUNT,
+    "object": named("drift_reference"),
+    "model": TEXT,
+    "pinned_by": TEXT,
+    "pinned_at": TIME,
+}
+
 STAFF: Final = {
     "id": TEXT,
     "object": named("staff"),
@@ -224,6 +225,19 @@ _CASE_ACT: Final = shape(
         "text": nullable(TEXT),
     }
 )
+SNOOZE: Final = {
+    "id": TEXT,
+    "object": named("snooze"),
+    "rule": TEXT,
+    "by": {"type": "string", "enum": [by.value for by in SnoozedBy]},
+    "assessment_id": TEXT,
+    "until": TIME,
+    "reason": TEXT,
+    "made_by": TEXT,
+    "made_at": TIME,
+    "ended_by": nullable(TEXT),
+    "ended_at": nullable(TIME),
+}
 _LABEL: Final = shape(
     {
         "id": TEXT,
@@ -338,6 +352,8 @@ CONTRACT: Final = Contract(
         "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),
         "NextCase": shape({"case": nullable(ref("Case"))}),
         "DecidedCases": shape({"data": items(_each("Case"))}),
+        "Snooze": shape(SNOOZE),
+        "SnoozePage": shape({"data": items(ref("Snooze")), "next_cursor": nullable(TEXT)}),
         "LabelPage": shape({"data": items(_LABEL), "next_cursor": nullable(TEXT)}),
         "UploadedLabels": shape(
             {
@@ -478,6 +494,7 @@ CONTRACT: Final = Contract(
     links={
         "AlertDelivery": {"alert_channels_get_delivery": ("delivery_id", "/id")},
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
+        "Snooze": {"snoozes_end": ("snooze_id", "/id")},
         "Case": {
             "cases_get_case": ("case_id", "/id"),
             "cases_assign": ("case_id", "/id"),

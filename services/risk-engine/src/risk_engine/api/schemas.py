@@ -13,6 +13,7 @@ from risk_engine.domain.cases import Verdict
 from risk_engine.domain.facts import Subject, fingerprint
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
+from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 from risk_engine.domain.trial import SHARE_MAX_BP
 
@@ -236,9 +237,7 @@ class RuleDocument(_Body):
 class Approval(_Body):
     """POST /v1/rule-sets/{hash}/approve."""
 
-    note: (
-        Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")] | None
-    ) = None
+    note: Note | None = None
 
 
 class TrialRequest(_Body):
@@ -384,3 +383,13 @@ class BacktestRequest(_Body):
         if since >= until:
             raise InvalidTime("`since` is before `until`.")
         return since, until
+
+
+class NewSnooze(_Body):
+    """POST /v1/snoozes. `by` names what of the assessment's payment the rule is snoozed for."""
+
+    rule: Annotated[str, Field(min_length=1, max_length=64)]
+    by: Annotated[SnoozedBy, Field(strict=False)]
+    assessment_id: Id
+    until: Moment
+    reason: Note

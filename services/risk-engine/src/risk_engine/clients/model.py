@@ -9,10 +9,11 @@ import ctypes
 import hashlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from risk_engine.domain.features import MODEL_FEATURES
+from risk_engine.domain.features import FEATURES, MODEL_FEATURES
 from risk_engine.domain.score import Calibration, score_of
 
 PACKAGED = Path(__file__).parent.parent / "packaged" / "model.txt"
@@ -25,10 +26,13 @@ class ModelUnavailable(Exception):
 
 
 class Scorer(Protocol):
-    """Anything that scores one row of MODEL_FEATURES."""
+    """Anything that scores one row of its `features`."""
 
     @property
     def hash(self) -> str: ...
+
+    @property
+    def features(self) -> tuple[str, ...]: ...
 
     def score(self, row: list[float]) -> int:
         """0 to 100. Raises ModelUnavailable."""
@@ -42,6 +46,9 @@ class Explainer(Protocol):
     @property
     def hash(self) -> str: ...
 
+    @property
+    def features(self) -> tuple[str, ...]: ...
+
     def contributions(self, row: list[float]) -> list[float]:
         """One number per feature: what it added to the trees' sum (log odds), by TreeSHAP. Raises ModelUnavailable."""
         ...
@@ -51,13 +58,12 @@ class LightGbmScorer:
     """One loaded model. Not thread-safe: the row and result buffers are reused, one scorer per process loop."""
 
     def __init__(self, model_text: str, metadata: dict[str, Any]) -> None:
-        if tuple(metadata["features"]) != MODEL_FEATURES:
-            raise ModelUnavailable("the model was trained on other features than this code computes")
+        self.features = features_of(metadata)
         calibration = metadata["calibration"]
         self.metadata = metadata
         self.hash = model_hash(model_text, metadata)
         self._calibration = Calibration(tuple(calibration["raw"]), tuple(calibration["probability"]))
-        self._booster = _NativeBooster(model_text, len(MODEL_FEATURES))
+        self._booster = _NativeBooster(model_text, len(self.features))
 
     @classmethod
     def load(cls, model_file: Path) -> "LightGbmScorer":
@@ -83,6 +89,16 @@ class LightGbmScorer:
         """As `Booster.predict(pred_contrib=True)`, without its last number (the mean). 0.12 ms: not for the way
         of a decision."""
         return self._booster.contributions(row)[:-1]
+
+
+def features_of(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of a model's inputs, in its order. Raises ModelUnavailable for one that nothing here computes."""
+    named = tuple(metadata["features"])
+    if unknown := [name for name in named if name not in FEATURES]:
+        raise ModelUnavailable(
+            f"the model was trained on features that this code does not compute: {unknown}"
+        )
+    return MODEL_FEATURES if named == MODEL_FEATURES else named  # the very object: its rows cost less
 
 
 def model_hash(trees: str | bytes, metadata: dict[str, Any]) -> str:

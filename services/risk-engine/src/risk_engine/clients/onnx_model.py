@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from risk_engine.clients.model import ModelUnavailable, model_hash
-from risk_engine.domain.features import MODEL_FEATURES
+from risk_engine.clients.model import ModelUnavailable, features_of, model_hash
 from risk_engine.domain.score import Calibration, score_of
 
 INPUT, OUTPUT = "row", "probabilities"
@@ -21,8 +20,7 @@ class OnnxScorer:
     """One loaded model, one thread. Make it after a fork: ONNX Runtime's own threads do not survive one."""
 
     def __init__(self, model: bytes, metadata: dict[str, Any]) -> None:
-        if tuple(metadata["features"]) != MODEL_FEATURES:
-            raise ModelUnavailable("the model was trained on other features than this code computes")
+        self.features = features_of(metadata)
         calibration = metadata["calibration"]
         self.metadata = metadata
         self.hash = model_hash(model, metadata)
@@ -47,8 +45,8 @@ class OnnxScorer:
 
     def raw(self, row: list[float]) -> float:
         """The trees' own output, before calibration."""
-        if len(row) != len(MODEL_FEATURES):
-            raise ModelUnavailable(f"{len(row)} values for {len(MODEL_FEATURES)} columns")
+        if len(row) != len(self.features):
+            raise ModelUnavailable(f"{len(row)} values for {len(self.features)} columns")
         return float(self._session.run([OUTPUT], {INPUT: np.array([row], dtype=np.float32)})[0][0, 1])
 
 

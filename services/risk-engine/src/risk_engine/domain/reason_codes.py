@@ -102,6 +102,17 @@ _MODEL = (
     ),
     ("is_weekend", "model_weekend", "The payment was made at a weekend."),
     ("is_night", "model_night", "The payment was made at night, UTC."),
+    ("amount", "model_amount", "The amount is high."),
+    ("customer_mean_1d", "model_mean_day", "The customer's mean amount of a day adds to the risk."),
+    ("customer_mean_7d", "model_mean_week", "The customer's mean amount of a week adds to the risk."),
+    ("customer_mean_30d", "model_mean_month", "The customer's mean amount of 30 days adds to the risk."),
+    ("ratio_to_mean_1d", "model_others_day", "The amount is high against the customer's others of a day."),
+    ("ratio_to_mean_7d", "model_others_week", "The amount is high against the customer's others of a week."),
+    (
+        "ratio_to_mean_30d",
+        "model_others_month",
+        "The amount is high against the customer's others of 30 days.",
+    ),
 )
 
 REASON_CODES: Mapping[str, ReasonCode] = MappingProxyType(

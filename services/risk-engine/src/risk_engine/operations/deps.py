@@ -20,6 +20,7 @@ from risk_engine.clients.model import ModelUnavailable, Scorer
 from risk_engine.clients.model_trial import open_model, try_model
 from risk_engine.domain.lists import Lists
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.domain.snoozes import Snoozes
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import is_challenged
 from risk_engine.settings import Settings
@@ -71,6 +72,13 @@ class ListsInUse:
     seen: int = 0
 
 
+@dataclass(slots=True)
+class SnoozesInUse:
+    """The snoozes that this process knows: replaced by one assignment."""
+
+    copy: Snoozes = field(default_factory=lambda: Snoozes({}))
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The engine, the windows, the model, the rules and the committer of one process."""
@@ -83,6 +91,7 @@ class Deps:
     rules: RulesInUse
     committer: Committer[NewAssessment, Stored]
     lists: ListsInUse = field(default_factory=ListsInUse)
+    snoozes: SnoozesInUse = field(default_factory=SnoozesInUse)
     known_staff: dict[bytes, tuple[float, Actor]] = field(
         default_factory=dict
     )  # by hash of token, until when

@@ -42,7 +42,7 @@ PARAMETERS: Mapping[str, Any] = {
     "lambda_l2": 10.0,
     "max_bin": 127,
     # More or larger payments than usual never make a payment look safer.
-    "monotone_constraints": [int(feature.only_raises) for feature in FEATURES.values()],
+    "monotone_constraints": [int(FEATURES[name].only_raises) for name in MODEL_FEATURES],
     "num_threads": 1,
     "deterministic": True,
     "force_row_wise": True,
@@ -83,8 +83,8 @@ def train_model(transactions: Transactions, rounds: int = ROUNDS) -> tuple[str, 
     metadata = {
         "format": 1,
         "features": list(MODEL_FEATURES),
-        "defaults": {name: feature.default for name, feature in FEATURES.items()},
-        "only_raises": [name for name, feature in FEATURES.items() if feature.only_raises],
+        "defaults": {name: FEATURES[name].default for name in MODEL_FEATURES},
+        "only_raises": [name for name in MODEL_FEATURES if FEATURES[name].only_raises],
         "trained_on": {
             "source": "Fraud Detection Handbook simulator, scenario 1 left out",
             "data_sha256": transactions.data_hash,

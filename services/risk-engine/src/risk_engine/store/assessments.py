@@ -198,6 +198,10 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
     spoke = [name for name, is_on in assessment.facts.items() if is_on and name.startswith(LIST_FACT)]
     if spoke:
         made["lists"] = [name.removeprefix(LIST_FACT) for name in spoke]
+    if assessment.evaluation.snoozed:
+        made["snoozed"] = list(assessment.evaluation.snoozed)
+    if assessment.let_through:
+        made["let_through"] = True
     if other := assessment.other:
         made["other"] = {
             "rule_set": other.rule_set,
@@ -232,7 +236,11 @@ async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | No
     return answer_of(row) | {
         "request": row.request,
         "facts": row.facts,
-        "trace": {name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
+        "trace": {
+            **{name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
+            "snoozed": row.outcome.get("snoozed", []),
+            "let_through": row.outcome.get("let_through", False),
+        },
         "other": row.outcome.get("other"),
         "explanation": explanation_of(row.explained_model, row.explained_reasons),
         "is_late": row.is_late,

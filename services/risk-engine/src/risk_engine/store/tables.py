@@ -31,6 +31,7 @@ from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdic
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
+from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 
 SCHEMA = "risk"
@@ -466,6 +467,26 @@ label = Table(
     CheckConstraint(f"source IN ({_words(LabelSource)})", name="source"),
 )
 Index("label_payment_id_idx", label.c.payment_id, label.c.source, label.c.labelled_at, label.c.id)
+
+# A rule that does not count for one card, customer, device or address for a while.
+rule_snooze = Table(
+    "rule_snooze",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("change", BigInteger, nullable=False, unique=True),  # in order of commits: how processes follow
+    Column("rule", Id, nullable=False),
+    Column("by_what", Id, nullable=False),
+    Column("entity", Id, nullable=False),  # <by_what>:<fingerprint>
+    Column("assessment_id", Id, nullable=False),  # from whose payment the entity is
+    Column("until", Time, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("made_by", Id, nullable=False),
+    Column("made_at", Time, nullable=False, server_default=NOW),
+    Column("ended_by", Id),
+    Column("ended_at", Time),
+    CheckConstraint(f"by_what IN ({_words(SnoozedBy)})", name="by_what"),
+)
+Index("rule_snooze_until_idx", rule_snooze.c.until, postgresql_where=rule_snooze.c.ended_at.is_(None))
 
 outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
