@@ -1,6 +1,6 @@
 """`make bench-risk`: decisions per second and their latency, through the real api process over HTTP.
 
-100 rules, 17 windows over 7 series, the packaged model, one durable assessment and one event per decision; Postgres
+100 rules, 17 windows over 7 series (payments without a terminal), the packaged model, one durable assessment and one event per decision; Postgres
 with fsync on. Three loads: one connection (latency without waiting), eight, and 32 (throughput). The generator, Redis
 and Postgres share the machine, so beside the rate stands the CPU of the api process alone: `per_core` is decisions
 per second of that CPU. The deadlines are set wide, because a decision that a busy machine cuts short is cheaper than a

@@ -250,3 +250,21 @@ async def test_a_payer_who_disputes_a_payment_as_fraud_labels_it(platform: Platf
                 break
             await asyncio.sleep(0.05)
     assert [one["kind"] for one in found["data"]] == ["fraud"], "later than the person, and of another source"
+
+
+async def test_the_gateway_s_worker_reads_verdicts_by_itself(
+    platform: Platform, clean_redis_url: str
+) -> None:
+    """With the deps that its tasks are given, and nothing called step by step but the task itself."""
+    payment_id = await held(platform)
+    case_id = await platform.decide("approve")
+    settings = platform.gateway.deps.settings.model_copy(
+        update={"redis_url": clean_redis_url, "risk_url": platform.risk_url}
+    )
+    await platform.relays[1].run_once()
+    async with verdicts.open_following(settings) as deps, asyncio.timeout(20):
+        while not await verdicts.apply_verdicts(deps):  # noqa: ASYNC110 - it is read by a task beside us
+            await asyncio.sleep(0.05)
+    await platform.events_flow()
+    assert await platform.gateway.status(payment_id) == "captured"
+    assert await platform.effect(case_id) == ("captured", "captured")

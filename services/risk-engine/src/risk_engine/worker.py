@@ -9,6 +9,7 @@ from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.operations.send_heartbeat import send_heartbeat
+from risk_engine.operations.watch_cases import watch_cases
 from risk_engine.operations.watch_drift import watch_drift
 from risk_engine.operations.watch_quality import watch_quality
 from risk_engine.settings import Settings
@@ -19,6 +20,7 @@ from risk_engine.store import tables
 async def watch_decisions(deps: Deps) -> None:
     """Every minute: is there trouble, and is it over?"""
     await raise_alerts(deps)
+    await watch_cases(deps)
 
 
 @async_task("risk.deliver_alerts", time_limit_s=40)

@@ -90,7 +90,7 @@ async def test_all_processes_follow_by_themselves_and_a_snooze_ends_at_its_time(
         ({"by": "device"}, "nothing-to-snooze"),
         ({"until": "2020-01-01T00:00:00Z"}, "invalid-until"),
         ({"until": "2999-01-01T00:00:00Z"}, "invalid-until"),
-        ({"assessment_id": "asm_x"}, "not-found"),
+        ({"assessment_id": "asm_x"}, "unknown-assessment"),
         ({"by": "name"}, "invalid-request"),
     ],
 )

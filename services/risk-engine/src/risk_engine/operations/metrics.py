@@ -55,3 +55,23 @@ for _name, _kind in KINDS.items():
     alerts_firing.labels(_name, _kind.severity.value).set_function(
         partial(_firing_of, (_name, _kind.severity.value))
     )
+
+cases = Gauge(
+    "risk_cases", "Cases that nobody has decided, and how many of them are past their time.", ["state"]
+)
+_cases: dict[str, int] = {}
+_cases_at_s = 0.0
+
+
+def note_cases(counts: Mapping[str, int]) -> None:
+    """What a look found: {"waiting", "overdue"}."""
+    global _cases, _cases_at_s
+    _cases, _cases_at_s = dict(counts), time.monotonic()
+
+
+def _cases_of(state: str) -> float:
+    return float(_cases.get(state, 0)) if time.monotonic() - _cases_at_s < _FIRING_KNOWN_S else 0.0
+
+
+for _state in ("waiting", "overdue"):
+    cases.labels(_state).set_function(partial(_cases_of, _state))

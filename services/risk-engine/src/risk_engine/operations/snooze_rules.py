@@ -22,6 +22,10 @@ class UnknownRule(Problem):
     status, code, title = 422, "unknown-rule", "The live rule set has no such rule"
 
 
+class UnknownAssessment(Problem):
+    status, code, title = 422, "unknown-assessment", "There is no such assessment"
+
+
 class NothingToSnooze(Problem):
     status, code, title = 422, "nothing-to-snooze", "The payment does not have that"
 
@@ -40,7 +44,7 @@ async def snooze_rule(
     """From now to `until` hits of `rule` do not count for payments with the same card (customer, device, address) as
     the payment of `assessment_id`; all processes know within two seconds.
 
-    Raises NotFound, UnknownRule, NothingToSnooze, InvalidEnd, TooManySnoozes."""
+    Raises UnknownAssessment, UnknownRule, NothingToSnooze, InvalidEnd, TooManySnoozes."""
     now = deps.clock.now()
     if not now < until <= now + SNOOZE_MAX:
         raise InvalidEnd(
@@ -51,7 +55,7 @@ async def snooze_rule(
     async with deps.engine.begin() as conn:
         found = await assessments.find(conn, assessment_id)
         if found is None:
-            raise NotFound("No assessment has this id.")
+            raise UnknownAssessment("Name the assessment of the payer's payment.")
         entities = linked_entities(found["merchant_id"], found["request"])
         entity = next((one for one in entities if one.startswith(f"{by}:")), None)
         if entity is None:

@@ -15,6 +15,7 @@ from platform_kit import outbox
 from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
+from platform_kit.writes import Writes
 from risk_engine.domain.assessment import Assessment, request_of
 from risk_engine.domain.cases import review_of
 from risk_engine.domain.decision import Decision
@@ -137,10 +138,15 @@ async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[S
     )
     rows = await conn.execute(INSERT_ASSESSMENTS, _columns(ordered))
     inserted = {row.id for row in rows}
-    await outbox.append(conn, tables.outbox, [item.event for item in items if item.assessment.id in inserted])
+    events = [item.event for item in items if item.assessment.id in inserted]
     made = [item.assessment for item in ordered if item.assessment.id in inserted]
     if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
-        await cases.open_or_append(conn, reviews)
+        writes = Writes()
+        writes.add(*outbox.appending(tables.outbox, events))
+        await cases.open_or_append(conn, reviews, writes)
+        await writes.run(conn)
+    else:
+        await outbox.append(conn, tables.outbox, events)
     known = [item.assessment for item in items if item.assessment.id not in inserted]
     earlier = await _earlier(conn, known) if known else {}
     return [
