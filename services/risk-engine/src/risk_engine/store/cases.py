@@ -106,7 +106,8 @@ _FIRST = f"""
 """  # noqa: S608
 HELD = text(_FIRST.format(of="assignee = :actor AND locked_by = :actor AND locked_until > :now"))
 ASSIGNED = text(_FIRST.format(of="assignee = :actor"))
-FREE = text(_FIRST.format(of="assignee IS NULL"))
+# By review_case_due_idx: what IS NULL finds in the other index would not come in its order, and be sorted.
+FREE = text(_FIRST.format(of="coalesce(assignee, '') = ''"))
 
 # By review_case_due_idx or review_case_assignee_due_idx.
 _QUEUE = f"SELECT {_COLUMNS} FROM risk.review_case WHERE status <> 'closed'"  # noqa: S608
