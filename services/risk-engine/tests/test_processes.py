@@ -134,11 +134,15 @@ async def test_the_worker_runs_what_the_schedule_sends(
     celery = create_worker(risk_settings)
     names = sorted(job.schedule_name for job in celery.jobs)
     assert names == [
+        "periodic risk.chain_assessments",
         "periodic risk.deliver_alerts",
+        "periodic risk.explain_decisions",
         "periodic risk.forget_old_rows",
         "periodic risk.raise_alerts",
+        "periodic risk.run_backtests",
         "periodic risk.send_heartbeat",
         "periodic risk.watch_drift",
+        "periodic risk.watch_quality",
     ]
     for name in names:
         await asyncio.to_thread(celery.send_task, name)

@@ -11,6 +11,7 @@ from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.operations.send_heartbeat import send_heartbeat
 from risk_engine.operations.watch_cases import watch_cases
 from risk_engine.operations.watch_drift import watch_drift
+from risk_engine.operations.watch_quality import watch_quality
 from risk_engine.settings import Settings
 from risk_engine.store import tables
 
@@ -38,6 +39,12 @@ async def show_life(deps: Deps) -> None:
 async def compare_with_reference(deps: Deps) -> None:
     """Every ten minutes: does the model see what it saw?"""
     await watch_drift(deps)
+
+
+@async_task("risk.watch_quality", time_limit_s=60)
+async def judge_model(deps: Deps) -> None:
+    """Every hour: is the model as good as it was?"""
+    await watch_quality(deps)
 
 
 @async_task("risk.forget_old_rows", time_limit_s=120)
@@ -78,6 +85,7 @@ def create_worker(settings: Settings) -> PlatformCelery:
             periodic(tell_channels, every_s=5),
             periodic(show_life, every_s=60),
             periodic(compare_with_reference, every_s=600),
+            periodic(judge_model, every_s=3600),
             periodic(clean_up, every_s=3600),
         ],
         job_run=tables.job_run,

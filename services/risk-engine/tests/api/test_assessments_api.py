@@ -312,3 +312,18 @@ async def test_a_batch_that_is_none_is_refused_whole(api: Api, body: dict[str, A
     answer = await api.post(BATCH, body)
     assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, pointer)
     assert await count_of(api) == 0
+
+
+async def test_a_terminal_is_one_merchants_and_its_name_is_not_kept(api: Api) -> None:
+    for number, merchant in enumerate(("mer_1", "mer_1", "mer_2")):
+        made = await api.post(
+            "/v1/assessments", a_request(number, merchant_id=merchant, terminal_id="till-7")
+        )
+        assert made.status == 200
+    stored = [
+        (await api.get(f"/v1/assessments/{one['id']}")).body["request"]
+        for one in (await api.get("/v1/assessments")).body["data"]
+    ]
+    assert len({one["terminal"] for one in stored}) == 2
+    assert "till-7" not in str(stored)
+    assert "terminal" not in (await api.post("/v1/assessments", a_request(9))).body

@@ -57,7 +57,7 @@ steps = st.lists(
         st.sampled_from(["", "card-1", "card-2"]),
         st.sampled_from(["", "customer-1"]),
         st.sampled_from(["", "DE", "FR"]),
-        st.sampled_from(["payments", "payments", "declines"]),
+        st.sampled_from(["payments", "payments", "declines", "frauds"]),
     ),
     max_size=25,
 )
@@ -77,6 +77,7 @@ async def test_lua_says_what_the_definition_says(
             card=card,
             customer_id=customer,
             country=country,
+            terminal="terminal-1" if number % 2 else "",
         )
         answered = await features._run(subject, amount, records=records, timeout_s=5)
         assert answered.windows == plain.assess(subject, amount, records)
@@ -121,10 +122,11 @@ async def test_a_decline_is_seen_by_the_next_payment_and_counts_as_no_payment(fe
 
 
 async def test_keys_end_with_their_longest_window(features: FeatureStore) -> None:
-    await features.assess(a_subject(), 100)
+    subject = a_subject(terminal="terminal-1")
+    await features.assess(subject, 100)
     for series in SERIES:
         if series.kind == "payments":
-            entity = a_subject().entities()[series.entity]
+            entity = subject.entities()[series.entity]
             left_ms = await features._redis.pttl(key_of(series, entity))
             assert series.horizon_ms - 60_000 < left_ms <= series.horizon_ms
 
@@ -168,7 +170,7 @@ def test_the_program_is_made_of_the_definitions() -> None:
 
 
 def test_a_series_of_counts_alone_does_not_parse_its_members() -> None:
-    counted: list[Series] = [one for one in SERIES if one.kind == "declines"]
+    counted: list[Series] = [one for one in SERIES if one.kind == "declines" or one.entity == "terminal"]
     assert program().count("parses=false") == len(counted)
 
 

@@ -9,6 +9,7 @@ from risk_engine.domain.velocity import empty_windows
 WINDOWS = empty_windows() | {
     "customer_count_1d": 2, "customer_sum_1d": 5_000, "customer_count_7d": 3, "customer_sum_7d": 7_000,
     "customer_count_30d": 4, "customer_sum_30d": 10_000,
+    "terminal_count_7d": 4, "terminal_count_30d": 10, "terminal_frauds_7d": 1, "terminal_frauds_30d": 5,
 }  # fmt: skip
 ALL = tuple(FEATURES)
 
@@ -26,6 +27,8 @@ def test_each_feature_by_hand() -> None:
             "mean_ratio_7d_30d": (7_000 / 3) / 2_500, "is_weekend": 1, "is_night": 0,
             "amount": 4_000, "customer_mean_1d": 2_500, "customer_mean_7d": 7_000 / 3, "customer_mean_30d": 2_500,
             "ratio_to_mean_1d": 4.0, "ratio_to_mean_7d": 4_000 / 1_500, "ratio_to_mean_30d": 2.0,
+            "terminal_count_1d": 0, "terminal_count_7d": 4, "terminal_count_30d": 10,
+            "terminal_risk_1d": 0, "terminal_risk_7d": 0.25, "terminal_risk_30d": 0.5,
         }
     )  # fmt: skip
 
@@ -33,6 +36,12 @@ def test_each_feature_by_hand() -> None:
 def test_without_history_every_feature_has_its_default() -> None:
     row = row_of(0, empty_windows())
     assert row | {"is_weekend": 0.0} == {name: feature.default for name, feature in FEATURES.items()}
+
+
+def test_a_terminal_past_its_cap_has_no_share() -> None:
+    """Its count is too low: two frauds of three hundred would look like two of two."""
+    row = row_of(4_000, WINDOWS | {"terminal_payments_saturated": True})
+    assert (row["terminal_count_30d"], row["terminal_risk_30d"], row["terminal_risk_7d"]) == (10, 0, 0)
 
 
 def test_a_row_is_in_the_order_of_the_models_names() -> None:

@@ -35,6 +35,14 @@ def test_a_window_is_open_on_the_left_and_closed_on_the_right() -> None:
     assert facts["card_count_10m"] == 2  # not the one exactly ten minutes old, not the one of the future
 
 
+def test_a_delayed_window_ends_its_delay_ago() -> None:
+    terminal = next(series for series in SERIES if series.name == "terminal.payments")
+    ago = [7 * DAY_MS - 1, 7 * DAY_MS, 8 * DAY_MS - 1, 8 * DAY_MS, 37 * DAY_MS - 1, 37 * DAY_MS]
+    facts = windows_of(terminal, [at(NOW - ms, number) for number, ms in enumerate(ago)], NOW)
+    assert [facts[f"terminal_count_{span}"] for span in ("1d", "7d", "30d")] == [2, 3, 4]
+    assert terminal.horizon_ms == 37 * DAY_MS
+
+
 def test_an_event_that_is_recorded_twice_counts_once_and_keeps_its_first_time() -> None:
     kept = record(CARD, record(CARD, [], at(NOW, 1)), at(NOW + 5, 1))
     assert kept == (at(NOW, 1),)

@@ -17,6 +17,7 @@ from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_alerts import find_alert, find_alerts
 from risk_engine.operations.handle_alert import AlertIsOver, AlertIsTaken, acknowledge_alert, resolve_alert
 from risk_engine.operations.raise_alerts import raise_alerts
+from risk_engine.store import decision_minutes
 
 MINUTE = timedelta(minutes=1)
 
@@ -193,6 +194,19 @@ async def test_minutes_are_counted_again_and_not_twice(deps: Deps) -> None:
         "SELECT sum(CAST(decisions ->> 'allow' AS int)) AS allowed, sum(bad) AS bad FROM risk.decision_minute",
     )
     assert (counted[0].allowed, counted[0].bad) == (7, 0)
+
+
+async def test_after_an_outage_of_hours_the_minutes_are_caught_up_with_in_slices(deps: Deps) -> None:
+    await decided(deps, allow=7)
+    await raise_alerts(deps, now=now() + timedelta(hours=3))
+    async with deps.engine.connect() as conn:
+        slices = await decision_minutes.slices(conn, now() + timedelta(hours=5))
+    assert all(until - since == decision_minutes.SLICE for since, until in slices)
+    assert len(slices) > 5 * 6, "from the last minute counted until now"
+    counted = await rows(
+        deps, "SELECT sum(CAST(decisions ->> 'allow' AS int)) AS allowed FROM risk.decision_minute"
+    )
+    assert counted[0].allowed == 7
 
 
 async def test_a_clock_that_jumped_is_told_and_the_look_goes_by_the_database_s(deps: Deps) -> None:

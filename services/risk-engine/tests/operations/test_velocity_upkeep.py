@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,12 +10,22 @@ from risk_rig import NOON, a_subject, codes, eventually
 from sqlalchemy import text
 
 from platform_kit.clock import FixedClock
+from platform_kit.ids import new_id
 from platform_kit.outbox import Event
+from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.forget_old_rows import forget_old_rows
-from risk_engine.operations.rebuild_velocity import follow_outcomes, project_declines, rebuild_velocity
+from risk_engine.operations.rebuild_velocity import (
+    follow_outcomes,
+    project_declines,
+    project_frauds,
+    rebuild_velocity,
+)
 from risk_engine.operations.record_outcomes import record_outcomes
+from risk_engine.store import labels
+
+NOW = datetime.now(UTC).replace(microsecond=0)  # labels and assessments are dated by the database
 
 
 def an_event(number: int, kind: str = "payment.declined.v1", at: Any = NOON, **payment: Any) -> Event:
@@ -133,8 +143,8 @@ async def test_rebuilding_twice_and_beside_live_decisions_counts_nothing_twice(a
 async def test_payments_older_than_every_window_are_not_replayed(deps: Deps) -> None:
     await assess_payment(deps, a_subject(1))
     await deps.redis.flushall()
-    in_a_month = replace(deps, clock=FixedClock(deps.clock.now() + timedelta(days=31)))
-    assert await rebuild_velocity(in_a_month) == 0
+    later = replace(deps, clock=FixedClock(deps.clock.now() + timedelta(days=38)))
+    assert await rebuild_velocity(later) == 0
     assert await deps.features.is_warm()
 
 
@@ -170,3 +180,48 @@ async def test_old_outcomes_and_alerts_are_forgotten_and_young_ones_kept(at_noon
     async with at_noon.engine.connect() as conn:
         assert (await conn.scalars(text("SELECT payment_id FROM risk.payment_outcome"))).all() == ["pay_2"]
         assert (await conn.scalars(text("SELECT id FROM risk.alert"))).all() == ["alr_2"]
+
+
+async def a_fraud_at(deps: Deps, number: int, days_ago: int, **changes: Any) -> None:
+    """A payment at a terminal that was called fraud by a list from elsewhere."""
+    subject = a_subject(number, terminal="till-1", occurred_at=NOW - timedelta(days=days_ago), **changes)
+    answer = await assess_payment(deps, subject)
+    said = Label(subject.payment_id, LabelKind.FRAUD, LabelSource.UPLOAD, NOW, "ada", str(answer["id"]))
+    async with deps.engine.begin() as conn:
+        await labels.add(conn, [said])
+
+
+async def terminal_facts(deps: Deps, number: int) -> dict[str, int]:
+    answer = await assess_payment(deps, a_subject(number, terminal="till-1", occurred_at=NOW))
+    async with deps.engine.connect() as conn:
+        find = text("SELECT facts FROM risk.assessment WHERE id = :id")
+        facts = await conn.scalar(find, {"id": answer["id"]})
+    return {name: facts[name] for name in ("terminal_count_7d", "terminal_frauds_7d", "terminal_frauds_30d")}
+
+
+async def test_a_fraud_reaches_its_terminals_windows_a_week_after_the_payment(deps: Deps) -> None:
+    await a_fraud_at(deps, 1, days_ago=8)
+    await a_fraud_at(deps, 2, days_ago=6)  # known already, and not counted before its week is over
+    await a_fraud_at(deps, 3, days_ago=20)
+    assert await project_frauds(deps) == 3
+    assert await project_frauds(deps) == 0
+    wanted = {"terminal_count_7d": 1, "terminal_frauds_7d": 1, "terminal_frauds_30d": 2}
+    assert await terminal_facts(deps, 9) == wanted
+
+
+async def test_a_terminals_windows_come_back_after_redis_lost_them(deps: Deps) -> None:
+    await a_fraud_at(deps, 1, days_ago=8)
+    await project_frauds(deps)
+    await deps.redis.flushall()
+    await rebuild_velocity(deps)
+    assert await project_frauds(deps) == 1
+    wanted = {"terminal_count_7d": 1, "terminal_frauds_7d": 1, "terminal_frauds_30d": 1}
+    assert await terminal_facts(deps, 9) == wanted
+
+
+async def test_a_label_that_becomes_visible_late_is_not_passed_over(deps: Deps) -> None:
+    """Its id is lower than one that was projected already."""
+    await a_fraud_at(deps, 1, days_ago=8)
+    await deps.features.set_frauds_seen(new_id("lbl"))
+    assert await project_frauds(deps) == 0
+    assert (await terminal_facts(deps, 9))["terminal_frauds_7d"] == 1

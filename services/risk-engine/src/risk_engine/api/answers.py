@@ -492,6 +492,11 @@ CONTRACT: Final = Contract(
         ),
     },
     links={
+        "Alert": {
+            "alerts_get_alert": ("alert_id", "/id"),
+            "alerts_acknowledge": ("alert_id", "/id"),
+            "alerts_resolve": ("alert_id", "/id"),
+        },
         "AlertDelivery": {"alert_channels_get_delivery": ("delivery_id", "/id")},
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
         "Snooze": {"snoozes_end": ("snooze_id", "/id")},

@@ -29,10 +29,11 @@ _REQUEST: Final = shape(
         "ip": nullable(TEXT),
         "occurred_at": TIME,
         "email": TEXT,
+        "terminal": TEXT,
         "card_bin": TEXT,
         "card_country": TEXT,
     },
-    optional=("email", "card_bin", "card_country"),
+    optional=("email", "terminal", "card_bin", "card_country"),
 )
 
 _DECIDED: Final = shape(

@@ -112,6 +112,8 @@ class AssessmentRequest(_Body):
     """The card's first 6 or 8 digits."""
     card_country: Country | None = None
     """Where the card was issued."""
+    terminal_id: Text | None = None
+    """Where the merchant took the payment: a till, a point of sale."""
     customer: Customer | None = None
     occurred_at: Moment
 
@@ -134,6 +136,9 @@ class AssessmentRequest(_Body):
             ip=fingerprint("ip", customer.ip or ""),
             device=fingerprint("device", customer.device_id or ""),
             email=fingerprint("email", (customer.email or "").lower()),
+            terminal=fingerprint(
+                "terminal", f"{self.merchant_id}/{self.terminal_id}" if self.terminal_id else ""
+            ),
             card_bin=self.card_bin or "",
             card_country=self.card_country or "",
         )

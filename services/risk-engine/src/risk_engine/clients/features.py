@@ -21,6 +21,7 @@ from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
 
 WARM_KEY = "vel:warm"  # present = the windows are complete; gone after Redis lost its data
+FRAUDS_KEY = "vel:frauds"  # id of the last label that was looked at for them
 DECLINES_KEY = "vel:declines"  # sequence number of the last stored decline that is in the windows
 
 PROGRAM = """
@@ -51,8 +52,11 @@ for k = 2, #KEYS do
     if dropped > 0 then found = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end
     redis.call('PEXPIRE', key, s.horizon)
   end
-  local values, seen = {}, {}
-  for w = 1, #s.windows do values[w], seen[w] = 0, {} end
+  local values, seen, since, upto = {}, {}, {}, {}
+  for w = 1, #s.windows do
+    upto[w] = now - s.windows[w][3]
+    values[w], seen[w], since[w] = 0, {}, upto[w] - s.windows[w][2]
+  end
   for i = 1, #found, 2 do
     local at = tonumber(found[i + 1])
     local event_amount, event_card, event_country
@@ -60,8 +64,8 @@ for k = 2, #KEYS do
       event_amount, event_card, event_country = string.match(found[i], '|(%%d+)|([^|]*)|([^|]*)$')
     end
     for w = 1, #s.windows do
-      local kind, length = s.windows[w][1], s.windows[w][2]
-      if at <= now and at > now - length then
+      if at <= upto[w] and at > since[w] then
+        local kind = s.windows[w][1]
         if kind == 'count' then
           values[w] = values[w] + 1
         elseif kind == 'sum' then
@@ -102,7 +106,9 @@ def program() -> str:
 
 def _lua_series(series: Series) -> str:
     parses = any(window.aggregate is not Aggregate.COUNT for window in series.windows)
-    windows = ", ".join(f"{{'{window.aggregate}', {window.length_ms}}}" for window in series.windows)
+    windows = ", ".join(
+        f"{{'{window.aggregate}', {window.length_ms}, {window.delay_ms}}}" for window in series.windows
+    )
     return f"{{cap={series.cap}, horizon={series.horizon_ms}, parses={str(parses).lower()}, windows={{{windows}}}}}"
 
 
@@ -142,6 +148,14 @@ class FeatureStore:
     async def set_declines_seen(self, seq: int) -> None:
         """Remember how far the declines were recorded. Raises VelocityUnavailable."""
         await self._guard(self._redis.set(DECLINES_KEY, seq))
+
+    async def frauds_seen(self) -> str:
+        """Id of the last label that was projected; "" after a loss. Raises VelocityUnavailable."""
+        return ((await self._guard(self._redis.get(FRAUDS_KEY))) or b"").decode()
+
+    async def set_frauds_seen(self, label_id: str) -> None:
+        """Remember how far the labels were projected. Raises VelocityUnavailable."""
+        await self._guard(self._redis.set(FRAUDS_KEY, label_id))
 
     async def _run(self, subject: Subject, amount: int, *, records: str, timeout_s: float) -> Velocity:
         entities = subject.entities()

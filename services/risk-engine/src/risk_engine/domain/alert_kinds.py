@@ -136,7 +136,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "model_quality": Kind(
             _W,
-            "On labelled decisions: average precision fell by a fifth, or scores are off by ten points.",
+            "The newest labelled decisions against those before: ranked a fifth worse, or scores ten points more off.",
             "Compare with the model before; train anew with the newest labels.",
             quiet=timedelta(hours=6),
             cooldown=timedelta(hours=24),

@@ -59,7 +59,12 @@ class Assessment:
 
 def request_of(subject: Subject) -> dict[str, Any]:
     """What was asked, canonically: integers, fingerprints, an explicit event time."""
-    known = {"email": subject.email, "card_bin": subject.card_bin, "card_country": subject.card_country}
+    known = {
+        "email": subject.email,
+        "terminal": subject.terminal,
+        "card_bin": subject.card_bin,
+        "card_country": subject.card_country,
+    }
     return {
         "amount_minor": subject.amount_minor,
         "currency": subject.currency,
@@ -89,6 +94,7 @@ def subject_of(merchant_id: str, key: str, payment_id: str, request: Mapping[str
         ip=request["ip"] or "",
         device=request["device"] or "",
         email=request.get("email", ""),
+        terminal=request.get("terminal", ""),
         card_bin=request.get("card_bin", ""),
         card_country=request.get("card_country", ""),
     )

@@ -37,6 +37,7 @@ class Subject:
     ip: str = ""
     device: str = ""
     email: str = ""
+    terminal: str = ""  # where the merchant took the payment: a till, a point of sale
     card_bin: str = ""  # the card's first 6 or 8 digits
     card_country: str = ""  # ISO 3166 alpha-2 of the issuer
 
@@ -57,7 +58,9 @@ class Subject:
             if self.customer_id
             else self.card
         )
-        return velocity.entities_of(self.card, customer, self.device, self.ip, self.merchant_id)
+        return velocity.entities_of(
+            self.card, customer, self.device, self.ip, self.merchant_id, self.terminal
+        )
 
 
 def fingerprint(kind: str, value: str) -> str:

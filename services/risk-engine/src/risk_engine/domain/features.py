@@ -41,6 +41,12 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "ratio_to_mean_30d": Feature(
             "amount against the mean of the customer's others in 30 days", 1.0, True
         ),
+        "terminal_count_1d": Feature("payments at the terminal in 1 day, a week ago", 0.0, False),
+        "terminal_count_7d": Feature("payments at the terminal in 7 days, until a week ago", 0.0, False),
+        "terminal_count_30d": Feature("payments at the terminal in 30 days, until a week ago", 0.0, False),
+        "terminal_risk_1d": Feature("share of frauds among those of 1 day", 0.0, True),
+        "terminal_risk_7d": Feature("share of frauds among those of 7 days", 0.0, True),
+        "terminal_risk_30d": Feature("share of frauds among those of 30 days", 0.0, True),
     }
 )
 MODEL_FEATURES: tuple[str, ...] = tuple(FEATURES)[:9]  # of the packaged model; another one names its own
@@ -89,5 +95,16 @@ def model_features(
             "ratio_to_mean_1d": amount_ratio(amount, sum_1d - amount, count_1d - 1),
             "ratio_to_mean_7d": amount_ratio(amount, sum_7d - amount, count_7d - 1),
             "ratio_to_mean_30d": amount_ratio(amount, sum_30d - amount, count_30d - 1),
+            **_terminal_features(windows),
         }
     return [row[name] for name in names]
+
+
+def _terminal_features(windows: Mapping[str, int | bool]) -> dict[str, float]:
+    """Counts and shares of frauds; no share when the cap was reached, because its count is then too low."""
+    is_whole = not windows["terminal_payments_saturated"]
+    counts = {span: windows[f"terminal_count_{span}"] for span in ("1d", "7d", "30d")}
+    return {f"terminal_count_{span}": float(count) for span, count in counts.items()} | {
+        f"terminal_risk_{span}": mean(windows[f"terminal_frauds_{span}"], count) if is_whole else 0.0
+        for span, count in counts.items()
+    }

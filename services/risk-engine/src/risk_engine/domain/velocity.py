@@ -3,7 +3,7 @@
 The Lua program in `clients/features.py` is generated from `SERIES`, the training features in
 `operations/train_model.py` take their lengths from it, and `windows_of` below is the plain-Python meaning that
 the tests hold both to. A window at time `now` covers the events with `now - length < at <= now`, the payment
-being assessed included (left-open, as in the Fraud Detection Handbook).
+being assessed included (left-open, as in the Fraud Detection Handbook). A delayed window ends `delay` before now.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,11 +26,12 @@ class Aggregate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One feature: `name` is the fact that rules read, `length_ms` how far it looks back."""
+    """One feature: `name` is the fact that rules read, `length_ms` how far it looks back, from `delay_ms` ago."""
 
     name: str
     aggregate: Aggregate
     length_ms: int
+    delay_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,14 @@ class Series:
 
     name: str  # "<entity>.<kind>", e.g. card.payments
     entity: str
-    kind: str  # payments: recorded by the assessment itself; declines: recorded by the consumer
+    kind: str  # payments: recorded by the assessment itself; declines and frauds: recorded by the consumer
     cap: int
     windows: tuple[Window, ...]
 
     @property
     def horizon_ms(self) -> int:
         """How long an event can still matter; also the key's time to live."""
-        return max(window.length_ms for window in self.windows)
+        return max(window.length_ms + window.delay_ms for window in self.windows)
 
     @property
     def saturated(self) -> str:
@@ -64,6 +65,9 @@ class Event:
     card: str = ""
     country: str = ""
 
+
+# A fraud is known days after its payment: a window that counts frauds, and the one it is a share of, end that long ago.
+LABEL_DELAY_MS = 7 * DAY_MS
 
 # Caps: a person's card or device past 200 payments in its window is decided long before the count stops being
 # exact; 1,000 payments of one customer in 30 days is never reached by the handbook's traffic (most: 4 a day), so
@@ -111,15 +115,41 @@ SERIES: tuple[Series, ...] = (
         "merchant.declines", "merchant", "declines", 500,
         (Window("merchant_declines_10m", Aggregate.COUNT, 10 * MINUTE_MS),),
     ),
+    # A terminal of the handbook makes 1 payment a day, a busy shop's thousands: those reach the cap, and say so.
+    Series(
+        "terminal.payments", "terminal", "payments", 300,
+        (
+            Window("terminal_count_1d", Aggregate.COUNT, DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_count_7d", Aggregate.COUNT, 7 * DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_count_30d", Aggregate.COUNT, 30 * DAY_MS, LABEL_DELAY_MS),
+        ),
+    ),
+    Series(
+        "terminal.frauds", "terminal", "frauds", 300,
+        (
+            Window("terminal_frauds_1d", Aggregate.COUNT, DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_frauds_7d", Aggregate.COUNT, 7 * DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_frauds_30d", Aggregate.COUNT, 30 * DAY_MS, LABEL_DELAY_MS),
+        ),
+    ),
 )  # fmt: skip
 
 WINDOWS: Mapping[str, Window] = {window.name: window for series in SERIES for window in series.windows}
 FACTS: frozenset[str] = frozenset(WINDOWS) | {series.saturated for series in SERIES}
 
 
-def entities_of(card: str, customer: str, device: str, ip: str, merchant: str) -> dict[str, str]:
+def entities_of(
+    card: str, customer: str, device: str, ip: str, merchant: str, terminal: str = ""
+) -> dict[str, str]:
     """The entities of one payment that are known, by entity name."""
-    named = {"card": card, "customer": customer, "device": device, "ip": ip, "merchant": merchant}
+    named = {
+        "card": card,
+        "customer": customer,
+        "device": device,
+        "ip": ip,
+        "merchant": merchant,
+        "terminal": terminal,
+    }
     return {name: value for name, value in named.items() if value}
 
 
@@ -142,7 +172,12 @@ def windows_of(series: Series, kept: Iterable[Event], now_ms: int) -> dict[str, 
     events = tuple(kept)
     facts: dict[str, int | bool] = {
         window.name: aggregate(
-            window.aggregate, [event for event in events if now_ms - window.length_ms < event.at_ms <= now_ms]
+            window.aggregate,
+            [
+                event
+                for event in events
+                if now_ms - window.delay_ms - window.length_ms < event.at_ms <= now_ms - window.delay_ms
+            ],
         )
         for window in series.windows
     }

@@ -42,10 +42,13 @@ log = get_logger(__name__)
 
 async def raise_alerts(deps: Deps, *, now: datetime | None = None) -> Sequence[str]:
     """One look; returns the ids of the alerts that were raised or reopened. `now` is the database's by default."""
-    async with deps.engine.begin() as conn:
+    async with deps.engine.connect() as conn:
         database_now, own_now = await assessments.database_now(conn), deps.clock.now()
         now = now or database_now
-        await decision_minutes.roll_up(conn, now)
+        slices = await decision_minutes.slices(conn, now)
+    for since, until in slices:
+        async with deps.engine.begin() as conn:
+            await decision_minutes.roll_up(conn, since, until)
     own_skew_ms = int((own_now - database_now).total_seconds() * 1000)
     watched = set(KINDS) - BY_OTHERS
     async with deps.engine.connect() as conn:

@@ -1,6 +1,6 @@
 """Keep the velocity windows in step with Postgres: project new declines, and refill all after a loss of Redis.
 
-Redis holds a mark (`vel:warm`) and the sequence number of the last decline it has seen, so both are lost together
+Redis holds a mark (`vel:warm`) and how far declines and labels were projected, so all are lost together
 with what they describe. Everything here is idempotent: an event that is in its window already is not added again, so
 a crash half way, or two processes at once, do no harm. Live decisions go on meanwhile and say `velocity_cold`.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from platform_kit.ids import earliest_id
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
 from risk_engine.clients.features import VelocityUnavailable
@@ -21,7 +22,7 @@ from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
-from risk_engine.store import assessments, outcomes
+from risk_engine.store import assessments, labels, outcomes
 
 POLL_S = 0.25  # a decline counts this soon; the query is one index probe
 RETRY_S = 1.0
@@ -30,8 +31,9 @@ CALLS_MAX = 16
 
 _HORIZONS = {
     kind: timedelta(milliseconds=max(series.horizon_ms for series in SERIES if series.kind == kind))
-    for kind in ("payments", "declines")
+    for kind in ("payments", "declines", "frauds")
 }
+LATE_COMMIT = timedelta(minutes=2)  # a label may become visible this long after one with a higher id
 
 log = get_logger(__name__)
 
@@ -42,7 +44,7 @@ async def follow_outcomes(deps: Deps, stop: asyncio.Event) -> None:
         try:
             if not await deps.features.is_warm():
                 await rebuild_velocity(deps)
-            moved = await project_declines(deps)
+            moved = max(await project_declines(deps), await project_frauds(deps))
             await sleep_unless(stop, 0 if moved >= SLICE else POLL_S)
         except (VelocityUnavailable, SQLAlchemyError, OSError) as error:
             log.warning("windows not in step", error=repr(error))
@@ -61,6 +63,26 @@ async def project_declines(deps: Deps) -> int:
     if last > after:
         await deps.features.set_declines_seen(last)
     return len(rows)
+
+
+async def project_frauds(deps: Deps) -> int:
+    """Bring the terminals' windows up to the newest labels, at the times of the payments; returns how many were new.
+
+    The last minutes are read each time again, because labels do not become visible in the order of their ids. A label
+    that is taken back later stays counted until it leaves the window.
+    """
+    now, seen = deps.clock.now(), await deps.features.frauds_seen()
+    async with deps.engine.connect() as conn:
+        begin = seen or earliest_id("lbl", now - _HORIZONS["frauds"])
+        fresh = await labels.frauds_at_terminals(conn, begin, SLICE)
+        again = await labels.frauds_at_terminals(
+            conn, min(begin, earliest_id("lbl", now - LATE_COMMIT)), SLICE
+        )
+    rows = {row.label_id: row for row in (*again, *fresh)}.values()
+    await _replay(deps, [(_subject(row), 0) for row in rows], kind="frauds")
+    if fresh:
+        await deps.features.set_frauds_seen(fresh[-1].label_id)
+    return len(fresh)
 
 
 async def rebuild_velocity(deps: Deps) -> int:

@@ -11,6 +11,7 @@ from risk_engine.domain.decision_mix import Counts
 
 AGAIN = timedelta(minutes=2)  # counted anew: a commit is seen a moment after the time that it carries
 REACH = timedelta(hours=7)  # after an outage of the worker no more than this is caught up with
+SLICE = timedelta(minutes=10)  # in one statement: 300,000 decisions at 500/s, which took 2.5 s
 
 NEWEST = text("SELECT max(minute) FROM risk.decision_minute")
 
@@ -20,7 +21,7 @@ ROLL_UP = text("""
         SELECT date_trunc('minute', created_at) AS minute, decision, is_late, outcome -> 'degraded' AS degraded,
                CAST(EXTRACT(epoch FROM expires_at - created_at - CAST(:lifetime AS interval)) * 1000 AS bigint)
                    AS ahead_ms
-        FROM risk.assessment WHERE created_at >= :since
+        FROM risk.assessment WHERE created_at >= :since AND created_at < :until
     ), mix AS (
         SELECT minute, jsonb_object_agg(decision, number) AS decisions
         FROM (SELECT minute, decision, count(*) AS number FROM seen GROUP BY 1, 2) AS one GROUP BY minute
@@ -50,12 +51,19 @@ READ = text("""
 PRUNE = text("DELETE FROM risk.decision_minute WHERE minute < :before")
 
 
-async def roll_up(conn: AsyncConnection, now: datetime) -> None:
-    """Count what came since the last look, its last minutes anew."""
+async def slices(conn: AsyncConnection, now: datetime) -> list[tuple[datetime, datetime]]:
+    """What is to be counted, as times (since, until) of whole minutes: what came since the last look, its last minutes
+    anew. Each is for a `roll_up` in a transaction of its own."""
     newest: datetime | None = await conn.scalar(NEWEST)
     since = max(newest - AGAIN, now - REACH) if newest else now - REACH
     since = since.replace(second=0, microsecond=0)  # a whole minute, or its count would shrink
-    await conn.execute(ROLL_UP, {"since": since, "lifetime": LIFETIME})
+    number = (now - since) // SLICE + 1
+    return [(since + SLICE * index, since + SLICE * (index + 1)) for index in range(number)]
+
+
+async def roll_up(conn: AsyncConnection, since: datetime, until: datetime) -> None:
+    """Count the decisions of [since, until) by the minute; those minutes are written anew."""
+    await conn.execute(ROLL_UP, {"since": since, "until": until, "lifetime": LIFETIME})
 
 
 async def counts(conn: AsyncConnection, since: datetime, until: datetime) -> Counts:

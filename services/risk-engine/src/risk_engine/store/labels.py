@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.clock import isoformat
@@ -42,6 +43,14 @@ _KNOWN = """
           AND (newer.labelled_at, newer.id) > (l.labelled_at, l.id))
 """
 
+# By label_pkey and assessment_pkey.
+FRAUDS_AT_TERMINALS = text("""
+    SELECT l.id AS label_id, a.merchant_id, a.idempotency_key, a.payment_id, a.request
+    FROM risk.label l JOIN risk.assessment a ON a.id = l.assessment_id
+    WHERE l.id > :after AND l.kind = 'fraud' AND a.request ->> 'terminal' IS NOT NULL
+    ORDER BY l.id LIMIT :limit
+""").columns(request=JSONB)
+
 # By assessment_pkey.
 PAYMENTS_OF = text("SELECT id, payment_id FROM risk.assessment WHERE id = ANY(CAST(:ids AS text[]))")
 
@@ -72,6 +81,11 @@ async def known(
     sql = " AND ".join((_KNOWN, *(f"l.{name} = :{name}" for name in given)))
     values = given | {"after": after or "", "known_at": known_at, "limit": limit}
     return [_shown(row) for row in await conn.execute(text(f"{sql} ORDER BY l.id LIMIT :limit"), values)]
+
+
+async def frauds_at_terminals(conn: AsyncConnection, after: str, limit: int) -> Sequence[Any]:
+    """Payments with a terminal that were called fraud by a label above `after`, in order of the labels' ids."""
+    return (await conn.execute(FRAUDS_AT_TERMINALS, {"after": after, "limit": limit})).all()
 
 
 async def payments_of(conn: AsyncConnection, assessment_ids: Sequence[str]) -> dict[str, str]:

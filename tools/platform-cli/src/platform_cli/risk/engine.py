@@ -8,11 +8,7 @@ from platform_cli.stack.environment_file import read_environment_file
 from platform_cli.stack.state import State
 
 TOKEN = "RISK_STAFF_TOKEN"  # noqa: S105 - the name of a variable
-HOW = (
-    f"Set {TOKEN} to your token. An administrator makes one:\n"
-    "  curl -s $RISK_URL/v1/staff -H \"Authorization: Bearer $INTERNAL_TOKEN\" -H 'Content-Type: application/json'"
-    ' -d \'{"name": "ada", "role": "lead"}\''
-)
+HOW = f"Set {TOKEN} to your token. An administrator makes one: platform risk staff admit ada --role lead"
 
 
 def engine_to_read() -> Gateway:
@@ -30,6 +26,14 @@ def engine_to_act() -> Gateway:
     if not values.get(TOKEN):
         raise NothingRuns(HOW)
     return Gateway(url, values[TOKEN], say)
+
+
+def engine_as_administrator() -> Gateway:
+    """With the token that the platform's services share: who has it decides who may act. Raises NothingRuns."""
+    url, values = _surroundings()
+    if not values.get("INTERNAL_TOKEN"):
+        raise NothingRuns("Set INTERNAL_TOKEN to the token that the platform's services share.")
+    return Gateway(url, values["INTERNAL_TOKEN"], say)
 
 
 def _surroundings() -> tuple[str, dict[str, str]]:
