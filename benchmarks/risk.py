@@ -1,11 +1,12 @@
 """`make bench-risk`: decisions per second and their latency, through the real api process over HTTP.
 
-100 rules, 17 windows over 7 series (payments without a terminal), the packaged model, one durable assessment and one event per decision; Postgres
-with fsync on. Three loads: one connection (latency without waiting), eight, and 32 (throughput). The generator, Redis
-and Postgres share the machine, so beside the rate stands the CPU of the api process alone: `per_core` is decisions
-per second of that CPU. The deadlines are set wide, because a decision that a busy machine cuts short is cheaper than a
-whole one; how many answers took longer than the real deadline is counted instead (`over_50_ms`). Ends with exit
-code 1 when a request failed or a decision was degraded: then the figures are not of what they claim to be.
+100 rules, 17 windows over 7 series (payments without a terminal), the packaged model, one durable assessment
+and one event per decision; Postgres with fsync on. Three loads: one connection (latency without waiting),
+eight, and 32 (throughput). The generator, Redis and Postgres share the machine, so beside the rate stands the
+CPU of the api process alone: `per_core` is decisions per second of that CPU. The deadlines are set wide,
+because a decision that a busy machine cuts short is cheaper than a whole one; how many answers took longer than
+the real deadline is counted instead (`over_50_ms`). Ends with exit code 1 when a request failed or a decision
+was degraded: then the figures are not of what they claim to be.
 """
 
 from __future__ import annotations

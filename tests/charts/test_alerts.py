@@ -125,6 +125,28 @@ OTHERS = {
         40,
         {"namespace": "pay", "fault": "redis"},
     ),
+    "RiskAlertFiring": gauge(
+        "risk_alerts_firing", 1, 0, labels=',kind="card_testing",severity="critical"', kind="card_testing"
+    ),
+    "RiskAlertingStopped": Case(
+        {'risk_alert_looks_total{namespace="pay"}': "5x30"},
+        {'risk_alert_looks_total{namespace="pay"}': "0+1x30"},
+        30,
+        {"namespace": "pay"},
+    ),
+    "RiskAlertsWait": gauge("risk_alert_delivery_waiting_seconds", 1000, 800),
+    "RiskAlertsUndelivered": Case(
+        {'risk_alert_deliveries_total{namespace="pay",channel="ops",outcome="given_up"}': "0x20 1x10"},
+        {'risk_alert_deliveries_total{namespace="pay",channel="ops",outcome="failed"}': "0+1x30"},
+        30,
+        {"namespace": "pay", "channel": "ops"},
+    ),
+    "RiskHeartbeatFails": Case(
+        {'risk_alert_heartbeats_total{namespace="pay",outcome="failed"}': "0+1x30"},
+        {'risk_alert_heartbeats_total{namespace="pay",outcome="sent"}': "0+1x30"},
+        30,
+        {"namespace": "pay"},
+    ),
     "RequestsAreShed": Case(
         {'requests_shed_total{namespace="pay",priority="read"}': "0+120x30"},
         {'requests_shed_total{namespace="pay",priority="read"}': "0+6x30"},

@@ -152,6 +152,7 @@ def an_assessment(number: int = 1, **changes: Any) -> Assessment:
         model=None,
         facts=facts_of(),
         evaluation=Evaluation(),
+        let_through=False,
         timings_us={"velocity": 100},
         expires_at=NOON + LIFETIME,
     )

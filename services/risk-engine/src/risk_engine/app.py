@@ -22,16 +22,19 @@ from platform_kit.streams import StreamConsumer, events_api
 from platform_kit.tasks import run_worker
 from platform_kit.telemetry import configure_tracing
 from risk_engine.api import (
+    alert_channels,
     alerts,
     assessments,
     backtests,
     cases,
     deployment,
+    drift,
     labels,
     lists,
     proofs,
     reason_codes,
     rule_sets,
+    snoozes,
     staff,
 )
 from risk_engine.api.answers import CONTRACT
@@ -102,12 +105,15 @@ def build_app(settings: Settings) -> FastAPI:
             deployment.router,
             backtests.router,
             alerts.router,
+            alert_channels.router,
+            drift.router,
             reason_codes.router,
             lists.router,
             staff.router,
             proofs.router,
             cases.router,
             labels.router,
+            snoozes.router,
             events_router(_engine_of, tables.outbox, require_internal),
         ],
         open_deps=open_api,

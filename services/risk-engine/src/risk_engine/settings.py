@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from platform_kit.settings import ServiceSettings
 
@@ -28,8 +28,23 @@ class Settings(ServiceSettings):
     )
     velocity_timeout_ms: int = Field(default=25, ge=1, le=1000, description="Redis's share of the deadline")
     commit_lanes: int = Field(default=1, ge=1, le=4, description="flushes in flight at once")
+    let_through_bp: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="basis points of would-be blocks that are let through, to learn what becomes of them",
+    )
+    let_through_max_minor: int = Field(
+        default=5_000, ge=0, description="up to this amount, in minor units of the reference currency"
+    )
     four_eyes_from_minor: int = Field(
         default=100_000,
         ge=0,
         description="from this amount at stake, in minor units of the reference currency, two people decide; 0 = never",
+    )
+    risk_alert_channels: SecretStr = Field(
+        default=SecretStr("[]"), description="who hears of alerts, a JSON list; see docs/risk-alerts.md"
+    )
+    risk_dead_man_url: SecretStr = Field(
+        default=SecretStr(""), description="called every minute while alerting works; empty = off"
     )

@@ -3,18 +3,48 @@
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
 from risk_engine.operations.backtest_rule_set import run_backtests
 from risk_engine.operations.chain_assessments import chain_assessments
+from risk_engine.operations.deliver_alerts import deliver_alerts
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.raise_alerts import raise_alerts
+from risk_engine.operations.send_heartbeat import send_heartbeat
+from risk_engine.operations.watch_cases import watch_cases
+from risk_engine.operations.watch_drift import watch_drift
+from risk_engine.operations.watch_quality import watch_quality
 from risk_engine.settings import Settings
 from risk_engine.store import tables
 
 
-@async_task("risk.raise_alerts", time_limit_s=30)
+@async_task("risk.raise_alerts", time_limit_s=55)
 async def watch_decisions(deps: Deps) -> None:
-    """Every minute: has the mix of decisions turned?"""
+    """Every minute: is there trouble, and is it over?"""
     await raise_alerts(deps)
+    await watch_cases(deps)
+
+
+@async_task("risk.deliver_alerts", time_limit_s=40)
+async def tell_channels(deps: Deps) -> None:
+    """Every five seconds: send what is due."""
+    await deliver_alerts(deps)
+
+
+@async_task("risk.send_heartbeat", time_limit_s=30)
+async def show_life(deps: Deps) -> None:
+    """Every minute: tell the dead-man's switch that alerting works."""
+    await send_heartbeat(deps)
+
+
+@async_task("risk.watch_drift", time_limit_s=60)
+async def compare_with_reference(deps: Deps) -> None:
+    """Every ten minutes: does the model see what it saw?"""
+    await watch_drift(deps)
+
+
+@async_task("risk.watch_quality", time_limit_s=60)
+async def judge_model(deps: Deps) -> None:
+    """Every hour: is the model as good as it was?"""
+    await watch_quality(deps)
 
 
 @async_task("risk.forget_old_rows", time_limit_s=120)
@@ -52,6 +82,10 @@ def create_worker(settings: Settings) -> PlatformCelery:
             periodic(backtest, every_s=5),
             periodic(explain, every_s=5),
             periodic(watch_decisions, every_s=60),
+            periodic(tell_channels, every_s=5),
+            periodic(show_life, every_s=60),
+            periodic(compare_with_reference, every_s=600),
+            periodic(judge_model, every_s=3600),
             periodic(clean_up, every_s=3600),
         ],
         job_run=tables.job_run,

@@ -13,6 +13,8 @@ from platform_kit.clock import FixedClock
 from risk_engine.clients.cel import compile_rules
 from risk_engine.domain.cases import LOCK_LASTS
 from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.operations import metrics
+from risk_engine.operations.watch_cases import watch_cases
 
 PATH = "/v1/cases"
 REVIEW_ALL = a_document(rules=[a_rule(when="method == 'card'", then="review")])
@@ -52,7 +54,7 @@ def hire(api: Api) -> Hire:
 @pytest.fixture
 def review_all(api: Api) -> None:
     """Every card payment is reviewed."""
-    api.deps.rules.compiled = compile_rules(parse_rule_set(REVIEW_ALL))
+    api.deps.rules.deployed = replace(api.deps.rules.deployed, live=compile_rules(parse_rule_set(REVIEW_ALL)))
 
 
 async def reviewed(api: Api, number: int, **changes: Any) -> str:
@@ -170,6 +172,9 @@ async def test_cases_are_listed_by_urgency_filtered_and_paged(api: Api, hire: Hi
     at(api, datetime.now(UTC) + timedelta(hours=2))
     overdue = (await ada.get("?overdue=true")).body["data"]
     assert [(one["id"], one["overdue"]) for one in overdue] == [(urgent, True)]
+    await watch_cases(api.app.state.deps)
+    shown = {sample.labels["state"]: sample.value for sample in next(iter(metrics.cases.collect())).samples}
+    assert shown == {"waiting": 6, "overdue": 1}
     for case_id in made[:3]:
         await ada.decide(case_id, "approve")
     closed = (await ada.get("?status=closed&limit=2")).body

@@ -96,7 +96,3 @@ async def test_an_unknown_member_is_refused_at_the_door(api: Api) -> None:
     bob = await api.token_of("bob", "analyst")
     assert (await api.post(PATH, STRICT | {"extra": 1}, **bob)).body["type"] == "/problems/unknown-field"
     assert (await api.post(PATH, [STRICT], **bob)).status == 422
-
-
-async def test_there_are_no_alerts_on_a_new_platform(api: Api) -> None:
-    assert (await api.get("/v1/alerts")).body == {"data": []}

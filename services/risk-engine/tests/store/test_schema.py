@@ -114,6 +114,20 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
         "case_payment_case_id_idx": "SELECT 1 FROM risk.case_payment WHERE case_id = 'cas_1' ORDER BY assessment_id",
         "case_payment_payment_id_idx": "SELECT 1 FROM risk.case_payment WHERE payment_id = 'pay_1'",
         "case_act_case_id_idx": "SELECT 1 FROM risk.case_act WHERE case_id = 'cas_1' ORDER BY id DESC LIMIT 9",
+        "alert_open_idx": "SELECT 1 FROM risk.alert WHERE status <> 'resolved' AND kind = 'k' AND scope = ''",
+        "alert_status_id_idx": (
+            "SELECT 1 FROM risk.alert WHERE id < 'alr_~' AND status = 'firing' ORDER BY id DESC LIMIT 20"
+        ),
+        "alert_act_alert_id_idx": "SELECT 1 FROM risk.alert_act WHERE alert_id = 'alr_1' ORDER BY id",
+        "alert_delivery_due_idx": (
+            "SELECT 1 FROM risk.alert_delivery WHERE channel = 'c' AND status = 'due' AND due_at <= now()"
+            " ORDER BY due_at LIMIT 10"
+        ),
+        "alert_delivery_alert_id_idx": "SELECT 1 FROM risk.alert_delivery WHERE alert_id = 'alr_1' ORDER BY id",
+        "drift_reference_model_id_idx": (
+            "SELECT 1 FROM risk.drift_reference WHERE model = 'm' ORDER BY id DESC LIMIT 1"
+        ),
+        "decision_minute_pkey": "SELECT 1 FROM risk.decision_minute WHERE minute > now() - interval '6 hours'",
         "rule_set_publication_pkey": "SELECT rule_set FROM risk.rule_set_publication ORDER BY id DESC LIMIT 1",
     }
     async with deps.engine.begin() as conn:

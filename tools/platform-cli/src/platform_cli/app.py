@@ -15,7 +15,7 @@ from rich.table import Table
 from platform_cli.backup.commands import backup, restore
 from platform_cli.daily.commands import add_daily_commands
 from platform_cli.k8s.commands import kubernetes_commands
-from platform_cli.risk_commands import risk_commands
+from platform_cli.risk.commands import risk_commands
 from platform_cli.stack import supervision
 from platform_cli.stack.health import DidNotBecomeReady, Health, process_table
 from platform_cli.stack.roles import Surroundings

@@ -67,7 +67,9 @@ PAYMENT_EVENTS: Final = frozenset(
 )
 # Told to merchants about their own webhook endpoints: kept in the event store, no fact in them.
 ENDPOINT_EVENTS: Final = frozenset({"webhook_endpoint.disabled.v1", "webhook_endpoint.ping.v1"})
-RISK_EVENTS: Final = frozenset({"assessment.made.v1", "risk.alert_raised.v1", "case.decided.v1"})
+RISK_EVENTS: Final = frozenset(
+    {"assessment.made.v1", "case.decided.v1", "risk.alert_raised.v1", "risk.alert_resolved.v1"}
+)
 
 
 class Fault(StrEnum):

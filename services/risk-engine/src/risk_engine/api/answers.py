@@ -18,11 +18,14 @@ from platform_kit.contract import (
     thing,
 )
 from risk_engine.api.authentication import require_internal, require_reader, staff_of
+from risk_engine.domain.alert_kinds import Severity
+from risk_engine.domain.alerts import Act, Status
 from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
 from risk_engine.domain.reason_codes import Source
+from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -51,6 +54,26 @@ ASSESSMENT: Final = {
     "expires_at": TIME,
 }
 
+_SEVERITY: Final[Schema] = {"type": "string", "enum": [severity.value for severity in Severity]}
+ALERT: Final = {
+    "id": TEXT,
+    "object": named("alert"),
+    "kind": TEXT,
+    "scope": TEXT | {"description": "a merchant, a feature, a channel; empty = the whole engine"},
+    "severity": _SEVERITY,
+    "status": {"type": "string", "enum": [status.value for status in Status]},
+    "summary": TEXT,
+    "details": ANYTHING,
+    "level": COUNT | {"description": "of escalation: how many times nobody acknowledged it in time"},
+    "occurrences": COUNT | {"description": "looks that saw it"},
+    "slot_at": TIME,
+    "raised_at": TIME,
+    "last_seen_at": TIME,
+    "acknowledged_at": nullable(TIME),
+    "acknowledged_by": nullable(TEXT),
+    "resolved_at": nullable(TIME),
+    "resolved_by": nullable(TEXT),
+}
 RULE_SET: Final = {
     "hash": HASH,
     "object": named("rule_set"),
@@ -125,6 +148,14 @@ ENTRY: Final = {
     "removed_by": nullable(TEXT),
     "removed_at": nullable(TIME),
 }
+DRIFT_REFERENCE: Final = {
+    "id": COUNT,
+    "object": named("drift_reference"),
+    "model": TEXT,
+    "pinned_by": TEXT,
+    "pinned_at": TIME,
+}
+
 STAFF: Final = {
     "id": TEXT,
     "object": named("staff"),
@@ -194,6 +225,19 @@ _CASE_ACT: Final = shape(
         "text": nullable(TEXT),
     }
 )
+SNOOZE: Final = {
+    "id": TEXT,
+    "object": named("snooze"),
+    "rule": TEXT,
+    "by": {"type": "string", "enum": [by.value for by in SnoozedBy]},
+    "assessment_id": TEXT,
+    "until": TIME,
+    "reason": TEXT,
+    "made_by": TEXT,
+    "made_at": TIME,
+    "ended_by": nullable(TEXT),
+    "ended_at": nullable(TIME),
+}
 _LABEL: Final = shape(
     {
         "id": TEXT,
@@ -308,6 +352,8 @@ CONTRACT: Final = Contract(
         "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),
         "NextCase": shape({"case": nullable(ref("Case"))}),
         "DecidedCases": shape({"data": items(_each("Case"))}),
+        "Snooze": shape(SNOOZE),
+        "SnoozePage": shape({"data": items(ref("Snooze")), "next_cursor": nullable(TEXT)}),
         "LabelPage": shape({"data": items(_LABEL), "next_cursor": nullable(TEXT)}),
         "UploadedLabels": shape(
             {
@@ -388,17 +434,57 @@ CONTRACT: Final = Contract(
                 )
             }
         ),
-        "AlertList": shape(
+        "Alert": shape(ALERT),
+        "AlertRecord": shape(
+            {
+                **ALERT,
+                "acts": items(
+                    shape(
+                        {
+                            "act": {"type": "string", "enum": [act.value for act in Act]},
+                            "actor": TEXT,
+                            "note": nullable(TEXT),
+                            "level": COUNT,
+                            "at": TIME,
+                        }
+                    )
+                ),
+                "deliveries": items(ref("AlertDelivery")),
+            }
+        ),
+        "AlertPage": shape({"data": items(ref("Alert")), "next_cursor": nullable(TEXT)}),
+        "AlertDelivery": shape(
+            {
+                "id": TEXT,
+                "object": named("alert_delivery"),
+                "alert_id": nullable(TEXT),
+                "channel": TEXT,
+                "status": {"type": "string", "enum": ["due", "delivered", "given_up"]},
+                "attempts": COUNT,
+                "last_error": nullable(TEXT),
+                "created_at": TIME,
+                "settled_at": nullable(TIME),
+            }
+        ),
+        "DriftReference": shape(DRIFT_REFERENCE),
+        "Drift": shape(
+            {
+                "object": named("drift"),
+                "reference": shape(DRIFT_REFERENCE),
+                "sample_size": COUNT,
+                "columns": items(shape({"name": TEXT, "psi": {"type": "number"}, "ks": {"type": "number"}})),
+            }
+        ),
+        "AlertChannelList": shape(
             {
                 "data": items(
                     shape(
                         {
-                            "id": TEXT,
-                            "object": named("alert"),
+                            "name": TEXT,
+                            "object": named("alert_channel"),
                             "kind": TEXT,
-                            "slot_at": TIME,
-                            "details": ANYTHING,
-                            "raised_at": TIME,
+                            "severities": items(_SEVERITY),
+                            "level": COUNT,
                         }
                     )
                 )
@@ -406,7 +492,14 @@ CONTRACT: Final = Contract(
         ),
     },
     links={
+        "Alert": {
+            "alerts_get_alert": ("alert_id", "/id"),
+            "alerts_acknowledge": ("alert_id", "/id"),
+            "alerts_resolve": ("alert_id", "/id"),
+        },
+        "AlertDelivery": {"alert_channels_get_delivery": ("delivery_id", "/id")},
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
+        "Snooze": {"snoozes_end": ("snooze_id", "/id")},
         "Case": {
             "cases_get_case": ("case_id", "/id"),
             "cases_assign": ("case_id", "/id"),

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from platform_kit.contract import COUNT, SHARED, TEXT, TIME, Schema, items, nullable, shape
+from platform_kit.contract import ANYTHING, COUNT, SHARED, TEXT, TIME, Schema, items, nullable, shape
 from platform_kit.event_contract import document_of
 from risk_engine.api.answers import ASSESSMENT
 from risk_engine.domain.cases import Verdict
 from risk_engine.operations.decide_case import DECIDED
-from risk_engine.operations.raise_alerts import RAISED
+from risk_engine.operations.settle_alerts import RAISED, RESOLVED
 from risk_engine.store.assessments import MADE
 
 _SHARE: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1}
+# Members of an alert that came after the first version of its event.
+_LATER: Final[dict[str, Schema]] = {"scope": TEXT, "severity": TEXT, "summary": TEXT, "occurrences": COUNT}
 _REQUEST: Final = shape(
     {
         "amount_minor": COUNT,
@@ -58,6 +60,24 @@ EVENTS: Final[dict[str, Schema]] = {
                     "kind": TEXT,
                     "slot_at": TIME,
                     "details": shape({"share": _SHARE, "baseline": _SHARE, "decisions": COUNT}),
+                    **_LATER,
+                    "measures": ANYTHING,
+                },
+                optional=(*_LATER, "measures"),
+            )
+        }
+    ),
+    RESOLVED: shape(
+        {
+            "alert": shape(
+                {
+                    "id": TEXT,
+                    "kind": TEXT,
+                    **_LATER,
+                    "raised_at": TIME,
+                    "resolved_at": TIME,
+                    "resolved_by": TEXT,
+                    "note": nullable(TEXT),
                 }
             )
         }

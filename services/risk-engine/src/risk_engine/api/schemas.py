@@ -13,6 +13,7 @@ from risk_engine.domain.cases import Verdict
 from risk_engine.domain.facts import Subject, fingerprint
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
+from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 from risk_engine.domain.trial import SHARE_MAX_BP
 
@@ -208,6 +209,25 @@ class NewStaff(_Body):
     role: Annotated[Role, Field(strict=False)]
 
 
+Note = Annotated[
+    str,
+    Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$"),
+    AfterValidator(_no_card_number),
+]
+
+
+class Acknowledgement(_Body):
+    """POST /v1/alerts/{alert_id}/acknowledge; the body may be left out."""
+
+    note: Note | None = None
+
+
+class Resolution(_Body):
+    """POST /v1/alerts/{alert_id}/resolve: why it is over, for whoever reads it in a year."""
+
+    note: Note
+
+
 class RuleDocument(_Body):
     """POST /v1/rule-sets: the document; what is in it is checked by the domain, rule by rule."""
 
@@ -222,9 +242,7 @@ class RuleDocument(_Body):
 class Approval(_Body):
     """POST /v1/rule-sets/{hash}/approve."""
 
-    note: (
-        Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")] | None
-    ) = None
+    note: Note | None = None
 
 
 class TrialRequest(_Body):
@@ -276,11 +294,6 @@ class NewEntries(_Body):
     data: Annotated[list[NewEntry], Field(min_length=1, max_length=ENTRIES_PER_REQUEST_MAX)]
 
 
-Note = Annotated[
-    str,
-    Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$"),
-    AfterValidator(_no_card_number),
-]
 CaseId = Annotated[str, Field(pattern=r"^cas_[0-9a-hjkmnp-tv-z]{26}$")]
 CLOSED_AT_ONCE_MAX = 100  # one transaction each, in one request
 
@@ -375,3 +388,13 @@ class BacktestRequest(_Body):
         if since >= until:
             raise InvalidTime("`since` is before `until`.")
         return since, until
+
+
+class NewSnooze(_Body):
+    """POST /v1/snoozes. `by` names what of the assessment's payment the rule is snoozed for."""
+
+    rule: Annotated[str, Field(min_length=1, max_length=64)]
+    by: Annotated[SnoozedBy, Field(strict=False)]
+    assessment_id: Id
+    until: Moment
+    reason: Note

@@ -30,6 +30,7 @@ class Assessment:
     model: str | None
     facts: Mapping[str, Fact]
     evaluation: Evaluation
+    let_through: bool  # it would have been blocked, and is of the random share that is not
     timings_us: Mapping[str, int]
     expires_at: datetime
     other: Verdict | None = None  # what the set that did not decide would have said, on trial

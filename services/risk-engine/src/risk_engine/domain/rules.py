@@ -101,6 +101,9 @@ class Evaluation:
     hits: tuple[Rule, ...] = ()
     errors: tuple[tuple[str, str], ...] = ()  # (rule id, what it raised)
     skipped: tuple[str, ...] = ()  # rule ids whose facts were missing because of a fault
+    snoozed: tuple[
+        str, ...
+    ] = ()  # rule ids that matched and do not count for this payment's card, customer, ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,14 @@ from platform_kit.ids import new_id
 from risk_engine.clients.cel import CompiledRuleSet
 from risk_engine.clients.features import VelocityUnavailable
 from risk_engine.clients.model import ModelUnavailable
-from risk_engine.domain.assessment import LIFETIME, Assessment
+from risk_engine.domain.assessment import LIFETIME, Assessment, request_of
+from risk_engine.domain.cases import linked_entities
+from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import Fact, Subject, build_facts, is_night, is_weekend, sized_facts
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.features import model_features
-from risk_engine.domain.rules import Evaluation, decide
+from risk_engine.domain.let_through import is_drawn, may_be_let_through
+from risk_engine.domain.rules import Evaluation, Outcome, decide
 from risk_engine.domain.trial import Verdict
 from risk_engine.domain.velocity import empty_windows
 from risk_engine.operations import metrics
@@ -86,10 +89,12 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
     evaluation = _ask_rules(
         compiled, facts, watch, faults, has_velocity=windows is not None, has_score=score is not None
     )
+    evaluation = _without_snoozed(deps, subject, evaluation)
     outcome = decide(rule_set, evaluation, score, band, faults)
+    let_through = _is_let_through(deps, subject, outcome, facts, reference_minor)
     watch.ended("rules")
     other = (
-        _hear(heard, subject, facts, score, watch, faults, has_velocity=windows is not None)
+        _hear(deps, heard, subject, facts, score, watch, faults, has_velocity=windows is not None)
         if heard
         else None
     )
@@ -97,7 +102,7 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
         id=new_id("asm"),
         fingerprint=fingerprint_of(subject),
         subject=subject,
-        decision=outcome.decision,
+        decision=Decision.ALLOW if let_through else outcome.decision,
         score=score or 0,
         reasons=outcome.reasons,
         degraded=outcome.degraded,
@@ -105,6 +110,7 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
         model=deps.scorer.hash if deps.scorer and score is not None else None,
         facts=facts,
         evaluation=evaluation,
+        let_through=let_through,
         other=other,
         timings_us=watch.stages_us,
         expires_at=deps.clock.now() + LIFETIME,
@@ -173,7 +179,27 @@ def _ask_rules(
     return compiled.evaluate(facts, has_velocity=has_velocity, has_score=has_score)
 
 
+def _without_snoozed(deps: Deps, subject: Subject, evaluation: Evaluation) -> Evaluation:
+    snoozes = deps.snoozes.copy
+    if not snoozes.until or not evaluation.hits:
+        return evaluation
+    entities = linked_entities(subject.merchant_id, request_of(subject))
+    return snoozes.applied(evaluation, entities, deps.clock.now())
+
+
+def _is_let_through(
+    deps: Deps, subject: Subject, outcome: Outcome, facts: Mapping[str, Fact], reference_minor: int | None
+) -> bool:
+    """Whether a payment that would be blocked is of the random share that is not."""
+    share_bp, max_minor = deps.settings.let_through_bp, deps.settings.let_through_max_minor
+    if not share_bp or not may_be_let_through(outcome, facts, reference_minor, max_minor):
+        return False
+    secret = deps.settings.internal_token.get_secret_value().encode()
+    return is_drawn(secret, subject.payment_id, share_bp)
+
+
 def _hear(
+    deps: Deps,
     compiled: CompiledRuleSet,
     subject: Subject,
     facts: Mapping[str, Fact],
@@ -190,6 +216,7 @@ def _hear(
     rule_set = compiled.rule_set
     own = sized_facts(rule_set, subject, facts)
     evaluation = compiled.evaluate(own, has_velocity=has_velocity, has_score=score is not None)
+    evaluation = _without_snoozed(deps, subject, evaluation)
     band = rule_set.band_of(subject.amount_minor, subject.currency)
     outcome = decide(rule_set, evaluation, score, band, faults)
     watch.ended("trial")

@@ -13,11 +13,14 @@ from platform_kit.db import create_engine
 from platform_kit.logging import get_logger
 from platform_kit.redis import create_redis
 from risk_engine.clients import model, rule_files
+from risk_engine.clients.alert_channels import AlertSender, Channel, read_channels
 from risk_engine.clients.cel import CompiledRuleSet, compile_rules
 from risk_engine.clients.features import FeatureStore
-from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
+from risk_engine.clients.model import ModelUnavailable, Scorer
+from risk_engine.clients.model_trial import open_model, try_model
 from risk_engine.domain.lists import Lists
-from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.domain.snoozes import Snoozes
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import is_challenged
 from risk_engine.settings import Settings
@@ -50,6 +53,7 @@ class RulesInUse:
 
     deployed: Deployed
     refused: int = 0  # newest publication that did not compile here: not tried again
+    is_file_refused: bool = False  # RULES_FILE was not usable, and the packaged set stands in for it
 
     @property
     def compiled(self) -> CompiledRuleSet:
@@ -68,6 +72,13 @@ class ListsInUse:
     seen: int = 0
 
 
+@dataclass(slots=True)
+class SnoozesInUse:
+    """The snoozes that this process knows: replaced by one assignment."""
+
+    copy: Snoozes = field(default_factory=lambda: Snoozes({}))
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The engine, the windows, the model, the rules and the committer of one process."""
@@ -80,10 +91,13 @@ class Deps:
     rules: RulesInUse
     committer: Committer[NewAssessment, Stored]
     lists: ListsInUse = field(default_factory=ListsInUse)
+    snoozes: SnoozesInUse = field(default_factory=SnoozesInUse)
     known_staff: dict[bytes, tuple[float, Actor]] = field(
         default_factory=dict
     )  # by hash of token, until when
     compiled_sets: dict[str, CompiledRuleSet] = field(default_factory=dict)  # of the past, by hash
+    channels: tuple[Channel, ...] = ()
+    alert_sender: AlertSender = field(default_factory=lambda: AlertSender(()))
     clock: Clock = field(default_factory=SystemClock)
 
     @property
@@ -101,34 +115,55 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     engine = create_engine(settings)
     streams, windows = create_redis(settings.streams), create_redis(settings.velocity)
     features = FeatureStore(windows, timeout_s=settings.velocity_timeout_ms / 1000)
-    document = rule_files.read_rule_document(settings.rules_file or rule_files.PACKAGED)
-    rules = RulesInUse(Deployed(compile_rules(parse_rule_set(document))))
+    rules, channels = load_rules(settings), read_channels(settings.risk_alert_channels)
     try:
-        async with Committer(
-            engine,
-            assessments.flush,
-            name="assessments",
-            lanes=settings.commit_lanes,
-            gather_max_s=GATHER_MAX_S,
-        ) as committer:
-            yield Deps(settings, engine, streams, features, load_scorer(settings), rules, committer)
+        async with (
+            AlertSender(channels) as sender,
+            Committer(
+                engine,
+                assessments.flush,
+                name="assessments",
+                lanes=settings.commit_lanes,
+                gather_max_s=GATHER_MAX_S,
+            ) as committer,
+        ):
+            yield Deps(
+                settings,
+                engine,
+                streams,
+                features,
+                load_scorer(settings),
+                rules,
+                committer,
+                channels=channels,
+                alert_sender=sender,
+            )
     finally:
         await windows.aclose()
         await streams.aclose()
         await engine.dispose()
 
 
+def load_rules(settings: Settings) -> RulesInUse:
+    """The first rule set. RULES_FILE that cannot be read or compiled is no reason not to decide: the packaged set
+    stands in until one is published, with an error in the log and an alert."""
+    if settings.rules_file is not None:
+        try:
+            document = rule_files.read_rule_document(settings.rules_file)
+            return RulesInUse(Deployed(compile_rules(parse_rule_set(document))))
+        except (OSError, ValueError, InvalidRuleSet) as error:
+            log.error("rules file refused, the packaged rules stand in", error=str(error)[:300])
+    packaged = compile_rules(parse_rule_set(rule_files.read_rule_document(rule_files.PACKAGED)))
+    return RulesInUse(Deployed(packaged), is_file_refused=settings.rules_file is not None)
+
+
 def load_scorer(settings: Settings) -> Scorer | None:
     """The model, or None with an error in the log: the failure policy then says `model` on every decision."""
     model_file = settings.model_file or model.PACKAGED
     try:
-        if model_file.suffix == ".onnx":
-            from risk_engine.clients.onnx_model import (
-                OnnxScorer,  # here: NumPy and ONNX Runtime for nobody else
-            )
-
-            return OnnxScorer.load(model_file)
-        return LightGbmScorer.load(model_file)
+        if settings.model_file is not None:  # somebody's own: a file that is cut off would end this process
+            try_model(model_file)
+        return open_model(model_file)
     except ModelUnavailable as error:
         log.error("no model, rules decide alone", error=str(error))
         return None

@@ -5,21 +5,31 @@ from datetime import timedelta
 
 from risk_engine.domain.cases import LINKED_FOR
 from risk_engine.operations.deps import Deps
-from risk_engine.store import alerts, cases, lists, outcomes, payment_links
+from risk_engine.store import (
+    alert_deliveries,
+    alerts,
+    cases,
+    decision_minutes,
+    lists,
+    outcomes,
+    payment_links,
+)
 
 OUTCOMES_KEPT = timedelta(days=35)  # the longest window and some days to look at
 ALERTS_KEPT = timedelta(days=90)
+MINUTES_KEPT = timedelta(days=14)
 ENTRIES_KEPT = timedelta(days=90)  # after their end: backtests ask who was on a list when
-ENTITIES_KEPT = timedelta(
-    days=1
-)  # after their case was closed: they only say where the next payment would look
+ENTITIES_KEPT = timedelta(days=1)  # after their case was closed: they only say where the next payment looks
 
 
 async def forget_old_rows(deps: Deps) -> int:
     """Delete old rows; returns how many."""
     now = deps.clock.now()
     async with deps.engine.begin() as conn:
-        pruned = await outcomes.prune(conn, now - OUTCOMES_KEPT) + await alerts.prune(conn, now - ALERTS_KEPT)
+        await decision_minutes.prune(conn, now - MINUTES_KEPT)
+        pruned = await outcomes.prune(conn, now - OUTCOMES_KEPT)
+        pruned += await alerts.prune(conn, now - ALERTS_KEPT)
+        pruned += await alert_deliveries.prune(conn, now - ALERTS_KEPT)
         pruned += await lists.prune(conn, now - ENTRIES_KEPT)
         pruned += await payment_links.prune(conn, now - LINKED_FOR)
     async with deps.engine.begin() as conn:  # of its own: it holds locks that assessments wait for

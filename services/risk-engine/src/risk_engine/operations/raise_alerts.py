@@ -1,58 +1,141 @@
-"""Warn when decisions turn: the share of blocked (or blocked and challenged) payments of the last minutes against
-the hour before. One alert per kind and slot, with its event in the same transaction."""
+"""Every minute: look at what was decided, at the parts of the engine and at the channels, and settle the alerts.
 
-from collections.abc import Mapping, Sequence
+The time is the database's, as that of the rows looked at: a worker whose clock jumped would see an empty window, and
+report that instead of its clock.
+"""
+
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from platform_kit import outbox
-from platform_kit.ids import new_id
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from platform_kit.logging import get_logger
-from platform_kit.outbox import Event
-from risk_engine.domain.alerts import Spike, find_spikes
+from risk_engine.clients.cel import compile_rules
+from risk_engine.clients.features import VelocityUnavailable
+from risk_engine.domain import card_testing
+from risk_engine.domain.alert_kinds import KINDS
+from risk_engine.domain.alerts import Signal
+from risk_engine.domain.burn_rate import find_burns
+from risk_engine.domain.card_testing import find_card_testing
+from risk_engine.domain.decision_mix import Counts, find_mix, find_silence
+from risk_engine.domain.failure_policy import Fault
+from risk_engine.domain.part_faults import find_missing_parts, find_skew
+from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
-from risk_engine.store import alerts, assessments, tables
+from risk_engine.operations.settle_alerts import settle_alerts
+from risk_engine.store import alert_deliveries, alerts, assessments, card_tests, decision_minutes, rule_sets
 
-RAISED = "risk.alert_raised.v1"
 WINDOW = timedelta(minutes=5)
-BASELINE = timedelta(minutes=60)
-COOLDOWN = timedelta(minutes=15)  # one incident is one alert, not one a minute
+BASELINE = timedelta(hours=1)
+SILENCE = timedelta(minutes=10)
+UNDELIVERED = timedelta(minutes=10)
+PROBE_S = 2.0  # for Redis to say whether its windows are complete
+BY_OTHERS = frozenset(
+    {"feature_drift", "score_drift", "model_quality"}
+)  # looked at less often, by their own jobs
 
 log = get_logger(__name__)
 
 
-async def raise_alerts(deps: Deps) -> Sequence[str]:
-    """Look at the last five minutes; returns the ids of the alerts raised."""
-    now = deps.clock.now()
-    slot_at = now.replace(second=0, microsecond=0)
-    async with deps.engine.begin() as conn:
-        recent = await assessments.count_decisions(conn, now - WINDOW, now)
-        before = await assessments.count_decisions(conn, now - WINDOW - BASELINE, now - WINDOW)
-        raised: list[Event] = []
-        for spike in find_spikes(recent, before):
-            last = await alerts.last_slot(conn, spike.kind)
-            if last is not None and slot_at - last < COOLDOWN:
-                continue
-            alert_id = new_id("alr")
-            if await alerts.add(conn, alert_id, spike.kind, slot_at, spike.as_details()):
-                raised.append(_event(alert_id, spike, slot_at, now))
-        await outbox.append(conn, tables.outbox, raised)
-    for event in raised:
-        log.warning("risk alert", **event.data["alert"])
-    return [event.aggregate_id for event in raised]
-
-
-def _event(alert_id: str, spike: Spike, slot_at: datetime, now: datetime) -> Event:
-    alert: Mapping[str, Any] = {
-        "id": alert_id,
-        "kind": spike.kind,
-        "slot_at": slot_at.isoformat(),
-        "details": spike.as_details(),
-    }
-    return Event(new_id("evt"), RAISED, alert_id, {"alert": alert}, now)
-
-
-async def list_alerts(deps: Deps, limit: int) -> Sequence[dict[str, Any]]:
-    """The newest alerts."""
+async def raise_alerts(deps: Deps, *, now: datetime | None = None) -> Sequence[str]:
+    """One look; returns the ids of the alerts that were raised or reopened. `now` is the database's by default."""
     async with deps.engine.connect() as conn:
-        return await alerts.newest(conn, limit)
+        database_now, own_now = await assessments.database_now(conn), deps.clock.now()
+        now = now or database_now
+        slices = await decision_minutes.slices(conn, now)
+    for since, until in slices:
+        async with deps.engine.begin() as conn:
+            await decision_minutes.roll_up(conn, since, until)
+    own_skew_ms = int((own_now - database_now).total_seconds() * 1000)
+    watched = set(KINDS) - BY_OTHERS
+    async with deps.engine.connect() as conn:
+        counted = await _in_decisions(conn, now, own_skew_ms)
+        counted += await _in_channels(conn, now)
+        published = await _published(conn)
+        has_traffic = (await decision_minutes.counts(conn, now - WINDOW, now)).total > 0
+    # Of two signals of one fingerprint the later one stands: what was counted says more than what was probed.
+    signals = await _in_parts(deps, published, has_traffic=has_traffic) + counted
+    try:
+        async with deps.engine.connect() as conn:
+            signals += find_card_testing(await card_tests.merchant_cards(conn, now - card_testing.WINDOW))
+    except DBAPIError as error:  # the one look that is as heavy as the traffic: the others do not wait for it
+        log.warning("card testing not looked for", error=type(error.orig).__name__)
+        watched.discard("card_testing")
+    async with deps.engine.begin() as conn:
+        raised = await settle_alerts(deps, conn, signals, watched, now)
+        metrics.note_firing(await alerts.firing(conn))
+    metrics.alert_looks_total.inc()
+    return raised
+
+
+async def _in_decisions(conn: AsyncConnection, now: datetime, own_skew_ms: int) -> list[Signal]:
+    recent = await decision_minutes.counts(conn, now - WINDOW, now)
+    before = await decision_minutes.counts(conn, now - WINDOW - BASELINE, now - WINDOW)
+    silent = await decision_minutes.counts(conn, now - SILENCE, now)
+    spoken = await decision_minutes.counts(conn, now - SILENCE - BASELINE, now - SILENCE)
+    windows: dict[timedelta, Counts] = {
+        length: await decision_minutes.counts(conn, now - length, now)
+        for length in (WINDOW, timedelta(minutes=30), timedelta(hours=1), timedelta(hours=6))
+    }
+    failed = await assessments.failed_rules(conn, now - WINDOW) if recent.faults.get(Fault.RULE_ERROR) else []
+    return [
+        *find_mix(recent, before),
+        *find_silence(silent, spoken),
+        *find_burns(windows.__getitem__),
+        *find_missing_parts(recent, failed),
+        *find_skew(recent, own_skew_ms),
+    ]
+
+
+async def _in_channels(conn: AsyncConnection, now: datetime) -> list[Signal]:
+    given_up = await alert_deliveries.given_up(conn, now - UNDELIVERED)
+    return [
+        Signal(
+            "alert_undelivered",
+            f"{number} alerts were given up on the channel {channel}: {error}.",
+            scope=channel,
+            measures={"given_up": number, "error": error},
+        )
+        for channel, (number, error) in given_up.items()
+    ]
+
+
+async def _published(conn: AsyncConnection) -> list[dict[str, object]]:
+    """The documents that all processes should decide with: the live set's, and its challenger's."""
+    live = await rule_sets.live(conn)
+    hashes = [live.rule_set, live.challenger] if live else []
+    found = [await rule_sets.document(conn, one) for one in hashes if one is not None]
+    return [document for document in found if document is not None]
+
+
+async def _in_parts(deps: Deps, published: Sequence[dict[str, object]], *, has_traffic: bool) -> list[Signal]:
+    """What this process sees of the parts that all processes share: Redis, model file, rule file, published rules."""
+    signals = []
+    try:
+        async with asyncio.timeout(PROBE_S):
+            is_warm = await deps.features.is_warm()
+        if not is_warm and has_traffic:  # before the first decision there is nothing to be rebuilt
+            signals.append(Signal("velocity_cold", "The velocity windows are being rebuilt."))
+    except (VelocityUnavailable, TimeoutError):
+        signals.append(Signal("velocity_lost", "Redis does not answer: decisions are made without windows."))
+    if deps.scorer is None:
+        signals.append(Signal("model_missing", "The model file cannot be loaded: rules decide alone."))
+    if deps.rules.is_file_refused:
+        summary = "RULES_FILE cannot be used; the packaged rules stand in until a set is published."
+        signals.append(Signal("rules_file_refused", summary))
+    for document in published:
+        if refused := await asyncio.to_thread(_refusal_of, document):
+            summary = "A published rule set does not compile."
+            signals.append(Signal("rule_set_refused", summary, measures={"why": refused}))
+    return signals
+
+
+def _refusal_of(document: dict[str, object]) -> str | None:
+    try:
+        compile_rules(parse_rule_set(document))
+    except InvalidRuleSet as refused:
+        return str(refused)[:300]
+    return None

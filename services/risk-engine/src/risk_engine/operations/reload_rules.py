@@ -21,6 +21,7 @@ from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deployed, Deps
 from risk_engine.operations.manage_lists import follow_lists
 from risk_engine.operations.publish_rule_set import CHANNEL, publish_first_rule_set
+from risk_engine.operations.snooze_rules import follow_snoozes
 from risk_engine.store import rule_sets
 from risk_engine.store.rule_sets import Publication
 
@@ -76,6 +77,7 @@ async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:
                 if deps.rules.publication == 0:
                     await publish_first_rule_set(deps)
                 await follow_lists(deps)
+                await follow_snoozes(deps)
                 await reload_rules(deps)
                 failures = 0
             except (SQLAlchemyError, OSError) as error:

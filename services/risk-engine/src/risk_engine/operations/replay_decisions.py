@@ -12,10 +12,12 @@ from typing import Any
 
 from risk_engine.clients.cel import BUDGET_SPENT, CompiledRuleSet
 from risk_engine.clients.model import ModelUnavailable, Scorer
+from risk_engine.domain.decision import Decision
 from risk_engine.domain.failure_policy import Band, Fault
 from risk_engine.domain.features import model_features
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.rules import Evaluation, decide
+from risk_engine.domain.snoozes import without
 from risk_engine.operations.compiled_sets import compiled_set
 from risk_engine.operations.deps import Deps
 from risk_engine.store import assessments
@@ -68,9 +70,11 @@ def _replay(row: Any, compiled: CompiledRuleSet | None, scorer: Scorer | None) -
             clock=lambda: 0.0,  # nobody waits: the rules may take what they take
         )
     )
+    evaluation = without(evaluation, stored.get("snoozed", ()))
     outcome = decide(compiled.rule_set, evaluation, score, Band(row.facts["amount_band"]), faults)
+    is_drawn = stored.get("let_through", False) and outcome.decision is Decision.BLOCK
     pairs: Mapping[str, tuple[Any, Any]] = {
-        "decision": (row.decision, outcome.decision.value),
+        "decision": (row.decision, Decision.ALLOW if is_drawn else outcome.decision),
         "reasons": (_codes(stored["reasons"]), [reason.code for reason in outcome.reasons]),
         "hits": (stored["hits"], [rule.id for rule in evaluation.hits]),
         "skipped": (stored["skipped"], list(evaluation.skipped)),

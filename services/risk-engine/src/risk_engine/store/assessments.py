@@ -15,6 +15,7 @@ from platform_kit import outbox
 from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
+from platform_kit.writes import Writes
 from risk_engine.domain.assessment import Assessment, request_of
 from risk_engine.domain.cases import review_of
 from risk_engine.domain.decision import Decision
@@ -92,10 +93,13 @@ LIST_BY_DECISION = text(f"""
     WHERE a.decision = :decision AND a.id < :before ORDER BY a.id DESC LIMIT :limit
 """).columns(outcome=JSONB, request=JSONB)  # noqa: S608
 
+DATABASE_NOW = text("SELECT clock_timestamp()")
+
 # By assessment_created_at_idx.
-COUNT_DECISIONS = text("""
-    SELECT decision, count(*) AS number FROM risk.assessment
-    WHERE created_at >= :since AND created_at < :until GROUP BY decision
+FAILED_RULES = text("""
+    SELECT failed ->> 'rule' AS rule
+    FROM risk.assessment CROSS JOIN LATERAL jsonb_array_elements(outcome -> 'errors') AS one (failed)
+    WHERE created_at >= :since GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 5
 """)
 
 # Newest first, in slices by primary key: the rebuild of velocity after a loss of Redis.
@@ -134,10 +138,15 @@ async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[S
     )
     rows = await conn.execute(INSERT_ASSESSMENTS, _columns(ordered))
     inserted = {row.id for row in rows}
-    await outbox.append(conn, tables.outbox, [item.event for item in items if item.assessment.id in inserted])
+    events = [item.event for item in items if item.assessment.id in inserted]
     made = [item.assessment for item in ordered if item.assessment.id in inserted]
     if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
-        await cases.open_or_append(conn, reviews)
+        writes = Writes()
+        writes.add(*outbox.appending(tables.outbox, events))
+        await cases.open_or_append(conn, reviews, writes)
+        await writes.run(conn)
+    else:
+        await outbox.append(conn, tables.outbox, events)
     known = [item.assessment for item in items if item.assessment.id not in inserted]
     earlier = await _earlier(conn, known) if known else {}
     return [
@@ -195,6 +204,10 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
     spoke = [name for name, is_on in assessment.facts.items() if is_on and name.startswith(LIST_FACT)]
     if spoke:
         made["lists"] = [name.removeprefix(LIST_FACT) for name in spoke]
+    if assessment.evaluation.snoozed:
+        made["snoozed"] = list(assessment.evaluation.snoozed)
+    if assessment.let_through:
+        made["let_through"] = True
     if other := assessment.other:
         made["other"] = {
             "rule_set": other.rule_set,
@@ -229,7 +242,11 @@ async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | No
     return answer_of(row) | {
         "request": row.request,
         "facts": row.facts,
-        "trace": {name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
+        "trace": {
+            **{name: row.outcome[name] for name in ("hits", "errors", "skipped", "timings_us")},
+            "snoozed": row.outcome.get("snoozed", []),
+            "let_through": row.outcome.get("let_through", False),
+        },
         "other": row.outcome.get("other"),
         "explanation": explanation_of(row.explained_model, row.explained_reasons),
         "is_late": row.is_late,
@@ -252,10 +269,15 @@ async def page(
     ]
 
 
-async def count_decisions(conn: AsyncConnection, since: datetime, until: datetime) -> dict[str, int]:
-    """Assessments stored in [since, until) by decision."""
-    rows = await conn.execute(COUNT_DECISIONS, {"since": since, "until": until})
-    return {row.decision: row.number for row in rows}
+async def database_now(conn: AsyncConnection) -> datetime:
+    """What time it is for `created_at`."""
+    now: datetime = await conn.scalar(DATABASE_NOW)
+    return now
+
+
+async def failed_rules(conn: AsyncConnection, since: datetime) -> list[str]:
+    """The rules that failed most often since, at most five."""
+    return list((await conn.scalars(FAILED_RULES, {"since": since})).all())
 
 
 async def recent_slice(conn: AsyncConnection, before: str, limit: int) -> Sequence[Any]:

@@ -70,6 +70,12 @@ LOCK = text(f"SELECT {_COLUMNS} FROM risk.review_case WHERE id = :id FOR NO KEY 
 
 FIND = text(f"SELECT {_COLUMNS} FROM risk.review_case WHERE id = :id")  # noqa: S608
 
+# By review_case_due_idx, which has nothing else in it.
+COUNT_UNCLOSED = text("""
+    SELECT count(*) AS waiting, count(*) FILTER (WHERE due_at < :now) AS overdue
+    FROM risk.review_case WHERE status <> 'closed'
+""")
+
 OPEN = text(f"INSERT INTO risk.review_case ({_COLUMNS}) SELECT * FROM {_UNNESTED}")  # noqa: S608
 
 # By primary key; the caller holds the locks.
@@ -163,9 +169,9 @@ class Moved:
     is_manual: bool
 
 
-async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review]) -> None:
-    """Put each payment into the unclosed case of its card or customer, or into a new one. Two round trips when nothing
-    is known of them, which is the rule; two more otherwise."""
+async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review], writes: Writes) -> None:
+    """Put each payment into the unclosed case of its card or customer, or into a new one: what there is to write joins
+    the caller's `writes`. One round trip when nothing is known of them, which is the rule; two more otherwise."""
     groups = [(new_id("cas"), group) for group in grouped(reviews)]
     candidates = {case_id for case_id, _ in groups}
     found = await _claim(conn, groups)
@@ -180,7 +186,7 @@ async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review]) -> No
         repointed += [(*key, target) for key in keys if found[key] != target]
     if repointed:
         await conn.execute(POINT_ENTITIES, _entity_columns(repointed))
-    await _write(conn, unclosed, gathered)
+    _write(writes, unclosed, gathered)
 
 
 def _keys(group: Iterable[Review]) -> list[tuple[str, str]]:
@@ -208,9 +214,7 @@ async def _lock_unclosed(conn: AsyncConnection, case_ids: Iterable[str]) -> dict
     return {case.id: case for case in cases if case.payment_count < PAYMENTS_MAX}
 
 
-async def _write(
-    conn: AsyncConnection, unclosed: Mapping[str, Case], gathered: Mapping[str, list[Review]]
-) -> None:
+def _write(writes: Writes, unclosed: Mapping[str, Case], gathered: Mapping[str, list[Review]]) -> None:
     grown = {
         case_id: with_payments(unclosed[case_id], gathered[case_id])
         for case_id in gathered
@@ -219,14 +223,12 @@ async def _write(
     new = [opened(case_id, reviews) for case_id, reviews in gathered.items() if case_id not in unclosed]
     acts = [act_of(ENGINE, "payments_added", unclosed[case.id], case) for case in grown.values()]
     acts += [Act(case.id, ENGINE, "opened", after={"payment_count": case.payment_count}) for case in new]
-    writes = Writes()
     if new:
         writes.add(OPEN, _case_columns(new))
     if grown:
         writes.add(SAVE, _case_columns(list(grown.values())), rows=len(grown))
     writes.add(ADD_PAYMENTS, _payment_columns(gathered))
     writes.add(RECORD_ACTS, _act_columns(acts))
-    await writes.run(conn)
 
 
 def _case_columns(cases: Sequence[Case]) -> dict[str, list[Any]]:
@@ -284,6 +286,12 @@ async def record_acts(conn: AsyncConnection, acts: Sequence[Act]) -> None:
     """Add to the history."""
     if acts:
         await conn.execute(RECORD_ACTS, _act_columns(acts))
+
+
+async def count_unclosed(conn: AsyncConnection, now: datetime) -> dict[str, int]:
+    """{"waiting": what is not closed, "overdue": what of it is past its time}."""
+    row = (await conn.execute(COUNT_UNCLOSED, {"now": now})).one()
+    return {"waiting": row.waiting, "overdue": row.overdue}
 
 
 async def find(conn: AsyncConnection, case_id: str) -> Case | None:

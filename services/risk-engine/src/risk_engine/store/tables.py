@@ -1,5 +1,5 @@
-"""The schema `risk`. Assessments, rule sets and publications are append-only for the program: the migration takes
-UPDATE and DELETE on them away from `risk_app`."""
+"""The schema `risk`. Assessments, rule sets, publications and the acts on alerts are append-only for the program: the
+migrations take UPDATE and DELETE on them away from `risk_app`."""
 
 from enum import StrEnum
 
@@ -31,6 +31,7 @@ from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdic
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.labels import LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
+from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
 
 SCHEMA = "risk"
@@ -257,11 +258,99 @@ alert = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("kind", Id, nullable=False),
-    Column("slot_at", Time, nullable=False),  # start of the minutes that it is about
-    Column("details", JSONB, nullable=False),
+    # Only the release before reads it, and keeps it unique per kind: now it is the moment of insertion.
+    Column("slot_at", Time, nullable=False),
+    Column("details", JSONB, nullable=False),  # {"share", "baseline", "decisions", "measures"}
     Column("raised_at", Time, nullable=False, server_default=NOW),
-    UniqueConstraint("kind", "slot_at"),  # two schedulers raise one alert
+    Column("scope", Id, nullable=False, server_default=text("''")),  # with `kind`: the fingerprint
+    Column("severity", String, nullable=False, server_default=text("'warning'")),
+    # What the release before stores is told and not followed.
+    Column("status", String, nullable=False, server_default=text("'resolved'")),
+    Column("summary", String, nullable=False, server_default=text("''")),
+    Column("level", SmallInteger, nullable=False, server_default=text("0")),  # of escalation
+    Column("occurrences", BigInteger, nullable=False, server_default=text("1")),  # looks that saw it
+    Column("firing_since", Time, nullable=False, server_default=NOW),
+    Column("last_seen_at", Time, nullable=False, server_default=NOW),
+    Column("acknowledged_at", Time),
+    Column("acknowledged_by", String),
+    Column("resolved_at", Time),
+    Column("resolved_by", String),
+    UniqueConstraint("kind", "slot_at"),
+    CheckConstraint("severity IN ('info', 'warning', 'critical')", name="severity"),
+    CheckConstraint("status IN ('firing', 'acknowledged', 'resolved')", name="status"),
 )
+# One open alert per trouble, whatever runs twice.
+Index(
+    "alert_open_idx", alert.c.kind, alert.c.scope, unique=True, postgresql_where=alert.c.status != "resolved"
+)
+Index("alert_status_id_idx", alert.c.status, alert.c.id)
+
+# Who did what to an alert, the engine among them. It outlives the alert: no foreign key.
+alert_act = Table(
+    "alert_act",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("alert_id", Id, nullable=False),
+    Column("act", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("note", String),
+    Column("level", SmallInteger, nullable=False),
+    Column("at", Time, nullable=False),
+    CheckConstraint("act IN ('raised', 'reopened', 'escalated', 'acknowledged', 'resolved')", name="act"),
+)
+Index("alert_act_alert_id_idx", alert_act.c.alert_id, alert_act.c.id)
+
+# What a channel is to be told, whole: every attempt sends the same.
+alert_delivery = Table(
+    "alert_delivery",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("act_id", Id, nullable=False),  # its own id for a trial of the channel
+    Column("alert_id", Id),
+    Column("channel", Id, nullable=False),
+    Column("message", JSONB, nullable=False),
+    Column("status", String, nullable=False, server_default=text("'due'")),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("due_at", Time, nullable=False, server_default=NOW),
+    Column("last_error", String),  # a word of ours, never the receiver's or an address
+    Column("created_at", Time, nullable=False, server_default=NOW),
+    Column("settled_at", Time),
+    UniqueConstraint("act_id", "channel"),
+    CheckConstraint("status IN ('due', 'delivered', 'given_up')", name="status"),
+)
+Index(
+    "alert_delivery_due_idx",
+    alert_delivery.c.channel,
+    alert_delivery.c.due_at,
+    postgresql_where=alert_delivery.c.status == "due",
+)
+Index("alert_delivery_alert_id_idx", alert_delivery.c.alert_id)
+
+# Decisions by the minute, so that a look at six hours reads 360 rows. Rolled up by `created_at`, the database's time.
+decision_minute = Table(
+    "decision_minute",
+    metadata,
+    Column("minute", Time, primary_key=True),
+    Column("decisions", JSONB, nullable=False),  # {"allow": 12, …}
+    Column("bad", BigInteger, nullable=False),  # late or degraded
+    Column("faults", JSONB, nullable=False),  # {"velocity": 3, …}
+    Column(
+        "ahead_ms", BigInteger, nullable=False
+    ),  # of the deciding processes' clocks, at most; may be negative
+    Column("behind_ms", BigInteger, nullable=False),  # the least of the same
+)
+
+# What a model saw when somebody said that it was as it should be.
+drift_reference = Table(
+    "drift_reference",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("model", Id, nullable=False),
+    Column("samples", JSONB, nullable=False),  # {"amount_ratio_1d": [1.0, …], …, "score": […]}
+    Column("pinned_by", String, nullable=False),
+    Column("pinned_at", Time, nullable=False, server_default=NOW),
+)
+Index("drift_reference_model_id_idx", drift_reference.c.model, drift_reference.c.id)
 
 quarantined_event = Table(
     "quarantined_event",
@@ -379,14 +468,36 @@ label = Table(
 )
 Index("label_payment_id_idx", label.c.payment_id, label.c.source, label.c.labelled_at, label.c.id)
 
+# A rule that does not count for one card, customer, device or address for a while.
+rule_snooze = Table(
+    "rule_snooze",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("change", BigInteger, nullable=False, unique=True),  # in order of commits: how processes follow
+    Column("rule", Id, nullable=False),
+    Column("by_what", Id, nullable=False),
+    Column("entity", Id, nullable=False),  # <by_what>:<fingerprint>
+    Column("assessment_id", Id, nullable=False),  # from whose payment the entity is
+    Column("until", Time, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("made_by", Id, nullable=False),
+    Column("made_at", Time, nullable=False, server_default=NOW),
+    Column("ended_by", Id),
+    Column("ended_at", Time),
+    CheckConstraint(f"by_what IN ({_words(SnoozedBy)})", name="by_what"),
+)
+Index("rule_snooze_until_idx", rule_snooze.c.until, postgresql_where=rule_snooze.c.ended_at.is_(None))
+
 outbox = outbox_tables(metadata)
 consumer_cursor = cursor_table(metadata)
 job_run = job_run_table(metadata)
 
 APPEND_ONLY = (
+    "alert_act",
     "assessment",
     "assessment_chain",
     "case_act",
+    "drift_reference",
     "explanation",
     "label",
     "rule_set",

@@ -1,14 +1,14 @@
 """pre: why the model scored as it did
 
 Revision ID: 0030
-Revises: 0012
+Revises: 0021
 Create Date: 2026-11-27
 """
 
 from alembic import op
 
 revision = "0030"
-down_revision = "0012"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""`platform risk …`: what is done with the risk engine outside of its service."""
+"""`platform risk simulate`: simulated histories for models and benchmarks."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,14 +11,6 @@ class Protocol(StrEnum):
     """Whose data set is simulated."""
 
     HANDBOOK = "handbook"  # the Fraud Detection Handbook's: 1,754,155 transactions of 183 days
-
-
-def risk_commands() -> typer.Typer:
-    """`risk …`, each command under its own name."""
-    group = typer.Typer(help="Simulated histories for models and benchmarks.", no_args_is_help=True)
-    group.callback()(lambda: None)  # a group of one command would otherwise be that command
-    group.command("simulate")(simulate_history)
-    return group
 
 
 def simulate_history(
