@@ -12,6 +12,7 @@ from risk_engine.clients.features import FeatureStore
 from risk_engine.clients.model import LightGbmScorer
 from risk_engine.domain.facts import is_night, is_weekend
 from risk_engine.domain.features import model_features
+from risk_engine.domain.handbook import published_features
 from risk_engine.domain.simulator import STARTS_AT, Transactions, simulate
 from risk_engine.operations.train_model import fit_calibration, sample_of, train_model
 
@@ -51,6 +52,40 @@ async def test_the_online_path_computes_the_rows_of_the_training(
         online.append(model_features(amount, windows, is_weekend=is_weekend(at), is_night=is_night(at)))
     assert len(online) > 2_000
     assert np.array_equal(np.array(online), sample_of(few, (0, 35)).rows)
+
+
+async def test_the_online_path_computes_the_handbooks_terminal_features(
+    sliced: Transactions, features: FeatureStore
+) -> None:
+    """50 days at twelve terminals, one of them stolen: counts and shares of frauds, known a week late, row by row."""
+    chosen = (sliced.customer < 25) & (sliced.day < 50)
+    terminal = sliced.terminal[chosen] % 12
+    few = Transactions(
+        at_s=sliced.at_s[chosen],
+        customer=sliced.customer[chosen],
+        terminal=terminal,
+        amount_minor=sliced.amount_minor[chosen],
+        scenario=np.where(terminal == 2, 2, 0),
+        frauds_added=(0, 0, 0),
+    )
+    names = tuple(f"terminal_{what}_{span}" for what in ("count", "risk") for span in ("1d", "7d", "30d"))
+    online = []
+    for number, (at_s, where, scenario) in enumerate(
+        zip(few.at_s.tolist(), terminal.tolist(), few.scenario.tolist(), strict=True)
+    ):
+        at = STARTS_AT + timedelta(seconds=at_s)
+        subject = a_subject(
+            number, terminal=f"t-{where}", occurred_at=at, customer_id="", card="", device="", ip=""
+        )
+        windows = (await features.assess(subject, 100)).windows
+        online.append(model_features(100, windows, is_weekend=False, is_night=False, names=names))
+        if scenario:  # said at once: the window waits for its week by itself
+            await features.record(subject, 100, kind="frauds", timeout_s=60)
+    expected = published_features(few)
+    columns = np.column_stack([expected[name] for name in names])
+    assert len(online) > 1_000
+    assert columns[:, -1].max() == 1
+    assert np.array_equal(np.array(online), columns)
 
 
 def test_a_model_of_a_slice_can_be_loaded_and_finds_most_stolen_cards(sliced: Transactions) -> None:
