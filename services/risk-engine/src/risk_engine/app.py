@@ -36,6 +36,7 @@ from risk_engine.api import (
     rule_sets,
     snoozes,
     staff,
+    thresholds,
 )
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
@@ -104,6 +105,7 @@ def build_app(settings: Settings) -> FastAPI:
             rule_sets.checks,
             deployment.router,
             backtests.router,
+            thresholds.router,
             alerts.router,
             alert_channels.router,
             drift.router,

@@ -373,6 +373,20 @@ CONTRACT: Final = Contract(
             }
         ),
         "Backtest": shape(BACKTEST),
+        "ThresholdProposal": thing(
+            "threshold_proposal",
+            {
+                "costs": {"type": "object", "additionalProperties": COUNT},
+                "payments": COUNT,
+                "frauds": COUNT,
+                "cost_decided_minor": COUNT,
+                "cost_always_minor": {"type": "object", "additionalProperties": COUNT},
+                "cost_proposed_minor": COUNT,
+                "thresholds": {"type": "object", "additionalProperties": COUNT},
+                "score_bands": items(ANYTHING),
+                "rules": items(ANYTHING),
+            },
+        ),
         "BacktestList": shape({"data": items(ref("Backtest"))}),
         "List": shape(LIST),
         "Lists": shape({"data": items(ref("List"))}),

@@ -15,7 +15,9 @@ from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
 from risk_engine.domain.snoozes import SnoozedBy
 from risk_engine.domain.staff import Role
+from risk_engine.domain.thresholds import WHOLE_BP, Costs
 from risk_engine.domain.trial import SHARE_MAX_BP
+from risk_engine.operations.propose_thresholds import Question as Wanted
 
 FUTURE_MAX = timedelta(
     minutes=5
@@ -383,11 +385,7 @@ class BacktestRequest(_Body):
 
     def period(self, now: datetime) -> tuple[datetime, datetime]:
         """[since, until). Raises InvalidTime when it is empty."""
-        until = self.until or now
-        since = self.since or until - BACKTEST_DEFAULT
-        if since >= until:
-            raise InvalidTime("`since` is before `until`.")
-        return since, until
+        return _period(self.since, self.until, now)
 
 
 class NewSnooze(_Body):
@@ -398,3 +396,49 @@ class NewSnooze(_Body):
     assessment_id: Id
     until: Moment
     reason: Note
+
+
+BasisPoints = Annotated[int, Field(ge=0, le=WHOLE_BP)]
+Cost = Annotated[int, Field(ge=0, le=10**9)]
+
+
+_COSTS = Costs()
+
+
+class CostMatrix(_Body):
+    """What mistakes cost: minor units of the reference currency, and basis points of amounts or of payers."""
+
+    fraud_loss_bp: BasisPoints = _COSTS.fraud_loss_bp
+    dispute_fee_minor: Cost = _COSTS.dispute_fee_minor
+    margin_bp: BasisPoints = _COSTS.margin_bp
+    review_minor: Cost = _COSTS.review_minor
+    review_misses_bp: BasisPoints = _COSTS.review_misses_bp
+    challenge_abandons_bp: BasisPoints = _COSTS.challenge_abandons_bp
+    challenge_passes_bp: BasisPoints = _COSTS.challenge_passes_bp
+
+
+class ThresholdQuestion(_Body):
+    """POST /v1/threshold-proposals: by default over the last 30 days."""
+
+    costs: CostMatrix = CostMatrix()
+    since: Moment | None = None
+    until: Moment | None = None
+    merchants: ListName | None = None
+    """A list of merchants that the proposal is for; without one it is for everybody."""
+    silent_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """A payment of which nobody complained for so long counts as legitimate; without it only labelled ones count."""
+    may_block: bool = False
+
+    def question(self, now: datetime) -> Wanted:
+        """Raises InvalidTime when the time is empty."""
+        since, until = _period(self.since, self.until, now)
+        costs = Costs(**self.costs.model_dump())
+        return Wanted(costs, since, until, self.merchants, self.silent_days, self.may_block)
+
+
+def _period(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    until = until or now
+    since = since or until - BACKTEST_DEFAULT
+    if since >= until:
+        raise InvalidTime("`since` is before `until`.")
+    return since, until

@@ -55,6 +55,13 @@ SLICE = text("""
     FROM risk.assessment WHERE id > :after AND created_at >= :since AND created_at < :until ORDER BY id LIMIT :limit
 """).columns(degraded=JSONB)
 
+SCORED_SLICE = text("""
+    SELECT id, payment_id, merchant_id, decision, score, created_at,
+           CAST(facts ->> 'amount_reference_minor' AS bigint) AS amount
+    FROM risk.assessment
+    WHERE id > :after AND created_at >= :since AND created_at < :until AND model IS NOT NULL ORDER BY id LIMIT :limit
+""")
+
 # The newest word of each source; one that says fraud outweighs another that does not. By label_payment_id_idx.
 FRAUDS = text("""
     SELECT payment_id, bool_or(kind = 'fraud') AS is_fraud FROM (
@@ -142,6 +149,14 @@ async def slice_of(
     """Up to `limit` rows of SLICE with ids above `after`."""
     values = {"after": after, "since": since, "until": until, "limit": limit}
     return (await conn.execute(SLICE, values)).all()
+
+
+async def scored_slice(
+    conn: AsyncConnection, after: str, since: datetime, until: datetime, limit: int
+) -> Sequence[Any]:
+    """Up to `limit` rows of SCORED_SLICE with ids above `after`."""
+    values = {"after": after, "since": since, "until": until, "limit": limit}
+    return (await conn.execute(SCORED_SLICE, values)).all()
 
 
 async def frauds(conn: AsyncConnection, payments: Sequence[str], known_at: datetime) -> dict[str, bool]:

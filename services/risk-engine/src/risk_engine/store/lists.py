@@ -59,8 +59,10 @@ CHANGES = text("""
     WHERE e.change > :after ORDER BY e.change LIMIT :limit
 """)
 
-HELD_AT = text("""
-    SELECT entity, added_at, expires_at, removed_at FROM risk.list_entry WHERE list = :list
+# By list_entry_current_idx.
+ENTITIES = text("""
+    SELECT entity FROM risk.list_entry
+    WHERE list = :list AND removed_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """)
 
 # By assessment_listed_idx, whose rows are only those that a list spoke of.
@@ -148,6 +150,11 @@ async def page(
     """Entries with ids below `before`, newest first."""
     values = {"list": name, "before": before, "limit": limit, "all": with_removed}
     return [_entry(row) for row in await conn.execute(PAGE, values)]
+
+
+async def current_entities(conn: AsyncConnection, name: str) -> Sequence[str]:
+    """Who is on a list now."""
+    return (await conn.scalars(ENTITIES, {"list": name})).all()
 
 
 async def changes(conn: AsyncConnection, after: int, limit: int) -> tuple[list[Entry], int]:
