@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
-from platform_kit.contract import answer
+from platform_kit.contract import answer, problems
 from risk_engine.api.authentication import Analyst, require_reader
 from risk_engine.api.schemas import BacktestRequest
 from risk_engine.operations.backtest_rule_set import ask_for_backtest, get_backtest, list_backtests
@@ -16,7 +16,9 @@ READ = [Depends(require_reader)]
 HASH = r"^[0-9a-f]{64}$"
 
 
-@router.post("", status_code=202, responses=answer("Backtest", 202))
+@router.post(
+    "", status_code=202, responses=answer("Backtest", 202) | problems({404: "not-found: save the set first"})
+)
 async def create_backtest(body: BacktestRequest, request: Request, by: Analyst) -> Response:
     """Have a saved set tried on stored decisions; poll the object until `status` is done or failed."""
     deps = request.app.state.deps

@@ -98,16 +98,16 @@ RECORD_ACTS = text("""
                 CAST(:after AS text[]), CAST(:text AS text[])) AS a (case_id, actor, kind, before, after, text)
 """)
 
-# By review_case_due_idx: what is due first, of what nobody else holds. Who holds one already gets it again, so that a
-# lost answer costs nothing. SKIP LOCKED: two people who ask at once get two cases.
-NEXT = text(f"""
+# By review_case_assignee_due_idx, in its order, the first that fits. SKIP LOCKED: two people who ask at once get two.
+_FIRST = f"""
     SELECT {_COLUMNS} FROM risk.review_case
-    WHERE status <> 'closed' AND (assignee IS NULL OR assignee = :actor)
-      AND (locked_until IS NULL OR locked_until <= :now OR locked_by = :actor)
-      AND proposed_by IS DISTINCT FROM :actor
-    ORDER BY (locked_by IS NOT DISTINCT FROM :actor AND locked_until > :now) DESC, due_at, id
-    LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
-""")  # noqa: S608
+    WHERE status <> 'closed' AND proposed_by IS DISTINCT FROM :actor AND {{of}}
+    ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608
+HELD = text(_FIRST.format(of="assignee = :actor AND locked_by = :actor AND locked_until > :now"))
+ASSIGNED = text(_FIRST.format(of="assignee = :actor"))
+# By review_case_due_idx: what IS NULL finds in the other index would not come in its order, and be sorted.
+FREE = text(_FIRST.format(of="coalesce(assignee, '') = ''"))
 
 # By review_case_due_idx or review_case_assignee_due_idx.
 _QUEUE = f"SELECT {_COLUMNS} FROM risk.review_case WHERE status <> 'closed'"  # noqa: S608
@@ -272,9 +272,12 @@ async def lock(conn: AsyncConnection, case_id: str) -> Case | None:
 
 
 async def lock_next(conn: AsyncConnection, actor: str, now: datetime) -> Case | None:
-    """The most urgent case that `actor` may take up, under its lock; None when there is none."""
-    row = (await conn.execute(NEXT, {"actor": actor, "now": now})).first()
-    return case_of(row) if row else None
+    """The most urgent case that is free or assigned to `actor`, under its lock; None when there is none. Who holds one
+    already gets it again, so that a lost answer costs nothing."""
+    if held := (await conn.execute(HELD, {"actor": actor, "now": now})).first():
+        return case_of(held)
+    found = [(await conn.execute(query, {"actor": actor})).first() for query in (ASSIGNED, FREE)]
+    return min((case_of(row) for row in found if row), key=lambda case: (case.due_at, case.id), default=None)
 
 
 async def save(conn: AsyncConnection, case: Case) -> None:

@@ -15,14 +15,19 @@ from platform_kit.clock import isoformat
 SLOTS = 96  # quarters of an hour
 PER_SLOT = 21
 
+LOOKED_AT = 100  # in a slot: most may be of the model before, or have been made without a part
+
 # The first decisions of each slot: 96 probes of assessment_created_at_idx, however much there is between them.
 SAMPLE = text(f"""
     SELECT one.facts, one.score
     FROM generate_series(0, {SLOTS - 1}) AS slot (number) CROSS JOIN LATERAL (
-        SELECT facts, score, created_at FROM risk.assessment
-        WHERE created_at >= CAST(:since AS timestamptz) + slot.number * interval '15 minutes'
-          AND created_at < CAST(:since AS timestamptz) + (slot.number + 1) * interval '15 minutes'
-          AND model = :model AND outcome -> 'degraded' = '[]'
+        SELECT facts, score, created_at FROM (
+            SELECT facts, score, created_at, model, outcome FROM risk.assessment
+            WHERE created_at >= CAST(:since AS timestamptz) + slot.number * interval '15 minutes'
+              AND created_at < CAST(:since AS timestamptz) + (slot.number + 1) * interval '15 minutes'
+            ORDER BY created_at LIMIT {LOOKED_AT}
+        ) AS first
+        WHERE model = :model AND outcome -> 'degraded' = '[]'
         ORDER BY created_at LIMIT {PER_SLOT}
     ) AS one ORDER BY one.created_at
 """).columns(facts=JSONB)  # noqa: S608 - our own constants
