@@ -213,7 +213,7 @@ def stream(transactions: Transactions, model: tuple[str, dict[str, Any]], sample
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=report.DIRECTORY.parent / "cache" / "handbook")
-    parser.add_argument("--customers", type=int, default=1_000, help="every fifth of them, by default")
+    parser.add_argument("--customers", type=int, default=5_000, help="1000 = every fifth of them")
     parser.add_argument("--train-days", type=int, default=35, choices=(7, 35))
     options = parser.parse_args()
     transactions = data_of(options.cache)[0]

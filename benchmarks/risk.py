@@ -132,7 +132,7 @@ def api_process(
 
 
 def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + 90
     while time.monotonic() < give_up_at and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2):
@@ -253,7 +253,8 @@ def main() -> None:
     with test_servers(durable=True) as servers, TemporaryDirectory() as scratch:
         rules_file = Path(scratch) / "rules.json"
         rules_file.write_bytes(orjson.dumps(rules_of(RULES)))
-        database = asyncio.run(DatabaseFactory(servers.admin_url).create("risk"))
+        databases = DatabaseFactory(servers.admin_url)
+        database = asyncio.run(databases.create("risk"))
         with Redis.from_url(servers.redis_url) as redis:
             redis.set(WARM_KEY, "1")
         with api_process(database.app_url, servers.redis_url, rules_file) as (pid, port, ops_port):
@@ -261,7 +262,7 @@ def main() -> None:
             no_ops = uvloop.run(no_ops_per_core(pid, port))
             mix, degraded, stages = decisions_of(port), degraded_so_far(ops_port), stages_us(ops_port)
         growth = growth_of(
-            lambda: asyncio.run(DatabaseFactory(servers.admin_url).create("risk")).app_url,
+            lambda: asyncio.run(databases.create("risk")).app_url,
             servers.redis_url,
             Path(scratch),
         )
