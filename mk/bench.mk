@@ -26,3 +26,7 @@ bench-handbook: bootstrap ## The fraud handbook's benchmark: features and length
 .PHONY: bench-handbook-api
 bench-handbook-api: bootstrap ## A test week of the fraud handbook through the real decision API: its own scores, measured
 	nice -n 15 $(BIN)/python -m benchmarks.handbook_api
+
+.PHONY: bench-backtest
+bench-backtest: bootstrap ## A hundred thousand stored decisions tried by 100 rules, and replayed: identical, every one
+	$(BIN)/python -m benchmarks.backtest

@@ -12,6 +12,7 @@ from risk_rig import a_rule, a_rule_set, facts_of, packaged_document
 
 from risk_engine.clients.cel import (
     BUDGET_S,
+    TOGETHER,
     CompiledRuleSet,
     compile_rules,
     probes,
@@ -117,20 +118,61 @@ def test_rules_that_need_a_missing_part_are_skipped_by_name() -> None:
 def test_when_the_budget_is_spent_the_rest_are_errors_and_not_matches() -> None:
     ticks = iter([0.0, 0.0, BUDGET_S * 2, BUDGET_S * 3])
     cpu_ticks = iter([0.0, BUDGET_S * 2, BUDGET_S * 3])
-    evaluation = compiled("is_night", "is_night", "is_night").evaluate(
+    evaluation = compiled(*["is_night"] * (2 * TOGETHER + 1)).evaluate(
         facts_of(is_night=True), clock=lambda: next(ticks), cpu_clock=lambda: next(cpu_ticks)
     )
-    assert [rule.id for rule in evaluation.hits] == ["rule_0"]
-    assert evaluation.errors == (("rule_1", "budget spent"), ("rule_2", "budget spent"))
+    assert [rule.id for rule in evaluation.hits] == [f"rule_{n}" for n in range(TOGETHER)]
+    left = range(TOGETHER, 2 * TOGETHER + 1)
+    assert evaluation.errors == tuple((f"rule_{n}", "budget spent") for n in left)
 
 
 def test_time_that_others_had_the_core_is_not_charged_to_the_rules() -> None:
     ticks = iter([0.0, BUDGET_S * 2, BUDGET_S * 3])
-    evaluation = compiled("is_night", "is_night").evaluate(
+    evaluation = compiled(*["is_night"] * (TOGETHER + 1)).evaluate(
         facts_of(is_night=True), clock=lambda: next(ticks), cpu_clock=lambda: 0.0
     )
     assert evaluation.errors == ()
-    assert len(evaluation.hits) == 2
+    assert len(evaluation.hits) == TOGETHER + 1
+
+
+RULES = [
+    "is_night",
+    "hour > 20 // late",
+    "card_count_10m >= 3",
+    "score >= 50",
+    "hour % 2 == 0",
+    "size(currency) == 3",
+]
+
+
+@given(
+    st.lists(st.sampled_from(RULES), min_size=1, max_size=2 * TOGETHER + 3),
+    st.fixed_dictionaries(
+        {
+            "is_night": st.booleans(),
+            "hour": st.one_of(st.integers(0, 23), st.just("late")),
+            "card_count_10m": st.integers(0, 5),
+            "score": st.integers(0, 100),
+        }
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_rules_asked_together_answer_as_each_asked_alone(
+    sources: list[str], facts: dict[str, Any], has_velocity: bool, has_score: bool
+) -> None:
+    """Also where one fails or may not be asked."""
+    given_parts = {"has_velocity": has_velocity, "has_score": has_score}
+    whole = compiled(*sources).evaluate(facts_of(**facts), **given_parts)
+    hit, failed, skipped = [], [], []
+    for n, source in enumerate(sources):
+        alone = compiled(source).evaluate(facts_of(**facts), **given_parts)
+        hit += [f"rule_{n}" for _ in alone.hits]
+        failed += [(f"rule_{n}", why) for _, why in alone.errors]
+        skipped += [f"rule_{n}" for _ in alone.skipped]
+    assert [rule.id for rule in whole.hits] == hit
+    assert whole.errors == tuple(failed)
+    assert whole.skipped == tuple(skipped)
 
 
 def test_probes_reach_every_pair_of_values_of_two_facts() -> None:

@@ -20,7 +20,7 @@ from risk_rig import (
 from sqlalchemy import text
 
 from platform_kit.idempotency import KeyReused
-from risk_engine.clients.cel import compile_rules
+from risk_engine.clients.cel import Together, compile_rules
 from risk_engine.clients.model import ModelUnavailable
 from risk_engine.domain.assessment import subject_of
 from risk_engine.domain.decision import Decision
@@ -248,8 +248,9 @@ async def test_a_rule_that_fails_is_recorded_and_the_set_goes_on(deps: Deps, ban
 
     broken = with_rules(deps, a_rule(1, when="is_night"), a_rule(2, when="has_card", then="allow"))
     compiled = broken.rules.compiled
-    first = replace(compiled.rules[0], execute=fails)
-    broken.rules.deployed = Deployed(replace(compiled, rules=(first, compiled.rules[1])), publication=1)
+    first, second = compiled.rules
+    together = Together((replace(first, execute=fails), second), fails, False, False)
+    broken.rules.deployed = Deployed(replace(compiled, together=(together,)), publication=1)
     answer = await assess_payment(broken, a_subject(amount_minor=AMOUNTS[band]))
     assert answer["degraded"] == ["rule_error"]
     assert answer["decision"] == FAILURE_POLICY[Fault.RULE_ERROR][band]

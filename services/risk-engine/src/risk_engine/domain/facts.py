@@ -135,13 +135,15 @@ def build_facts(
     }
 
 
-def sized_facts(rule_set: RuleSet, subject: Subject, facts: Mapping[str, Fact]) -> dict[str, Fact]:
-    """The same facts with the amount sized by another rule set's bands and rates."""
-    amount = rule_set.reference_minor(subject.amount_minor, subject.currency) or 0
-    return dict(facts) | {
-        "amount_reference_minor": amount,
-        "amount_band": rule_set.band_of(subject.amount_minor, subject.currency).value,
+def sized_facts(rule_set: RuleSet, facts: Mapping[str, Fact]) -> tuple[dict[str, Fact], Band]:
+    """The same facts with the amount sized by another rule set's bands and rates, and its band there."""
+    amount_minor, currency = int(facts["amount_minor"]), str(facts["currency"])
+    band = rule_set.band_of(amount_minor, currency)
+    sized = {
+        "amount_reference_minor": rule_set.reference_minor(amount_minor, currency) or 0,
+        "amount_band": band.value,
     }
+    return {**facts, **sized}, band
 
 
 def is_weekend(at: datetime) -> bool:

@@ -214,10 +214,9 @@ def _hear(
     if watch.left_s() < COMMIT_SHARE_S or Fault.DEADLINE in faults:
         return None
     rule_set = compiled.rule_set
-    own = sized_facts(rule_set, subject, facts)
+    own, band = sized_facts(rule_set, facts)
     evaluation = compiled.evaluate(own, has_velocity=has_velocity, has_score=score is not None)
     evaluation = _without_snoozed(deps, subject, evaluation)
-    band = rule_set.band_of(subject.amount_minor, subject.currency)
     outcome = decide(rule_set, evaluation, score, band, faults)
     watch.ended("trial")
     return Verdict(rule_set.hash, outcome.decision, tuple(rule.id for rule in evaluation.hits))

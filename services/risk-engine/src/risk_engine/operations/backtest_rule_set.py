@@ -12,7 +12,6 @@ from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
 from risk_engine.clients.cel import CompiledRuleSet
-from risk_engine.domain.assessment import subject_of
 from risk_engine.domain.backtest import Judged, Tally
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import FACTS, sized_facts
@@ -118,10 +117,7 @@ def judge(compiled: CompiledRuleSet, row: Any, is_fraud: bool | None) -> Judged:
     A fact that was not recorded then has its default. Amounts are sized by this set's own bands and rates. Lists count
     as they were recorded: one that the deciding rules did not name says no.
     """
-    rule_set = compiled.rule_set
-    request = orjson.loads(row.request)
-    subject = subject_of(row.merchant_id, "", row.payment_id, request)
-    facts = sized_facts(rule_set, subject, orjson.loads(row.facts))
+    facts, band = sized_facts(compiled.rule_set, orjson.loads(row.facts))
     for name in compiled.names - facts.keys():
         facts[name] = FACTS.get(name, bool)()
     faults = [Fault(name) for name in row.degraded if name not in _NOT_OF_THE_FACTS]
@@ -131,8 +127,7 @@ def judge(compiled: CompiledRuleSet, row: Any, is_fraud: bool | None) -> Judged:
         has_score=row.has_model,
         clock=lambda: 0.0,  # nobody waits
     )
-    band = rule_set.band_of(subject.amount_minor, subject.currency)
-    outcome = decide(rule_set, evaluation, row.score if row.has_model else None, band, faults)
+    outcome = decide(compiled.rule_set, evaluation, row.score if row.has_model else None, band, faults)
     return Judged(
         was=Decision(row.decision),
         would=outcome.decision,

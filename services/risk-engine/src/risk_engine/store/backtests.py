@@ -50,8 +50,8 @@ IS_DONE = text("SELECT EXISTS (SELECT FROM risk.backtest WHERE rule_set = :rule_
 
 # By the primary key: ids follow time, the bounds are looked at row by row.
 SLICE = text("""
-    SELECT id, payment_id, decision, score, model IS NOT NULL AS has_model, CAST(request AS text) AS request,
-           CAST(facts AS text) AS facts, outcome -> 'degraded' AS degraded, merchant_id, created_at
+    SELECT id, payment_id, decision, score, model IS NOT NULL AS has_model, CAST(facts AS text) AS facts,
+           outcome -> 'degraded' AS degraded
     FROM risk.assessment WHERE id > :after AND created_at >= :since AND created_at < :until ORDER BY id LIMIT :limit
 """).columns(degraded=JSONB)
 
