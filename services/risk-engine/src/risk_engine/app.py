@@ -1,9 +1,11 @@
 """Composition root: one program, one command per process."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from fastapi import FastAPI, Request
@@ -40,12 +42,15 @@ from risk_engine.api import (
 )
 from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
+from risk_engine.clients.model import ModelUnavailable
+from risk_engine.domain.model_gate import Gate
+from risk_engine.operations import gate_model as gates
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.follow_payments import follow_payments
 from risk_engine.operations.link_payments import follow_links
 from risk_engine.operations.rebuild_velocity import follow_outcomes
 from risk_engine.operations.record_outcomes import CONSUMER, STREAM
-from risk_engine.operations.reload_rules import watch_rules
+from risk_engine.operations.reload_rules import reload_rules, watch_rules
 from risk_engine.settings import Settings
 from risk_engine.store import tables
 from risk_engine.store.alerts import quarantine
@@ -177,6 +182,30 @@ def consumer() -> None:
                 tasks.create_task(follow_links(deps, stop))
 
     _run_process(run)
+
+
+@cli.command()
+def gate_model(
+    model_file: Annotated[
+        Path, typer.Argument(help="model.txt or .onnx with its .json", exists=True, dir_okay=False)
+    ],
+) -> None:
+    """Hold a new model against the one that scores now, on labelled decisions. Exit 1 when it may not follow it."""
+
+    async def judge() -> Gate:
+        async with open_deps(_begin()) as deps:
+            await reload_rules(deps)
+            return await gates.gate_model(deps, model_file)
+
+    try:
+        gate = asyncio.run(judge())
+    except ModelUnavailable as error:
+        typer.echo(f"not judged: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(json.dumps({"labelled": gate.labelled, "frauds": gate.frauds, **gate.figures}))
+    for why in gate.refused:
+        typer.echo(f"refused: {why}", err=True)
+    raise typer.Exit(0 if gate.passes else 1)
 
 
 @cli.command()
