@@ -15,6 +15,7 @@ from sqlalchemy import text
 from payment_gateway.operations.apply_verdicts import apply_verdicts, keep_verdicts
 from payment_gateway.store import review_verdicts
 from platform_kit.clock import FixedClock, isoformat
+from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 
 NOW = datetime.now(UTC)
@@ -202,3 +203,22 @@ async def test_an_event_that_is_no_verdict_is_passed_over_and_a_broken_one_is_se
         await review_verdicts.quarantine(connection, broken, ValueError("x"))
     assert await count(gateway, "SELECT count(*) FROM payments.quarantined_event") == 1
     assert await outcomes(gateway) == []
+
+
+async def test_a_payment_that_was_sent_again_is_found_by_its_assessment(gateway: RunningGateway) -> None:
+    """The answer to the first try was lost: that one was assessed under an id that no payment has."""
+    payment = await reviewed(gateway)
+    assert await carried_out(gateway, decided("approve", payment | {"id": new_id("pay")})) == 1
+    assert (await gateway.payment(payment["id"]))["status"] == "captured"
+    assert await outcomes(gateway) == ["captured"]
+
+
+async def test_a_hold_by_the_gateway_s_own_policy_is_its_case_s_too(gateway: RunningGateway) -> None:
+    """The assessment came too late to be known here; the case names the payment."""
+    payment = await reviewed(gateway)
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE payments.payment SET risk = risk || jsonb_build_object('assessment_id', NULL)")
+        )
+    assert await carried_out(gateway, decided("reject", payment)) == 1
+    assert (await gateway.payment(payment["id"]))["status"] == "voided"

@@ -46,7 +46,7 @@ async def test_a_document_is_saved_published_and_decides_within_two_seconds(api:
     assert (back.body["act"], back.body["acted_by"]) == ("rollback", "ada")
     history = (await api.get("/v1/deployment/history")).body["data"]
     assert [(one["act"], one["acted_by"]) for one in history] == [
-        ("rollback", "ada"), ("publish", "ada"), ("publish", "platform"),
+        ("rollback", "ada"), ("publish", "ada"), ("publish", "system:platform"),
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from platform_cli.stack.state import clone
 from risk_engine.clients.model import PACKAGED, LightGbmScorer, ModelUnavailable, model_hash
+from risk_engine.clients.model_trial import try_model
 from risk_engine.domain.features import FEATURES, MODEL_FEATURES
 from risk_engine.domain.model_card import model_card
 
@@ -168,3 +169,20 @@ def test_text_that_is_no_model_is_refused(copied: Path) -> None:
     copied.write_text("tree\nversion=v4\nnum_class=1\n")
     with pytest.raises(ModelUnavailable):
         LightGbmScorer.load(copied)
+
+
+def test_a_model_with_inputs_of_its_own_passes_its_trial(tmp_path: Path) -> None:
+    """The trial scores a row of as many values as the model names, not of as many as the packaged one has."""
+    names = [*MODEL_FEATURES, "terminal_count_1d"]
+    rows = np.random.RandomState(1).gamma(1.2, 2.5, size=(400, len(names)))
+    trees = lightgbm.train(
+        {"objective": "binary", "num_leaves": 4, "verbose": -1, "num_threads": 1},
+        lightgbm.Dataset(rows, label=(rows[:, 0] > 3).astype(int)),
+        num_boost_round=3,
+    )
+    model_file = tmp_path / "model.txt"
+    trees.save_model(model_file)
+    metadata = json.loads(PACKAGED.with_suffix(".json").read_text()) | {"features": names}
+    model_file.with_suffix(".json").write_text(json.dumps(metadata))
+    try_model(model_file)
+    assert LightGbmScorer.load(model_file).features == tuple(names)

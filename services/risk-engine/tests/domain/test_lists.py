@@ -79,3 +79,24 @@ def test_changes_are_applied_in_order_and_an_unknown_list_has_nobody() -> None:
     lists.apply([on])
     assert lists.facts(["mine"], SUBJECT, NOON) == {"list_mine": True}
     assert dict(lists.names()) == {"mine": ListType.COUNTRY}
+
+
+def test_an_entry_that_ended_hides_no_other() -> None:
+    """The first six digits were listed until a minute ago, all eight still are."""
+    lists, minute = Lists(), timedelta(minutes=1)
+    lists.apply(
+        [
+            Entry("mine", ListType.BIN, "424242", NOON - minute),
+            Entry("mine", ListType.BIN, "42424242", None),
+        ]
+    )
+    assert lists.facts(["mine"], SUBJECT, NOON) == {"list_mine": True}
+    lists.forget_ended(NOON)
+    assert lists.facts(["mine"], SUBJECT, NOON) == {"list_mine": True}
+
+
+def test_what_ended_takes_no_memory() -> None:
+    lists = Lists()
+    lists.apply([Entry("mine", ListType.COUNTRY, "DE", NOON)])
+    lists.forget_ended(NOON)
+    assert lists.facts(["mine"], SUBJECT, NOON - timedelta(minutes=1)) == {"list_mine": False}

@@ -19,6 +19,7 @@ from risk_engine.operations.backtest_rule_set import (
     run_backtests,
 )
 from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.reference_currency import OtherCurrency
 from risk_engine.operations.reload_rules import reload_rules
 from risk_engine.store import labels
 
@@ -136,3 +137,54 @@ async def test_what_cannot_be_tried_is_refused(deps: Deps, monkeypatch: pytest.M
     rule_set = await saved(deps, TRIED)
     with pytest.raises(TooManyPayments):
         await ask_for_backtest(deps, rule_set, now - timedelta(hours=1), now + timedelta(hours=1), BOB)
+
+
+COPY = text("""
+    INSERT INTO risk.assessment (id, merchant_id, idempotency_key, fingerprint, payment_id, decision, score, rule_set,
+                                 model, occurred_at, expires_at, is_late, request, facts, outcome)
+    SELECT overlay(id PLACING :mark FROM 27), merchant_id, :mark, fingerprint, :mark, 'allow', score, rule_set,
+           model, occurred_at, expires_at, is_late, request, facts, outcome || CAST(:outcome AS jsonb)
+    FROM risk.assessment WHERE id = :id
+""")
+
+
+async def test_an_exception_that_a_person_made_is_none_of_the_rules(deps: Deps) -> None:
+    """A snoozed rule says nothing, and a block that was let through is what the rules wanted: the set that decided
+    would decide the same."""
+    await published(deps, a_document(rules=[a_rule(1, when="has_card", then="block")]))
+    await reload_rules(deps)
+    made = [(await assess_payment(deps, a_subject(n)))["id"] for n in range(2)]
+    async with deps.engine.begin() as conn:
+        for key, outcome in (
+            ("let", '{"let_through": true}'),
+            ("snz", '{"snoozed": ["rule_1"], "hits": []}'),
+        ):
+            await conn.execute(COPY, {"mark": key, "outcome": outcome, "id": made[0]})
+    report = await backtested(deps, deps.rules.compiled.rule_set.hash)
+    assert (report["payments"], report["changed"]) == (4, [])
+    assert report["decided"]["decisions"]["block"] == 3
+
+
+async def test_a_label_is_found_by_the_assessment_when_the_payment_was_sent_again(deps: Deps) -> None:
+    await published(deps, LIVE)
+    await reload_rules(deps)
+    made = (await assess_payment(deps, a_subject(1)))["id"]
+    said = Label(
+        "pay_second_try", LabelKind.FRAUD, LabelSource.DISPUTE, deps.clock.now(), "gateway", made, None
+    )
+    async with deps.engine.begin() as conn:
+        await labels.add(conn, [said])
+    assert (await backtested(deps, deps.rules.compiled.rule_set.hash))["frauds"] == 1
+
+
+async def test_a_set_in_another_currency_is_refused(deps: Deps) -> None:
+    await history(deps)
+    now = deps.clock.now()
+    dollars = a_document(
+        reference_currency="USD",
+        reference_rates={"USD": 1_000_000},
+        amount_bands={"USD": {"medium": 1, "high": 2, "very_high": 3}},
+    )
+    rule_set = await saved(deps, dollars)
+    with pytest.raises(OtherCurrency):
+        await ask_for_backtest(deps, rule_set, now - timedelta(hours=1), now, BOB)

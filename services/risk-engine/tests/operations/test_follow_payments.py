@@ -1,9 +1,11 @@
 """The gateway's events: labels, and how the payments of a case stand."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from risk_rig import NOON, a_subject, an_assessment
 from sqlalchemy import text
 
@@ -12,7 +14,7 @@ from platform_kit.outbox import Event, Relay
 from risk_engine.domain.cases import Verdict
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.staff import Actor, Role
-from risk_engine.operations.decide_case import decide_case
+from risk_engine.operations.decide_case import CaseGrew, decide_case
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.follow_payments import follow_payments
 from risk_engine.operations.link_payments import link_payments
@@ -186,3 +188,38 @@ async def test_a_case_shows_payments_of_the_last_thirty_days_that_share_somethin
     }
     async with deps.engine.begin() as conn:
         assert await payment_links.prune(conn, NOON) == 4
+
+
+async def test_a_payment_that_was_sent_again_is_known_by_its_assessment(deps: Deps) -> None:
+    """And the case shows the id that the payment has."""
+    case_id = await reviewed(deps, 1)
+    async with deps.engine.connect() as conn:
+        assessment = await conn.scalar(text("SELECT assessment_id FROM risk.case_payment"))
+    event = told(7, "authorised")
+    event.data["payment"]["risk"]["assessment_id"] = assessment
+    await follow(deps, event)
+    assert await shown(deps, case_id) == {"pay_7": ("held", None)}
+
+
+async def test_a_case_does_not_close_over_a_payment_that_joins_it_in_the_same_moment(deps: Deps) -> None:
+    """The one who ends it waits for the one who adds: what it then reads must be what is there by then."""
+    case_id = await reviewed(deps, 1)
+    async with deps.engine.connect() as adding:
+        transaction = await adding.begin()
+        await flush(adding, [new_row(an_assessment(2, subject=a_subject(2), degraded=()), float("inf"))])
+        ending = asyncio.create_task(follow(deps, told(1, "voided")))
+        await asyncio.sleep(0.3)
+        assert not ending.done(), "it waits for the case's lock"
+        await transaction.commit()
+        await ending
+    case = await show_case(deps, case_id)
+    assert (case["status"], case["payment_count"]) == ("open", 2)
+
+
+async def test_nobody_decides_about_payments_that_they_have_not_seen(deps: Deps) -> None:
+    case_id = await reviewed(deps, 1)
+    await reviewed(deps, 2)
+    with pytest.raises(CaseGrew):
+        await decide_case(deps, ADA, case_id, Verdict.APPROVE, "fine", seen=1)
+    decided = await decide_case(deps, ADA, case_id, Verdict.APPROVE, "fine", seen=2)
+    assert decided["status"] == "closed"

@@ -14,6 +14,7 @@ from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.find_assessments import find_assessment
 from risk_engine.operations.manage_lists import (
+    LeadNeeded,
     ListExists,
     TooManyEntries,
     add_entries,
@@ -143,3 +144,23 @@ async def test_what_ended_long_ago_is_forgotten(deps: Deps) -> None:
     await add_entries(deps, "stolen", [entry(), entry("tok_old", expires_at=ends)], BOB)
     assert await prune_entries(deps, deps.clock.now()) == 1
     assert len((await list_entries(deps, "stolen", None, 10, with_removed=True))["data"]) == 1
+
+
+async def test_entries_that_ended_leave_room_for_others(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:
+    await with_rule(deps)
+    monkeypatch.setattr("risk_engine.operations.manage_lists.ENTRIES_MAX", 1)
+    ended = deps.clock.now() - timedelta(seconds=1)
+    await add_entries(deps, "stolen", [entry(expires_at=ended)], BOB)
+    (added,) = await add_entries(deps, "stolen", [entry("tok_2")], BOB)
+    assert added["result"] == "added"
+
+
+async def test_a_list_that_speaks_of_thousands_is_a_lead_s(deps: Deps) -> None:
+    with pytest.raises(LeadNeeded):
+        await make_list(deps, "places", ListType.COUNTRY, None, BOB)
+    await make_list(deps, "places", ListType.COUNTRY, None, ADA)
+    with pytest.raises(LeadNeeded):
+        await add_entries(deps, "places", [entry("DE")], BOB)
+    (added,) = await add_entries(deps, "places", [entry("DE")], ADA)
+    with pytest.raises(LeadNeeded):
+        await remove_entry(deps, "places", added["id"], BOB)

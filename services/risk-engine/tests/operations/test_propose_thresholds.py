@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from risk_rig import BOB, FixedScorer, a_document, a_subject, saved
+from risk_rig import ADA, BOB, FixedScorer, a_document, a_subject, saved
 
 from platform_kit.problems import NotFound
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
@@ -57,8 +57,8 @@ async def test_a_segment_has_thresholds_of_its_own(
     monkeypatch.setattr(proposing, "SLICE", slice_)
     await history(deps)
     for name, merchant in (("calm", "mer_1"), ("wild", "mer_2")):
-        await make_list(deps, name, ListType.MERCHANT, None, BOB)
-        await add_entries(deps, name, [{"value": merchant, "reason": "x", "expires_at": None}], BOB)
+        await make_list(deps, name, ListType.MERCHANT, None, ADA)
+        await add_entries(deps, name, [{"value": merchant, "reason": "x", "expires_at": None}], ADA)
     calm = await propose_thresholds(deps, asked(deps, merchants="calm"))
     wild = await propose_thresholds(deps, asked(deps, merchants="wild"))
     assert (calm["payments"], calm["frauds"], calm["cost_proposed_minor"]) == (9, 3, 0)

@@ -92,6 +92,15 @@ async def test_a_published_set_decides_after_a_reload_and_a_rollback_is_a_public
         await roll_back(deps, ADA)
 
 
+async def test_a_rollback_goes_to_what_decided_before_the_last_publication(deps: Deps) -> None:
+    """Also when the live set had been live long before."""
+    one, two, three = [await published(deps, marked(number)) for number in (1, 2, 3)]
+    await publish_rule_set(deps, two, ADA)
+    assert (await roll_back(deps, ADA)).rule_set == three
+    assert (await roll_back(deps, ADA)).rule_set == two, "before three was last published"
+    assert one not in {two, three}
+
+
 async def test_an_unknown_set_cannot_be_published(deps: Deps) -> None:
     with pytest.raises(NotFound):
         await publish_rule_set(deps, "0" * 64, ADA)

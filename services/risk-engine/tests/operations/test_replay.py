@@ -1,7 +1,8 @@
 """A stored decision is made again from its row, bit for bit, whatever decides today."""
 
+import threading
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from risk_rig import FixedScorer, a_document, a_rule, a_subject, published, settings_for
@@ -99,3 +100,21 @@ async def test_what_does_not_follow_from_its_row_is_shown(
     assert (found["identical"], found["differing"]) == (0, 1)
     assert found["differences"][0]["id"] == made
     assert member in found["differences"][0]["differs"]
+
+
+async def test_the_scorer_of_live_decisions_is_only_used_on_their_loop(deps: Deps) -> None:
+    """It reuses its buffers: beside the loop it would give a live payment another one's score."""
+
+    class Watched(FixedScorer):
+        threads: ClassVar[set[int]] = set()
+
+        def score(self, row: list[float]) -> int:
+            self.threads.add(threading.get_ident())
+            return super().score(row)
+
+    watched = replace(deps, scorer=Watched(10))
+    await published(watched, a_document())
+    await reload_rules(watched)
+    await varied(watched, 5)
+    assert (await whole(watched))["identical"] == 5
+    assert Watched.threads == {threading.get_ident()}

@@ -13,7 +13,6 @@ from risk_engine.operations.publish_rule_set import (
     AlreadyLive,
     NotApproved,
     NoTrial,
-    OtherCurrency,
     begin_trial,
     end_trial,
     publish_rule_set,
@@ -108,11 +107,3 @@ async def test_what_cannot_be_tried_is_refused(deps: Deps) -> None:
         await begin_trial(deps, live, 0, ADA)
     with pytest.raises(NotApproved):
         await begin_trial(deps, await saved(deps, STRICT), 0, ADA)
-    dollars = a_document(
-        name="dollars",
-        reference_currency="USD",
-        reference_rates={"USD": 1_000_000},
-        amount_bands={"USD": {"medium": 1, "high": 2, "very_high": 3}},
-    )
-    with pytest.raises(OtherCurrency):
-        await begin_trial(deps, await approved(deps, dollars), 0, ADA)

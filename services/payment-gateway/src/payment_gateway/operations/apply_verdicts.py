@@ -46,6 +46,9 @@ UNSEEN_FOR: Final = timedelta(hours=1)  # a payment that does not exist by then 
 REFUSALS_MAX: Final = 8  # of the channel: over the first minutes, then it is somebody's to look at
 
 _WAITING: Final = frozenset({Status.PROCESSING, Status.UNKNOWN})
+_TO_BE_LOOKED_AT: Final = frozenset(
+    {"already_captured", "assessed_anew", "channel_refused", "unknown_payment"}
+)
 _HELD: Final = frozenset({Status.AUTHORISED, Status.PARTIALLY_CAPTURED})
 
 log = get_logger(__name__)
@@ -109,7 +112,11 @@ async def apply_verdicts(deps: Deps) -> int:
 async def _apply(deps: Deps, verdict: ReviewVerdict) -> bool:
     """One verdict; False when it is to be tried again."""
     async with deps.engine.connect() as connection:
-        payment = await payments.get(connection, verdict.payment_id, None)
+        # By its assessment first: a request that was sent again after a lost answer made a payment with another id than
+        # the one that was assessed.
+        payment = await payments.assessed(connection, verdict.assessment_id) or await payments.get(
+            connection, verdict.payment_id, None
+        )
     outcome = _without_acting(verdict, payment, deps.clock.now())
     if outcome is None and payment is not None and payment.status not in _WAITING:
         outcome = await _act(deps, verdict, payment)
@@ -117,7 +124,7 @@ async def _apply(deps: Deps, verdict: ReviewVerdict) -> bool:
         return False
     async with deps.engine.begin() as connection:
         await review_verdicts.finish(connection, verdict, outcome)
-    told = log.warning if outcome in ("already_captured", "channel_refused", "unknown_payment") else log.info
+    told = log.warning if outcome in _TO_BE_LOOKED_AT else log.info
     told(
         "verdict carried out",
         case_id=verdict.case_id,
@@ -132,7 +139,8 @@ def _without_acting(verdict: ReviewVerdict, payment: Payment | None, now: dateti
     """The outcome where there is nothing to do."""
     if payment is None:
         return "unknown_payment" if now - verdict.decided_at > UNSEEN_FOR else None
-    if (payment.risk or {}).get("assessment_id") != verdict.assessment_id:
+    # None: the answer came too late, and the gateway held the payment by its own policy. It is still this case's.
+    if (payment.risk or {}).get("assessment_id") not in (None, verdict.assessment_id):
         return "assessed_anew"  # tried again since, with another method: that is another case's
     match verdict.verdict, payment.status:
         case "approve", Status.CAPTURED:

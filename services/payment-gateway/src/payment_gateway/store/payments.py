@@ -34,6 +34,11 @@ LOCK_PAYMENTS = (
 )
 GET_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 GET_ANY_PAYMENT = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id")  # noqa: S608
+# payment_by_assessment_idx: only what is under review is in it
+GET_ASSESSED = text(f"""
+    SELECT {_COLUMNS} FROM {table.fullname}
+    WHERE risk ->> 'assessment_id' = :assessment_id AND risk ->> 'decision' = 'review'
+""")  # noqa: S608
 # payment_by_merchant_idx
 PAYMENTS = PageQuery(
     table,
@@ -71,6 +76,12 @@ async def get(conn: AsyncConnection, payment_id: str, merchant_id: str | None) -
         row = (await conn.execute(GET_ANY_PAYMENT, {"id": payment_id})).first()
     else:
         row = (await conn.execute(GET_PAYMENT, {"id": payment_id, "merchant_id": merchant_id})).first()
+    return _payment(row) if row else None
+
+
+async def assessed(conn: AsyncConnection, assessment_id: str) -> Payment | None:
+    """The payment under review that was held because of this assessment."""
+    row = (await conn.execute(GET_ASSESSED, {"assessment_id": assessment_id})).first()
     return _payment(row) if row else None
 
 

@@ -80,4 +80,5 @@ async def decide(case_id: str, body: CaseDecision, request: Request, actor: Anal
     """Approve (the gateway takes the money) or reject (it gives the holds up). From the amount of FOUR_EYES_FROM_MINOR
     on the first person proposes, and another one who says the same decides."""
     deps = request.app.state.deps
-    return JsonResponse(await decide_case(deps, actor, case_id, body.verdict, body.reason))
+    decided = await decide_case(deps, actor, case_id, body.verdict, body.reason, body.payment_count)
+    return JsonResponse(decided)

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 from platform_kit.problems import Problem, from_validation_errors
-from risk_engine.domain.cases import Verdict
+from risk_engine.domain.cases import PAYMENTS_MAX, Verdict
 from risk_engine.domain.facts import Subject, fingerprint
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.domain.lists import ListType
@@ -265,11 +265,13 @@ class ChainCheckRequest(_Body):
     """POST /v1/chain-checks."""
 
     after: Annotated[int, Field(ge=0, le=2**53)] = 0
-    limit: Annotated[int, Field(ge=1, le=5_000)] = 2_000
+    limit: Annotated[int, Field(ge=1, le=500)] = 500
 
 
 ListName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
-Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Sentence = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_no_card_number)
+]
 ENTRIES_PER_REQUEST_MAX = 1_000
 BACKTEST_DEFAULT = timedelta(days=30)
 
@@ -317,12 +319,16 @@ class CaseDecision(_Body):
 
     verdict: Annotated[Verdict, Field(strict=False)]
     reason: Note
+    payment_count: Annotated[int, Field(ge=1, le=PAYMENTS_MAX)] | None = None
+    """How many payments you looked at: should there be more by now, nothing is decided (409 `case-grew`)."""
 
 
-class CaseDecisions(CaseDecision):
+class CaseDecisions(_Body):
     """POST /v1/cases/decide: the same verdict for many."""
 
     ids: Annotated[list[CaseId], Field(min_length=1, max_length=CLOSED_AT_ONCE_MAX)]
+    verdict: Annotated[Verdict, Field(strict=False)]
+    reason: Note
 
 
 LABELS_MAX = 1000

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from risk_engine.clients.model import LightGbmScorer, ModelUnavailable, Scorer
-from risk_engine.domain.features import MODEL_FEATURES
 
 TRIAL_MAX_S = 30.0  # a file of 146 kB takes a third of a second, most of it the start of Python
 
@@ -43,7 +42,8 @@ def try_model(model_file: Path) -> None:
 def main() -> None:
     """The trial: exit 0 when the file loads and scores."""
     try:
-        open_model(Path(sys.argv[1])).score([1.0] * len(MODEL_FEATURES))
+        scorer = open_model(Path(sys.argv[1]))
+        scorer.score([1.0] * len(scorer.features))
     except ModelUnavailable as error:
         sys.exit(str(error))
 

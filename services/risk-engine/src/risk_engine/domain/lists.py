@@ -119,8 +119,12 @@ class Lists:
         entries = self._entries.get(name)
         if not entries:
             return False
-        for entity in entities_of(self._types[name], subject):
-            if entity in entries:
-                until = entries[entity]
-                return until is None or until > now
-        return False
+        found = (entries[one] for one in entities_of(self._types[name], subject) if one in entries)
+        return any(until is None or until > now for until in found)
+
+    def forget_ended(self, now: datetime) -> None:
+        """Drop entries whose time is over: they answer no more, and would fill the process."""
+        for entries in self._entries.values():
+            ended = [one for one, until in entries.items() if until is not None and until <= now]
+            for one in ended:
+                del entries[one]

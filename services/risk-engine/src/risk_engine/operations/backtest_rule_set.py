@@ -18,9 +18,11 @@ from risk_engine.domain.facts import FACTS, sized_facts
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.rules import decide
+from risk_engine.domain.snoozes import without
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.compiled_sets import compiled_set
 from risk_engine.operations.deps import Deps
+from risk_engine.operations.reference_currency import require_one_currency
 from risk_engine.store import backtests, rule_sets
 from risk_engine.store.backtests import Claimed
 
@@ -37,11 +39,14 @@ class TooManyPayments(Problem):
 async def ask_for_backtest(
     deps: Deps, rule_set: str, since: datetime, until: datetime, by: Actor
 ) -> dict[str, Any]:
-    """A queued backtest of a saved set over decisions stored in [since, until). Raises NotFound, TooManyPayments."""
+    """A queued backtest of a saved set over decisions stored in [since, until). Raises NotFound, TooManyPayments,
+    OtherCurrency."""
     async with deps.engine.begin() as conn:
-        if await rule_sets.find(conn, rule_set) is None:
+        document = await rule_sets.document(conn, rule_set)
+        if document is None:
             raise NotFound("No rule set has this hash; save it first.")
-        number = await backtests.count(conn, since, until)
+        await require_one_currency(conn, document)
+        number = await backtests.count(conn, since, until, PAYMENTS_MAX)
         if number > PAYMENTS_MAX:
             raise TooManyPayments(
                 f"It holds {number:,} decisions, at most {PAYMENTS_MAX:,} are tried at once."
@@ -86,12 +91,12 @@ async def _run(deps: Deps, claimed: Claimed) -> None:
         except InvalidRuleSet as error:
             await backtests.finish(conn, claimed.id, None, f"it does not compile here: {error}"[:500])
             return
-        total = await backtests.count(conn, claimed.since, claimed.until)
+        total = await backtests.count(conn, claimed.since, claimed.until, PAYMENTS_MAX)
     tally, after = Tally(), ""
     while compiled is not None:
         async with deps.engine.begin() as conn:
             rows = await backtests.slice_of(conn, after, claimed.since, claimed.until, SLICE)
-            known = await backtests.frauds(conn, [row.payment_id for row in rows], known_at)
+            known = await backtests.frauds(conn, rows, known_at)
             done = tally.payments + sum(tally.left_out.values()) + len(rows)
             if not await backtests.progress(conn, claimed.id, done, max(total, done)):
                 return  # another worker has it: we were thought dead
@@ -108,14 +113,15 @@ async def _run(deps: Deps, claimed: Claimed) -> None:
 def _judge_all(
     tally: Tally, compiled: CompiledRuleSet, rows: Sequence[Any], known: Mapping[str, bool]
 ) -> None:
-    tally.add(judge(compiled, row, known.get(row.payment_id)) for row in rows)
+    tally.add(judge(compiled, row, known.get(row.id)) for row in rows)
 
 
 def judge(compiled: CompiledRuleSet, row: Any, is_fraud: bool | None) -> Judged:
     """What the set would have decided about a stored payment, from the facts of its moment.
 
     A fact that was not recorded then has its default. Amounts are sized by this set's own bands and rates. Lists count
-    as they were recorded: one that the deciding rules did not name says no.
+    as they were recorded: one that the deciding rules did not name says no. A rule that was snoozed for the payer says
+    nothing, and a block that was let through is the block that the rules wanted.
     """
     facts, band = sized_facts(compiled.rule_set, orjson.loads(row.facts))
     for name in compiled.names - facts.keys():
@@ -127,9 +133,10 @@ def judge(compiled: CompiledRuleSet, row: Any, is_fraud: bool | None) -> Judged:
         has_score=row.has_model,
         clock=lambda: 0.0,  # nobody waits
     )
+    evaluation = without(evaluation, row.snoozed or ())
     outcome = decide(compiled.rule_set, evaluation, row.score if row.has_model else None, band, faults)
     return Judged(
-        was=Decision(row.decision),
+        was=Decision.BLOCK if row.is_let_through else Decision(row.decision),
         would=outcome.decision,
         amount_minor=int(facts["amount_reference_minor"]),
         is_fraud=is_fraud,

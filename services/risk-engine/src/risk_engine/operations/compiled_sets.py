@@ -1,5 +1,7 @@
 """Stored rule sets, compiled: for those who ask them about payments of the past."""
 
+import asyncio
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from risk_engine.clients.cel import CompiledRuleSet, compile_rules
@@ -18,7 +20,7 @@ async def compiled_set(deps: Deps, conn: AsyncConnection, rule_set: str) -> Comp
     document = await rule_sets.document(conn, rule_set)
     if document is None:
         return None
-    made = compile_rules(parse_rule_set(document))
+    made = await asyncio.to_thread(lambda: compile_rules(parse_rule_set(document)))
     while len(deps.compiled_sets) >= KEPT_MAX:
         del deps.compiled_sets[next(iter(deps.compiled_sets))]
     deps.compiled_sets[rule_set] = made

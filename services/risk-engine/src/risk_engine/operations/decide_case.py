@@ -26,17 +26,24 @@ from risk_engine.store import cases, labels, tables
 DECIDED = "case.decided.v1"
 
 
+class CaseGrew(Problem):
+    status, code, title = 409, "case-grew", "Payments have joined this case since you looked"
+
+
 async def decide_case(
-    deps: Deps, actor: Actor, case_id: str, verdict: Verdict, reason: str
+    deps: Deps, actor: Actor, case_id: str, verdict: Verdict, reason: str, seen: int | None = None
 ) -> dict[str, Any]:
     """The case, closed, or with a proposal when it takes two people. Repeated by who decided it, it is shown as it is.
+    `seen` is how many payments the person looked at.
 
-    Raises NotFound, CaseClosed, CaseHeld, SecondPersonNeeded."""
+    Raises NotFound, CaseClosed, CaseHeld, CaseGrew, SecondPersonNeeded."""
     now = deps.clock.now()
     async with deps.engine.begin() as conn:
         case = await locked_case(conn, case_id)
         if case.closed_by == actor.name and case.verdict is verdict:
             return case_object(case, now)
+        if seen is not None and case.payment_count > seen:
+            raise CaseGrew(f"It has {case.payment_count} payments by now: look at it again.")
         try:
             decided = machine.decided(
                 case, actor, verdict, now, four_eyes_from_minor=deps.settings.four_eyes_from_minor

@@ -51,6 +51,7 @@ def moves_of(events: Iterable[Event]) -> list[Moved]:
     return [
         Moved(
             payment_id=payment["id"],
+            assessment_id=payment["risk"].get("assessment_id"),
             status=_STATUSES.get(payment["status"], PaymentStatus.UNKNOWN),
             version=payment["version"],
             is_manual=payment["capture"] == "manual",

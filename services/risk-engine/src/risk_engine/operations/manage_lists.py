@@ -7,12 +7,15 @@ from typing import Any
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
 from risk_engine.domain.lists import ENTRIES_MAX, ListType, entity_of
-from risk_engine.domain.staff import Actor
+from risk_engine.domain.staff import Actor, Role
 from risk_engine.operations.deps import Deps
 from risk_engine.store import assessments, lists
 
 SLICE = 5_000  # changes read at once
 ID_MAX = 2**62
+WIDE = frozenset(
+    {ListType.COUNTRY, ListType.BIN, ListType.MERCHANT}
+)  # one entry speaks of thousands of payers
 
 log = get_logger(__name__)
 
@@ -21,12 +24,17 @@ class ListExists(Problem):
     status, code, title = 409, "list-exists", "There is a list of this name"
 
 
+class LeadNeeded(Problem):
+    status, code, title = 403, "not-permitted", "A list of this type is a lead's to change"
+
+
 class TooManyEntries(Problem):
     status, code, title = 409, "too-many-entries", "The lists are full"
 
 
 async def make_list(deps: Deps, name: str, kind: ListType, note: str | None, by: Actor) -> dict[str, Any]:
-    """A new list with nobody on it; rules read it as `list_<name>`. Raises ListExists."""
+    """A new list with nobody on it; rules read it as `list_<name>`. Raises ListExists, LeadNeeded."""
+    _require_lead_for(kind, by)
     async with deps.engine.begin() as conn:
         if not await lists.add_list(conn, name, kind, note, by.name):
             raise ListExists("Take another name; a list keeps its type for good.")
@@ -49,6 +57,7 @@ async def add_entries(
         kind = await lists.type_of(conn, name)
         if kind is None:
             raise NotFound("No list has this name.")
+        _require_lead_for(kind, by)
         if await lists.count_current(conn) + len(entries) > ENTRIES_MAX:
             raise TooManyEntries(f"All lists together hold {ENTRIES_MAX:,} entries; take some off first.")
         return [await _add(conn, name, kind, entry, by) for entry in entries]
@@ -70,10 +79,17 @@ async def _add(conn: Any, name: str, kind: ListType, entry: Mapping[str, Any], b
     }
 
 
+def _require_lead_for(kind: ListType, by: Actor) -> None:
+    if kind in WIDE and by.role is not Role.LEAD:
+        raise LeadNeeded(f"An entry of type {kind} speaks of many payers at once: ask a lead.")
+
+
 async def remove_entry(deps: Deps, name: str, entry_id: int, by: Actor) -> dict[str, Any]:
     """The entry, off its list; the first time counts. Raises NotFound."""
     async with deps.engine.begin() as conn:
         await lists.lock(conn)
+        if (kind := await lists.type_of(conn, name)) is not None:
+            _require_lead_for(kind, by)
         await lists.remove(conn, name, entry_id, by.name)
         found = await lists.entry(conn, name, entry_id)
     if found is None:
@@ -122,6 +138,7 @@ async def follow_lists(deps: Deps) -> int:
         if len(found) < SLICE:
             break
     if seen:
+        deps.lists.copy.forget_ended(deps.clock.now())
         log.info("lists in step", changes=seen, change=deps.lists.seen)
     return seen
 

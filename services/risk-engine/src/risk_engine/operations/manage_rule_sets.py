@@ -1,6 +1,7 @@
 """Rule sets before they decide: check a document, save it, have a second person approve it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from platform_kit.logging import get_logger
@@ -38,12 +39,16 @@ async def check_rule_set(deps: Deps, document: Mapping[str, Any]) -> RuleSet:
     at fault, where in it and why."""
     async with deps.engine.connect() as conn:
         there_are = await lists.types(conn)
-    try:
-        rule_set = parse_rule_set(document)
-        check_types(rule_set, there_are)
-        return compile_rules(rule_set).rule_set
+    try:  # beside the loop: 500 rules take a third of a second, and live decisions go on
+        return await asyncio.to_thread(_checked, document, there_are)
     except InvalidRuleSet as refused:
         raise InvalidRule(refused) from None
+
+
+def _checked(document: Mapping[str, Any], there_are: Iterable[str]) -> RuleSet:
+    rule_set = parse_rule_set(document)
+    check_types(rule_set, there_are)
+    return compile_rules(rule_set).rule_set
 
 
 async def save_rule_set(deps: Deps, document: Mapping[str, Any], by: Actor) -> dict[str, Any]:

@@ -47,14 +47,14 @@ async def propose_thresholds(deps: Deps, question: Question) -> dict[str, Any]:
     now = deps.clock.now()
     async with deps.engine.connect() as conn:
         merchants = await _merchants(conn, question.merchants)
-        number = await backtests.count(conn, question.since, question.until)
+        number = await backtests.count(conn, question.since, question.until, ASKED_MAX)
     if number > ASKED_MAX:
-        raise TooManyPayments(f"It holds {number:,} decisions, at most {ASKED_MAX:,} are looked at.")
+        raise TooManyPayments(f"It holds more than the {ASKED_MAX:,} decisions that are looked at.")
     table, after = CostTable(question.costs), ""
     while True:
         async with deps.engine.connect() as conn:
             rows = await backtests.scored_slice(conn, after, question.since, question.until, SLICE)
-            known = await backtests.frauds(conn, [row.payment_id for row in rows], now)
+            known = await backtests.frauds(conn, rows, now)
         mine = [row for row in rows if merchants is None or row.merchant_id in merchants]
         await asyncio.to_thread(table.add, _known(mine, known, question.silent_days, now))
         if len(rows) < SLICE:
@@ -81,7 +81,7 @@ def _known(
     silent_since = None if silent_days is None else now - timedelta(days=silent_days)
     found = []
     for row in rows:
-        is_fraud = known.get(row.payment_id)
+        is_fraud = known.get(row.id)
         if is_fraud is None and silent_since is not None and row.created_at < silent_since:
             is_fraud = False
         if is_fraud is not None:

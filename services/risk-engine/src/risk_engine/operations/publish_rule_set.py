@@ -11,11 +11,12 @@ from platform_kit.problems import NotFound, Problem
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import difference
 from risk_engine.operations.deps import Deps
+from risk_engine.operations.reference_currency import require_one_currency
 from risk_engine.store import rule_sets
 from risk_engine.store.rule_sets import Publication
 
 CHANNEL = "risk:rule-sets"  # pub/sub: wakes the other processes; their poll catches what it loses
-THE_PLATFORM = "platform"
+THE_PLATFORM = "system:platform"  # no name that a person may have
 
 log = get_logger(__name__)
 
@@ -36,12 +37,9 @@ class AlreadyLive(Problem):
     status, code, title = 409, "already-live", "This rule set decides already"
 
 
-class OtherCurrency(Problem):
-    status, code, title = 409, "other-reference-currency", "Both sets must count in one currency"
-
-
 async def publish_rule_set(deps: Deps, rule_set: str, by: Actor) -> Publication:
-    """Make an approved set live and end a trial, for every process within two seconds. Raises NotFound, NotApproved."""
+    """Make an approved set live and end a trial, for every process within two seconds. Raises NotFound, NotApproved,
+    OtherCurrency."""
     async with deps.engine.begin() as conn:
         await rule_sets.lock(conn)
         await _approved(conn, rule_set)
@@ -70,13 +68,6 @@ async def begin_trial(deps: Deps, rule_set: str, share_bp: int, by: Actor) -> Pu
         await _approved(conn, rule_set)
         if live is None or live.rule_set == rule_set:
             raise AlreadyLive("Try another set beside it.")
-        # The windows' sums are in the live set's reference currency.
-        one, two = (
-            await rule_sets.document(conn, live.rule_set),
-            await rule_sets.document(conn, rule_set),
-        )
-        if (one or {}).get("reference_currency") != (two or {}).get("reference_currency"):
-            raise OtherCurrency("Sums of recent payments cannot be read by both.")
         publication = await rule_sets.publish(conn, live.rule_set, "trial", by.name, rule_set, share_bp)
     return await _announce(deps, publication)
 
@@ -125,6 +116,7 @@ async def _approved(conn: AsyncConnection, rule_set: str) -> None:
         raise NotFound("No rule set has this hash; save it first.")
     if found["approved_by"] is None:
         raise NotApproved("Somebody else than who saved it approves it first.")
+    await require_one_currency(conn, await rule_sets.document(conn, rule_set) or {})
 
 
 async def _announce(deps: Deps, publication: Publication) -> Publication:

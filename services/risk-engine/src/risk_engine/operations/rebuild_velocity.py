@@ -6,6 +6,7 @@ a crash half way, or two processes at once, do no harm. Live decisions go on mea
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from risk_engine.operations.deps import Deps
 from risk_engine.store import assessments, labels, outcomes
 
 POLL_S = 0.25  # a decline counts this soon; the query is one index probe
+FRAUDS_POLL_S = 5.0  # they are days old when they come
 RETRY_S = 1.0
 SLICE = 500  # rows read at once, and Lua calls in flight while they are replayed
 CALLS_MAX = 16
@@ -40,11 +42,15 @@ log = get_logger(__name__)
 
 async def follow_outcomes(deps: Deps, stop: asyncio.Event) -> None:
     """Project declines as they come and rebuild what Redis lost, until `stop`."""
+    frauds_due_s = 0.0
     while not stop.is_set():
         try:
             if not await deps.features.is_warm():
                 await rebuild_velocity(deps)
-            moved = max(await project_declines(deps), await project_frauds(deps))
+            moved = await project_declines(deps)
+            if time.monotonic() >= frauds_due_s:
+                moved = max(moved, await project_frauds(deps))
+                frauds_due_s = time.monotonic() + (0 if moved >= SLICE else FRAUDS_POLL_S)
             await sleep_unless(stop, 0 if moved >= SLICE else POLL_S)
         except (VelocityUnavailable, SQLAlchemyError, OSError) as error:
             log.warning("windows not in step", error=repr(error))
@@ -75,13 +81,14 @@ async def project_frauds(deps: Deps) -> int:
     async with deps.engine.connect() as conn:
         begin = seen or earliest_id("lbl", now - _HORIZONS["frauds"])
         fresh = await labels.frauds_at_terminals(conn, begin, SLICE)
+        last = fresh[-1].label_id if len(fresh) == SLICE else await labels.last_id(conn)
         again = await labels.frauds_at_terminals(
             conn, min(begin, earliest_id("lbl", now - LATE_COMMIT)), SLICE
         )
     rows = {row.label_id: row for row in (*again, *fresh)}.values()
     await _replay(deps, [(_subject(row), 0) for row in rows], kind="frauds")
-    if fresh:
-        await deps.features.set_frauds_seen(fresh[-1].label_id)
+    if last > seen:  # also past labels without a terminal: they are not looked at again
+        await deps.features.set_frauds_seen(last)
     return len(fresh)
 
 

@@ -84,6 +84,10 @@ async def watch_rules(deps: Deps, stop: asyncio.Event) -> None:
                 failures += 1
                 if failures in {1, 10} or failures % 100 == 0:
                     log.warning("rule sets not readable", error=repr(error), failures=failures)
+            except Exception:  # of newer code's rows, or a compiler's: whoever watches must not end
+                failures += 1
+                if failures in {1, 10} or failures % 100 == 0:
+                    log.exception("rule sets not followed", failures=failures)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await woken.wait()

@@ -36,8 +36,12 @@ async def replay_decisions(deps: Deps, after: str | None, limit: int) -> dict[st
                 sets[name] = await compiled_set(deps, conn, name)
             except InvalidRuleSet:
                 sets[name] = None
-    # Beside the loop: live decisions of this process go on.
-    found = await asyncio.to_thread(lambda: [_replay(row, sets[row.rule_set], deps.scorer) for row in rows])
+    # Scores on the loop, for the scorer is the one that live decisions use and not thread-safe (3 us a row); the rules
+    # beside it, so that live decisions go on.
+    scores = [_score(row, deps.scorer) for row in rows]
+    found = await asyncio.to_thread(
+        lambda: [_replay(row, sets[row.rule_set], score) for row, score in zip(rows, scores, strict=True)]
+    )
     differing = [one for one in found if one["differs"]]
     return {
         "object": "replay",
@@ -50,7 +54,7 @@ async def replay_decisions(deps: Deps, after: str | None, limit: int) -> dict[st
     }
 
 
-def _replay(row: Any, compiled: CompiledRuleSet | None, scorer: Scorer | None) -> dict[str, Any]:
+def _replay(row: Any, compiled: CompiledRuleSet | None, replayed_score: int | None) -> dict[str, Any]:
     """{"id", "differs": member -> [stored, replayed], "left_out": why or None}."""
     stored: Mapping[str, Any] = row.outcome
     if compiled is None:
@@ -59,7 +63,6 @@ def _replay(row: Any, compiled: CompiledRuleSet | None, scorer: Scorer | None) -
         return {"id": row.id, "differs": {}, "left_out": "time_was_up"}
     faults = [Fault(name) for name in stored["degraded"] if name != Fault.RULE_ERROR]
     score = row.score if row.model else None
-    replayed_score = _score(row, scorer)
     evaluation = (
         Evaluation(skipped=tuple(one.rule.id for one in compiled.rules))
         if Fault.DEADLINE in faults

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -11,7 +11,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.clock import isoformat
+from platform_kit.ids import earliest_id
 
+DRAWN_BEFORE = timedelta(minutes=10)  # its row an id may be drawn by, and clocks apart
 ABANDONED_AFTER_S = 120  # without progress: its worker was killed, another begins anew
 
 ADD = text("""
@@ -26,8 +28,10 @@ CLAIM = text(f"""
                 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, rule_set, since, until
 """)  # noqa: S608 - our own number
+# By assessment_created_at_idx; no further than anybody asks.
 COUNT = text("""
-    SELECT count(*) FROM risk.assessment WHERE created_at >= :since AND created_at < :until
+    SELECT count(*) FROM (
+        SELECT 1 FROM risk.assessment WHERE created_at >= :since AND created_at < :until LIMIT :limit) looked_at
 """)
 PROGRESS = text("""
     UPDATE risk.backtest SET done = :done, total = :total, progressed_at = now()
@@ -46,29 +50,47 @@ OF_SET = text(f"""
     SELECT {_SHOWN} FROM risk.backtest WHERE rule_set = :rule_set ORDER BY id DESC LIMIT :limit
 """).columns(report=JSONB)  # noqa: S608
 NEWEST = text(f"SELECT {_SHOWN} FROM risk.backtest ORDER BY id DESC LIMIT :limit").columns(report=JSONB)  # noqa: S608
-IS_DONE = text("SELECT EXISTS (SELECT FROM risk.backtest WHERE rule_set = :rule_set AND status = 'done')")
+# Of nothing only on a platform that has nothing.
+IS_DONE = text("""
+    SELECT EXISTS (SELECT FROM risk.backtest WHERE rule_set = :rule_set AND status = 'done'
+                   AND (CAST(report ->> 'payments' AS bigint) > 0 OR NOT EXISTS (SELECT FROM risk.assessment)))
+""")
 
-# By the primary key: ids follow time, the bounds are looked at row by row.
+# By the primary key, whose ids follow time: between the first id of a little before and of a little after, for an id is
+# drawn before its row is stored; the exact bounds are looked at row by row.
 SLICE = text("""
     SELECT id, payment_id, decision, score, model IS NOT NULL AS has_model, CAST(facts AS text) AS facts,
-           outcome -> 'degraded' AS degraded
-    FROM risk.assessment WHERE id > :after AND created_at >= :since AND created_at < :until ORDER BY id LIMIT :limit
-""").columns(degraded=JSONB)
+           outcome -> 'degraded' AS degraded, outcome -> 'snoozed' AS snoozed,
+           outcome -> 'let_through' IS NOT NULL AS is_let_through
+    FROM risk.assessment WHERE id > :after AND id < :before AND created_at >= :since AND created_at < :until
+    ORDER BY id LIMIT :limit
+""").columns(degraded=JSONB, snoozed=JSONB)
 
 SCORED_SLICE = text("""
     SELECT id, payment_id, merchant_id, decision, score, created_at,
            CAST(facts ->> 'amount_reference_minor' AS bigint) AS amount
     FROM risk.assessment
-    WHERE id > :after AND created_at >= :since AND created_at < :until AND model IS NOT NULL ORDER BY id LIMIT :limit
+    WHERE id > :after AND id < :before AND created_at >= :since AND created_at < :until AND model IS NOT NULL
+    ORDER BY id LIMIT :limit
 """)
 
-# The newest word of each source; one that says fraud outweighs another that does not. By label_payment_id_idx.
+# The newest word of each source; one that says fraud outweighs another that does not. A payment is known by its
+# assessment, for one that was sent again has another id; by its own id where a label names no assessment. By
+# label_assessment_id_idx and label_payment_id_idx.
 FRAUDS = text("""
-    SELECT payment_id, bool_or(kind = 'fraud') AS is_fraud FROM (
-        SELECT DISTINCT ON (payment_id, source) payment_id, kind FROM risk.label
-        WHERE payment_id = ANY(CAST(:payments AS text[])) AND labelled_at <= :known_at
-        ORDER BY payment_id, source, labelled_at DESC, id DESC) newest
-    GROUP BY payment_id
+    WITH asked AS (
+        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:payments AS text[])) AS a (id, payment_id)
+    ), said AS (
+        SELECT a.id, l.source, l.kind, l.labelled_at, l.id AS label_id
+        FROM asked a JOIN risk.label l ON l.assessment_id = a.id WHERE l.labelled_at <= :known_at
+        UNION ALL
+        SELECT a.id, l.source, l.kind, l.labelled_at, l.id
+        FROM asked a JOIN risk.label l ON l.payment_id = a.payment_id AND l.assessment_id IS NULL
+        WHERE l.labelled_at <= :known_at
+    )
+    SELECT id, bool_or(kind = 'fraud') AS is_fraud FROM (
+        SELECT DISTINCT ON (id, source) id, kind FROM said ORDER BY id, source, labelled_at DESC, label_id DESC) newest
+    GROUP BY id
 """)
 
 
@@ -96,9 +118,10 @@ async def claim(conn: AsyncConnection) -> Claimed | None:
     return Claimed(row.id, row.rule_set, row.since, row.until) if row else None
 
 
-async def count(conn: AsyncConnection, since: datetime, until: datetime) -> int:
-    """How many assessments a backtest goes over."""
-    number: int = await conn.scalar(COUNT, {"since": since, "until": until}) or 0
+async def count(conn: AsyncConnection, since: datetime, until: datetime, at_most: int) -> int:
+    """How many assessments were stored in [since, until); `at_most` + 1 stands for more."""
+    values = {"since": since, "until": until, "limit": at_most + 1}
+    number: int = await conn.scalar(COUNT, values) or 0
     return number
 
 
@@ -147,7 +170,11 @@ async def slice_of(
     conn: AsyncConnection, after: str, since: datetime, until: datetime, limit: int
 ) -> Sequence[Any]:
     """Up to `limit` rows of SLICE with ids above `after`."""
-    values = {"after": after, "since": since, "until": until, "limit": limit}
+    bounds = {
+        "after": max(after, earliest_id("asm", since - DRAWN_BEFORE)),
+        "before": earliest_id("asm", until + DRAWN_BEFORE),
+    }
+    values = bounds | {"since": since, "until": until, "limit": limit}
     return (await conn.execute(SLICE, values)).all()
 
 
@@ -155,14 +182,20 @@ async def scored_slice(
     conn: AsyncConnection, after: str, since: datetime, until: datetime, limit: int
 ) -> Sequence[Any]:
     """Up to `limit` rows of SCORED_SLICE with ids above `after`."""
-    values = {"after": after, "since": since, "until": until, "limit": limit}
+    bounds = {
+        "after": max(after, earliest_id("asm", since - DRAWN_BEFORE)),
+        "before": earliest_id("asm", until + DRAWN_BEFORE),
+    }
+    values = bounds | {"since": since, "until": until, "limit": limit}
     return (await conn.execute(SCORED_SLICE, values)).all()
 
 
-async def frauds(conn: AsyncConnection, payments: Sequence[str], known_at: datetime) -> dict[str, bool]:
-    """What is known of payments: True for fraud, False for legitimate; others are left out."""
-    rows = await conn.execute(FRAUDS, {"payments": payments, "known_at": known_at})
-    return {row.payment_id: row.is_fraud for row in rows}
+async def frauds(conn: AsyncConnection, rows: Sequence[Any], known_at: datetime) -> dict[str, bool]:
+    """What is known of stored decisions (rows with id and payment_id), by id: True for fraud, False for legitimate;
+    others are left out."""
+    values = {"ids": [row.id for row in rows], "payments": [row.payment_id for row in rows]}
+    found = await conn.execute(FRAUDS, values | {"known_at": known_at})
+    return {row.id: row.is_fraud for row in found}
 
 
 def _shown(row: Any) -> dict[str, Any]:

@@ -130,24 +130,30 @@ ACTS = text("""
     ORDER BY id
 """).columns(before=JSONB, after=JSONB)
 
-# By case_payment_payment_id_idx. An event that comes late changes nothing.
+# By primary key, or by case_payment_payment_id_idx where the gateway decided alone. A payment that was sent again after
+# a lost answer has another id than the one that was assessed: it is known by its assessment, and the case learns its
+# id. An event that comes late changes nothing.
 MOVE_PAYMENTS = text("""
     UPDATE risk.case_payment p
-    SET payment_status = new.status, payment_version = new.version, is_manual = new.is_manual
-    FROM unnest(CAST(:payment_id AS text[]), CAST(:status AS text[]), CAST(:version AS int[]),
-                CAST(:is_manual AS boolean[])) AS new (payment_id, status, version, is_manual)
-    WHERE p.payment_id = new.payment_id AND p.payment_version < new.version
+    SET payment_status = new.status, payment_version = new.version, is_manual = new.is_manual,
+        payment_id = new.payment_id
+    FROM unnest(CAST(:payment_id AS text[]), CAST(:assessment_id AS text[]), CAST(:status AS text[]),
+                CAST(:version AS int[]), CAST(:is_manual AS boolean[]))
+      AS new (payment_id, assessment_id, status, version, is_manual)
+    WHERE p.assessment_id = coalesce(
+            (SELECT one.assessment_id FROM risk.case_payment one WHERE one.assessment_id = new.assessment_id),
+            (SELECT one.assessment_id FROM risk.case_payment one WHERE one.payment_id = new.payment_id LIMIT 1))
+      AND p.payment_version < new.version
     RETURNING p.case_id
 """)
 
-# Of these cases the unclosed ones in which no payment can be taken or given up any more.
-LOCK_ENDED = text(f"""
-    SELECT {_COLUMNS} FROM risk.review_case c
-    WHERE c.id = ANY(CAST(:ids AS text[])) AND c.status <> 'closed'
-      AND NOT EXISTS (SELECT 1 FROM risk.case_payment p
+# Of these cases, locked already, those in which no payment can be taken or given up any more. A statement of its own:
+# one that waits for a row's lock looks again at the row, and not at the payments that were added meanwhile.
+WITHOUT_MONEY = text("""
+    SELECT c.id FROM unnest(CAST(:ids AS text[])) AS c (id)
+    WHERE NOT EXISTS (SELECT 1 FROM risk.case_payment p
                       WHERE p.case_id = c.id AND p.payment_status <> ALL (CAST(:ended AS text[])))
-    ORDER BY c.id FOR NO KEY UPDATE OF c
-""")  # noqa: S608
+""")
 
 # SKIP LOCKED: an assessment that looks at such a row just now keeps it.
 FORGET_ENTITIES = text("""
@@ -164,6 +170,7 @@ class Moved:
     """How a payment stands now, by one of the gateway's events; `version` grows with each of its changes."""
 
     payment_id: str
+    assessment_id: str | None  # None: the gateway decided alone
     status: PaymentStatus
     version: int
     is_manual: bool
@@ -352,14 +359,14 @@ async def move_payments(conn: AsyncConnection, moved: Sequence[Moved]) -> Sequen
     decide. `moved` has each payment once."""
     ordered = sorted(moved, key=lambda one: one.payment_id)
     columns = [asdict(one) for one in ordered]
-    names = ("payment_id", "status", "version", "is_manual")
+    names = ("payment_id", "assessment_id", "status", "version", "is_manual")
     values = {name: [one[name] for one in columns] for name in names}
     touched = {row.case_id for row in await conn.execute(MOVE_PAYMENTS, values)}
     if not touched:
         return []
-    ended = sorted(status for status in ENDED)
-    rows = await conn.execute(LOCK_ENDED, {"ids": sorted(touched), "ended": ended})
-    return [case_of(row) for row in rows]
+    unclosed = {row.id: row for row in await conn.execute(LOCK_UNCLOSED, {"ids": sorted(touched)})}
+    ended = await conn.scalars(WITHOUT_MONEY, {"ids": sorted(unclosed), "ended": sorted(ENDED)})
+    return [case_of(unclosed[case_id]) for case_id in sorted(ended)]
 
 
 async def forget_entities(conn: AsyncConnection, before: datetime) -> int:

@@ -51,6 +51,8 @@ FRAUDS_AT_TERMINALS = text("""
     ORDER BY l.id LIMIT :limit
 """).columns(request=JSONB)
 
+LAST_ID = text("SELECT coalesce(max(id), '') FROM risk.label")
+
 # By assessment_pkey.
 PAYMENTS_OF = text("SELECT id, payment_id FROM risk.assessment WHERE id = ANY(CAST(:ids AS text[]))")
 
@@ -64,6 +66,12 @@ async def add(conn: AsyncConnection, labels: Sequence[Label]) -> list[str | None
     values = {name: [getattr(label, name) for label in labels] for name in names}
     added = {row.id for row in await conn.execute(ADD, {"id": ids} | values)}
     return [one if one in added else None for one in ids]
+
+
+async def last_id(conn: AsyncConnection) -> str:
+    """The newest label; "" when there is none."""
+    found: str = await conn.scalar(LAST_ID)
+    return found
 
 
 async def known(

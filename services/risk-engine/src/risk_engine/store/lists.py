@@ -42,7 +42,10 @@ REMOVE_ENTITY = text("""
     UPDATE risk.list_entry SET removed_at = now(), removed_by = :removed_by, change = nextval('risk.list_entry_change_seq')
     WHERE list = :list AND entity = :entity AND removed_at IS NULL
 """)  # noqa: E501
-CURRENT = text("SELECT count(*) FROM risk.list_entry WHERE removed_at IS NULL")
+CURRENT = text("""
+    SELECT count(*) FROM risk.list_entry
+    WHERE removed_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+""")
 
 _ENTRY = "id, list, value, reason, added_by, added_at, expires_at, removed_by, removed_at"
 ENTRY = text(f"SELECT {_ENTRY} FROM risk.list_entry WHERE id = :id AND list = :list")  # noqa: S608 - our own columns

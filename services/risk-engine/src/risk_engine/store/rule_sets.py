@@ -40,10 +40,12 @@ _PUBLICATION = "id, rule_set, act, acted_by, challenger, challenger_share_bp, pu
 LIVE = text(f"SELECT {_PUBLICATION} FROM risk.rule_set_publication ORDER BY id DESC LIMIT 1")  # noqa: S608 - our columns
 HISTORY = text(f"SELECT {_PUBLICATION} FROM risk.rule_set_publication ORDER BY id DESC LIMIT :limit")  # noqa: S608
 
-# The set that decided before the live one; a rollback of a rollback goes further back, never forth and back.
+# The set that decided before the live one was last published; a rollback of a rollback goes further back, never forth
+# and back, because a rollback is no publication of its own.
 BEFORE = text("""
     SELECT p.rule_set FROM risk.rule_set_publication p
-    WHERE p.id < (SELECT min(id) FROM risk.rule_set_publication WHERE rule_set = :live)
+    WHERE p.rule_set <> :live AND p.id < (SELECT max(id) FROM risk.rule_set_publication
+                                          WHERE rule_set = :live AND act = 'publish')
     ORDER BY p.id DESC LIMIT 1
 """)
 
@@ -66,7 +68,8 @@ ONE = text(f"{_LISTED} WHERE s.hash = :hash")
 
 # By assessment_created_at_idx; rows without another verdict are passed over.
 PAIRS = text("""
-    SELECT rule_set, decision, outcome -> 'other' ->> 'decision' AS other, count(*) AS number
+    SELECT rule_set, CASE WHEN outcome -> 'let_through' IS NOT NULL THEN 'block' ELSE decision END AS decision,
+           outcome -> 'other' ->> 'decision' AS other, count(*) AS number
     FROM risk.assessment
     WHERE created_at >= :since AND (rule_set, outcome -> 'other' ->> 'rule_set')
         IN ((:live, :challenger), (:challenger, :live))

@@ -117,7 +117,7 @@ rule_set = Table(
     Column("name", String, nullable=False),
     Column("document", JSONB, nullable=False),
     Column("created_at", Time, nullable=False, server_default=NOW),
-    Column("saved_by", Id, nullable=False, server_default=text("'platform'")),
+    Column("saved_by", Id, nullable=False, server_default=text("'system:platform'")),
     UniqueConstraint("hash", "saved_by"),  # for the approval to refer to: it must not be by the same person
     CheckConstraint("hash ~ '^[0-9a-f]{64}$'", name="hash"),
 )
@@ -142,7 +142,7 @@ rule_set_publication = Table(
     Column("rule_set", Id, ForeignKey("risk.rule_set.hash"), nullable=False),
     Column("published_at", Time, nullable=False, server_default=NOW),
     Column("act", Id, nullable=False, server_default=text("'publish'")),
-    Column("acted_by", Id, nullable=False, server_default=text("'platform'")),
+    Column("acted_by", Id, nullable=False, server_default=text("'system:platform'")),
     Column("challenger", Id, ForeignKey("risk.rule_set.hash")),
     Column(
         "challenger_share_bp", SmallInteger
@@ -466,6 +466,7 @@ label = Table(
     CheckConstraint(f"kind IN ({_words(LabelKind)})", name="kind"),
     CheckConstraint(f"source IN ({_words(LabelSource)})", name="source"),
 )
+Index("label_assessment_id_idx", label.c.assessment_id)
 Index("label_payment_id_idx", label.c.payment_id, label.c.source, label.c.labelled_at, label.c.id)
 
 # A rule that does not count for one card, customer, device or address for a while.

@@ -15,6 +15,10 @@ PAGE_MAX = 100
 
 CaseId = Annotated[str, typer.Argument(help="cas_…")]
 Reason = Annotated[str, typer.Option(help="why, for whoever reads it in a year")]
+Payments = Annotated[
+    int | None,
+    typer.Option(min=1, help="how many you looked at: should there be more by now, nothing is decided"),
+]
 
 
 class Status(StrEnum):
@@ -77,14 +81,14 @@ def show(case: CaseId, as_json: Json = False) -> None:
     print_json(found) if as_json else _tell(found)
 
 
-def approve(case: CaseId, reason: Reason, as_json: Json = False) -> None:
+def approve(case: CaseId, reason: Reason, payments: Payments = None, as_json: Json = False) -> None:
     """The payments are the payer's: the gateway takes the money."""
-    _decide(case, "approve", reason, as_json)
+    _decide(case, "approve", reason, payments, as_json)
 
 
-def reject(case: CaseId, reason: Reason, as_json: Json = False) -> None:
+def reject(case: CaseId, reason: Reason, payments: Payments = None, as_json: Json = False) -> None:
     """The payments are fraud: the gateway gives the holds up. What was captured already is refunded by hand."""
-    _decide(case, "reject", reason, as_json)
+    _decide(case, "reject", reason, payments, as_json)
 
 
 def note(
@@ -101,8 +105,12 @@ def release(case: CaseId, as_json: Json = False) -> None:
     print_json(made) if as_json else console.print(f"{case} is {made['status']}")
 
 
-def _decide(case: str, verdict: str, reason: str, as_json: bool) -> None:
-    made = engine_to_act().change("POST", f"{PATH}/{case}/decide", {"verdict": verdict, "reason": reason})
+def _decide(case: str, verdict: str, reason: str, seen: int | None, as_json: bool) -> None:
+    engine = engine_to_act()
+    body: dict[str, Any] = {"verdict": verdict, "reason": reason}
+    if seen is not None:
+        body["payment_count"] = seen
+    made = engine.change("POST", f"{PATH}/{case}/decide", body)
     if as_json:
         print_json(made)
     elif made["status"] == "closed":

@@ -9,7 +9,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from platform_cli.daily.telling import REFUSED, Json, console, errors, print_json
 from platform_cli.risk.engine import engine_to_read
 
-REPLAYED_AT_ONCE, CHECKED_AT_ONCE = 200, 2_000  # of one request: it shares the engine with live decisions
+REPLAYED_AT_ONCE, CHECKED_AT_ONCE = 200, 500  # of one request: it shares the engine with live decisions
 
 
 def replay(

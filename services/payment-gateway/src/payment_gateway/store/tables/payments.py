@@ -77,6 +77,11 @@ payment = Table(
     one_of("status", tuple(Status)),
     Index("payment_by_merchant_idx", "merchant_id", "id"),
     Index("payment_by_reference_idx", "merchant_id", "reference", postgresql_where=text("reference IS NOT NULL")),
+    # What is under review, by the assessment that a verdict names.
+    Index(
+        "payment_by_assessment_idx", text("(risk ->> 'assessment_id')"),
+        postgresql_where=text("risk ->> 'decision' = 'review'"),
+    ),
     # Holds and payers' actions that run out: the expiry job's work list.
     Index(
         "payment_may_expire_idx", "created_at",

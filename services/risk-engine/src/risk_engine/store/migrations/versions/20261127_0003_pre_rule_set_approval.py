@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
-    "ALTER TABLE risk.rule_set ADD COLUMN saved_by VARCHAR COLLATE \"C\" DEFAULT 'platform' NOT NULL",
+    "ALTER TABLE risk.rule_set ADD COLUMN saved_by VARCHAR COLLATE \"C\" DEFAULT 'system:platform' NOT NULL",
     "ALTER TABLE risk.rule_set ADD CONSTRAINT rule_set_hash_saved_by_key UNIQUE (hash, saved_by)",
     """
     CREATE TABLE risk.rule_set_approval (
@@ -31,7 +31,7 @@ STATEMENTS = (
     """
     ALTER TABLE risk.rule_set_publication
         ADD COLUMN act VARCHAR COLLATE "C" DEFAULT 'publish' NOT NULL,
-        ADD COLUMN acted_by VARCHAR COLLATE "C" DEFAULT 'platform' NOT NULL,
+        ADD COLUMN acted_by VARCHAR COLLATE "C" DEFAULT 'system:platform' NOT NULL,
         ADD COLUMN challenger VARCHAR COLLATE "C",
         ADD COLUMN challenger_share_bp SMALLINT,
         ADD CONSTRAINT rule_set_publication_challenger_fkey FOREIGN KEY (challenger) REFERENCES risk.rule_set (hash),

@@ -1,14 +1,14 @@
 """pre: cases, their payments and their history
 
 Revision ID: 0010
-Revises: 0005
+Revises: 0006
 Create Date: 2026-11-27
 """
 
 from alembic import op
 
 revision = "0010"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -37,6 +37,7 @@ STATEMENTS = (
         CONSTRAINT label_source_check CHECK (source IN ('dispute', 'refund_fraud', 'case', 'upload'))
     )
     """,
+    "CREATE INDEX label_assessment_id_idx ON risk.label (assessment_id)",
     "CREATE INDEX label_payment_id_idx ON risk.label (payment_id, source, labelled_at, id)",
     "REVOKE UPDATE, DELETE, TRUNCATE ON risk.label FROM risk_app",
 )

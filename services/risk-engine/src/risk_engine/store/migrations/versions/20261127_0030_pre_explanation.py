@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """The table, append-only, and the index that finds what is not explained yet."""
+    """The table, append-only; the index that finds what is not explained is the next revision's."""
     op.execute("""
         CREATE TABLE risk.explanation (
             assessment_id VARCHAR COLLATE "C" NOT NULL,
@@ -25,8 +25,3 @@ def upgrade() -> None:
         )
     """)
     op.execute("REVOKE UPDATE, DELETE, TRUNCATE ON risk.explanation FROM risk_app")
-    with op.get_context().autocommit_block():  # CONCURRENTLY: decisions go on while a grown table is indexed
-        op.execute("""
-            CREATE INDEX CONCURRENTLY IF NOT EXISTS assessment_to_explain_idx ON risk.assessment (id)
-                WHERE decision <> 'allow' AND model IS NOT NULL
-        """)

@@ -1,14 +1,14 @@
 """pre: rules that are snoozed for somebody
 
 Revision ID: 0035
-Revises: 0030
+Revises: 0031
 Create Date: 2026-11-27
 """
 
 from alembic import op
 
 revision = "0035"
-down_revision = "0030"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 
