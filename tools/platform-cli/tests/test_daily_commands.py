@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -272,6 +272,14 @@ async def test_tail_begins_with_the_newest_and_follows_until_ctrl_c(gateway: Run
     following.send_signal(signal.SIGINT)
     _, told = await following.communicate()
     assert (following.returncode, b"Traceback" in told) == (0, False), told
+
+
+@pytest.fixture(autouse=True)
+def programs_hear_ctrl_c() -> Iterator[None]:
+    """Of a run in the background SIGINT is ignored, and every program that it starts would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @asynccontextmanager
