@@ -2,16 +2,12 @@
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 from pydantic import SecretStr
 
 from platform_cli.embedded.testing import FreshDatabase
@@ -19,7 +15,7 @@ from platform_cli.embedded.testing import FreshDatabase
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/risk-engine/tests"))
 
 from alert_rig import Receiver, a_webhook, decided, receiving
-from risk_rig import TOKEN, Api, eventually, settings_for
+from risk_rig import Api, eventually, served, settings_for, typed
 
 from risk_engine.app import build_app
 from risk_engine.operations.deliver_alerts import deliver_alerts
@@ -38,13 +34,7 @@ class Engine:
 
     async def platform(self, *words: str, token: str | None = None) -> tuple[int, str, str]:
         """Exit code, output and errors of one command."""
-        env = os.environ | {"RISK_URL": self.url, "INTERNAL_TOKEN": TOKEN, "COLUMNS": "200"}
-        env["RISK_STAFF_TOKEN"] = self.token if token is None else token
-        command = [sys.executable, "-m", "platform_cli.app", "risk", "alerts", *words]
-        done = await asyncio.to_thread(
-            subprocess.run, command, env=env, capture_output=True, text=True, check=False
-        )
-        return done.returncode, done.stdout, done.stderr
+        return await typed(self.url, self.token if token is None else token, "alerts", *words)
 
 
 @pytest.fixture
@@ -62,15 +52,8 @@ async def engine(fresh_database: FreshDatabase, clean_redis_url: str) -> AsyncIt
             await eventually(is_ready)
             await api.deps.features.mark_warm()
             lead = (await api.post("/v1/staff", {"name": "ada", "role": "lead"})).body["token"]
-            with socket.socket() as listener:
-                listener.bind(("127.0.0.1", 0))
-                server = uvicorn.Server(
-                    uvicorn.Config(api.app, log_config=None, access_log=False, lifespan="off", ws="none")
-                )
-                serving = asyncio.create_task(server.serve(sockets=[listener]))
-                yield Engine(f"http://127.0.0.1:{listener.getsockname()[1]}", lead, api.deps, receiver)
-                server.should_exit = True
-                await serving
+            async with served(app) as url:
+                yield Engine(url, lead, api.deps, receiver)
 
 
 async def test_an_alert_is_listed_taken_and_resolved(engine: Engine) -> None:

@@ -1,23 +1,18 @@
 """`platform risk cases` as a person types it, against a real engine."""
 
-import asyncio
 import json
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from platform_cli.embedded.testing import FreshDatabase
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/risk-engine/tests"))
 
-from risk_rig import TOKEN, Api, a_subject, an_assessment, eventually, settings_for
+from risk_rig import Api, a_subject, an_assessment, eventually, served, settings_for, typed
 
 from risk_engine.app import build_app
 from risk_engine.operations.deps import Deps
@@ -34,13 +29,7 @@ class Engine:
 
     async def platform(self, *words: str, token: str | None = None) -> tuple[int, str, str]:
         """Exit code, output and errors of one command."""
-        env = os.environ | {"RISK_URL": self.url, "INTERNAL_TOKEN": TOKEN, "COLUMNS": "200"}
-        env["RISK_STAFF_TOKEN"] = self.token if token is None else token
-        command = [sys.executable, "-m", "platform_cli.app", "risk", "cases", *words]
-        done = await asyncio.to_thread(
-            subprocess.run, command, env=env, capture_output=True, text=True, check=False
-        )
-        return done.returncode, done.stdout, done.stderr
+        return await typed(self.url, self.token if token is None else token, "cases", *words)
 
 
 @pytest.fixture
@@ -55,14 +44,8 @@ async def engine(fresh_database: FreshDatabase, clean_redis_url: str) -> AsyncIt
 
         await eventually(is_ready)
         token = (await api.post("/v1/staff", {"name": "ada", "role": "analyst"})).body["token"]
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
-            server = uvicorn.Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            yield Engine(f"http://127.0.0.1:{listener.getsockname()[1]}", token, api.deps)
-            server.should_exit = True
-            await serving
+        async with served(app) as url:
+            yield Engine(url, token, api.deps)
 
 
 async def reviewed(engine: Engine, *numbers: int) -> None:

@@ -2,23 +2,19 @@
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.outbox import Relay
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/risk-engine/tests"))
 
-from risk_rig import TOKEN, Api, a_request, eventually, settings_for
+from risk_rig import Api, a_request, eventually, served, settings_for, typed
 
 from risk_engine.app import build_app
 from risk_engine.clients.rule_files import PACKAGED
@@ -46,13 +42,7 @@ class Engine:
 
     async def platform(self, *words: str, by: str = "") -> tuple[int, str, str]:
         """Exit code, output and errors of one command."""
-        env = os.environ | {"RISK_URL": self.url, "INTERNAL_TOKEN": TOKEN, "COLUMNS": "200"}
-        env["RISK_STAFF_TOKEN"] = self.tokens.get(by, "")
-        command = [sys.executable, "-m", "platform_cli.app", "risk", *words]
-        done = await asyncio.to_thread(
-            subprocess.run, command, env=env, capture_output=True, text=True, check=False
-        )
-        return done.returncode, done.stdout, done.stderr
+        return await typed(self.url, self.tokens.get(by, ""), *words)
 
     async def done(self, *words: str, by: str = "") -> str:
         """Output of a command that must succeed."""
@@ -72,21 +62,12 @@ async def engine(fresh_database: FreshDatabase, clean_redis_url: str) -> AsyncIt
             return (await api.call("GET", "/health/ready")).status == 200
 
         await eventually(is_ready)
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            server = uvicorn.Server(
-                uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
-            )
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
-            made = Engine(f"http://127.0.0.1:{listener.getsockname()[1]}", api, {})
+        async with served(app) as url:
+            made = Engine(url, api, {})
             for name, role in (("ada", "lead"), ("bob", "analyst")):
                 said = await made.done("staff", "admit", name, "--role", role, "--json")
                 made.tokens[name] = json.loads(said)["token"]
             yield made
-            server.should_exit = True
-            await serving
 
 
 async def test_a_rule_set_goes_from_a_file_to_deciding_and_back(engine: Engine, tmp_path: Path) -> None:

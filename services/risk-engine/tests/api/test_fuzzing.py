@@ -1,13 +1,10 @@
 """The engine under schemathesis, over real HTTP."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
-from risk_rig import TOKEN, Api
+from risk_rig import TOKEN, Api, served
 
 from platform_cli.embedded.fuzzing import EXAMPLES, fuzz
 
@@ -15,16 +12,8 @@ from platform_cli.embedded.fuzzing import EXAMPLES, fuzz
 @pytest.fixture
 async def url(api: Api) -> AsyncIterator[str]:
     """The started application behind a server of its own."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(api.app, log_config=None, access_log=False, lifespan="off", ws="none")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+    async with served(api.app) as found:
+        yield found
 
 
 @pytest.mark.timeout(max(180, EXAMPLES * 30))

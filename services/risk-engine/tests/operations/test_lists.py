@@ -23,11 +23,11 @@ from risk_engine.operations.manage_lists import (
     list_entries,
     list_hits,
     make_list,
-    prune_entries,
     remove_entry,
 )
 from risk_engine.operations.manage_rule_sets import InvalidRule
 from risk_engine.operations.reload_rules import reload_rules
+from risk_engine.store import lists
 
 CARD = "tok_stolen"
 RULE = a_rule(1, when="list_stolen", then="block", code="stolen_card")
@@ -142,7 +142,8 @@ async def test_what_ended_long_ago_is_forgotten(deps: Deps) -> None:
     await with_rule(deps)
     ends = deps.clock.now() - timedelta(days=1)
     await add_entries(deps, "stolen", [entry(), entry("tok_old", expires_at=ends)], BOB)
-    assert await prune_entries(deps, deps.clock.now()) == 1
+    async with deps.engine.begin() as conn:
+        assert await lists.prune(conn, deps.clock.now()) == 1
     assert len((await list_entries(deps, "stolen", None, 10, with_removed=True))["data"]) == 1
 
 

@@ -8,6 +8,7 @@ model that sees amounts learns that line: two and a half times the usual amount 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,17 @@ def model_features(
             **_terminal_features(windows),
         }
     return [row[name] for name in names]
+
+
+def features_of_decision(facts: Mapping[str, Any], names: tuple[str, ...]) -> list[float]:
+    """The row that a model saw of a stored decision, in the order of `names`, from the facts of its moment."""
+    return model_features(
+        facts["amount_reference_minor"],
+        facts,
+        is_weekend=facts["is_weekend"],
+        is_night=facts["is_night"],
+        names=names,
+    )
 
 
 def _terminal_features(windows: Mapping[str, int | bool]) -> dict[str, float]:

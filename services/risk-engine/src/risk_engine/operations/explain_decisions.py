@@ -9,7 +9,7 @@ from typing import Any
 
 from platform_kit.ids import earliest_id
 from risk_engine.clients.model import Explainer
-from risk_engine.domain.features import model_features
+from risk_engine.domain.features import features_of_decision
 from risk_engine.domain.reason_codes import ModelReason, top_reasons
 from risk_engine.operations.deps import Deps
 from risk_engine.store import explanations
@@ -41,11 +41,5 @@ async def explain_decisions(deps: Deps) -> int:
 
 def reasons_of(scorer: Explainer, facts: dict[str, Any]) -> tuple[ModelReason, ...]:
     """The model's reasons for a payment with these facts. Raises ModelUnavailable."""
-    row = model_features(
-        facts["amount_reference_minor"],
-        facts,
-        is_weekend=facts["is_weekend"],
-        is_night=facts["is_night"],
-        names=scorer.features,
-    )
+    row = features_of_decision(facts, scorer.features)
     return top_reasons(scorer.features, row, scorer.contributions(row))

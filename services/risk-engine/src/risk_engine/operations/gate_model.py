@@ -10,7 +10,7 @@ from typing import Any
 
 from risk_engine.clients.model import ModelUnavailable, Scorer
 from risk_engine.clients.model_trial import open_model, try_model
-from risk_engine.domain.features import model_features
+from risk_engine.domain.features import features_of_decision
 from risk_engine.domain.model_gate import Gate, Scored, judge
 from risk_engine.domain.score import SCORE_MAX
 from risk_engine.domain.velocity import empty_windows
@@ -37,11 +37,4 @@ def _scored(row: Any, candidate: Scorer) -> Scored:
     facts = (
         empty_windows() | row.facts
     )  # windows that were not kept then are empty, as they were for the model
-    features = model_features(
-        facts["amount_reference_minor"],
-        facts,
-        is_weekend=facts["is_weekend"],
-        is_night=facts["is_night"],
-        names=candidate.features,
-    )
-    return Scored(row.score, candidate.score(features), row.is_fraud)
+    return Scored(row.score, candidate.score(features_of_decision(facts, candidate.features)), row.is_fraud)

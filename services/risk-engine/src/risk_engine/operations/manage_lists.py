@@ -1,7 +1,6 @@
 """Make lists, bring entries on and off, see what they did; and keep the copy in this process in step."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from platform_kit.logging import get_logger
@@ -141,9 +140,3 @@ async def follow_lists(deps: Deps) -> int:
         deps.lists.copy.forget_ended(deps.clock.now())
         log.info("lists in step", changes=seen, change=deps.lists.seen)
     return seen
-
-
-async def prune_entries(deps: Deps, before: datetime) -> int:
-    """Forget entries that ended long ago."""
-    async with deps.engine.begin() as conn:
-        return await lists.prune(conn, before)

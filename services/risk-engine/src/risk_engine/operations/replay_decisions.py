@@ -14,7 +14,7 @@ from risk_engine.clients.cel import BUDGET_SPENT, CompiledRuleSet
 from risk_engine.clients.model import ModelUnavailable, Scorer
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.failure_policy import Band, Fault
-from risk_engine.domain.features import model_features
+from risk_engine.domain.features import features_of_decision
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.rules import Evaluation, decide
 from risk_engine.domain.snoozes import without
@@ -92,16 +92,8 @@ def _score(row: Any, scorer: Scorer | None) -> int | None:
     """The score again, when this process has the model that gave it."""
     if row.model is None or scorer is None or row.model != scorer.hash:
         return None
-    facts = row.facts
     try:
-        features = model_features(
-            facts["amount_reference_minor"],
-            facts,
-            is_weekend=facts["is_weekend"],
-            is_night=facts["is_night"],
-            names=scorer.features,
-        )
-        return scorer.score(features)
+        return scorer.score(features_of_decision(row.facts, scorer.features))
     except ModelUnavailable:
         return -1  # it answered then and does not now: that differs
 

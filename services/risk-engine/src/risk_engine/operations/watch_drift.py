@@ -10,7 +10,7 @@ from platform_kit.logging import get_logger
 from platform_kit.problems import Problem
 from risk_engine.domain.alerts import ENGINE
 from risk_engine.domain.drift import SAMPLE_SIZE, SCORE, Columns, Drift, compare, find_drift, spread
-from risk_engine.domain.features import model_features
+from risk_engine.domain.features import features_of_decision
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.settle_alerts import settle_alerts
@@ -86,20 +86,9 @@ async def _columns(deps: Deps, conn: AsyncConnection, now: datetime) -> Columns 
     if len(found) < SAMPLE_SIZE:
         return None
     inputs = deps.scorer.features
-    rows = spread([[*_features(facts, inputs), float(score)] for facts, score in found])
+    rows = spread([[*features_of_decision(facts, inputs), float(score)] for facts, score in found])
     names = (*inputs, SCORE)
     return {
         name: [round(value, 6) for value in column]
         for name, column in zip(names, zip(*rows, strict=True), strict=True)
     }
-
-
-def _features(facts: dict[str, Any], names: tuple[str, ...]) -> list[float]:
-    """What the model read of a stored decision."""
-    return model_features(
-        facts["amount_reference_minor"],
-        facts,
-        is_weekend=facts["is_weekend"],
-        is_night=facts["is_night"],
-        names=names,
-    )
