@@ -1,0 +1,15 @@
+"""The shapes of what the pipeline answers, as JSON schemas: they document, and serialise nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from data_pipeline.api.access import require_internal
+from data_pipeline.api.answers import reconciliations, reports, status
+from platform_kit.contract import Contract, Guard
+
+CONTRACT: Final = Contract(
+    guards={require_internal: Guard("internalToken", "The token that the platform's own services share.")},
+    schemas={**reports.SCHEMAS, **reconciliations.SCHEMAS, **status.SCHEMAS},
+    links={"Run": {"reconciliations_show_run": ("run_id", "/id")}},
+)

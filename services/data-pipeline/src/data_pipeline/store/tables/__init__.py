@@ -1,0 +1,38 @@
+"""The schema `pipeline`: bronze (events as received), facts, roll-ups, reconciliation, quarantine."""
+
+from data_pipeline.store.tables.events import (
+    cursor,
+    event_count,
+    job_run,
+    quarantine,
+    stored_event,
+    stream_head,
+)
+from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
+from data_pipeline.store.tables.reconciliation import (
+    reconciliation_break,
+    reconciliation_run,
+    settlement_file,
+)
+from data_pipeline.store.tables.rollups import rollup, rollup_latency
+from data_pipeline.store.tables.schema import SCHEMA, metadata
+
+__all__ = [
+    "SCHEMA",
+    "cursor",
+    "event_count",
+    "fact_assessment",
+    "fact_payment",
+    "fact_refund",
+    "fact_transfer",
+    "job_run",
+    "metadata",
+    "quarantine",
+    "reconciliation_break",
+    "reconciliation_run",
+    "rollup",
+    "rollup_latency",
+    "settlement_file",
+    "stored_event",
+    "stream_head",
+]

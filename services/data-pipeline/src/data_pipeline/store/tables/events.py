@@ -1,0 +1,85 @@
+"""Bronze: events as received, how far each stream was read, and what could have no effect."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from data_pipeline.store.tables.schema import NOW, Text, Time, metadata, one_of
+from platform_kit.inbox import cursor_table
+from platform_kit.tasks import job_run_table
+
+cursor = cursor_table(metadata)  # (consumer, stream) -> last contiguous position, moved with the effects
+job_run = job_run_table(metadata)  # (job, slot) of every scheduled tick
+
+# What the streams' owners said last about their own end: freshness is "equal to the head, as of checked_at".
+stream_head = Table(
+    "stream_head",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("head", BigInteger, nullable=False),
+    Column("checked_at", Time, nullable=False),
+)
+
+# Bronze. Append-only by grant; it is also the inbox: an event that is here has had its effects. `json`, not
+# `jsonb`: nothing searches inside, and the text stays as it came.
+stored_event = Table(
+    "stored_event",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("aggregate_id", Text, nullable=False),
+    Column("merchant_id", Text),
+    Column("occurred_at", Time, nullable=False),
+    Column("received_at", Time, nullable=False, server_default=NOW),
+    Column("payload", JSON, nullable=False),
+    UniqueConstraint("stream", "event_id"),
+    CheckConstraint("position > 0", name="position"),
+)
+Index(None, stored_event.c.aggregate_id, stored_event.c.position)
+
+# How many events of each stream are stored: moved with every batch, because counting millions of rows for a
+# status page is a bug.
+event_count = Table(
+    "event_count",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("stored", BigInteger, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("event_id", Text),
+    Column("type", Text),
+    Column("payload", String, nullable=False),
+    Column("fault", Text, nullable=False),
+    Column("detail", String, nullable=False),
+    Column("attempt_count", Integer, nullable=False, server_default=text("1")),
+    Column("first_seen_at", Time, nullable=False, server_default=NOW),
+    Column("last_seen_at", Time, nullable=False, server_default=NOW),
+    Column("state", Text, nullable=False, server_default=text("'open'")),
+    UniqueConstraint("stream", "position"),
+    one_of("state", ("open", "replayed", "discarded")),
+)
+Index(
+    "quarantine_open_idx",
+    quarantine.c.first_seen_at,
+    postgresql_where=quarantine.c.state == text("'open'"),
+)

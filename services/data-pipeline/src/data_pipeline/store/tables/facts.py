@@ -1,0 +1,120 @@
+"""Silver: one row a payment, refund, transfer and assessment; the newest state wins, by position."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    SmallInteger,
+    String,
+    Table,
+    text,
+)
+
+from data_pipeline.domain.facts import DECISIONS, REFUND_STATUSES, STATUSES, TRANSFER_KINDS
+from data_pipeline.store.tables.schema import Text, Time, metadata, one_of
+
+fact_payment = Table(
+    "fact_payment",
+    metadata,
+    Column("payment_id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("authorised_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("refunded_minor", BigInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("channel", Text),
+    Column("reference", Text),
+    Column("decline_code", Text),
+    Column("decision", Text),
+    Column("score", SmallInteger),
+    Column("is_fallback", Boolean),
+    Column("assessment_id", Text),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("approved_at", Time),
+    Column("decided_at", Time),
+    Column("position", BigInteger, nullable=False),
+    one_of("status", STATUSES),
+    CheckConstraint(
+        "decision IS NULL OR decision IN (" + ", ".join(f"'{word}'" for word in sorted(DECISIONS)) + ")",
+        name="decision",
+    ),
+    CheckConstraint(
+        "amount_minor >= 0 AND authorised_minor >= 0 AND captured_minor >= 0 AND refunded_minor >= 0",
+        name="amounts",
+    ),
+)
+Index("fact_payment_latest_idx", fact_payment.c.created_at.desc(), fact_payment.c.payment_id.desc())
+Index("fact_payment_reference_idx", fact_payment.c.reference)
+Index("fact_payment_unknown_idx", fact_payment.c.created_at, postgresql_where=text("status = 'unknown'"))
+
+fact_refund = Table(
+    "fact_refund",
+    metadata,
+    Column("refund_id", Text, primary_key=True),
+    Column("payment_id", Text, nullable=False, index=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", String),
+    Column("created_at", Time, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    one_of("status", REFUND_STATUSES),
+)
+
+# Double entry: a row moves one positive amount from debit to credit, so imbalance cannot be written down.
+fact_transfer = Table(
+    "fact_transfer",
+    metadata,
+    Column("journal_id", Text, primary_key=True),
+    Column("line", SmallInteger, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("occurred_at", Time, nullable=False),
+    Column("aggregate_id", Text, nullable=False, index=True),
+    Column("merchant_id", Text),
+    Column("debit", Text, nullable=False),
+    Column("credit", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("settled_channel", Text),
+    Column("settled_type", Text),
+    Column("channel_reference", Text),
+    Column("channel_key", Text),
+    CheckConstraint("amount_minor > 0", name="amount_minor"),
+    CheckConstraint("debit <> credit", name="accounts"),
+    one_of("kind", TRANSFER_KINDS),
+)
+Index(
+    "fact_transfer_settled_idx",
+    fact_transfer.c.settled_channel,
+    fact_transfer.c.occurred_at,
+    postgresql_where=fact_transfer.c.settled_channel.is_not(None),
+)
+
+fact_assessment = Table(
+    "fact_assessment",
+    metadata,
+    Column("assessment_id", Text, primary_key=True),
+    Column("merchant_id", Text),
+    Column("payment_id", Text, index=True),
+    Column("decision", Text, nullable=False),
+    Column("score", SmallInteger, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("rule_set", Text),
+    Column("model", Text),
+    Column("degraded", JSON, nullable=False),
+    Column("occurred_at", Time, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    one_of("decision", DECISIONS),
+)

@@ -1,0 +1,98 @@
+"""Channels' files, the runs over them, and the breaks that they found."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from data_pipeline.domain.reconciliation import BreakClass
+from data_pipeline.store.tables.schema import NOW, Text, Time, metadata, one_of
+
+# A channel's file as it came, whole. `raw` of superseded files of a day is let go; the hash stays, because
+# breaks name it as evidence.
+settlement_file = Table(
+    "settlement_file",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("settled_on", Date, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("raw", LargeBinary),
+    Column("byte_count", BigInteger, nullable=False),
+    Column("line_count", BigInteger),
+    Column("fault", Text),
+    Column("fault_line", BigInteger),
+    Column("fault_detail", String),
+    Column("fetched_at", Time, nullable=False),
+    UniqueConstraint("channel", "settled_on", "sha256"),
+    CheckConstraint("(fault IS NULL) = (line_count IS NOT NULL)", name="whole_or_refused"),
+)
+
+reconciliation_run = Table(
+    "reconciliation_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("file_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("file_made_at", Time, nullable=False),
+    Column("finished_at", Time, nullable=False, server_default=NOW),
+    Column("ledger_count", BigInteger, nullable=False),
+    Column("file_count", BigInteger, nullable=False),
+    Column("matched_count", BigInteger, nullable=False),
+    Column("break_count", BigInteger, nullable=False),
+    Column("excluded_count", BigInteger, nullable=False),
+    Column("totals", JSON, nullable=False),
+    one_of("state", ("balanced", "broken", "refused")),
+)
+Index(
+    "reconciliation_run_latest_idx",
+    reconciliation_run.c.day.desc(),
+    reconciliation_run.c.channel,
+    reconciliation_run.c.finished_at.desc(),
+)
+
+reconciliation_break = Table(
+    "reconciliation_break",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("break_class", Text, nullable=False),
+    Column("settled_type", Text, nullable=False),
+    Column("rule", Text),
+    Column("journal_id", Text),
+    Column("payment_id", Text),
+    Column("channel_reference", Text),
+    Column("channel_key", Text),
+    Column("ledger_amount_minor", BigInteger),
+    Column("ledger_currency", Text),
+    Column("ledger_at", Time),
+    Column("file_amount_minor", BigInteger),
+    Column("file_currency", Text),
+    Column("file_line", BigInteger),
+    Column("file_sha256", Text),
+    Column("run_id", Text, nullable=False),
+    Column("opened_at", Time, nullable=False),
+    Column("last_seen_at", Time, nullable=False),
+    Column("closed_at", Time),
+    one_of("break_class", BreakClass),
+)
+Index(None, reconciliation_break.c.day, reconciliation_break.c.channel)
+Index(
+    "reconciliation_break_open_idx",
+    reconciliation_break.c.opened_at,
+    postgresql_where=reconciliation_break.c.closed_at.is_(None),
+)

@@ -1,0 +1,43 @@
+"""Gold: sums of payments by time and kind, and their times to outcome in buckets."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Integer,
+    Table,
+)
+
+from data_pipeline.domain.rollups import Grain
+from data_pipeline.store.tables.schema import Text, Time, metadata, one_of
+
+rollup = Table(
+    "rollup",
+    metadata,
+    Column("grain", Text, primary_key=True),
+    Column("bucket_at", Time, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("method", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("decision", Text, primary_key=True),
+    Column("payment_count", BigInteger, nullable=False),
+    Column("approved_count", BigInteger, nullable=False),
+    Column("declined_count", BigInteger, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("refunded_minor", BigInteger, nullable=False),
+    one_of("grain", Grain),
+    # A row may fall back to nothing when its last payment moves to another key, never below.
+    CheckConstraint("payment_count >= 0 AND approved_count >= 0 AND declined_count >= 0", name="counts"),
+)
+
+rollup_latency = Table(
+    "rollup_latency",
+    metadata,
+    Column("bucket_at", Time, primary_key=True),
+    Column("bound_ms", Integer, primary_key=True),
+    Column("payment_count", BigInteger, nullable=False),
+    CheckConstraint("payment_count >= 0", name="payment_count"),
+)
