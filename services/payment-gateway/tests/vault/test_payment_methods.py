@@ -99,6 +99,21 @@ async def test_a_saved_card_pays_as_its_number_says(
     assert "identity" not in payment["method"]  # type: ignore[operator]
 
 
+async def test_risk_is_told_where_a_saved_card_is_from_and_the_merchant_not_again(
+    gateway: RunningGateway,
+) -> None:
+    method = await save(gateway, "4000002760003184")
+    assert method["card"]["country"] == "DE"
+    _, payment = await pay_with(gateway, method["id"])
+    told = gateway.risk.asked[-1]
+    assert (told["card"], told["card_bin"], told["card_country"]) == (
+        method["card"]["fingerprint"],
+        "400000",
+        "DE",
+    )
+    assert not {"bin", "country"} & payment["method"].keys()  # type: ignore[attr-defined]
+
+
 async def test_the_card_that_fails_later_is_attached_and_then_declined(gateway: RunningGateway) -> None:
     method, customer = await save(gateway, "4000000000000341"), await customer_of(gateway)
     attached = await gateway.post(f"/v1/payment-methods/{method['id']}/attach", {"customer_id": customer})

@@ -29,7 +29,8 @@ class CardNumber:
 @dataclass(frozen=True, slots=True)
 class TestCard:
     """A public test number. `token` is the test token that the simulators treat alike; `refusal` is what a check
-    without money finds (None: it passes), which is not always what a charge finds."""
+    without money finds (None: it passes), which is not always what a charge finds. `country` is the issuer's, ISO 3166
+    alpha-2: of the sandbox's cards this table knows it, elsewhere a bought BIN table would."""
 
     __test__ = False  # not a test class
 
@@ -39,6 +40,7 @@ class TestCard:
     refusal: str | None = None
     needs_action: bool = False
     funding: str = "credit"
+    country: str = "US"
 
 
 _TABLE: Final = (
@@ -55,12 +57,12 @@ _TABLE: Final = (
     TestCard("4000000000000127", "visa", "tok_wrong_cvc", "incorrect_cvc"),
     TestCard("4000000000000119", "visa", "tok_processing_error", "processing_error"),
     TestCard("4000000000000341", "visa", "tok_charge_declined"),
-    TestCard("4000002500003155", "visa", "tok_3ds", needs_action=True),
-    TestCard("4000002760003184", "visa", "tok_3ds", needs_action=True),
-    TestCard("4000003800000446", "visa", "tok_3ds", needs_action=True),
+    TestCard("4000002500003155", "visa", "tok_3ds", needs_action=True, country="FR"),
+    TestCard("4000002760003184", "visa", "tok_3ds", needs_action=True, country="DE"),
+    TestCard("4000003800000446", "visa", "tok_3ds", needs_action=True, country="IT"),
     TestCard("4000000000003220", "visa", "tok_3ds", needs_action=True),
     TestCard("4000008400001629", "visa", "tok_3ds_declined", needs_action=True),
-    TestCard("4000008260003178", "visa", "tok_3ds_insufficient_funds", needs_action=True),
+    TestCard("4000008260003178", "visa", "tok_3ds_insufficient_funds", needs_action=True, country="GB"),
 )
 TEST_CARDS: Final[Mapping[str, TestCard]] = {card.number: card for card in _TABLE}
 _BY_TOKEN: Final = {card.token: card for card in reversed(_TABLE)}  # the first one of equals is the one shown
@@ -118,6 +120,7 @@ def shown_card(card: CardNumber, fingerprint: str, *, cvc_given: bool) -> dict[s
         "exp_month": card.exp_month,
         "exp_year": card.exp_year,
         "funding": test_card.funding,
+        "country": test_card.country,
         "fingerprint": fingerprint,
         "checks": {"cvc_check": passed if cvc_given else "unchecked"},
     }
@@ -133,6 +136,7 @@ def shown_token(token: str) -> dict[str, Any]:
         "exp_month": None,
         "exp_year": None,
         "funding": test_card.funding if test_card else "unknown",
+        "country": test_card.country if test_card else None,
         "fingerprint": None,
         "checks": {"cvc_check": "unchecked"},
     }

@@ -52,12 +52,13 @@ class PaymentMethod:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """The `method` of a payment with it. `identity` tells cards apart, for who must know and may not see them."""
+        """The `method` of a payment with it. `identity`, `bin` and `country` are for risk and for nobody to see."""
         shown = dict(self.card or {})
         card = (
             {name: shown.get(name) for name in ("brand", "last4", "exp_month", "exp_year")} if shown else None
         )
-        known = {"identity": shown["fingerprint"]} if shown.get("fingerprint") else {}
+        told = {"identity": "fingerprint", "bin": "bin", "country": "country"}
+        known = {name: shown[member] for name, member in told.items() if shown.get(member)}
         return {**self.method, "payment_method": self.id, **({"shown": card} if card else {}), **known}
 
 

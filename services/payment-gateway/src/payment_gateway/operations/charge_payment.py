@@ -12,11 +12,12 @@ A crash before A leaves nothing. After A the attempt on record says which channe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from payment_gateway.domain import payment as machine
 from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.cards import shown_token
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment, Status
 from payment_gateway.domain.risk import Assessment, Decision
@@ -151,7 +152,18 @@ def _assessment_request(deps: Deps, payment: Payment, key: str) -> dict[str, Any
         "amount_minor": payment.amount_minor,
         "currency": payment.currency,
         "method": payment.method["type"],
-        "card": payment.method.get("identity") or payment.method.get("token"),
-        "customer": {name: customer.get(name) for name in ("id", "country", "ip", "device_id")} or None,
+        **_card(payment.method),
+        "customer": {name: customer.get(name) for name in ("id", "country", "ip", "device_id", "email")},
         "occurred_at": isoformat(deps.clock.now()),
+    }
+
+
+def _card(method: Mapping[str, Any]) -> dict[str, str | None]:
+    """What risk is told of a card: what tells it apart, its first six digits, its issuer's country."""
+    token = method.get("token")
+    shown = shown_token(token) if token and "payment_method" not in method else {}
+    return {
+        "card": method.get("identity") or token,
+        "card_bin": method.get("bin") or shown.get("bin"),
+        "card_country": method.get("country") or shown.get("country"),
     }
