@@ -1,15 +1,20 @@
 """The assessments API: what it answers, and everything it refuses in words without writing a row."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
-from risk_rig import Api, a_request
+from risk_rig import Api, a_document, a_request, a_rule
 from sqlalchemy import text
 
 from risk_engine.api.schemas import AssessmentAnswer
+from risk_engine.clients.cel import compile_rules
+from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.operations import find_assessments
 
 PATH = "/v1/assessments"
 
@@ -327,3 +332,52 @@ async def test_a_terminal_is_one_merchants_and_its_name_is_not_kept(api: Api) ->
     assert len({one["terminal"] for one in stored}) == 2
     assert "till-7" not in str(stored)
     assert "terminal" not in (await api.post("/v1/assessments", a_request(9))).body
+
+
+async def test_a_list_is_filtered_by_merchant_score_rule_and_time(api: Api) -> None:
+    rules = [a_rule(1, when="amount_minor >= 5000"), a_rule(2, when="amount_minor >= 9000", then="block")]
+    document = a_document(rules=rules)
+    api.deps.rules.deployed = replace(api.deps.rules.deployed, live=compile_rules(parse_rule_set(document)))
+    made = [
+        (await api.post(PATH, a_request(n, merchant_id=f"mer_{n % 2}", amount_minor=n * 1000))).body
+        for n in range(1, 11)
+    ]
+
+    async def found(query: str) -> list[str]:
+        page = (await api.get(f"{PATH}?{query}")).body
+        assert page["searched_to"] is None
+        return [one["payment_id"] for one in page["data"]]
+
+    assert await found("rule=rule_1&merchant=mer_1") == ["pay_9", "pay_7", "pay_5"]
+    assert await found("decision=block&rule=rule_1") == ["pay_10", "pay_9"]
+    score = made[0]["score"]
+    assert await found(f"score_from={score}&score_to={score}&decision=block") == [
+        one["payment_id"] for one in reversed(made) if (one["score"], one["decision"]) == (score, "block")
+    ]
+    assert (await api.get(f"{PATH}?rule=rule_2")).body["data"][0]["hits"] == ["rule_1", "rule_2"]
+    records = [(await api.get(f"{PATH}/{one['id']}")).body for one in made]
+    cut = datetime.fromisoformat(records[5]["created_at"])
+    later = [one["payment_id"] for one in records if datetime.fromisoformat(one["created_at"]) >= cut]
+    until = quote((cut + timedelta(hours=1)).isoformat())
+    since = quote((cut - timedelta(seconds=1)).isoformat())
+    assert set(later) <= set(await found(f"made_from={since}&made_before={until}"))
+    assert await found(f"made_from={until}") == []
+    assert len(await found(f"made_before={until}")) == 10
+
+
+async def test_a_search_of_rows_ends_and_says_where(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row fits once when the pages are followed, whatever the bound is."""
+    monkeypatch.setattr(find_assessments, "SEARCHED_MAX", 3)
+    for n in range(1, 11):
+        await api.post(PATH, a_request(n, merchant_id=f"mer_{n % 5}"))
+    seen, cursor, pages = [], "", 0
+    while True:
+        page = (await api.get(f"{PATH}?merchant=mer_2{cursor}")).body
+        seen += [one["payment_id"] for one in page["data"]]
+        pages += 1
+        assert (page["searched_to"] is None) == (page["next_cursor"] is None)
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == ["pay_7", "pay_2"]
+    assert pages == 4

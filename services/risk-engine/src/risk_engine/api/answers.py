@@ -164,7 +164,12 @@ STAFF: Final = {
     "created_at": TIME,
     "ended_at": nullable(TIME),
 }
-_NOT_PERMITTED: Final = {403: "not-permitted: it takes another role"}
+_ACTS: Final = Guard(
+    "staffToken",
+    "A person's token (`POST /v1/staff`); or the internal token with the header `Acting-For: <name of a person>`, by "
+    "which the console asks for whoever has logged in there.",
+    {403: "not-permitted: it takes another role; not-staff: nobody of the name in `Acting-For` is admitted"},
+)
 
 _PROPOSAL: Final = {"type": "string", "enum": [verdict.value for verdict in Verdict]}
 CASE: Final = {
@@ -267,8 +272,8 @@ def _each(answer: str) -> Schema:
 CONTRACT: Final = Contract(
     guards={
         require_internal: Guard("internalToken", "The token that the platform's own services share."),
-        require_reader: Guard("staffToken", "A person's token (`POST /v1/staff`)."),
-        staff_of: Guard("staffToken", "A person's token (`POST /v1/staff`).", _NOT_PERMITTED),
+        require_reader: Guard("staffToken", _ACTS.description),
+        staff_of: _ACTS,
     },
     schemas={
         "AssessmentRecord": shape(
@@ -321,8 +326,14 @@ CONTRACT: Final = Contract(
         ),
         "AssessmentPage": shape(
             {
-                "data": items(shape({**ASSESSMENT, "request": ANYTHING, "created_at": TIME})),
+                "data": items(
+                    shape({**ASSESSMENT, "request": ANYTHING, "hits": items(TEXT), "created_at": TIME})
+                ),
                 "next_cursor": nullable(TEXT),
+                "searched_to": nullable(TIME)
+                | {
+                    "description": "set when the page ends because enough was searched: older ones follow the cursor"
+                },
             }
         ),
         "Replay": thing(

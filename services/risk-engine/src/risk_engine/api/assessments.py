@@ -14,15 +14,17 @@ from platform_kit.ids import is_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import InvalidRequest, Problem
 from risk_engine.api.authentication import require_internal, require_reader
-from risk_engine.api.schemas import AssessmentAnswer, AssessmentBatch, AssessmentRequest, Question
+from risk_engine.api.schemas import AssessmentAnswer, AssessmentBatch, AssessmentRequest, Moment, Question
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_assessments import find_assessment, find_assessments
+from risk_engine.store.assessments import Wanted
 
 log = get_logger(__name__)
 
 router = APIRouter(prefix="/v1/assessments", tags=["assessments"], route_class=StrictRoute)
+Word = Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 ASKED_BY_SERVICES = [Depends(require_internal)]
 READ_BY_PEOPLE_TOO = [Depends(require_reader)]
 
@@ -67,12 +69,20 @@ async def list_assessments(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     decision: Decision | None = None,
+    merchant: Word = None,
+    rule: Word = None,
+    score_from: Annotated[int, Query(ge=0, le=100)] = 0,
+    score_to: Annotated[int, Query(ge=0, le=100)] = 100,
+    made_from: Annotated[Moment | None, Query()] = None,
+    made_before: Annotated[Moment | None, Query()] = None,
     cursor: Annotated[str | None, Query(max_length=64, pattern=r"^asm_[0-9a-hjkmnp-tv-z]{26}$")] = None,
 ) -> Response:
-    """The newest assessments; `next_cursor` leads to older ones."""
+    """The newest assessments that fit; `next_cursor` leads to older ones. One request searches a bounded number of
+    decisions: a page may be short, or empty, and still have a cursor, and then `searched_to` says how far it came."""
     if cursor is not None and not is_id("asm", cursor):
         raise InvalidRequest("Send the `next_cursor` of the page before.")
-    return JsonResponse(await find_assessments(request.app.state.deps, decision, cursor, limit))
+    wanted = Wanted(decision, merchant, rule, score_from, score_to, made_from, made_before)
+    return JsonResponse(await find_assessments(request.app.state.deps, wanted, cursor, limit))
 
 
 @router.get("/{assessment_id}", dependencies=READ_BY_PEOPLE_TOO, responses=answer("AssessmentRecord"))

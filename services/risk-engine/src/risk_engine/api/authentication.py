@@ -2,18 +2,25 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from platform_kit import canonical
 from platform_kit.problems import Problem, Unauthenticated
 from risk_engine.domain.staff import Actor, Role
-from risk_engine.operations.manage_staff import find_staff
+from risk_engine.operations.manage_staff import find_staff, staff_named
+
+ACTING_FOR: Final = "acting-for"
+"""Names the person for whom a service of the platform asks: it vouches for who they are, we say what they may."""
 
 
 class NotPermitted(Problem):
     status, code, title = 403, "not-permitted", "Your role may not do that"
+
+
+class NotStaff(Problem):
+    status, code, title = 403, "not-staff", "This person is not admitted to risk control"
 
 
 async def require_internal(request: Request) -> None:
@@ -23,8 +30,18 @@ async def require_internal(request: Request) -> None:
 
 
 async def staff_of(request: Request) -> Actor:
-    """The person whose token was sent. Raises Unauthenticated."""
-    actor = await find_staff(request.app.state.deps, _bearer(request))
+    """The person whose token was sent, or for whom the console asks: internal token and `Acting-For: <name>`. Name and
+    role are the engine's own in both cases. Raises Unauthenticated, NotStaff."""
+    deps, name = request.app.state.deps, request.headers.get(ACTING_FOR)
+    if name is None:
+        actor = await find_staff(deps, _bearer(request))
+    elif _is_internal(request):
+        actor = await staff_named(deps, name)
+        if actor is None:
+            raise NotStaff("An administrator admits them: `platform risk staff admit <name> --role <role>`.")
+        canonical.add(vouched_by="internal")
+    else:  # a person's token speaks for that person alone
+        actor = None
     if actor is None:
         raise Unauthenticated()
     canonical.add(actor=actor.name)

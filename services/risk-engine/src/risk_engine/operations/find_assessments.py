@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from platform_kit.clock import isoformat
 from platform_kit.problems import NotFound
-from risk_engine.domain.decision import Decision
 from risk_engine.operations.deps import Deps
 from risk_engine.store import assessments
+from risk_engine.store.assessments import Wanted
+
+SEARCHED_MAX = 10_000  # rows that one request looks at: some 100 ms of one core when nothing of them fits
 
 
 async def find_assessment(deps: Deps, assessment_id: str) -> dict[str, Any]:
@@ -17,11 +20,14 @@ async def find_assessment(deps: Deps, assessment_id: str) -> dict[str, Any]:
     return found
 
 
-async def find_assessments(
-    deps: Deps, decision: Decision | None, cursor: str | None, limit: int
-) -> dict[str, Any]:
-    """A page of the newest, and the cursor of the next one."""
+async def find_assessments(deps: Deps, wanted: Wanted, cursor: str | None, limit: int) -> dict[str, Any]:
+    """A page of the newest that fit, and the cursor of the next one; `searched_to` is a time when the page ends there
+    because SEARCHED_MAX rows were looked at, and not because there are no older ones."""
     async with deps.engine.connect() as conn:
-        rows = await assessments.page(conn, decision=decision, before=cursor, limit=limit + 1)
-    is_last = len(rows) <= limit
-    return {"data": rows[:limit], "next_cursor": None if is_last else rows[limit - 1]["id"]}
+        found = await assessments.page(
+            conn, wanted, before=cursor, limit=limit + 1, searched_max=SEARCHED_MAX
+        )
+    if len(found.rows) > limit:
+        return {"data": found.rows[:limit], "next_cursor": found.rows[limit - 1]["id"], "searched_to": None}
+    searched_to = isoformat(found.stopped_at) if found.stopped_at else None
+    return {"data": found.rows, "next_cursor": found.stopped_at_id, "searched_to": searched_to}

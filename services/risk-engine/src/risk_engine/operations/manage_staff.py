@@ -64,6 +64,13 @@ async def find_staff(deps: Deps, token: str) -> Actor | None:
     return found
 
 
+async def staff_named(deps: Deps, name: str) -> Actor | None:
+    """Who has this name and has not ended. Not remembered: who is ended is ended at once."""
+    async with deps.engine.connect() as conn:
+        role = await staff.role_of(conn, name)
+    return None if role is None else Actor(name, role)
+
+
 def hash_of(token: str) -> bytes:
     """SHA-256: tokens have 256 random bits, so nothing slower is needed."""
     return hashlib.sha256(token.encode()).digest()

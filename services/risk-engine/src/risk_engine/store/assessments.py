@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit import outbox
 from platform_kit.clock import isoformat
-from platform_kit.ids import new_id
+from platform_kit.ids import earliest_id, new_id
 from platform_kit.outbox import Event
 from platform_kit.writes import Writes
 from risk_engine.domain.assessment import Assessment, request_of
@@ -81,17 +81,14 @@ FIND = text(f"""
     FROM risk.assessment a LEFT JOIN risk.explanation e ON e.assessment_id = a.id WHERE a.id = :id
 """).columns(outcome=JSONB, request=JSONB, facts=JSONB, explained_reasons=JSONB)  # noqa: S608
 
-# Newest first by primary key; never an offset.
-LIST = text(f"""
-    SELECT {_COLUMNS}, a.request, a.created_at FROM risk.assessment a
-    WHERE a.id < :before ORDER BY a.id DESC LIMIT :limit
-""").columns(outcome=JSONB, request=JSONB)  # noqa: S608
+# Newest first by primary key, or by assessment_decision_id_idx. Ids are ordered by time: a range of time is one of ids.
+_BEFORE = "FROM risk.assessment a WHERE a.id < :before AND a.id >= :since"
 
-# By assessment_decision_id_idx.
-LIST_BY_DECISION = text(f"""
-    SELECT {_COLUMNS}, a.request, a.created_at FROM risk.assessment a
-    WHERE a.decision = :decision AND a.id < :before ORDER BY a.id DESC LIMIT :limit
-""").columns(outcome=JSONB, request=JSONB)  # noqa: S608
+# The same, and the one offset that we have, of a fixed size and over an index: where a search of rows has to stop.
+_STOP = """
+    SELECT id, created_at FROM risk.assessment
+    WHERE id = (SELECT a.id {found} ORDER BY a.id DESC OFFSET :searched_max LIMIT 1)
+"""
 
 DATABASE_NOW = text("SELECT clock_timestamp()")
 
@@ -254,19 +251,76 @@ async def find(conn: AsyncConnection, assessment_id: str) -> dict[str, Any] | No
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which assessments a list shows. `rule` is one whose hit decided with; `made_before` is not included."""
+
+    decision: Decision | None = None
+    merchant: str | None = None
+    rule: str | None = None
+    score_from: int = 0
+    score_to: int = 100
+    made_from: datetime | None = None
+    made_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Newest first. `stopped_at_id` and `stopped_at` when rows below that id were not looked at."""
+
+    rows: list[dict[str, Any]]
+    stopped_at_id: str | None = None
+    stopped_at: datetime | None = None
+
+
 async def page(
-    conn: AsyncConnection, *, decision: str | None, before: str | None, limit: int
-) -> list[dict[str, Any]]:
-    """The newest `limit` assessments with an id below `before`, of one decision if given."""
-    values: dict[str, Any] = {"before": before or ID_MAX, "limit": limit}
-    rows = await (
-        conn.execute(LIST_BY_DECISION, values | {"decision": decision})
-        if decision
-        else conn.execute(LIST, values)
+    conn: AsyncConnection, wanted: Wanted, *, before: str | None, limit: int, searched_max: int
+) -> Found:
+    """The newest `limit` assessments that fit, with an id below `before`. Merchant, score and rule have no index beside
+    the hot path's inserts: they are looked for in the newest `searched_max` rows that are left."""
+    upper = earliest_id("asm", wanted.made_before) if wanted.made_before else ID_MAX
+    values: dict[str, Any] = {
+        "before": min(before, upper) if before else upper,
+        "since": earliest_id("asm", wanted.made_from) if wanted.made_from else "",
+        "limit": limit,
+    }
+    indexed = _BEFORE
+    if wanted.decision:
+        indexed += " AND a.decision = :decision"
+        values["decision"] = wanted.decision
+    filters = {
+        "a.merchant_id = :merchant": wanted.merchant,
+        "a.outcome -> 'hits' @> to_jsonb(CAST(:rule AS text))": wanted.rule,
+        "a.score >= :score_from": wanted.score_from or None,
+        "a.score <= :score_to": wanted.score_to if wanted.score_to < 100 else None,
+    }
+    asked = [condition for condition, value in filters.items() if value is not None]
+    stop = None
+    if asked:
+        stop = (
+            await conn.execute(
+                text(_STOP.format(found=indexed)), _used(values, indexed) | {"searched_max": searched_max - 1}
+            )
+        ).first()
+        values |= {name: getattr(wanted, name) for name in ("merchant", "rule", "score_from", "score_to")}
+        if stop:
+            values["since"] = stop.id
+    sql = " AND ".join((f"SELECT {_COLUMNS}, a.request, a.created_at {indexed}", *asked))
+    query = text(f"{sql} ORDER BY a.id DESC LIMIT :limit").columns(outcome=JSONB, request=JSONB)
+    rows = await conn.execute(query, _used(values, str(query)))
+    return Found(
+        [
+            answer_of(row)
+            | {"request": row.request, "hits": row.outcome["hits"], "created_at": isoformat(row.created_at)}
+            for row in rows
+        ],
+        None if stop is None else stop.id,
+        None if stop is None else stop.created_at,
     )
-    return [
-        answer_of(row) | {"request": row.request, "created_at": isoformat(row.created_at)} for row in rows
-    ]
+
+
+def _used(values: dict[str, Any], sql: str) -> dict[str, Any]:
+    return {name: values[name] for name in text(sql).compile().params if name in values}
 
 
 async def database_now(conn: AsyncConnection) -> datetime:
