@@ -10,6 +10,7 @@ from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.operations.send_heartbeat import send_heartbeat
 from risk_engine.operations.watch_cases import watch_cases
+from risk_engine.operations.watch_chain import watch_chain
 from risk_engine.operations.watch_drift import watch_drift
 from risk_engine.operations.watch_quality import watch_quality
 from risk_engine.settings import Settings
@@ -65,6 +66,12 @@ async def chain(deps: Deps) -> None:
     await chain_assessments(deps)
 
 
+@async_task("risk.watch_chain", time_limit_s=50)
+async def doubt(deps: Deps) -> None:
+    """Every minute: does the next slice of the chain still follow from what is stored?"""
+    await watch_chain(deps)
+
+
 @async_task("risk.run_backtests", time_limit_s=600)
 async def backtest(deps: Deps) -> None:
     """Every five seconds: run the backtests that people asked for."""
@@ -84,6 +91,7 @@ def create_worker(settings: Settings) -> PlatformCelery:
             periodic(watch_decisions, every_s=60),
             periodic(tell_channels, every_s=5),
             periodic(show_life, every_s=60),
+            periodic(doubt, every_s=60),
             periodic(compare_with_reference, every_s=600),
             periodic(judge_model, every_s=3600),
             periodic(clean_up, every_s=3600),

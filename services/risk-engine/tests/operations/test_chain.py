@@ -7,11 +7,13 @@ from risk_rig import a_subject, settings_for
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from platform_cli.embedded.testing import FreshDatabase
+from platform_cli.embedded.testing import FreshDatabase, TestDatabase
 from platform_kit.outbox import Relay
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.chain_assessments import chain_assessments, check_chain
 from risk_engine.operations.deps import Deps, open_deps
+from risk_engine.operations.find_alerts import find_alerts
+from risk_engine.operations.watch_chain import watch_chain
 from risk_engine.store import assessment_chain, tables
 
 NUMBER = 5
@@ -93,3 +95,72 @@ async def test_a_forgery_by_the_owner_of_the_database_is_found_at_its_place(
         broken_at = (await check_chain(deps, 0, 100))["broken_at"]
         # Of a link that is gone the next one tells.
         assert broken_at in ((position + 1, position + 2) if "assessment_chain" in forgery else (position,))
+
+
+async def told(deps: Deps) -> list[tuple[str, str]]:
+    found = (await find_alerts(deps, None, 10, kind="chain_broken"))["data"]
+    return [(alert["status"], alert["summary"]) for alert in found]
+
+
+async def as_owner(database: TestDatabase, statement: str) -> None:
+    owner = create_async_engine(database.admin_url.replace("postgresql://", "postgresql+asyncpg://"))
+    async with owner.begin() as conn:
+        await conn.execute(text(statement))
+    await owner.dispose()
+
+
+async def test_the_watch_goes_round_the_chain_in_slices_and_begins_again(deps: Deps) -> None:
+    assert await watch_chain(deps, limit=2) == 0
+    await decided(deps)
+    await chain_assessments(deps)
+    assert [await watch_chain(deps, limit=2) for _ in range(4)] == [2, 2, 1, 2]
+    assert (await check_chain(deps, 0, 100))["swept_at"] is not None
+    assert await told(deps) == []
+
+
+async def test_one_of_two_watchers_looks(deps: Deps) -> None:
+    await decided(deps)
+    await chain_assessments(deps)
+    async with deps.engine.begin() as held:
+        assert await assessment_chain.watch(held) is not None
+        assert await watch_chain(deps) == 0
+
+
+async def test_a_break_is_told_once_and_until_it_is_mended(
+    fresh_database: FreshDatabase, clean_redis_url: str
+) -> None:
+    database = await fresh_database("risk")
+    async with open_deps(settings_for(database.app_url, clean_redis_url)) as deps:
+        await decided(deps)
+        await chain_assessments(deps)
+        await as_owner(database, "UPDATE risk.assessment SET score = score + 1")
+        for _ in range(3):
+            await watch_chain(deps, limit=2)
+        ((status, summary),) = await told(deps)
+        assert status == "firing"
+        assert "breaks at position 1:" in summary
+        await as_owner(database, "UPDATE risk.assessment SET score = score - 1")
+        await watch_chain(deps, limit=2)
+        assert [status for status, _ in await told(deps)] == ["resolved"]
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        "DELETE FROM risk.assessment_chain WHERE position = (SELECT max(position) FROM risk.assessment_chain)",
+        "UPDATE risk.assessment_chain SET hash = '\\x00'"
+        " WHERE position = (SELECT max(position) FROM risk.assessment_chain)",
+    ],
+)
+async def test_an_end_that_is_cut_off_or_written_anew_is_told(
+    fresh_database: FreshDatabase, clean_redis_url: str, cut: str
+) -> None:
+    database = await fresh_database("risk")
+    async with open_deps(settings_for(database.app_url, clean_redis_url)) as deps:
+        await decided(deps)
+        await chain_assessments(deps)
+        await watch_chain(deps)
+        await as_owner(database, cut)
+        await watch_chain(deps, limit=1)
+        ((status, summary),) = await told(deps)
+        assert (status, "was the head once" in summary) == ("firing", True)

@@ -349,7 +349,13 @@ CONTRACT: Final = Contract(
         ),
         "ChainCheck": thing(
             "chain_check",
-            {"checked": COUNT, "broken_at": nullable(COUNT), "behind": COUNT, "next_after": nullable(COUNT)},
+            {
+                "checked": COUNT,
+                "broken_at": nullable(COUNT),
+                "behind": COUNT,
+                "next_after": nullable(COUNT),
+                "swept_at": nullable(TIME),
+            },
         ),
         "Case": shape(CASE),
         "CaseRecord": shape(

@@ -141,6 +141,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             quiet=timedelta(hours=6),
             cooldown=timedelta(hours=24),
         ),
+        "chain_broken": Kind(
+            _C,
+            "The hash chain does not follow from the stored assessments, or the head that was seen last is gone.",
+            "`platform risk verify` names the place. Compare with a backup and the heads in the log: who wrote?",
+            quiet=timedelta(0),
+        ),
         "alert_undelivered": Kind(
             _W,
             "An alert was given up on a channel.",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from platform_kit.clock import isoformat
 from platform_kit.logging import get_logger
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
@@ -33,10 +34,12 @@ async def check_chain(deps: Deps, after: int, limit: int) -> dict[str, Any]:
     async with deps.engine.connect() as conn:
         found = await assessment_chain.recompute(conn, after, limit)
         behind = await assessment_chain.behind(conn)
+        swept_at = await assessment_chain.swept_at(conn)
     return {
         "object": "chain_check",
         "checked": found.length,
         "broken_at": found.broken_at,
         "behind": behind,
+        "swept_at": None if swept_at is None else isoformat(swept_at),
         "next_after": found.last if found.length == limit else None,
     }

@@ -7,6 +7,7 @@ these numbers, so it needs no search for what came late. The program can neither
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -52,6 +53,23 @@ BEHIND = text("""
     SELECT count(*) FROM risk.outbox_event
     WHERE type = :type AND (position > :head OR position IS NULL)
 """)
+
+WATCHED = text("SELECT checked_to, head_position, head_hash FROM risk.chain_watch FOR UPDATE SKIP LOCKED")
+SWEPT = text("SELECT swept_at FROM risk.chain_watch")
+LINK_AT = text("SELECT hash FROM risk.assessment_chain WHERE position = :position")
+WATCH = text("""
+    UPDATE risk.chain_watch SET checked_to = CAST(:checked_to AS bigint), head_position = :head_position, head_hash = :head_hash,
+        swept_at = CASE WHEN CAST(:checked_to AS bigint) = 0 THEN now() ELSE swept_at END
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Where the last look ended, and the head that it saw: the place and the hash of the newest link."""
+
+    checked_to: int
+    head_position: int
+    head_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +123,37 @@ async def behind(conn: AsyncConnection) -> int:
     head = (await conn.execute(HEAD)).first()
     number: int = await conn.scalar(BEHIND, {"type": MADE, "head": head.position if head else 0}) or 0
     return number
+
+
+async def watch(conn: AsyncConnection) -> Watch | None:
+    """The watch, locked until the transaction ends; None while somebody else looks."""
+    row = (await conn.execute(WATCHED)).first()
+    return None if row is None else Watch(*row)
+
+
+async def is_cut(conn: AsyncConnection, seen: Watch) -> bool:
+    """Whether the link that was the head once is gone, or is another one now."""
+    if seen.head_hash is None:
+        return False
+    found: bytes | None = await conn.scalar(LINK_AT, {"position": seen.head_position})
+    return found != seen.head_hash
+
+
+async def keep_watch(conn: AsyncConnection, seen: Watch) -> None:
+    """Where the next look begins; at 0 a sweep is finished and the next one begins."""
+    await conn.execute(
+        WATCH,
+        {"checked_to": seen.checked_to, "head_position": seen.head_position, "head_hash": seen.head_hash},
+    )
+
+
+async def head_of(conn: AsyncConnection) -> tuple[int, bytes | None]:
+    """The newest link's place and hash; (0, None) of an empty chain."""
+    row = (await conn.execute(HEAD)).first()
+    return (row.position, row.hash) if row else (0, None)
+
+
+async def swept_at(conn: AsyncConnection) -> datetime | None:
+    """When the watch had last recomputed the whole chain."""
+    found: datetime | None = await conn.scalar(SWEPT)
+    return found

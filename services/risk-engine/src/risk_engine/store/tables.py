@@ -352,6 +352,18 @@ drift_reference = Table(
 )
 Index("drift_reference_model_id_idx", drift_reference.c.model, drift_reference.c.id)
 
+# How far the watcher of the chain has recomputed it, and the head that it saw last. One row, made by the migration.
+chain_watch = Table(
+    "chain_watch",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("checked_to", BigInteger, nullable=False, server_default=text("0")),
+    Column("swept_at", Time),  # the last time that all of it had been recomputed
+    Column("head_position", BigInteger, nullable=False, server_default=text("0")),
+    Column("head_hash", LargeBinary),
+    CheckConstraint("one", name="one"),
+)
+
 quarantined_event = Table(
     "quarantined_event",
     metadata,
