@@ -58,7 +58,8 @@ WATCHED = text("SELECT checked_to, head_position, head_hash FROM risk.chain_watc
 SWEPT = text("SELECT swept_at FROM risk.chain_watch")
 LINK_AT = text("SELECT hash FROM risk.assessment_chain WHERE position = :position")
 WATCH = text("""
-    UPDATE risk.chain_watch SET checked_to = CAST(:checked_to AS bigint), head_position = :head_position, head_hash = :head_hash,
+    UPDATE risk.chain_watch SET checked_to = CAST(:checked_to AS bigint), head_position = :head_position,
+        head_hash = :head_hash,
         swept_at = CASE WHEN CAST(:checked_to AS bigint) = 0 THEN now() ELSE swept_at END
 """)
 
