@@ -25,11 +25,9 @@ async def watch_chain(deps: Deps, *, now: datetime | None = None, limit: int = S
         found = await assessment_chain.recompute(conn, seen.checked_to, limit)
         signals = _signals(seen, found, is_cut)
         if not signals:
-            ends = found.length < limit or found.last is None
+            to = found.last if found.length == limit and found.last else 0  # from the beginning
             position, head = await assessment_chain.head_of(conn)
-            moved = replace(
-                seen, checked_to=0 if ends else found.last, head_position=position, head_hash=head
-            )
+            moved = replace(seen, checked_to=to, head_position=position, head_hash=head)
             await assessment_chain.keep_watch(conn, moved)
         await settle_alerts(deps, conn, signals, WATCHED, now)
     return found.length
