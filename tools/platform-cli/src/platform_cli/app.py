@@ -14,6 +14,7 @@ from rich.table import Table
 
 from platform_cli.backup.commands import backup, restore
 from platform_cli.daily.commands import add_daily_commands
+from platform_cli.data.commands import data_commands
 from platform_cli.k8s.commands import kubernetes_commands
 from platform_cli.risk.commands import risk_commands
 from platform_cli.stack import supervision
@@ -130,6 +131,7 @@ main.command(rich_help_panel=HERE)(backup)
 main.command(rich_help_panel=HERE)(restore)
 main.add_typer(kubernetes_commands(), name="k8s", rich_help_panel=HERE)
 main.add_typer(risk_commands(), name="risk", rich_help_panel=HERE)
+main.add_typer(data_commands(), name="data", rich_help_panel=HERE)
 add_daily_commands(main)
 
 

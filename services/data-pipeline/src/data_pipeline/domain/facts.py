@@ -119,9 +119,14 @@ def supersede(old: PaymentFact | None, new: PaymentFact) -> PaymentFact:
     earlier, later = (old, new) if old.position <= new.position else (new, old)
     return replace(
         later,
-        approved_at=earlier.approved_at or later.approved_at,
-        decided_at=earlier.decided_at or later.decided_at,
+        approved_at=_first(earlier.approved_at, later.approved_at),
+        decided_at=_first(earlier.decided_at, later.decided_at),
     )
+
+
+def _first(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier time that is known: by time, for an event may come after later ones were merged already."""
+    return min(one, other) if one and other else one or other
 
 
 def channel_of(account: str) -> str | None:

@@ -55,13 +55,30 @@ async def ingest_events(conn: AsyncConnection, stream: str, events: Sequence[Eve
     An event of a type that this version does not know is set aside at once: its producer may be ahead of us.
     Raises EventRefused for one that breaks its contract.
     """
-    read = [(event, facts_of(_received(event))) for event in events]
-    await _set_aside_unknown(conn, stream, read)
-    usable = [(event, _usable(outcome)) for event, outcome in read if not _is_unknown(outcome)]
-    if not usable:
-        return
-    new = await event_store.insert(conn, stream, [_stored(stream, event, facts) for event, facts in usable])
-    await _apply(conn, [facts for _, facts in usable if facts.envelope.position in new])
+    read = [(event, received := _received(event), facts_of(received)) for event in events]
+    await _set_aside_unknown(conn, stream, ((event, outcome) for event, _, outcome in read))
+    usable = [(received, _usable(outcome)) for _, received, outcome in read if not _is_unknown(outcome)]
+    if usable:
+        await _store_and_apply(conn, stream, usable)
+
+
+async def ingest_received(conn: AsyncConnection, stream: str, received: Any) -> bool:
+    """Let one event as received have its effects, whatever the cursor says; False when it has had them already.
+
+    For events that were set aside. Raises EventRefused, also for a type that this version does not know.
+    """
+    return bool(await _store_and_apply(conn, stream, [(received, _usable(facts_of(received)))]))
+
+
+async def _store_and_apply(
+    conn: AsyncConnection, stream: str, read: Sequence[tuple[dict[str, Any], Facts]]
+) -> set[int]:
+    """The event store is the inbox: only what is new in it has effects. Returns the positions that were new."""
+    new = await event_store.insert(
+        conn, stream, [_stored(stream, received, facts) for received, facts in read]
+    )
+    await _apply(conn, [facts for _, facts in read if facts.envelope.position in new])
+    return new
 
 
 async def _apply(conn: AsyncConnection, facts: Sequence[Facts]) -> None:
@@ -127,7 +144,7 @@ def _received(event: Event) -> dict[str, Any]:
     }
 
 
-def _stored(stream: str, event: Event, facts: Facts) -> event_store.StoredEvent:
+def _stored(stream: str, received: dict[str, Any], facts: Facts) -> event_store.StoredEvent:
     envelope = facts.envelope
     return event_store.StoredEvent(
         stream=stream,
@@ -137,7 +154,7 @@ def _stored(stream: str, event: Event, facts: Facts) -> event_store.StoredEvent:
         aggregate_id=envelope.aggregate_id,
         merchant_id=envelope.merchant_id,
         occurred_at=envelope.occurred_at,
-        payload=orjson.dumps(_received(event)).decode(),
+        payload=orjson.dumps(received).decode(),
     )
 
 

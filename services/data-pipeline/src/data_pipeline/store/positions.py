@@ -28,6 +28,16 @@ READ_POSITIONS = text(
 )
 
 
+LOCK_CURSOR = text(
+    "SELECT position FROM pipeline.consumer_cursor WHERE consumer = :consumer AND stream = :stream FOR UPDATE"
+)
+
+
+async def lock_cursor(conn: AsyncConnection, consumer: str, stream: str) -> None:
+    """Until the transaction ends nobody else writes facts of this stream: its consumer moves this row first."""
+    await conn.execute(LOCK_CURSOR, {"consumer": consumer, "stream": stream})
+
+
 async def note_head(conn: AsyncConnection, stream: str, head: int, at: datetime) -> None:
     """Remember what the stream's owner said of its end."""
     await conn.execute(NOTE_HEAD, {"stream": stream, "head": head, "at": at})

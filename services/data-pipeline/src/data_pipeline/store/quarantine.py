@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,11 +28,51 @@ OPEN_SUMMARY = text(
     FROM pipeline.quarantine WHERE state = 'open'        -- quarantine_open_idx
     """
 )
-OPEN_ROWS = text(
+_SHOWN = """id, stream, position, event_id, type, fault, detail, attempt_count, first_seen_at, last_seen_at, state,
+    outcome, resolved_at, resolved_by, reason"""
+_CHOSEN = """(CAST(:ids AS bigint[]) IS NULL OR id = ANY(:ids))
+      AND (CAST(:stream AS text) IS NULL OR stream = :stream)
+      AND (CAST(:first_position AS bigint) IS NULL OR position >= :first_position)
+      AND (CAST(:last_position AS bigint) IS NULL OR position <= :last_position)
+      AND (CAST(:type AS text) IS NULL OR type = :type)
+      AND (CAST(:fault AS text) IS NULL OR fault = :fault)"""
+PAGE = text(
+    f"""
+    SELECT {_SHOWN} FROM pipeline.quarantine
+    WHERE (CAST(:state AS text) IS NULL OR state = :state) AND id > :after AND {_CHOSEN}
+    ORDER BY id LIMIT :limit                             -- quarantine_state_idx, or the primary key
+    """  # noqa: S608 - columns and conditions of our own
+)
+ONE = text(f"SELECT {_SHOWN}, payload FROM pipeline.quarantine WHERE id = :id")  # noqa: S608
+OPEN_CHOSEN = text(
+    f"""
+    SELECT id, stream, position, payload FROM pipeline.quarantine
+    WHERE state = 'open' AND {_CHOSEN} ORDER BY attempt_count, stream, position LIMIT :limit
+    """  # noqa: S608
+)
+COUNT_OPEN_CHOSEN = text(f"SELECT count(*) FROM pipeline.quarantine WHERE state = 'open' AND {_CHOSEN}")  # noqa: S608
+STATES = text("SELECT id, state FROM pipeline.quarantine WHERE id = ANY(:ids)")
+LOCK_OPEN = text("SELECT true FROM pipeline.quarantine WHERE id = :id AND state = 'open' FOR UPDATE")
+REPLAYED = text(
     """
-    SELECT stream, position, event_id, type, fault, detail, attempt_count, first_seen_at
-    FROM pipeline.quarantine WHERE state = 'open' ORDER BY first_seen_at, id LIMIT :limit
+    UPDATE pipeline.quarantine
+    SET state = 'replayed', outcome = :outcome, resolved_at = now(), resolved_by = :actor, reason = :reason,
+        attempt_count = attempt_count + 1, last_seen_at = now()
+    WHERE id = :id AND state = 'open'
     """
+)
+REFUSED_AGAIN = text(
+    """
+    UPDATE pipeline.quarantine
+    SET outcome = 'refused', fault = :fault, detail = :detail, attempt_count = attempt_count + 1, last_seen_at = now()
+    WHERE id = :id AND state = 'open'
+    """
+)
+DISCARD = text(
+    f"""
+    UPDATE pipeline.quarantine SET state = 'discarded', resolved_at = now(), resolved_by = :actor, reason = :reason
+    WHERE state = 'open' AND {_CHOSEN} RETURNING id
+    """  # noqa: S608
 )
 
 
@@ -59,5 +99,86 @@ async def open_summary(conn: AsyncConnection) -> tuple[int, datetime | None]:
     return int(row.open_count), row.oldest_at
 
 
-async def open_rows(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
-    return [dict(row) for row in (await conn.execute(OPEN_ROWS, {"limit": limit})).mappings()]
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which quarantined events: those that fit every member that is not None. `ids` are rows of the table."""
+
+    ids: tuple[int, ...] | None = None
+    stream: str | None = None
+    first_position: int | None = None
+    last_position: int | None = None
+    type: str | None = None
+    fault: str | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        return self == Chosen()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An open row: `payload` is the event as received, JSON text."""
+
+    id: int
+    stream: str
+    position: int
+    payload: str
+
+
+async def page(
+    conn: AsyncConnection, chosen: Chosen, state: str | None, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Rows above the id `after`, oldest first, without their payloads."""
+    values = _values(chosen) | {"state": state, "after": after, "limit": limit}
+    return [dict(row) for row in (await conn.execute(PAGE, values)).mappings()]
+
+
+async def one(conn: AsyncConnection, row_id: int) -> dict[str, Any] | None:
+    """One row with the event as received."""
+    row = (await conn.execute(ONE, {"id": row_id})).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def waiting(conn: AsyncConnection, chosen: Chosen, limit: int) -> list[Waiting]:
+    """Open rows in the order of their positions, stream by stream.
+
+    When there are more than `limit`, those with the fewest attempts: what is refused each time keeps nobody waiting.
+    """
+    result = await conn.execute(OPEN_CHOSEN, _values(chosen) | {"limit": limit})
+    return sorted((Waiting(*row) for row in result), key=lambda row: (row.stream, row.position))
+
+
+async def count_waiting(conn: AsyncConnection, chosen: Chosen) -> int:
+    return int(await conn.scalar(COUNT_OPEN_CHOSEN, _values(chosen)) or 0)
+
+
+async def states(conn: AsyncConnection, ids: Sequence[int]) -> dict[int, str]:
+    """The state of each of these rows that exists."""
+    return {row.id: row.state for row in await conn.execute(STATES, {"ids": list(ids)})}
+
+
+async def lock_open(conn: AsyncConnection, row_id: int) -> bool:
+    """Keep the row until the transaction ends; False when somebody has resolved it meanwhile."""
+    return bool(await conn.scalar(LOCK_OPEN, {"id": row_id}))
+
+
+async def mark_replayed(
+    conn: AsyncConnection, row_id: int, outcome: str, actor: str, reason: str | None
+) -> None:
+    await conn.execute(REPLAYED, {"id": row_id, "outcome": outcome, "actor": actor, "reason": reason})
+
+
+async def mark_refused(conn: AsyncConnection, row_id: int, fault: str, detail: str) -> None:
+    """The row stays open, with one attempt more and the newest reason."""
+    await conn.execute(REFUSED_AGAIN, {"id": row_id, "fault": fault, "detail": detail})
+
+
+async def discard(conn: AsyncConnection, chosen: Chosen, actor: str, reason: str) -> list[int]:
+    """Close what is open of these, without effect; the ids that were."""
+    values = _values(chosen) | {"actor": actor, "reason": reason}
+    return sorted((await conn.execute(DISCARD, values)).scalars())
+
+
+def _values(chosen: Chosen) -> dict[str, Any]:
+    values = asdict(chosen)
+    return values | {"ids": None if chosen.ids is None else list(chosen.ids)}

@@ -75,9 +75,19 @@ quarantine = Table(
     Column("first_seen_at", Time, nullable=False, server_default=NOW),
     Column("last_seen_at", Time, nullable=False, server_default=NOW),
     Column("state", Text, nullable=False, server_default=text("'open'")),
+    Column("outcome", Text),  # of the last replay: applied, already_applied, refused
+    Column("resolved_at", Time),
+    Column("resolved_by", Text),
+    Column("reason", String),
     UniqueConstraint("stream", "position"),
     one_of("state", ("open", "replayed", "discarded")),
+    CheckConstraint(
+        "(state = 'open') = (resolved_at IS NULL) AND (resolved_at IS NULL) = (resolved_by IS NULL)"
+        " AND (state <> 'discarded' OR reason IS NOT NULL)",
+        name="resolution",
+    ),
 )
+Index("quarantine_state_idx", quarantine.c.state, quarantine.c.id)
 Index(
     "quarantine_open_idx",
     quarantine.c.first_seen_at,

@@ -1,0 +1,12 @@
+"""`platform data …`: what is done by hand with the data pipeline."""
+
+import typer
+
+from platform_cli.data.quarantine import quarantine_commands
+
+
+def data_commands() -> typer.Typer:
+    """`data …`, each command under its own name."""
+    group = typer.Typer(help="The data pipeline: what was set aside, archive, replay.", no_args_is_help=True)
+    group.add_typer(quarantine_commands(), name="quarantine")
+    return group

@@ -1,0 +1,82 @@
+"""`platform data` as a person types it, against a real pipeline."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from platform_cli.embedded.testing import FreshDatabase
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "services/data-pipeline/tests"))
+
+from pipeline_rig import TOKEN, an_event, ingest, rows, settings_for
+
+from data_pipeline.app import create_pipeline
+from data_pipeline.operations.deps import Deps
+
+
+@dataclass
+class Pipeline:
+    """A running API and its database."""
+
+    url: str
+    deps: Deps
+
+    async def platform(self, *words: str) -> tuple[int, str, str]:
+        """Exit code, output and errors of one command."""
+        env = os.environ | {"PIPELINE_URL": self.url, "INTERNAL_TOKEN": TOKEN, "PLATFORM_OPERATOR": "ada"}
+        command = [sys.executable, "-m", "platform_cli.app", "data", *words]
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=env, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+async def pipeline(fresh_database: FreshDatabase) -> AsyncIterator[Pipeline]:
+    database = await fresh_database("pipeline")
+    app = create_pipeline(settings_for(database.app_url))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+        running = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        yield Pipeline(f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.deps)
+        server.should_exit = True
+        await running
+
+
+async def test_what_was_set_aside_is_listed_shown_replayed_and_discarded(pipeline: Pipeline) -> None:
+    assert (await pipeline.platform("quarantine", "list"))[1].strip() == "nothing was set aside"
+    await ingest(pipeline.deps.engine, [an_event(1, "payment.teleported.v9")])
+    [row] = [str(row["id"]) for row in await rows(pipeline.deps.engine, "quarantine")]
+
+    code, out, _ = await pipeline.platform("quarantine", "list", "--stream", "payments")
+    assert (code, "payment.teleported.v9" in out, "unknown_type" in out) == (0, True, True)
+    assert "told by payment-gateway" in (await pipeline.platform("quarantine", "show", row))[1]
+
+    code, _, err = await pipeline.platform("quarantine", "replay")
+    assert (code, "Say which" in err) == (2, True)
+    code, out, _ = await pipeline.platform("quarantine", "replay", "--all")
+    assert (code, "1 refused" in out) == (1, True)
+
+    code, out, _ = await pipeline.platform("quarantine", "discard", row, "--reason", "a type of the future")
+    assert (code, out.strip()) == (0, "1 discarded")
+    shown = json.loads((await pipeline.platform("quarantine", "show", row, "--json"))[1])
+    assert (shown["state"], shown["resolved_by"], shown["reason"]) == (
+        "discarded",
+        "ada",
+        "a type of the future",
+    )
+    assert (await pipeline.platform("quarantine", "replay", row))[1].splitlines()[
+        0
+    ] == f"{row}  not_open  discarded"
