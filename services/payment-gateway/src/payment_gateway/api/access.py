@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import re
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from payment_gateway.api.versions import answer_headers
-from payment_gateway.domain.audit import ADMINISTRATOR, API_KEY, Actor
+from payment_gateway.domain.audit import ADMINISTRATOR, API_KEY, OPERATOR, Actor
 from payment_gateway.domain.scopes import allows, needed_scope
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_api_keys import InsufficientScope
@@ -26,6 +27,9 @@ from platform_kit.rate_limits import RateLimited
 
 CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres is asked once a second per key
 CACHED_KEYS_MAX = 10_000
+
+ACTING_FOR: Final = "acting-for"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 auth_failures_total = Counter(
     "auth_failures_total",
@@ -135,6 +139,21 @@ async def require_admin(request: Request) -> Actor:
     return Actor(ADMINISTRATOR, None, request.scope.get("request_id"))
 
 
+class NobodyNamed(Problem):
+    status, code, title = 403, "nobody-named", "The header Acting-For names nobody"
+
+
+async def operator_of(request: Request) -> Actor:
+    """The person for whom the console asks: the internal token vouches for the name in `Acting-For`. What they may do
+    is the console's to know. Raises Unauthenticated, RateLimited, NobodyNamed."""
+    await require_internal(request)
+    name = request.headers.get(ACTING_FOR, "")
+    if not _NAME.fullmatch(name):
+        raise NobodyNamed("Send the operator's name: who acts stands in the audit log.")
+    canonical.add(actor=name)
+    return Actor(OPERATOR, name, request.scope.get("request_id"))
+
+
 async def require_internal(request: Request) -> None:
     """Raises Unauthenticated, or RateLimited, unless the services' shared token was sent."""
     deps = await deps_of(request)
@@ -182,3 +201,4 @@ Merchant = Annotated[Caller, Depends(caller_of)]
 GatewayDeps = Annotated[Deps, Depends(deps_of)]
 
 Administrator = Annotated[Actor, Depends(require_admin)]
+Operator = Annotated[Actor, Depends(operator_of)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from payment_gateway.api.access import caller_of, require_admin, require_internal
+from payment_gateway.api.access import caller_of, operator_of, require_admin, require_internal
 from payment_gateway.api.schemas.answers import SCHEMAS
 from payment_gateway.api.schemas.answers.links import LINKS
 from payment_gateway.domain.versions import CURRENT, VERSION_HEADER
@@ -61,6 +61,11 @@ CONTRACT = Contract(
         require_admin: Guard("administratorKey", "The administrator's key, ADMIN_API_KEY.", _GUESSED),
         require_internal: Guard(
             "internalToken", "The token that the platform's own services share.", _GUESSED
+        ),
+        operator_of: Guard(
+            "internalToken",
+            "The token that the platform's own services share.",
+            _GUESSED | {403: "nobody-named: the header `Acting-For` must name the operator"},
         ),
     },
     schemas=SCHEMAS,

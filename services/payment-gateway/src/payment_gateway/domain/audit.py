@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,13 +11,15 @@ from platform_kit.clock import isoformat
 
 ADMINISTRATOR: Final = "administrator"
 API_KEY: Final = "api_key"
+OPERATOR: Final = "operator"
 PLATFORM: Final = "platform"
-ACTORS: Final = (ADMINISTRATOR, API_KEY, PLATFORM)
+ACTORS: Final = (ADMINISTRATOR, API_KEY, OPERATOR, PLATFORM)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and in which request. `id` is the API key's; the administrator and the platform have none."""
+    """Who acts, and in which request. `id` is the API key's, or the name of an operator at the console; the
+    administrator and the platform have none."""
 
     kind: str
     id: str | None = None
@@ -45,6 +47,13 @@ class StoredEntry:
     entry: Entry
     by: Actor
     created_at: datetime
+
+
+def for_merchant(stored: StoredEntry) -> StoredEntry:
+    """As its merchant sees it: that somebody of the platform acted, and not the name of an employee."""
+    if stored.by.kind != OPERATOR:
+        return stored
+    return replace(stored, by=replace(stored.by, id=None))
 
 
 def audit_object(stored: StoredEntry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from payment_gateway.domain.audit import StoredEntry, audit_object
+from payment_gateway.domain.audit import StoredEntry, audit_object, for_merchant
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import audit_log
 from payment_gateway.store.tenancy import as_merchant
@@ -26,7 +26,7 @@ async def list_own_audit_log(
     """A merchant's entries, the newest first."""
     async with as_merchant(deps.engine, merchant_id) as connection:
         found = await audit_log.page(connection, merchant_id, before=before, action=action, limit=limit + 1)
-    return _page(found, limit)
+    return _page([for_merchant(entry) for entry in found], limit)
 
 
 async def list_audit_log(

@@ -8,12 +8,14 @@ from typing import Final
 
 import orjson
 
+from payment_gateway.domain.audit import Actor, Entry
 from payment_gateway.operations.answer_request import Answer
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_webhook_endpoints import find
-from payment_gateway.store import events, webhook_deliveries
+from payment_gateway.store import audit_log, events, webhook_deliveries
 from payment_gateway.store.tables import idempotency_key
 from platform_kit import canonical, idempotency
+from platform_kit.clock import isoformat
 from platform_kit.idempotency import IdempotencyKey, StoredResponse
 from platform_kit.ids import new_id
 from platform_kit.problems import NotFound, Problem
@@ -38,6 +40,8 @@ class ReplayWebhooks:
     after: str | None = None
     """Continue after this event, when an earlier answer said that there is more."""
     undelivered_only: bool = False
+    by: Actor | None = None
+    """An operator of the platform: kept in the merchant's audit log. None: the merchant's own."""
 
 
 async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
@@ -45,7 +49,8 @@ async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
 
     Raises NotFound, WebhookEndpointDisabled, KeyReused.
     """
-    scope = f"{command.merchant_id} POST /v1/webhook-deliveries/replay"
+    door = "/internal" if command.by else "/v1"  # keys of operators are not among the merchant's
+    scope = f"{command.merchant_id} POST {door}/webhook-deliveries/replay"
     claim = command.key.claim(scope, new_id("rpl"))
     async with deps.engine.begin() as connection:
         # Another request with this key is waited for here: its transaction is as short as this one.
@@ -80,6 +85,8 @@ async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
                 [(new_id("dlv"), *pair) for pair in pairs],
                 undelivered_only=command.undelivered_only,
             )
+        if command.by:
+            await audit_log.record(connection, command.by, _entry(command, made))
         body = {
             "object": "webhook_replay",
             "events": len(wanted),
@@ -91,3 +98,15 @@ async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
         await idempotency.finish(connection, idempotency_key, {(claim.scope, claim.key): response})
     canonical.add(webhooks_replayed=made)
     return Answer(response.status, response.body)
+
+
+def _entry(command: ReplayWebhooks, made: int) -> Entry:
+    asked = {
+        "event_id": command.event_id,
+        "occurred_from": isoformat(command.since) if command.since else None,
+        "occurred_to": isoformat(command.until) if command.until else None,
+        "undelivered_only": command.undelivered_only,
+        "deliveries": made,
+    }
+    details = {name: value for name, value in asked.items() if value is not None}
+    return Entry("webhook_endpoint.replayed", command.merchant_id, command.endpoint_id or "", details)

@@ -41,7 +41,7 @@ async def decide_case(
     async with deps.engine.begin() as conn:
         case = await locked_case(conn, case_id)
         if case.closed_by == actor.name and case.verdict is verdict:
-            return case_object(case, now)
+            return case_object(deps, case, now)
         if seen is not None and case.payment_count > seen:
             raise CaseGrew(f"It has {case.payment_count} payments by now: look at it again.")
         try:
@@ -57,7 +57,7 @@ async def decide_case(
         if is_closed:
             await _conclude(conn, decided, reason)
     canonical.add(case_id=case_id, verdict=verdict, act=kind)
-    return case_object(decided, now)
+    return case_object(deps, decided, now)
 
 
 async def _conclude(conn: AsyncConnection, case: Case, reason: str) -> None:

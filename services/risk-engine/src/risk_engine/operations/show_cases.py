@@ -27,8 +27,9 @@ class UnknownCursor(Problem):
     status, code, title = 422, "unknown-cursor", "The cursor is not one of ours"
 
 
-def case_object(case: Case, now: datetime) -> dict[str, Any]:
-    """What a list shows of a case. `amount_reference_minor` is in minor units of the rule set's reference currency."""
+def case_object(deps: Deps, case: Case, now: datetime) -> dict[str, Any]:
+    """What a list shows of a case. `amount_reference_minor` is in minor units of `reference_currency`, which is one for
+    good."""
     return {
         "id": case.id,
         "object": "case",
@@ -36,6 +37,7 @@ def case_object(case: Case, now: datetime) -> dict[str, Any]:
         "status": case.status,
         "priority": case.priority,
         "amount_reference_minor": case.amount_reference_minor,
+        "reference_currency": deps.rules.compiled.rule_set.reference_currency,
         "payment_count": case.payment_count,
         "opened_at": isoformat(case.opened_at),
         "due_at": isoformat(case.due_at),
@@ -68,7 +70,7 @@ async def list_cases(
         if cursor is not None and after is None:
             raise UnknownCursor("Send the `next_cursor` of the page before.")
         found = await cases.page(conn, wanted, after, limit + 1)
-    shown = [case_object(case, now) for case in found[:limit]]
+    shown = [case_object(deps, case, now) for case in found[:limit]]
     return {"data": shown, "next_cursor": found[limit - 1].id if len(found) > limit else None}
 
 
@@ -88,7 +90,7 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
             each=RELATED_EACH,
             without=[row.assessment_id for row in payments],
         )
-    return case_object(case, deps.clock.now()) | {
+    return case_object(deps, case, deps.clock.now()) | {
         "payments": [_payment_object(case, row) for row in payments],
         "related": _related_objects(related),
         "acts": _act_objects(acts),

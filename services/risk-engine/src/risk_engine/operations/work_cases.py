@@ -58,7 +58,7 @@ async def next_case(deps: Deps, actor: Actor) -> dict[str, Any] | None:
             return None
         taken = machine.locked(case, actor, now)
         await _keep(conn, case, taken, actor, "locked")
-    return case_object(taken, now)
+    return case_object(deps, taken, now)
 
 
 async def assign_case(deps: Deps, actor: Actor, case_id: str, assignee: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ async def note_on_case(deps: Deps, actor: Actor, case_id: str, note: str) -> dic
     async with deps.engine.begin() as conn:
         case = await locked_case(conn, case_id)
         await cases.record_acts(conn, [Act(case_id, actor.name, "noted", text=note)])
-    return case_object(case, deps.clock.now())
+    return case_object(deps, case, deps.clock.now())
 
 
 async def locked_case(conn: AsyncConnection, case_id: str) -> Case:
@@ -104,7 +104,7 @@ async def _change(
         except CaseRefusal as refusal:
             raise problem_of(refusal) from None
         await _keep(conn, case, changed, actor, kind)
-    return case_object(changed, now)
+    return case_object(deps, changed, now)
 
 
 async def _keep(conn: AsyncConnection, before: Case, after: Case, actor: Actor, kind: str) -> None:

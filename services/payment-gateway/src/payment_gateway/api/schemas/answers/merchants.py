@@ -53,7 +53,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             "id": identifier("aud"),
             "merchant_id": nullable(identifier("mer")),
-            "actor": shape({"type": word(*ACTORS), "id": nullable(identifier("key"))}),
+            "actor": shape({"type": word(*ACTORS), "id": nullable(TEXT)})
+            | {"description": "`id` is the key's; of an operator the name, told to the administrator alone"},
             "action": TEXT | {"examples": ["api_key.rotated"]},
             "object_id": TEXT,
             "details": ANYTHING,

@@ -77,6 +77,34 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
     ),
     "WebhookDeliveryPage": page("WebhookDelivery", "next_before"),
+    "OverseenWebhookEndpoint": thing(
+        "overseen_webhook_endpoint",
+        {
+            "id": identifier("we"),
+            "merchant_id": identifier("mer"),
+            "merchant_name": TEXT,
+            "url": TEXT,
+            "enabled": FLAG,
+            "event_types": nullable(items(TEXT)),
+            "description": nullable(TEXT),
+            "failing_since": nullable(TIME),
+            "disabled_at": nullable(TIME),
+            "disabled_reason": nullable(TEXT),
+            "created_at": TIME,
+            "recent": shape(
+                {
+                    "of_newest": COUNT,
+                    "delivered": COUNT,
+                    "dead": COUNT,
+                    "failing": COUNT,
+                    "success_rate": nullable({"type": "number", "minimum": 0, "maximum": 1}),
+                    "last_delivered_at": nullable(TIME),
+                }
+            ),
+            "waiting": shape({"due": COUNT, "is_at_least": FLAG, "oldest_due_at": nullable(TIME)}),
+        },
+    ),
+    "OverseenWebhookEndpointPage": page("OverseenWebhookEndpoint", "next_after"),
     "WebhookReplay": thing(
         "webhook_replay",
         {"events": COUNT, "deliveries": COUNT, "has_more": FLAG, "next_after": nullable(identifier("evt"))},
