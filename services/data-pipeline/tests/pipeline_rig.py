@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import PAYMENTS, EventSources
+from data_pipeline.clients.gateway_ledger import GatewayLedger
 from data_pipeline.domain.settlement import SettlementLine, SettlementType, generate
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.ingest_events import ingest_events
@@ -200,6 +202,21 @@ class World:
         head = max([self.heads[name], *(event.position or 0 for event in self.events[name])])
         return web.json_response({"data": found, "head": head})
 
+    async def _ledger(self, request: web.Request) -> web.Response:
+        """The ledger as the gateway keeps it: journals by their id, whatever becomes of the events."""
+        if "gateway" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return web.Response(status=503)
+        moved: Counter[str] = Counter()
+        for journal in {
+            told["id"]: told for event in self.events["gateway"] if (told := event.data.get("journal"))
+        }.values():
+            for line in journal["transfers"]:
+                if line["kind"] in ("posted", "post"):
+                    moved[line["currency"]] += line["amount_minor"]
+        head = max([0, *(event.position or 0 for event in self.events["gateway"])])
+        currencies = [{"currency": name, "moved_minor": amount} for name, amount in sorted(moved.items())]
+        return web.json_response({"position": head, "currencies": currencies})
+
     async def _settlement(self, request: web.Request) -> web.Response:
         if "channels" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return web.Response(status=503)
@@ -210,6 +227,7 @@ class World:
     async def serve(self) -> AsyncIterator[World]:
         app = web.Application()
         app.router.add_get("/{name}/internal/events", self._events)
+        app.router.add_get("/gateway/internal/ledger/totals", self._ledger)
         app.router.add_get("/channels/settlement", self._settlement)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
@@ -242,9 +260,11 @@ async def deps_for(settings: Settings, engine: AsyncEngine, at: datetime = NOON)
     token = settings.internal_token.get_secret_value()
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
     files = ChannelFiles(settings.channels_url, token)
+    ledger = GatewayLedger(settings.gateway_url, token)
     try:
-        yield Deps(settings, engine, sources, files, FixedClock(at))
+        yield Deps(settings, engine, sources, files, ledger, FixedClock(at))
     finally:
+        await ledger.close()
         await files.close()
         await sources.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from data_pipeline.operations.check_freshness import check_freshness, check_quarantine
 from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.reconcile_recent import reconcile_recent
+from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.settings import SERVICE, Settings
 from data_pipeline.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
@@ -27,6 +28,11 @@ async def check_quarantine_task(deps: Deps) -> None:
     await check_quarantine(deps)
 
 
+@async_task("pipeline.verify_invariants", time_limit_s=55)
+async def verify_invariants_task(deps: Deps) -> None:
+    await verify_invariants(deps)
+
+
 def celery_app(settings: Settings) -> PlatformCelery:
     """The worker's application; every tick is keyed by (job, slot), so two schedulers do no harm."""
     return create_celery(
@@ -37,6 +43,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(reconcile_recent_task, every_s=settings.reconcile_every_s),
             periodic(check_freshness_task, every_s=15),
             periodic(check_quarantine_task, every_s=60),
+            periodic(verify_invariants_task, every_s=60),
         ],
         job_run=job_run,
     )

@@ -27,6 +27,7 @@ from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.operations import consume_streams, ingest_events
 from data_pipeline.operations.consume_streams import stream_consumer
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.settings import CONSUMER
 from platform_kit.outbox import Event
 from platform_kit.redis import create_redis
@@ -91,6 +92,7 @@ async def assert_whole(deps: Deps, told: list[Event]) -> None:
     )
     assert await scalar(deps.engine, "SELECT sum(amount_minor) FROM pipeline.fact_transfer") == moved
     assert await rollup_differences(deps.engine) == []
+    assert [check for check in await verify_invariants(deps) if not check.is_kept] == []
 
 
 async def test_a_stream_in_order_is_stored_once(deps: Deps, redis: Redis, told: list[Event]) -> None:

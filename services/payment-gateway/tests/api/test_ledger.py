@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from gateway_rig import Reply, RunningGateway
+from gateway_rig import TOKEN, Reply, RunningGateway
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -258,3 +258,41 @@ async def test_what_a_superuser_edits_is_found(
         found = await gateway.verification()
     assert not found["balanced"]
     assert found["chain"]["broken_at"] == 1 if member == "chain" else found[member]
+
+
+async def told_totals(gateway: RunningGateway) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with gateway.session.get(f"{gateway.url}/internal/ledger/totals", headers=headers) as reply:
+        assert reply.status == 200
+        told: dict[str, Any] = await reply.json()
+        return told
+
+
+async def test_the_totals_are_those_of_the_last_numbered_event(gateway: RunningGateway) -> None:
+    """What is moved and has no number yet is not counted: no reader of events can know of it."""
+    await open_two(gateway)
+    await move(gateway, 100)
+    held = await hold(gateway, 30)
+    assert await told_totals(gateway) == {"position": 0, "currencies": []}
+    async with gateway.deps.engine.begin() as conn:
+        await conn.execute(
+            text(
+                "UPDATE payments.outbox_event SET position = n.n FROM (SELECT id,"
+                " row_number() OVER (ORDER BY seq) AS n FROM payments.outbox_event) n WHERE n.id = outbox_event.id"
+            )
+        )
+        await conn.execute(
+            text(
+                "INSERT INTO payments.outbox_head (last_position) SELECT max(position) FROM payments.outbox_event"
+            )
+        )
+    told = await told_totals(gateway)
+    assert told["position"] > 0
+    assert told["currencies"] == [{"currency": "EUR", "moved_minor": 100}]
+    await gateway.post(f"/v1/ledger/holds/{held}/post")
+    await move(gateway, 5)
+    assert await told_totals(gateway) == told
+    currencies = {
+        line["currency"]: line["debits_minor"] for line in (await gateway.verification())["currencies"]
+    }
+    assert currencies["EUR"] == 135

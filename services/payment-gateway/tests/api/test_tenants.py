@@ -158,6 +158,7 @@ OTHERS = {
     ("PUT", "/v1/merchants/{merchant_id}/terms"): "administrator",
     ("GET", "/v1/ledger/verification"): "administrator",
     ("GET", "/internal/events"): "services",
+    ("GET", "/internal/ledger/totals"): "services",
     ("GET", "/health/live"): "everyone",
     ("GET", "/health/ready"): "everyone",
     ("GET", "/health/startup"): "everyone",

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import EventSources
+from data_pipeline.clients.gateway_ledger import GatewayLedger
 from data_pipeline.settings import Settings
 from platform_kit.clock import Clock, SystemClock
 from platform_kit.db import create_engine
@@ -23,6 +24,7 @@ class Deps:
     engine: AsyncEngine
     sources: EventSources
     files: ChannelFiles
+    ledger: GatewayLedger
     clock: Clock
 
 
@@ -33,9 +35,11 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     engine = create_engine(settings, plans_each_time=True)
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
     files = ChannelFiles(settings.channels_url, token)
+    ledger = GatewayLedger(settings.gateway_url, token)
     try:
-        yield Deps(settings, engine, sources, files, SystemClock())
+        yield Deps(settings, engine, sources, files, ledger, SystemClock())
     finally:
+        await ledger.close()
         await files.close()
         await sources.close()
         await engine.dispose()

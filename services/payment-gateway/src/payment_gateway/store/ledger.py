@@ -99,6 +99,25 @@ SUM_BY_CURRENCY = text("""
         sum(debits_pending) AS debits_pending, sum(credits_pending) AS credits_pending, count(*) AS accounts
     FROM payments.account GROUP BY currency ORDER BY currency
 """)
+# What the ledger has moved as of the last numbered event: the accounts' counters, less what transfers moved whose event
+# has no number yet (outbox_event_unpositioned_idx: as few as the relay is behind). One statement is one snapshot.
+MOVED_AS_TOLD = text("""
+    WITH untold AS (
+        SELECT currency, sum(amount_minor) AS moved FROM (
+            SELECT DISTINCT e.data #>> '{journal,id}', line.n, line.transfer ->> 'currency' AS currency,
+                (line.transfer ->> 'amount_minor')::bigint AS amount_minor
+            FROM payments.outbox_event e,
+                jsonb_array_elements(e.data #> '{journal,transfers}') WITH ORDINALITY AS line (transfer, n)
+            WHERE e.position IS NULL AND jsonb_typeof(e.data #> '{journal,transfers}') = 'array'
+              AND line.transfer ->> 'kind' IN ('posted', 'post')
+        ) AS lines GROUP BY currency
+    ), ledger AS (
+        SELECT currency, sum(debits_posted) AS moved FROM payments.account GROUP BY currency
+    )
+    SELECT h.last_position, ledger.currency, ledger.moved - COALESCE(untold.moved, 0) AS moved_minor
+    FROM (SELECT COALESCE((SELECT last_position FROM payments.outbox_head), 0) AS last_position) AS h
+    LEFT JOIN ledger ON true LEFT JOIN untold USING (currency) ORDER BY currency
+""")
 # Rows whose counters-after are not the running sums of their account's side; accounts with rows older than the proofs
 # start from what those rows left, so only rows that follow one another are compared.
 FIND_UNPROVED = text("""
@@ -277,6 +296,13 @@ async def verify(conn: AsyncConnection) -> Verification:
         wrong_journals=tuple((await conn.execute(FIND_WRONG_JOURNALS)).scalars()),
         chain=await ledger_chain.recompute(conn),
     )
+
+
+async def moved_as_told(conn: AsyncConnection) -> tuple[int, dict[str, int]]:
+    """The last numbered position, and what had been moved by then in minor units by currency, where anything was."""
+    rows = (await conn.execute(MOVED_AS_TOLD)).all()
+    moved = {row.currency: int(row.moved_minor) for row in rows if row.currency and row.moved_minor}
+    return rows[0].last_position, moved
 
 
 def columns(names: Collection[AccountName]) -> dict[str, list[str]]:

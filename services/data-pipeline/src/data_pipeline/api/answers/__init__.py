@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from data_pipeline.api.access import require_internal
-from data_pipeline.api.answers import quarantine, reconciliations, reports, status
+from data_pipeline.api.answers import invariants, quarantine, reconciliations, reports, status
 from platform_kit.contract import Contract, Guard
 
 CONTRACT: Final = Contract(
     guards={require_internal: Guard("internalToken", "The token that the platform's own services share.")},
-    schemas={**reports.SCHEMAS, **reconciliations.SCHEMAS, **status.SCHEMAS, **quarantine.SCHEMAS},
+    schemas={
+        **reports.SCHEMAS,
+        **reconciliations.SCHEMAS,
+        **status.SCHEMAS,
+        **quarantine.SCHEMAS,
+        **invariants.SCHEMAS,
+    },
     links={"Run": {"reconciliations_show_run": ("run_id", "/id")}},
 )

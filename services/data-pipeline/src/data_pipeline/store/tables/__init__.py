@@ -9,6 +9,7 @@ from data_pipeline.store.tables.events import (
     stream_head,
 )
 from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
+from data_pipeline.store.tables.invariants import invariant_check
 from data_pipeline.store.tables.reconciliation import (
     reconciliation_break,
     reconciliation_run,
@@ -25,6 +26,7 @@ __all__ = [
     "fact_payment",
     "fact_refund",
     "fact_transfer",
+    "invariant_check",
     "job_run",
     "metadata",
     "quarantine",

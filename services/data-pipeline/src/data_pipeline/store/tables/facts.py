@@ -55,6 +55,11 @@ fact_payment = Table(
 )
 Index("fact_payment_latest_idx", fact_payment.c.created_at.desc(), fact_payment.c.payment_id.desc())
 Index("fact_payment_reference_idx", fact_payment.c.reference)
+Index(
+    "fact_payment_over_refunded_idx",
+    fact_payment.c.payment_id,
+    postgresql_where=text("refunded_minor > captured_minor"),
+)
 Index("fact_payment_unknown_idx", fact_payment.c.created_at, postgresql_where=text("status = 'unknown'"))
 
 fact_refund = Table(
@@ -101,6 +106,8 @@ Index(
     fact_transfer.c.occurred_at,
     postgresql_where=fact_transfer.c.settled_channel.is_not(None),
 )
+
+Index("fact_transfer_position_idx", fact_transfer.c.position, postgresql_using="brin")
 
 fact_assessment = Table(
     "fact_assessment",

@@ -142,6 +142,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "created_at": TIME,
         },
     ),
+    "LedgerTotals": shape(
+        {
+            "position": COUNT,
+            "currencies": items(shape({"currency": TEXT, "moved_minor": COUNT})),
+        }
+    ),
     "Verification": shape(
         {
             "balanced": FLAG,

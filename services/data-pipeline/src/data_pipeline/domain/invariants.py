@@ -1,0 +1,61 @@
+"""What must hold of the warehouse at any time, and how a look at it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """`critical` means that money or events are not where they should be: somebody is called."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class Invariant(StrEnum):
+    """Each is a sentence that is true or not."""
+
+    LEDGER_EQUALS_WAREHOUSE = "ledger_equals_warehouse"
+    POSITIONS_WITHOUT_GAP = "positions_without_gap"
+    JOURNALS_ARE_WHOLE = "journals_are_whole"
+    ROLLUP_EQUALS_DETAIL = "rollup_equals_detail"
+    ROLLUP_GRAINS_AGREE = "rollup_grains_agree"
+    REFUNDED_WITHIN_CAPTURED = "refunded_within_captured"
+
+    @property
+    def severity(self) -> Severity:
+        is_warning = (
+            self is Invariant.REFUNDED_WITHIN_CAPTURED
+        )  # the gateway's to explain, not a loss of ours
+        return Severity.WARNING if is_warning else Severity.CRITICAL
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look. `is_kept` is None when it could not be judged; `figures` say what was seen, or why not.
+
+    `position` is the last event of the payments stream that the look included, None where that means nothing.
+    """
+
+    invariant: Invariant
+    is_kept: bool | None
+    figures: Mapping[str, Any]
+    position: int | None = None
+
+
+def compare_totals(ledger: Mapping[str, int], warehouse: Mapping[str, int], position: int) -> Check:
+    """Minor units moved by currency on both sides, as of one position: equal to the unit, or broken."""
+    currencies = {
+        currency: {"ledger_minor": ledger.get(currency, 0), "warehouse_minor": warehouse.get(currency, 0)}
+        for currency in sorted({*ledger, *warehouse})
+    }
+    differing = sorted(
+        currency
+        for currency, sides in currencies.items()
+        if sides["ledger_minor"] != sides["warehouse_minor"]
+    )
+    figures = {"currencies": currencies, "differing": differing}
+    return Check(Invariant.LEDGER_EQUALS_WAREHOUSE, not differing, figures, position)
