@@ -163,6 +163,18 @@ OTHERS = {
     "WebhooksLate": gauge("webhook_waiting_seconds", 400, 200),
     "ConsoleStale": gauge("pipeline_age_seconds", 1000, 800, labels=',stream="s"', stream="s"),
     "QuarantineForgotten": gauge("pipeline_quarantine_age_seconds", 90000, 80000),
+    "WarehouseInvariantBroken": gauge(
+        "pipeline_invariant_broken", 1, 0, labels=',invariant="i",severity="critical"', invariant="i"
+    ),
+    "WarehouseInvariantDoubtful": gauge(
+        "pipeline_invariant_broken", 1, 0, labels=',invariant="i",severity="warning"', invariant="i"
+    ),
+    "WarehouseInvariantUnjudged": Case(
+        {'pipeline_invariant_judged_at_seconds{namespace="pay",invariant="i"}': "0x30"},
+        {'pipeline_invariant_judged_at_seconds{namespace="pay",invariant="i"}': "0+60x30"},
+        30,
+        {"namespace": "pay", "invariant": "i"},
+    ),
     "MetricsMissing": Case(
         {'up{namespace="pay"}': "1x30"},
         {'http_requests_total{job="platform-payment-gateway-metrics"}': "1x30"},

@@ -70,7 +70,7 @@ async def test_each_is_seen_when_it_does_not_hold(
         await conn.execute(text(FAULTS[invariant]))
     await admin.dispose()
     assert invariant in await broken(a_day)
-    labels = {"name": invariant.value, "severity": "critical"}
+    labels = {"invariant": invariant.value, "severity": "critical"}
     assert REGISTRY.get_sample_value("pipeline_invariant_broken", labels) == 1
     assert not (await report_invariants(a_day))["kept"]
 

@@ -29,8 +29,8 @@ DETAIL: Final = timedelta(hours=1)  # of payments that are added up again
 GRAINS: Final = timedelta(days=1)
 KEPT_FOR: Final = timedelta(days=14)
 
-invariant_broken = Gauge("pipeline_invariant_broken", "1 while it does not hold.", ["name", "severity"])
-invariant_judged_at = Gauge("pipeline_invariant_judged_at_seconds", "When it was last judged.", ["name"])
+invariant_broken = Gauge("pipeline_invariant_broken", "1 while it does not hold.", ["invariant", "severity"])
+invariant_judged_at = Gauge("pipeline_invariant_judged_at_seconds", "When it was last judged.", ["invariant"])
 
 log = get_logger(__name__)
 
