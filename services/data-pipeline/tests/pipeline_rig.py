@@ -13,6 +13,7 @@ from aiohttp import web
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from data_pipeline.clients.archive_store import ArchiveStore
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import PAYMENTS, EventSources
 from data_pipeline.clients.gateway_ledger import GatewayLedger
@@ -262,7 +263,9 @@ async def deps_for(settings: Settings, engine: AsyncEngine, at: datetime = NOON)
     files = ChannelFiles(settings.channels_url, token)
     ledger = GatewayLedger(settings.gateway_url, token)
     try:
-        yield Deps(settings, engine, sources, files, ledger, FixedClock(at))
+        yield Deps(
+            settings, engine, sources, files, ledger, ArchiveStore(settings.archive_url), FixedClock(at)
+        )
     finally:
         await ledger.close()
         await files.close()

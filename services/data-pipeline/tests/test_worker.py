@@ -25,6 +25,8 @@ def test_the_schedule_has_its_jobs_at_their_pace() -> None:
         "pipeline.check_freshness": 15,
         "pipeline.check_quarantine": 60,
         "pipeline.verify_invariants": 60,
+        "pipeline.archive_events": 300,
+        "pipeline.tend_archive": 3600,
     }
 
 

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "services/data-pipeline/tests
 from pipeline_rig import TOKEN, an_event, ingest, rows, settings_for
 
 from data_pipeline.app import create_pipeline
+from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.deps import Deps
 
 
@@ -41,9 +42,9 @@ class Pipeline:
 
 
 @pytest.fixture
-async def pipeline(fresh_database: FreshDatabase) -> AsyncIterator[Pipeline]:
+async def pipeline(fresh_database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
     database = await fresh_database("pipeline")
-    app = create_pipeline(settings_for(database.app_url))
+    app = create_pipeline(settings_for(database.app_url, archive_url=f"file://{tmp_path}"))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
@@ -80,3 +81,17 @@ async def test_what_was_set_aside_is_listed_shown_replayed_and_discarded(pipelin
     assert (await pipeline.platform("quarantine", "replay", row))[1].splitlines()[
         0
     ] == f"{row}  not_open  discarded"
+
+
+async def test_the_archive_is_listed_and_verified(pipeline: Pipeline, tmp_path: Path) -> None:
+    await ingest(pipeline.deps.engine, [an_event(1), an_event(2)])
+    assert "nothing is archived yet" in (await pipeline.platform("archive", "list"))[1]
+    await archive_events(pipeline.deps)
+    code, out, _ = await pipeline.platform("archive", "list")
+    assert (code, "archived 2 of 2" in out, "2026-11-23" in out) == (0, True, True)
+    assert (await pipeline.platform("archive", "verify"))[:2] == (0, "1 files, 2 events, 0 faults\n")
+    assert "nothing would be dropped" in (await pipeline.platform("archive", "retention"))[1]
+    [file] = list(tmp_path.rglob("*.parquet"))  # noqa: ASYNC240 - a directory with one file
+    file.write_bytes(b"something else")
+    code, out, _ = await pipeline.platform("archive", "verify", "--from", "2026-11-23")
+    assert (code, "checksum differs" in out) == (1, True)

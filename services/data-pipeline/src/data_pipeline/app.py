@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import typer
 from fastapi import FastAPI
 
-from data_pipeline.api import invariants, quarantine, reconciliations, reports, status
+from data_pipeline.api import archive, invariants, quarantine, reconciliations, reports, status
 from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.render import STATIC_FILES
@@ -50,6 +50,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             status.router,
             quarantine.router,
             invariants.router,
+            archive.router,
             console,
         ],
         open_deps=open_deps,

@@ -35,6 +35,17 @@ class Settings(ServiceSettings):
         default=2.0, gt=0, description="how often the streams' heads are asked for"
     )
 
+    archive_url: str = Field(
+        default="",
+        description="where events are archived, anything fsspec reads: file:///…, s3://… (extra `s3`); empty: nowhere",
+    )
+    archive_keep_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="archived days are let go after so many; 0 keeps them for good",
+    )
+
     @property
     def channels(self) -> tuple[str, ...]:
         return tuple(self.settlement_channels.split(","))

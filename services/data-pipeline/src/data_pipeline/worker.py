@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.check_freshness import check_freshness, check_quarantine
 from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.reconcile_recent import reconcile_recent
+from data_pipeline.operations.tend_archive import tend_archive
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.settings import SERVICE, Settings
 from data_pipeline.store.tables import job_run
@@ -33,6 +35,16 @@ async def verify_invariants_task(deps: Deps) -> None:
     await verify_invariants(deps)
 
 
+@async_task("pipeline.archive_events", time_limit_s=280)
+async def archive_events_task(deps: Deps) -> None:
+    await archive_events(deps)
+
+
+@async_task("pipeline.tend_archive", time_limit_s=600)
+async def tend_archive_task(deps: Deps) -> None:
+    await tend_archive(deps)
+
+
 def celery_app(settings: Settings) -> PlatformCelery:
     """The worker's application; every tick is keyed by (job, slot), so two schedulers do no harm."""
     return create_celery(
@@ -44,6 +56,8 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(check_freshness_task, every_s=15),
             periodic(check_quarantine_task, every_s=60),
             periodic(verify_invariants_task, every_s=60),
+            periodic(archive_events_task, every_s=300),
+            periodic(tend_archive_task, every_s=3600),
         ],
         job_run=job_run,
     )

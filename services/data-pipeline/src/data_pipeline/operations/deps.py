@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from data_pipeline.clients.archive_store import ArchiveStore
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import EventSources
 from data_pipeline.clients.gateway_ledger import GatewayLedger
@@ -25,6 +26,7 @@ class Deps:
     sources: EventSources
     files: ChannelFiles
     ledger: GatewayLedger
+    archive: ArchiveStore
     clock: Clock
 
 
@@ -37,7 +39,9 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     files = ChannelFiles(settings.channels_url, token)
     ledger = GatewayLedger(settings.gateway_url, token)
     try:
-        yield Deps(settings, engine, sources, files, ledger, SystemClock())
+        yield Deps(
+            settings, engine, sources, files, ledger, ArchiveStore(settings.archive_url), SystemClock()
+        )
     finally:
         await ledger.close()
         await files.close()

@@ -2,6 +2,7 @@
 
 import typer
 
+from platform_cli.data.archive import archive_commands
 from platform_cli.data.quarantine import quarantine_commands
 
 
@@ -9,4 +10,5 @@ def data_commands() -> typer.Typer:
     """`data …`, each command under its own name."""
     group = typer.Typer(help="The data pipeline: what was set aside, archive, replay.", no_args_is_help=True)
     group.add_typer(quarantine_commands(), name="quarantine")
+    group.add_typer(archive_commands(), name="archive")
     return group

@@ -1,5 +1,6 @@
 """The schema `pipeline`: bronze (events as received), facts, roll-ups, reconciliation, quarantine."""
 
+from data_pipeline.store.tables.archive import archive_cursor, archive_file
 from data_pipeline.store.tables.events import (
     cursor,
     event_count,
@@ -20,6 +21,8 @@ from data_pipeline.store.tables.schema import SCHEMA, metadata
 
 __all__ = [
     "SCHEMA",
+    "archive_cursor",
+    "archive_file",
     "cursor",
     "event_count",
     "fact_assessment",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Identity,
@@ -79,6 +80,7 @@ quarantine = Table(
     Column("resolved_at", Time),
     Column("resolved_by", Text),
     Column("reason", String),
+    Column("is_archived", Boolean, nullable=False, server_default=text("false")),  # once replayed
     UniqueConstraint("stream", "position"),
     one_of("state", ("open", "replayed", "discarded")),
     CheckConstraint(
