@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import PAYMENTS, EventSources
+from data_pipeline.clients.ledger_corrections import LedgerCorrections
 from data_pipeline.domain.settlement import SettlementLine, SettlementType, generate
+from data_pipeline.domain.terms import read_terms
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.ingest_events import ingest_events
 from data_pipeline.settings import CONSUMER, Settings
@@ -184,6 +187,7 @@ class World:
     heads: dict[str, int] = field(default_factory=lambda: {"gateway": 0, "risk": 0})
     events: dict[str, list[Event]] = field(default_factory=lambda: {"gateway": [], "risk": []})
     files: dict[tuple[str, date], bytes] = field(default_factory=dict)
+    corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_down: set[str] = field(default_factory=set)
     url: str = ""
 
@@ -206,11 +210,22 @@ class World:
         key = request.query["channel"], date.fromisoformat(request.query["date"])
         return web.Response(body=self.files.get(key, generate([])))
 
+    async def _correct(self, request: web.Request) -> web.Response:
+        """As the gateway does: once for each reference, and with another amount it is refused."""
+        if "ledger" in self.is_down:
+            return web.json_response({}, status=503)
+        body = await request.json()
+        known = self.corrections.setdefault(body["reference"], body)
+        if known["amount_minor"] != body["amount_minor"]:
+            return web.json_response({"detail": "It was booked with another amount."}, status=409)
+        return web.json_response({"id": f"sus_{body['reference']}"}, status=201)
+
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[World]:
         app = web.Application()
         app.router.add_get("/{name}/internal/events", self._events)
         app.router.add_get("/channels/settlement", self._settlement)
+        app.router.add_post("/gateway/internal/corrections", self._correct)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -221,6 +236,9 @@ class World:
             yield self
         finally:
             await runner.cleanup()
+
+
+TERMS = read_terms((files("data_pipeline") / "channel_terms.toml").read_text())
 
 
 def settings_for(database_url: str, world_url: str = "http://127.0.0.1:9", **changes: Any) -> Settings:
@@ -242,9 +260,11 @@ async def deps_for(settings: Settings, engine: AsyncEngine, at: datetime = NOON)
     token = settings.internal_token.get_secret_value()
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
     files = ChannelFiles(settings.channels_url, token)
+    corrections = LedgerCorrections(settings.gateway_url, token)
     try:
-        yield Deps(settings, engine, sources, files, FixedClock(at))
+        yield Deps(settings, engine, sources, files, corrections, TERMS, FixedClock(at))
     finally:
+        await corrections.close()
         await files.close()
         await sources.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import typer
 from fastapi import FastAPI
 
-from data_pipeline.api import quarantine, reconciliations, reports, status
+from data_pipeline.api import breaks, quarantine, reconciliations, reports, status
 from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.render import STATIC_FILES
@@ -44,7 +44,14 @@ def create_pipeline(settings: Settings) -> FastAPI:
     app = create_app(
         settings,
         service=SERVICE,
-        routers=[reports.router, reconciliations.router, status.router, quarantine.router, console],
+        routers=[
+            reports.router,
+            reconciliations.router,
+            breaks.router,
+            status.router,
+            quarantine.router,
+            console,
+        ],
         open_deps=open_deps,
         checks=_checks,
         contract=CONTRACT,

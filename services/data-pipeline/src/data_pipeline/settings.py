@@ -35,6 +35,15 @@ class Settings(ServiceSettings):
         default=2.0, gt=0, description="how often the streams' heads are asked for"
     )
 
+    channel_terms_file: str = Field(
+        default="", description="TOML like the packaged channel_terms.toml, which is used when empty"
+    )
+    four_eyes_above: int = Field(
+        default=1000,
+        ge=0,
+        description="a break of more whole units of its currency takes a second person to close",
+    )
+
     @property
     def channels(self) -> tuple[str, ...]:
         return tuple(self.settlement_channels.split(","))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import EventSources
+from data_pipeline.clients.ledger_corrections import LedgerCorrections
+from data_pipeline.domain.terms import ChannelTerms, read_terms
 from data_pipeline.settings import Settings
 from platform_kit.clock import Clock, SystemClock
 from platform_kit.db import create_engine
@@ -23,7 +27,16 @@ class Deps:
     engine: AsyncEngine
     sources: EventSources
     files: ChannelFiles
+    corrections: LedgerCorrections
+    terms: Mapping[str, ChannelTerms]
+    """Channel -> what was agreed with it."""
     clock: Clock
+
+
+def load_terms(settings: Settings) -> dict[str, ChannelTerms]:
+    """Channel -> what was agreed with it. Raises BadTerms or OSError: the process does not start."""
+    own = Path(settings.channel_terms_file) if settings.channel_terms_file else None
+    return read_terms((own or files("data_pipeline") / "channel_terms.toml").read_text())
 
 
 @asynccontextmanager
@@ -32,10 +45,12 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     token = settings.internal_token.get_secret_value()
     engine = create_engine(settings, plans_each_time=True)
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
-    files = ChannelFiles(settings.channels_url, token)
+    channel_files = ChannelFiles(settings.channels_url, token)
+    corrections = LedgerCorrections(settings.gateway_url, token)
     try:
-        yield Deps(settings, engine, sources, files, SystemClock())
+        yield Deps(settings, engine, sources, channel_files, corrections, load_terms(settings), SystemClock())
     finally:
-        await files.close()
+        await corrections.close()
+        await channel_files.close()
         await sources.close()
         await engine.dispose()

@@ -10,6 +10,7 @@ from data_pipeline.store.tables.events import (
 )
 from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
 from data_pipeline.store.tables.reconciliation import (
+    break_act,
     reconciliation_break,
     reconciliation_run,
     settlement_file,
@@ -19,6 +20,7 @@ from data_pipeline.store.tables.schema import SCHEMA, metadata
 
 __all__ = [
     "SCHEMA",
+    "break_act",
     "cursor",
     "event_count",
     "fact_assessment",

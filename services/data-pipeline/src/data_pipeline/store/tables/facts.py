@@ -101,6 +101,11 @@ Index(
     fact_transfer.c.occurred_at,
     postgresql_where=fact_transfer.c.settled_channel.is_not(None),
 )
+Index(
+    "fact_transfer_reference_idx",
+    fact_transfer.c.channel_reference,
+    postgresql_where=fact_transfer.c.channel_reference.is_not(None),
+)
 
 fact_assessment = Table(
     "fact_assessment",
