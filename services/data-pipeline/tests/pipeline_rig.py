@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import PAYMENTS, EventSources
 from data_pipeline.clients.ledger_corrections import LedgerCorrections
+from data_pipeline.clients.service_api import ServiceApi
 from data_pipeline.domain.settlement import SettlementLine, SettlementType, generate
 from data_pipeline.domain.terms import read_terms
 from data_pipeline.operations.deps import Deps
@@ -250,6 +251,7 @@ def settings_for(database_url: str, world_url: str = "http://127.0.0.1:9", **cha
         channels_url=f"{world_url}/channels",
         internal_token=TOKEN,
         reconcile_settle_s=0,
+        console_cookies_secure=False,
         **changes,
     )
 
@@ -261,9 +263,13 @@ async def deps_for(settings: Settings, engine: AsyncEngine, at: datetime = NOON)
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
     files = ChannelFiles(settings.channels_url, token)
     corrections = LedgerCorrections(settings.gateway_url, token)
+    gateway = ServiceApi("gateway", settings.gateway_url, token)
+    risk = ServiceApi("risk", settings.risk_url, token)
     try:
-        yield Deps(settings, engine, sources, files, corrections, TERMS, FixedClock(at))
+        yield Deps(settings, engine, sources, files, corrections, TERMS, FixedClock(at), gateway, risk)
     finally:
+        await risk.close()
+        await gateway.close()
         await corrections.close()
         await files.close()
         await sources.close()

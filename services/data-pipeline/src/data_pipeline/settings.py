@@ -43,6 +43,9 @@ class Settings(ServiceSettings):
         ge=0,
         description="a break of more whole units of its currency takes a second person to close",
     )
+    console_cookies_secure: bool = Field(
+        default=True, description="send the console's cookie over TLS only; off on a laptop without it"
+    )
 
     @property
     def channels(self) -> tuple[str, ...]:

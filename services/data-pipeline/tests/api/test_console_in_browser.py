@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from chromium import Page, browser, program
 from pipeline_rig import a_sale, ingest
-from running_service import Service
+from running_service import SESSION, Service
 from seeded_day import Seeded
 
 pytestmark = pytest.mark.skipif(
@@ -22,8 +22,9 @@ PICTURES = os.environ.get("CONSOLE_PICTURES")  # a directory: keep a picture of 
 
 
 @pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
+async def page(tmp_path: Path, service: Service) -> AsyncIterator[Page]:
     async with browser(tmp_path / "profile") as page:
+        await page.call("Network.setCookie", name="console", value=SESSION, url=service.url)
         yield page
 
 

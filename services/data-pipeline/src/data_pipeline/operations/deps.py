@@ -14,6 +14,7 @@ from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import EventSources
 from data_pipeline.clients.ledger_corrections import LedgerCorrections
 from data_pipeline.domain.terms import ChannelTerms, read_terms
+from data_pipeline.clients.service_api import ServiceApi
 from data_pipeline.settings import Settings
 from platform_kit.clock import Clock, SystemClock
 from platform_kit.db import create_engine
@@ -31,6 +32,8 @@ class Deps:
     terms: Mapping[str, ChannelTerms]
     """Channel -> what was agreed with it."""
     clock: Clock
+    gateway: ServiceApi
+    risk: ServiceApi
 
 
 def load_terms(settings: Settings) -> dict[str, ChannelTerms]:
@@ -47,9 +50,14 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
     channel_files = ChannelFiles(settings.channels_url, token)
     corrections = LedgerCorrections(settings.gateway_url, token)
+    gateway = ServiceApi("gateway", settings.gateway_url, token)
+    risk = ServiceApi("risk", settings.risk_url, token)
+    terms, clock = load_terms(settings), SystemClock()
     try:
-        yield Deps(settings, engine, sources, channel_files, corrections, load_terms(settings), SystemClock())
+        yield Deps(settings, engine, sources, channel_files, corrections, terms, clock, gateway, risk)
     finally:
+        await risk.close()
+        await gateway.close()
         await corrections.close()
         await channel_files.close()
         await sources.close()

@@ -17,7 +17,6 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.find_payment import find_payment
 from data_pipeline.operations.report_overview import report_overview
 from data_pipeline.operations.report_reconciliations import report_reconciliations
-from data_pipeline.operations.report_status import read_streams
 from data_pipeline.operations.show_payment import show_payment
 from platform_kit.problems import NotFound
 
@@ -39,8 +38,6 @@ async def show_overview_page(request: Request, deps: Deps = Depends(deps_of)) ->
     return page(
         request,
         "overview.html",
-        now=overview.now,
-        streams=dict(overview.streams),
         overview=overview,
         chart=minute_chart(overview.minutes),
     )
@@ -49,13 +46,11 @@ async def show_overview_page(request: Request, deps: Deps = Depends(deps_of)) ->
 @router.get("/console/payments/{payment_id}")
 async def show_payment_page(request: Request, payment_id: str, deps: Deps = Depends(deps_of)) -> Response:
     """What happened, step by step?"""
-    streams = await read_streams(deps)
-    now = deps.clock.now()
     try:
         story = await show_payment(deps, payment_id)
     except NotFound:
-        return page(request, "not_found.html", now=now, streams=streams, status=404, query=payment_id)
-    return page(request, "payment.html", now=now, streams=streams, story=story, steps=steps_of(story))
+        return page(request, "not_found.html", status=404, query=payment_id)
+    return page(request, "payment.html", story=story, steps=steps_of(story))
 
 
 @router.get("/console/search")
@@ -65,8 +60,7 @@ async def search_page(request: Request, q: str = "", deps: Deps = Depends(deps_o
     found = await find_payment(deps, query) if query else None
     if found is not None:
         return RedirectResponse(f"/console/payments/{found}", 303)
-    streams = await read_streams(deps)
-    return page(request, "not_found.html", now=deps.clock.now(), streams=streams, status=404, query=query)
+    return page(request, "not_found.html", status=404, query=query)
 
 
 @router.get("/console/reconciliation")
@@ -74,15 +68,12 @@ async def show_reconciliation_page(
     request: Request, day: date | None = None, deps: Deps = Depends(deps_of)
 ) -> Response:
     """What does not match, and whose is it?"""
-    now = deps.clock.now()
-    today = now.date()
+    today = deps.clock.now().date()
     found = await report_reconciliations(deps, today - timedelta(days=MATRIX_DAYS - 1), today)
     chosen = day or (found.runs[0]["day"] if found.runs else today)
     return page(
         request,
         "reconciliation.html",
-        now=now,
-        streams=await read_streams(deps),
         runs=found.runs,
         chosen=chosen,
         chosen_runs=[run for run in found.runs if run["day"] == chosen],

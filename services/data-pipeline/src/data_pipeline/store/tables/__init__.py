@@ -1,4 +1,4 @@
-"""The schema `pipeline`: bronze (events as received), facts, roll-ups, reconciliation, quarantine."""
+"""The schema `pipeline`: bronze (events as received), facts, roll-ups, reconciliation, quarantine, operators."""
 
 from data_pipeline.store.tables.events import (
     cursor,
@@ -9,6 +9,7 @@ from data_pipeline.store.tables.events import (
     stream_head,
 )
 from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
+from data_pipeline.store.tables.operators import operator, operator_login, operator_session
 from data_pipeline.store.tables.reconciliation import (
     break_act,
     reconciliation_break,
@@ -29,6 +30,9 @@ __all__ = [
     "fact_transfer",
     "job_run",
     "metadata",
+    "operator",
+    "operator_login",
+    "operator_session",
     "quarantine",
     "reconciliation_break",
     "reconciliation_run",
