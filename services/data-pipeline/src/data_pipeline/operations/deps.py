@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import EventSources
 from data_pipeline.clients.ledger_corrections import LedgerCorrections
-from data_pipeline.domain.terms import ChannelTerms, read_terms
 from data_pipeline.clients.service_api import ServiceApi
+from data_pipeline.domain.terms import ChannelTerms, read_terms
 from data_pipeline.settings import Settings
 from platform_kit.clock import Clock, SystemClock
 from platform_kit.db import create_engine

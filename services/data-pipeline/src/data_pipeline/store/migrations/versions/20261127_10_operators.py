@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261127_10"
-down_revision = "20261127_30"
+down_revision = "20261127_40"
 branch_labels = None
 depends_on = None
 
