@@ -168,7 +168,9 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("facts")
     for name, rows in generated().items():
         schema = schema_of(READ[name]).to_pyarrow()
-        whole = pa.Table.from_pylist([{key: row.get(key) for key in schema.names} for row in rows], schema=schema)
+        whole = pa.Table.from_pylist(
+            [{key: row.get(key) for key in schema.names} for row in rows], schema=schema
+        )
         (base / name).mkdir()
         pq.write_table(whole.slice(0, len(rows) // 2), base / name / "1.parquet")
         pq.write_table(whole.slice(len(rows) // 2), base / name / "2.parquet")
