@@ -14,6 +14,7 @@ from data_pipeline.api import breaks, quarantine, reconciliations, reports, stat
 from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
+from data_pipeline.api.console.payments import router as payments
 from data_pipeline.api.console.render import STATIC_FILES
 from data_pipeline.domain.operators import Role
 from data_pipeline.operations.consume_streams import consume_streams
@@ -57,6 +58,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             status.router,
             quarantine.router,
             log_in,
+            payments,
             console,
         ],
         open_deps=open_deps,

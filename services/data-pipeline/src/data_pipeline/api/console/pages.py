@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
@@ -22,6 +24,7 @@ from platform_kit.problems import NotFound
 
 MATRIX_DAYS: Final = 14
 QUERY_MAX: Final = 200
+AMOUNT: Final = re.compile(r"([0-9][0-9,]{0,14}(?:\.[0-9]{1,4})?) ?([A-Za-z]{3})?", re.ASCII)
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
@@ -55,11 +58,14 @@ async def show_payment_page(request: Request, payment_id: str, deps: Deps = Depe
 
 @router.get("/console/search")
 async def search_page(request: Request, q: str = "", deps: Deps = Depends(deps_of)) -> Response:
-    """Straight to the payment with this id or reference."""
+    """Straight to the payment with this id or reference; an amount leads to the payments of this amount."""
     query = q.strip()[:QUERY_MAX]
     found = await find_payment(deps, query) if query else None
     if found is not None:
         return RedirectResponse(f"/console/payments/{found}", 303)
+    if amount := AMOUNT.fullmatch(query):
+        typed = {"min": amount[1], "max": amount[1], "currency": (amount[2] or "").upper()}
+        return RedirectResponse(f"/console/payments?{urlencode(typed)}", 303)
     return page(request, "not_found.html", status=404, query=query)
 
 

@@ -23,5 +23,6 @@ class Entry:
 
 RAIL: Final[Sequence[Entry]] = (
     Entry("/console", "Overview"),
+    Entry("/console/payments", "Payments"),
     Entry("/console/reconciliation", "Reconciliation", waits="breaks"),
 )

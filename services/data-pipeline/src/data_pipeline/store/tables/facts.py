@@ -57,6 +57,11 @@ Index("fact_payment_latest_idx", fact_payment.c.created_at.desc(), fact_payment.
 Index("fact_payment_reference_idx", fact_payment.c.reference)
 Index("fact_payment_unknown_idx", fact_payment.c.created_at, postgresql_where=text("status = 'unknown'"))
 
+# The console's payment list: what is rare is found by its own index, what is common by the one of all payments.
+for _name in ("status", "channel", "decision", "merchant_id"):
+    Index(f"fact_payment_{_name}_idx", fact_payment.c[_name], fact_payment.c.created_at.desc())
+Index("fact_payment_amount_idx", fact_payment.c.currency, fact_payment.c.amount_minor)
+
 fact_refund = Table(
     "fact_refund",
     metadata,
