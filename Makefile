@@ -8,6 +8,8 @@ STATE ?= $(or $(PLATFORM_STATE),.platform)
 # What runs is found through .platform/env, unless the environment names another platform.
 WITH_ENV = if [ -z "$$GATEWAY_URL" ] && [ -f $(STATE)/env ]; then . $(abspath $(STATE))/env; fi;
 PYTEST_ARGS ?=
+# A test process per core, each with its own Postgres and Redis, a file at a time; TEST_WORKERS=0: one, in this process.
+TEST_WORKERS ?= logical --maxprocesses 4
 LOAD_ARGS ?=
 PROFILE ?= smoke
 URL ?=
@@ -54,7 +56,7 @@ check: bootstrap ## Format, lint, types, import boundaries, requirements
 
 .PHONY: test
 test: bootstrap ## All tests that need no cluster, on embedded servers (TEST_BACKEND=containers: in Docker)
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: e2e
 e2e: bootstrap ## The HTTP suite against `make up`, or against GATEWAY_URL and its neighbours

@@ -23,7 +23,7 @@ from platform_kit.db import create_engine
 sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib: siblings are found by this
 
 from pipeline_rig import NOON, World, deps_for, settings_for
-from running_service import Service
+from running_service import Service, logged_in
 from seeded_day import Seeded, fill
 
 
@@ -69,7 +69,10 @@ async def service(database: TestDatabase, world: World) -> AsyncIterator[Service
         await asyncio.sleep(0.01)
     app.state.deps = replace(app.state.deps, clock=FixedClock(NOON))
     try:
-        async with aiohttp.ClientSession() as session:
+        cookie = f"console={await logged_in(app.state.deps)}"
+        async with aiohttp.ClientSession(
+            headers={"Cookie": cookie}, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
             yield Service(f"http://127.0.0.1:{listening.getsockname()[1]}", app, app.state.deps, session)
     finally:
         server.should_exit = True

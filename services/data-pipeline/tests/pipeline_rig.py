@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +18,10 @@ from data_pipeline.clients.archive_store import ArchiveStore
 from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import PAYMENTS, EventSources
 from data_pipeline.clients.gateway_ledger import GatewayLedger
+from data_pipeline.clients.ledger_corrections import LedgerCorrections
+from data_pipeline.clients.service_api import ServiceApi
 from data_pipeline.domain.settlement import SettlementLine, SettlementType, generate
+from data_pipeline.domain.terms import read_terms
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.ingest_events import ingest_events
 from data_pipeline.settings import CONSUMER, Settings
@@ -187,6 +191,7 @@ class World:
     heads: dict[str, int] = field(default_factory=lambda: {"gateway": 0, "risk": 0})
     events: dict[str, list[Event]] = field(default_factory=lambda: {"gateway": [], "risk": []})
     files: dict[tuple[str, date], bytes] = field(default_factory=dict)
+    corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_down: set[str] = field(default_factory=set)
     url: str = ""
 
@@ -224,12 +229,23 @@ class World:
         key = request.query["channel"], date.fromisoformat(request.query["date"])
         return web.Response(body=self.files.get(key, generate([])))
 
+    async def _correct(self, request: web.Request) -> web.Response:
+        """As the gateway does: once for each reference, and with another amount it is refused."""
+        if "ledger" in self.is_down:
+            return web.json_response({}, status=503)
+        body = await request.json()
+        known = self.corrections.setdefault(body["reference"], body)
+        if known["amount_minor"] != body["amount_minor"]:
+            return web.json_response({"detail": "It was booked with another amount."}, status=409)
+        return web.json_response({"id": f"sus_{body['reference']}"}, status=201)
+
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[World]:
         app = web.Application()
         app.router.add_get("/{name}/internal/events", self._events)
         app.router.add_get("/gateway/internal/ledger/totals", self._ledger)
         app.router.add_get("/channels/settlement", self._settlement)
+        app.router.add_post("/gateway/internal/corrections", self._correct)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -242,6 +258,9 @@ class World:
             await runner.cleanup()
 
 
+TERMS = read_terms((files("data_pipeline") / "channel_terms.toml").read_text())
+
+
 def settings_for(database_url: str, world_url: str = "http://127.0.0.1:9", **changes: Any) -> Settings:
     """Settings that read nothing of the machine's environment."""
     return Settings(
@@ -251,6 +270,7 @@ def settings_for(database_url: str, world_url: str = "http://127.0.0.1:9", **cha
         channels_url=f"{world_url}/channels",
         internal_token=TOKEN,
         reconcile_settle_s=0,
+        console_cookies_secure=False,
         **changes,
     )
 
@@ -261,13 +281,29 @@ async def deps_for(settings: Settings, engine: AsyncEngine, at: datetime = NOON)
     token = settings.internal_token.get_secret_value()
     sources = EventSources(settings.gateway_url, settings.risk_url, token)
     files = ChannelFiles(settings.channels_url, token)
-    ledger = GatewayLedger(settings.gateway_url, token)
+    corrections = LedgerCorrections(settings.gateway_url, token)
+    gateway = ServiceApi("gateway", settings.gateway_url, token)
+    risk = ServiceApi("risk", settings.risk_url, token)
+    ledger, archive = GatewayLedger(settings.gateway_url, token), ArchiveStore(settings.archive_url)
     try:
         yield Deps(
-            settings, engine, sources, files, ledger, ArchiveStore(settings.archive_url), FixedClock(at)
+            settings,
+            engine,
+            sources,
+            files,
+            corrections,
+            TERMS,
+            FixedClock(at),
+            gateway,
+            risk,
+            ledger,
+            archive,
         )
     finally:
         await ledger.close()
+        await risk.close()
+        await gateway.close()
+        await corrections.close()
         await files.close()
         await sources.close()
 

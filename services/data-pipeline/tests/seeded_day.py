@@ -7,10 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline_rig import World, a_journal, a_line, a_payment, an_assessment, an_attempt, an_event, ingest
+from pipeline_rig import (
+    TERMS,
+    World,
+    a_journal,
+    a_line,
+    a_payment,
+    an_assessment,
+    an_attempt,
+    an_event,
+    ingest,
+)
 
 from data_pipeline.clients.event_sources import PAYMENTS, RISK
-from data_pipeline.domain.settlement import SettlementLine
+from data_pipeline.domain.settlement import SettlementLine, SettlementType
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.reconcile_day import ReconcileDay, reconcile_day
 from data_pipeline.operations.watch_heads import watch_heads
@@ -159,7 +169,8 @@ def _refund(seeded: Seeded, told: dict[str, Any], number: int, at: datetime) -> 
 
 
 def _settled(number: int, amount: int, currency: str, at: datetime, **changes: Any) -> SettlementLine:
-    fee = changes.pop("fee_minor", amount * 14 // 1000 + 25)
+    agreed = TERMS["card_sim"].fee_minor(SettlementType.CHARGE, amount, currency)
+    fee = changes.pop("fee_minor", agreed)
     return a_line(
         number, amount_minor=amount, currency=currency, fee_minor=fee, settled_on=at.date(), **changes
     )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any
 
 import typer
 from fastapi import FastAPI
 
-from data_pipeline.api import archive, invariants, quarantine, reconciliations, reports, status
+from data_pipeline.api import archive, breaks, invariants, quarantine, reconciliations, reports, status
 from data_pipeline.api.answers import CONTRACT
+from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
+from data_pipeline.api.console.payments import router as payments
 from data_pipeline.api.console.render import STATIC_FILES
+from data_pipeline.domain.operators import Role
 from data_pipeline.operations.consume_streams import consume_streams
 from data_pipeline.operations.deps import Deps, open_deps
+from data_pipeline.operations.manage_operators import NameTaken, add_operator, change_operator, list_operators
 from data_pipeline.settings import SERVICE, Settings
 from data_pipeline.store.tables import SCHEMA
 from data_pipeline.worker import celery_app
@@ -22,6 +28,7 @@ from platform_kit.db import ping
 from platform_kit.logging import configure_logging
 from platform_kit.migrations import is_migrated, upgrade
 from platform_kit.ops import Check, OpsServer
+from platform_kit.problems import Problem
 from platform_kit.process import run_until_signalled
 from platform_kit.redis import create_redis
 from platform_kit.serve import serve
@@ -47,10 +54,13 @@ def create_pipeline(settings: Settings) -> FastAPI:
         routers=[
             reports.router,
             reconciliations.router,
+            breaks.router,
             status.router,
             quarantine.router,
             invariants.router,
             archive.router,
+            log_in,
+            payments,
             console,
         ],
         open_deps=open_deps,
@@ -92,6 +102,77 @@ def migrate() -> None:
     configure_logging(settings, SERVICE)
     url = settings.asyncpg_url(for_migration=True)
     asyncio.run(upgrade(url, PACKAGE, SCHEMA, wait_s=MIGRATION_WAIT_S))
+
+
+operators = typer.Typer(help="People who may use the console.", no_args_is_help=True)
+main.add_typer(operators, name="operator")
+
+
+@operators.command("add")
+def add(name: str, role: Annotated[Role, typer.Option()], keep: bool = False) -> None:
+    """Add an operator. The password is asked for; without a terminal it is the first line of standard input.
+
+    With --keep, one of this name stays as it is.
+    """
+
+    async def run(deps: Deps) -> None:
+        password = _password()
+        try:
+            await add_operator(deps, name, role, password)
+        except NameTaken:
+            if not keep:
+                raise
+
+    _operate(run)
+
+
+@operators.command("change")
+def change(
+    name: str,
+    role: Annotated[Role | None, typer.Option()] = None,
+    password: Annotated[bool, typer.Option("--password", help="ask for a new one")] = False,
+    disable: bool = False,
+) -> None:
+    """Change role or password, or let nobody in by this name any more; every session of it ends."""
+    _operate(
+        lambda deps: change_operator(
+            deps, name, role=role, password=_password() if password else None, is_disabled=disable
+        )
+    )
+
+
+@operators.command("list")
+def show() -> None:
+    """Names, roles, last log-ins."""
+
+    async def run(deps: Deps) -> None:
+        for row in await list_operators(deps):
+            state = "disabled" if row["disabled_at"] else "active"
+            seen = f"{row['logged_in_at']:%Y-%m-%d %H:%M}" if row["logged_in_at"] else "never"
+            typer.echo(f"{row['name']:<40} {row['role']:<9} {state:<9} last log-in {seen}")
+
+    _operate(run)
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\n")
+
+
+def _operate(act: Callable[[Deps], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        async with open_deps(Settings.load()) as deps:
+            await act(deps)
+
+    try:
+        asyncio.run(run())
+    except Problem as problem:
+        typer.echo(
+            f"{problem.title}: {problem.detail}" if problem.detail != problem.title else problem.title,
+            err=True,
+        )
+        raise typer.Exit(1) from None
 
 
 async def _consume(settings: Settings, stop: asyncio.Event) -> None:

@@ -45,6 +45,17 @@ class Settings(ServiceSettings):
         le=36_500,
         description="archived days are let go after so many; 0 keeps them for good",
     )
+    channel_terms_file: str = Field(
+        default="", description="TOML like the packaged channel_terms.toml, which is used when empty"
+    )
+    four_eyes_above: int = Field(
+        default=1000,
+        ge=0,
+        description="a break of more whole units of its currency takes a second person to close",
+    )
+    console_cookies_secure: bool = Field(
+        default=True, description="send the console's cookie over TLS only; off on a laptop without it"
+    )
 
     @property
     def channels(self) -> tuple[str, ...]:

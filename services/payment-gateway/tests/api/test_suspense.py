@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway_rig import ADMIN, Reply, RunningGateway
+from gateway_rig import ADMIN, TOKEN, Reply, RunningGateway
 from money_rig import balance, funded, settled
 from test_channel_costs import balances
 
@@ -109,3 +109,31 @@ async def test_only_the_administrator_and_only_our_channels(gateway: RunningGate
     assert (
         await administer(gateway, f"{PATH}/sus_{'0' * 26}/resolve", {"to": "costs", "note": "?"})
     ).status == 404
+
+
+async def correct(gateway: RunningGateway, token: str = TOKEN, **changes: Any) -> Reply:
+    body = A_LINE | {"actor": "ada", "write_off": False} | changes
+    return await gateway.call("POST", "/internal/corrections", token=token, raw=orjson.dumps(body))
+
+
+@pytest.mark.parametrize(("writes_off", "left"), [(False, 700), (True, 0)])
+async def test_a_correction_of_the_reconciliation_is_booked_once_under_the_persons_name(
+    gateway: RunningGateway, writes_off: bool, left: int
+) -> None:
+    for _ in range(2):
+        reply = await correct(gateway, write_off=writes_off)
+        assert (reply.status, reply.body["reference"]) == (201, "brk_1")
+    found = await balances(gateway)
+    assert found["platform:suspense"] == left
+    assert found["channel:card_sim:receivable"] == -700
+    log = (await gateway.call("GET", "/v1/admin/audit-log", token=ADMIN)).body["data"]
+    acts = [one for one in log if one["action"].startswith("suspense.")]
+    assert {(one["actor"]["type"], one["actor"]["id"]) for one in acts} == {("platform", "ada")}
+    assert len(acts) == (2 if writes_off else 1)
+    assert (await gateway.verification())["balanced"]
+
+
+async def test_a_correction_takes_the_services_token_and_a_name(gateway: RunningGateway) -> None:
+    assert (await correct(gateway, "wrong")).status == 401
+    assert (await correct(gateway, actor="no one")).status == 422
+    assert "platform:suspense" not in await balances(gateway)

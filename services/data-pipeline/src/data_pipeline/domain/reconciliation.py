@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
@@ -27,6 +27,8 @@ from data_pipeline.domain.matching import (
     ledger_order,
     pair_lines,
 )
+from data_pipeline.domain.settlement import SettlementType
+from data_pipeline.domain.terms import Cause, ChannelTerms
 
 EDGE: Final = timedelta(minutes=15)
 """How far from midnight a ledger line may lie and still be settled on the other day (queues, retries)."""
@@ -45,10 +47,21 @@ class BreakClass(StrEnum):
     """The channel did it, we did not book it: a payer was charged and nobody was credited."""
     AMOUNT_DIFFERS = "amount_differs"
     CURRENCY_DIFFERS = "currency_differs"
+    FEE_DIFFERS = "fee_differs"
+    """The channel kept another fee than was agreed with it."""
+    STATUS_DIFFERS = "status_differs"
+    """The channel settled what our ledger only holds, or has let go."""
     DUPLICATE_IN_FILE = "duplicate_in_file"
     DUPLICATE_IN_LEDGER = "duplicate_in_ledger"
     TIMING = "timing"
     """Booked so near to the edge of the file that the next one may hold it; closes by itself when it does."""
+
+
+class HoldStatus(StrEnum):
+    """What became of a hold that was never posted."""
+
+    HELD = "held"
+    RELEASED = "released"
 
 
 class Exclusion(StrEnum):
@@ -69,6 +82,10 @@ class Break:
     ledger: LedgerLine | None
     file: FileLine | None
     rule: MatchRule | None = None
+    expected_fee_minor: int | None = None
+    """By the terms of the channel; with FEE_DIFFERS alone."""
+    ledger_status: HoldStatus | None = None
+    """How our ledger stands with it; with STATUS_DIFFERS alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +99,11 @@ class Reconciliation:
     """The outcome of one day and channel."""
 
     matches: tuple[Pair, ...]
+    """In agreement, or within a declared tolerance."""
     breaks: tuple[Break, ...]
     excluded: tuple[Excluded, ...]
+    tolerated_count: int = 0
+    """How many of the matches needed a tolerance."""
 
 
 def reconcile(
@@ -93,24 +113,67 @@ def reconcile(
     file: Iterable[FileLine],
     *,
     file_made_at: datetime,
+    terms: ChannelTerms | None = None,
 ) -> Reconciliation:
-    """Reconcile `day`. Both sides may hold lines of the neighbouring days; only those of `day` are judged."""
+    """Reconcile `day`. Both sides may hold lines of the neighbouring days; only those of `day` are judged. Without
+    terms no fee is, and nothing is tolerated."""
     pairing = pair_lines(ledger, file)
-    ours = [pair for pair in pairing.pairs if pair.file.line.settled_on == day]
-    differing = sorted((pair for pair in ours if _difference(pair)), key=_pair_order)
+    matches: list[Pair] = []
+    differing: list[tuple[BreakClass, Pair]] = []
+    tolerated_count = 0
+    for pair in pairing.pairs:
+        if pair.file.line.settled_on != day:
+            continue
+        judged = _difference(pair, terms)
+        if isinstance(judged, BreakClass):
+            differing.append((judged, pair))
+        else:
+            matches.append(pair)
+            tolerated_count += judged
+    differing.sort(key=lambda found: _pair_order(found[1]))
     left = list(_ledger_leftovers(pairing, day, file_made_at))
     found = [
-        *((cls, pair.ledger, pair.file, pair.rule) for pair in differing if (cls := _difference(pair))),
+        *((cls, pair.ledger, pair.file, pair.rule) for cls, pair in differing),
         *((cls, None, line, None) for cls, line in _file_leftovers(pairing, day)),
         *((why, line, None, None) for why, line in left if isinstance(why, BreakClass)),
     ]
     return Reconciliation(
-        matches=tuple(pair for pair in ours if not _difference(pair)),
-        breaks=tuple(_named(day, channel, found)),
+        matches=tuple(matches),
+        breaks=tuple(_with_fee(broken, terms) for broken in _named(day, channel, found)),
         excluded=(
             *(Excluded(Exclusion.OTHER_PERIOD, pair.ledger) for pair in _of_other_days(pairing, day)),
             *(Excluded(why, line) for why, line in left if isinstance(why, Exclusion)),
         ),
+        tolerated_count=tolerated_count,
+    )
+
+
+def with_holds(
+    outcome: Reconciliation, day: date, channel: str, holds: Mapping[str, HoldStatus]
+) -> Reconciliation:
+    """Of what is missing in the ledger, tell apart what the ledger knows and never posted: `holds` are by the channel's
+    reference."""
+    breaks = []
+    for broken in outcome.breaks:
+        file = broken.file
+        status = holds.get(file.line.channel_reference) if file and _is_unbooked_charge(broken) else None
+        if file is None or status is None:
+            breaks.append(broken)
+            continue
+        references = ("", "", "", *_operation(file), "1")
+        identity = break_id(day, channel, BreakClass.STATUS_DIFFERS, references)
+        breaks.append(
+            replace(broken, id=identity, break_class=BreakClass.STATUS_DIFFERS, ledger_status=status)
+        )
+    return replace(outcome, breaks=tuple(breaks))
+
+
+def _is_unbooked_charge(broken: Break) -> bool:
+    file = broken.file
+    return (
+        broken.break_class is BreakClass.MISSING_IN_LEDGER
+        and file is not None
+        and file.line.type is SettlementType.CHARGE
     )
 
 
@@ -124,12 +187,30 @@ def _pair_order(pair: Pair) -> tuple[object, ...]:
     return ledger_order(pair.ledger), file_order(pair.file)
 
 
-def _difference(pair: Pair) -> BreakClass | None:
-    if pair.ledger.currency != pair.file.line.currency:
+def _difference(pair: Pair, terms: ChannelTerms | None) -> BreakClass | bool:
+    """The class of a pair that disagrees; else whether it took a tolerance to agree."""
+    booked, stated = pair.ledger, pair.file.line
+    if booked.currency != stated.currency:
         return BreakClass.CURRENCY_DIFFERS
-    if pair.ledger.amount_minor != pair.file.line.amount_minor:
-        return BreakClass.AMOUNT_DIFFERS
-    return None
+    tolerated = False
+    if off := stated.amount_minor - booked.amount_minor:
+        if terms is None or not terms.tolerates(Cause.FX_ROUNDING, off, stated.currency):
+            return BreakClass.AMOUNT_DIFFERS
+        tolerated = True
+    if terms is None:
+        return False
+    if off := stated.fee_minor - terms.fee_minor(stated.type, stated.amount_minor, stated.currency):
+        if not terms.tolerates(Cause.FEE_ROUNDING, off, stated.currency):
+            return BreakClass.FEE_DIFFERS
+        tolerated = True
+    return tolerated
+
+
+def _with_fee(broken: Break, terms: ChannelTerms | None) -> Break:
+    if broken.break_class is not BreakClass.FEE_DIFFERS or terms is None or broken.file is None:
+        return broken
+    line = broken.file.line
+    return replace(broken, expected_fee_minor=terms.fee_minor(line.type, line.amount_minor, line.currency))
 
 
 def _of_other_days(pairing: Pairing, day: date) -> Iterator[Pair]:

@@ -10,6 +10,7 @@ from datetime import date
 from data_pipeline.domain.matching import FileLine, LedgerLine
 from data_pipeline.domain.reconciliation import Reconciliation, reconcile
 from data_pipeline.domain.settlement import FIRST_LINE, SettlementFile, parse
+from data_pipeline.domain.terms import ChannelTerms
 from data_pipeline.store.settlement_files import KeptFile
 
 
@@ -18,11 +19,14 @@ def match_day(
     read: SettlementFile,
     ledger: Sequence[LedgerLine],
     neighbours: Mapping[date, bytes | None],
+    terms: ChannelTerms | None = None,
 ) -> Reconciliation:
     """Reconcile the file's day; of the neighbouring days' files only what may be a counterpart comes along."""
     with collection_paused():
         lines = [*_numbered(read), *_counterparts(file, read, ledger, neighbours)]
-        return reconcile(file.settled_on, file.channel, ledger, lines, file_made_at=file.fetched_at)
+        return reconcile(
+            file.settled_on, file.channel, ledger, lines, file_made_at=file.fetched_at, terms=terms
+        )
 
 
 @contextmanager

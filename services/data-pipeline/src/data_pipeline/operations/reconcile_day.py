@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from data_pipeline.clients.event_sources import PAYMENTS
-from data_pipeline.domain.reconciliation import EDGE
+from data_pipeline.domain.reconciliation import EDGE, BreakClass, Reconciliation, with_holds
 from data_pipeline.domain.settlement import RefusedFile, SettlementFile, parse
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.match_day import match_day
@@ -136,9 +137,31 @@ async def _judge(deps: Deps, file: KeptFile, read: SettlementFile, position: int
             day: await settlement_files.newest_accepted(conn, file.channel, day)
             for day in (file.settled_on - DAY, file.settled_on + DAY)
         }
-    outcome = await asyncio.to_thread(match_day, file, read, ledger, neighbours)
+    terms = deps.terms.get(file.channel)
+    outcome = await asyncio.to_thread(match_day, file, read, ledger, neighbours, terms)
+    outcome = await _tell_held(deps, file, outcome)
     run = judged_run(file, read, ledger, outcome, position, deps.clock.now())
-    return _Judged(run, [break_store.break_row(run, file, broken) for broken in outcome.breaks])
+    text_of = _lines_of(file.raw) if outcome.breaks else str
+    return _Judged(run, [break_store.break_row(run, file, broken, text_of) for broken in outcome.breaks])
+
+
+async def _tell_held(deps: Deps, file: KeptFile, outcome: Reconciliation) -> Reconciliation:
+    """What the channel settled and we only hold is another break than what we know nothing of."""
+    references = [
+        broken.file.line.channel_reference
+        for broken in outcome.breaks
+        if broken.file and broken.break_class is BreakClass.MISSING_IN_LEDGER
+    ]
+    if not references:
+        return outcome
+    async with deps.engine.connect() as conn:
+        holds = await fact_store.holds(conn, file.channel, references)
+    return with_holds(outcome, file.settled_on, file.channel, holds)
+
+
+def _lines_of(raw: bytes) -> Callable[[int], str]:
+    rows = raw.decode().split("\n")
+    return lambda number: rows[number - 1]
 
 
 async def _keep(deps: Deps, file: KeptFile, judged: _Judged) -> RunRow:

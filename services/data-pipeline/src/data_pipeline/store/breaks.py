@@ -2,33 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data_pipeline.domain.reconciliation import Break
-from data_pipeline.store.arrays import arrays, insert_many
+from data_pipeline.domain.closing import Act, Sides, Standing, State
+from data_pipeline.domain.reconciliation import Break, BreakClass
+from data_pipeline.domain.settlement import SettlementType
+from data_pipeline.store.arrays import arrays, insert_many, unnested
 from data_pipeline.store.runs import RunRow
 from data_pipeline.store.settlement_files import KeptFile
 from data_pipeline.store.tables import reconciliation_break
+from platform_kit.ids import new_id
 
-_COLUMNS = tuple(column.name for column in reconciliation_break.columns if column.name != "closed_at")
+THE_PLATFORM: Final = "platform"
+"""Who acts when nobody asked: a run."""
+
+_BY_PEOPLE = ("closed_at", "state", "resolution", "decided_by", "owner")  # no run writes these
+_COLUMNS = tuple(column.name for column in reconciliation_break.columns if column.name not in _BY_PEOPLE)
 _SAME = ("id", "day", "channel", "break_class", "opened_at")  # what a re-run may not change
+_MONEY = (
+    "ledger_amount_minor", "ledger_currency", "file_amount_minor", "file_currency", "file_fee_minor",
+    "expected_fee_minor",
+)  # fmt: skip
 
 OPEN_BREAKS = insert_many(
     reconciliation_break,
     _COLUMNS,
-    "ON CONFLICT (id) DO UPDATE SET closed_at = NULL, "
+    # What a person closed stays closed, as long as both sides say what they said then: REOPEN_CHANGED came before.
+    "ON CONFLICT (id) DO UPDATE SET closed_at = CASE reconciliation_break.state WHEN 'resolved' "
+    "THEN reconciliation_break.closed_at END, "
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _SAME),
+)
+REOPEN_CHANGED = text(
+    f"""
+    UPDATE pipeline.reconciliation_break AS b SET state = 'open', resolution = NULL, decided_by = NULL
+    FROM {unnested(reconciliation_break, ("id", *_MONEY))}
+    WHERE b.id = r.id AND b.state IN ('resolved', 'proposed')
+      AND ({", ".join(f"b.{name}" for name in _MONEY)}) IS DISTINCT FROM ({", ".join(f"r.{name}" for name in _MONEY)})
+    RETURNING b.id
+    """  # noqa: S608 - column names of our own table
 )
 CLOSE_OTHERS = text(
     """
     UPDATE pipeline.reconciliation_break SET closed_at = :at
     WHERE day = :day AND channel = :channel AND closed_at IS NULL AND run_id <> :run_id
+    """
+)
+LIST = text(
+    """
+    SELECT * FROM pipeline.reconciliation_break
+    WHERE (CAST(:is_open AS boolean) IS NULL OR (closed_at IS NULL) = CAST(:is_open AS boolean))
+      AND channel = coalesce(CAST(:channel AS text), channel)
+      AND break_class = coalesce(CAST(:break_class AS text), break_class)
+      AND state = coalesce(CAST(:state AS text), state)
+      AND (CAST(:owner AS text) IS NULL OR owner = CAST(:owner AS text))
+    ORDER BY opened_at, id LIMIT :limit
+    """
+)
+ONE = text("SELECT * FROM pipeline.reconciliation_break WHERE id = :id")
+LOCK = text("SELECT * FROM pipeline.reconciliation_break WHERE id = :id FOR UPDATE")
+STAND = text(
+    """
+    UPDATE pipeline.reconciliation_break
+    SET state = CAST(:state AS text), resolution = :resolution, decided_by = :decided_by, owner = :owner,
+        closed_at = CASE WHEN CAST(:state AS text) = 'resolved' THEN coalesce(closed_at, :at) ELSE closed_at END
+    WHERE id = :id
     """
 )
 BREAKS = text(
@@ -39,6 +83,18 @@ BREAKS = text(
     """
 )
 COUNT_OPEN = text("SELECT count(*) FROM pipeline.reconciliation_break WHERE closed_at IS NULL")
+ADD_ACT = text(
+    """
+    INSERT INTO pipeline.break_act (id, break_id, act, actor, note, owner, state, details, at)
+    VALUES (:id, :break_id, :act, :actor, :note, :owner, :state, CAST(:details AS json), :at)
+    """
+)
+ACTS_OF = text(
+    """
+    SELECT id, act, actor, note, owner, state, details, at
+    FROM pipeline.break_act WHERE break_id = :id ORDER BY at, id
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +118,32 @@ class BreakRow:
     file_currency: str | None
     file_line: int | None
     file_sha256: str | None
+    file_text: str | None
+    file_fee_minor: int | None
+    expected_fee_minor: int | None
+    ledger_status: str | None
     run_id: str
     opened_at: datetime
     last_seen_at: datetime
 
 
-def break_row(run: RunRow, file: KeptFile, broken: Break) -> BreakRow:
-    """A break with the evidence of the sides that it has."""
+@dataclass(frozen=True, slots=True)
+class ActRow:
+    """One act; `state` is how the break stands after it."""
+
+    id: str
+    break_id: str
+    act: str
+    actor: str
+    note: str | None
+    owner: str | None
+    state: str
+    details: dict[str, Any]
+    at: datetime
+
+
+def break_row(run: RunRow, file: KeptFile, broken: Break, text_of: Callable[[int], str]) -> BreakRow:
+    """A break with the evidence of the sides that it has; `text_of` gives a line of the file by its number."""
     ours, theirs = broken.ledger, broken.file.line if broken.file else None
     settled_type = ours.type if ours else theirs.type if theirs else ""
     return BreakRow(
@@ -89,6 +164,10 @@ def break_row(run: RunRow, file: KeptFile, broken: Break) -> BreakRow:
         file_currency=theirs.currency if theirs else None,
         file_line=broken.file.number if broken.file else None,
         file_sha256=file.sha256 if theirs else None,
+        file_text=text_of(broken.file.number) if broken.file else None,
+        file_fee_minor=theirs.fee_minor if theirs else None,
+        expected_fee_minor=broken.expected_fee_minor,
+        ledger_status=broken.ledger_status,
         run_id=run.id,
         opened_at=run.finished_at,
         last_seen_at=run.finished_at,
@@ -96,7 +175,16 @@ def break_row(run: RunRow, file: KeptFile, broken: Break) -> BreakRow:
 
 
 async def replace_breaks(conn: AsyncConnection, run: RunRow, breaks: Sequence[BreakRow]) -> None:
-    """Open what this run found, close what it did not find again."""
+    """Open what this run found, close what it did not find again; what people closed on other figures opens again."""
+    changed = await conn.scalars(REOPEN_CHANGED, arrays(breaks, ("id", *_MONEY)))
+    for break_id in changed.all():
+        await add_act(
+            conn,
+            ActRow(
+                new_id("act"), break_id, "reopened", THE_PLATFORM, None, None, "open", {"run_id": run.id},
+                run.finished_at,
+            ),
+        )  # fmt: skip
     await conn.execute(OPEN_BREAKS, arrays(breaks, _COLUMNS))
     await conn.execute(
         CLOSE_OTHERS, {"day": run.day, "channel": run.channel, "run_id": run.id, "at": run.finished_at}
@@ -106,6 +194,88 @@ async def replace_breaks(conn: AsyncConnection, run: RunRow, breaks: Sequence[Br
 async def open_breaks(conn: AsyncConnection, first: date, last: date, limit: int) -> list[dict[str, Any]]:
     result = await conn.execute(BREAKS, {"first": first, "last": last, "limit": limit})
     return [dict(row) for row in result.mappings()]
+
+
+async def list_breaks(
+    conn: AsyncConnection,
+    *,
+    is_open: bool | None,
+    limit: int,
+    channel: str | None = None,
+    break_class: str | None = None,
+    state: str | None = None,
+    owner: str | None = None,
+) -> list[dict[str, Any]]:
+    """The oldest first: that is the order of work."""
+    values = {
+        "is_open": is_open,
+        "channel": channel,
+        "break_class": break_class,
+        "state": state,
+        "owner": owner,
+        "limit": limit,
+    }
+    return [dict(row) for row in (await conn.execute(LIST, values)).mappings()]
+
+
+async def get(conn: AsyncConnection, break_id: str) -> dict[str, Any] | None:
+    row = (await conn.execute(ONE, {"id": break_id})).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def lock(conn: AsyncConnection, break_id: str) -> dict[str, Any] | None:
+    """The break, which nobody else changes until the transaction ends."""
+    row = (await conn.execute(LOCK, {"id": break_id})).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def stand(conn: AsyncConnection, break_id: str, standing: Standing, at: datetime) -> None:
+    """Keep how the break stands; `at` is when, should it be resolved now."""
+    await conn.execute(
+        STAND,
+        {
+            "id": break_id,
+            "state": standing.state,
+            "resolution": standing.resolution,
+            "decided_by": standing.decided_by,
+            "owner": standing.owner,
+            "at": at,
+        },
+    )
+
+
+async def add_act(conn: AsyncConnection, act: ActRow) -> None:
+    await conn.execute(ADD_ACT, asdict(act) | {"details": orjson.dumps(act.details).decode()})
+
+
+async def acts_of(conn: AsyncConnection, break_id: str) -> list[dict[str, Any]]:
+    """The history of a break, oldest first."""
+    return [dict(row) for row in (await conn.execute(ACTS_OF, {"id": break_id})).mappings()]
+
+
+def standing_of(found: dict[str, Any]) -> Standing:
+    """How a row of the store stands."""
+    return Standing(
+        state=State(found["state"]),
+        resolution=Act(found["resolution"]) if found["resolution"] else None,
+        decided_by=found["decided_by"],
+        owner=found["owner"],
+        is_found=found["closed_at"] is None,
+    )
+
+
+def sides_of(found: dict[str, Any]) -> Sides:
+    """The money of a row of the store."""
+    return Sides(
+        break_class=BreakClass(found["break_class"]),
+        settled_type=SettlementType(found["settled_type"]),
+        ledger_minor=found["ledger_amount_minor"],
+        ledger_currency=found["ledger_currency"],
+        file_minor=found["file_amount_minor"],
+        file_currency=found["file_currency"],
+        expected_fee_minor=found["expected_fee_minor"],
+        file_fee_minor=found["file_fee_minor"],
+    )
 
 
 async def count_open(conn: AsyncConnection) -> int:

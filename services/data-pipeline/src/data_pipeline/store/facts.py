@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.domain.facts import AssessmentFact, PaymentFact, RefundFact, TransferFact
 from data_pipeline.domain.matching import LedgerLine
+from data_pipeline.domain.reconciliation import HoldStatus
 from data_pipeline.domain.settlement import SettlementType
 from data_pipeline.store.arrays import arrays, insert_many
 from data_pipeline.store.tables import fact_assessment, fact_payment, fact_refund, fact_transfer
@@ -57,6 +58,15 @@ LEDGER_LINES = text(
     FROM pipeline.fact_transfer
     WHERE settled_channel = :channel AND occurred_at >= :after AND occurred_at < :before
     GROUP BY journal_id, settled_type, currency          -- fact_transfer_settled_idx
+    """
+)
+# What the ledger holds at a channel under these references, and never posted.          fact_transfer_reference_idx
+HOLDS = text(
+    """
+    SELECT channel_reference, bool_or(kind = 'release') AS is_released
+    FROM pipeline.fact_transfer
+    WHERE channel_reference = ANY(:references) AND debit = :receivable
+    GROUP BY channel_reference HAVING NOT bool_or(kind IN ('post', 'posted'))
     """
 )
 LATEST_PAYMENTS = text(
@@ -161,6 +171,15 @@ async def ledger_lines(
         )
         for row in result
     ]
+
+
+async def holds(conn: AsyncConnection, channel: str, references: Iterable[str]) -> dict[str, HoldStatus]:
+    """Which of these references the ledger knows at `channel`, and has not posted."""
+    values = {"references": sorted(set(references)), "receivable": f"channel:{channel}:receivable"}
+    result = await conn.execute(HOLDS, values)
+    return {
+        row.channel_reference: HoldStatus.RELEASED if row.is_released else HoldStatus.HELD for row in result
+    }
 
 
 async def latest_payments(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:

@@ -24,9 +24,9 @@ ADD_RUN = text(
     """
     INSERT INTO pipeline.reconciliation_run
         (id, channel, day, state, file_id, position, file_made_at, finished_at, ledger_count, file_count,
-         matched_count, break_count, excluded_count, totals)
+         matched_count, break_count, excluded_count, tolerated_count, totals)
     VALUES (:id, :channel, :day, :state, :file_id, :position, :file_made_at, :finished_at, :ledger_count,
-            :file_count, :matched_count, :break_count, :excluded_count, CAST(:totals AS json))
+            :file_count, :matched_count, :break_count, :excluded_count, :tolerated_count, CAST(:totals AS json))
     """
 )
 # Two runs of one day at once would close each other's breaks.
@@ -40,8 +40,8 @@ IS_NEWEST = text(
 )
 _RUN = """
     r.id, r.channel, r.day, r.state, r.position, r.file_made_at, r.finished_at, r.ledger_count, r.file_count,
-    r.matched_count, r.break_count, r.excluded_count, r.totals, f.sha256, f.byte_count, f.line_count, f.fault,
-    f.fault_line, f.fault_detail
+    r.matched_count, r.break_count, r.excluded_count, r.tolerated_count, r.totals, f.sha256, f.byte_count,
+    f.line_count, f.fault, f.fault_line, f.fault_detail
 """
 LATEST_RUNS = text(
     f"""
@@ -91,6 +91,7 @@ class RunRow:
     matched_count: int = 0
     break_count: int = 0
     excluded_count: int = 0
+    tolerated_count: int = 0
     totals: tuple[dict[str, Any], ...] = ()
 
 
@@ -125,6 +126,7 @@ def judged_run(
         matched_count=len(outcome.matches),
         break_count=len(outcome.breaks),
         excluded_count=len(outcome.excluded),
+        tolerated_count=outcome.tolerated_count,
         totals=tuple(asdict(total) for total in day_totals(of_day, read.lines)),
     )
 

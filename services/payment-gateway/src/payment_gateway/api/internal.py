@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, engine_of, require_internal
+from payment_gateway.api.schemas.suspense import CorrectionBody
+from payment_gateway.domain.audit import PLATFORM, Actor
+from payment_gateway.domain.suspense import Direction, Suspense, suspense_id
+from payment_gateway.operations.correct_channel import CorrectChannel, correct_channel
 from payment_gateway.operations.receive_channel_event import receive_channel_event
 from payment_gateway.operations.total_ledger import total_ledger
 from payment_gateway.store.tables import outbox
@@ -37,3 +43,26 @@ async def totals(deps: GatewayDeps) -> Response:
             "currencies": [{"currency": name, "moved_minor": amount} for name, amount in moved.items()],
         }
     )
+
+
+@router.post(
+    "/internal/corrections",
+    status_code=201,
+    include_in_schema=False,
+    dependencies=[Depends(require_internal)],
+)
+async def correct(body: CorrectionBody, request: Request, deps: GatewayDeps) -> Response:
+    """What a person decided about a break of the reconciliation, in the ledger and in the audit log under their name.
+    The same reference again changes nothing."""
+    item = Suspense(
+        id=suspense_id(body.channel, body.reference),
+        channel=body.channel,
+        reference=body.reference,
+        direction=Direction(body.direction),
+        amount_minor=body.amount_minor,
+        currency=body.currency,
+        note=body.note,
+        created_at=datetime.now(UTC),
+    )
+    by = Actor(PLATFORM, body.actor, request.scope.get("request_id"))
+    return JsonResponse(await correct_channel(deps, CorrectChannel(item, body.write_off), by), 201)

@@ -1,26 +1,28 @@
 """A small random share of what would be blocked is let through, so that somebody learns what became of it: a model that
 only ever sees payments which it allowed itself is trained on its own verdicts.
 
-Which payments is decided by a keyed hash of the payment's id: nobody can tell beforehand, and the same payment is
-always decided alike.
+Who is let through is drawn by a keyed hash of the payer and the day: nobody can tell beforehand, and trying again
+under another payment id changes nothing before midnight UTC.
 """
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Final
 
 from risk_engine.domain.decision import Decision
-from risk_engine.domain.facts import LIST_FACT, Fact
+from risk_engine.domain.facts import LIST_FACT, Fact, Subject
 from risk_engine.domain.rules import Outcome
 
 SHARES: Final = 10_000  # basis points
 
 
-def is_drawn(secret: bytes, payment_id: str, share_bp: int) -> bool:
-    """Whether a payment is among the `share_bp` basis points that are let through."""
-    digest = hashlib.blake2b(
-        payment_id.encode(), key=secret[:64], person=b"let-through", digest_size=8
-    ).digest()
+def is_drawn(secret: bytes, subject: Subject, share_bp: int) -> bool:
+    """Whether a payment is among the `share_bp` basis points that are let through: alike for all of a card (else
+    customer, device, address; else the payment alone) on one UTC day of `occurred_at`."""
+    payer = subject.card or subject.customer_id or subject.device or subject.ip or subject.payment_id
+    drawn = f"{subject.occurred_at.astimezone(UTC):%Y-%m-%d}/{payer}".encode()
+    digest = hashlib.blake2b(drawn, key=secret[:64], person=b"let-through", digest_size=8).digest()
     return int.from_bytes(digest, "big") % SHARES < share_bp
 
 

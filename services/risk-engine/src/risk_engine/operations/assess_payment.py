@@ -195,7 +195,7 @@ def _is_let_through(
     if not share_bp or not may_be_let_through(outcome, facts, reference_minor, max_minor):
         return False
     secret = deps.settings.internal_token.get_secret_value().encode()
-    return is_drawn(secret, subject.payment_id, share_bp)
+    return is_drawn(secret, subject, share_bp)
 
 
 def _hear(

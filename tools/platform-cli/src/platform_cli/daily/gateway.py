@@ -87,9 +87,12 @@ class Gateway:
         except KeyboardInterrupt:
             raise LeftOpen(key) from None
 
-    def change(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def change(
+        self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """A call of a route that takes no key: asked once, for asked twice it would be done twice."""
-        return asyncio.run(self._until_answered(method, path, {"json": _given(body)}, tries_max=1))
+        request = {"json": _given(body), "headers": dict(headers or {})}
+        return asyncio.run(self._until_answered(method, path, request, tries_max=1))
 
     @property
     def _nobody(self) -> NothingRuns:

@@ -3,12 +3,16 @@
 import typer
 
 from platform_cli.data.archive import archive_commands
+from platform_cli.data.breaks import break_commands
 from platform_cli.data.quarantine import quarantine_commands
 
 
 def data_commands() -> typer.Typer:
     """`data …`, each command under its own name."""
-    group = typer.Typer(help="The data pipeline: what was set aside, archive, replay.", no_args_is_help=True)
+    group = typer.Typer(
+        help="The data pipeline: breaks, what was set aside, archive, replay.", no_args_is_help=True
+    )
     group.add_typer(quarantine_commands(), name="quarantine")
     group.add_typer(archive_commands(), name="archive")
+    group.add_typer(break_commands(), name="breaks")
     return group

@@ -19,6 +19,7 @@ from platform_cli.demo.drive import Journey, drive
 from platform_cli.demo.orders import Order, read_orders
 from platform_cli.demo.report import Timing, missing, render
 from platform_cli.stack.bring_up import Running, bring_up
+from platform_cli.stack.operator import DEMO_OPERATOR
 from platform_cli.stack.own_copy import leave_in_order_on_sigterm, own_copy
 from platform_cli.stack.state import State, clone
 
@@ -60,7 +61,8 @@ async def _demonstrate(
         copy = await bring_up(state, status.update, environ={})
     up_s = time.monotonic() - started
     console.print(
-        f"The platform runs: {copy.gateway_url}, console {copy.surroundings.url('pipeline')}/console"
+        f"The platform runs: {copy.gateway_url}, console {copy.surroundings.url('pipeline')}/console "
+        f"(log in as {DEMO_OPERATOR}, password {copy.state.secret('console_password')})"
     )
     endpoints = _endpoints(copy)
     async with Shop(copy.gateway_url, copy.merchant.api_key) as shop, Witnesses(endpoints) as witnesses:

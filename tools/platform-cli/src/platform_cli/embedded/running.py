@@ -55,10 +55,12 @@ def free_port() -> int:
     """A loopback TCP port that was free a moment ago, below the range that the system hands out to clients.
 
     From that range a client that keeps dialling a dead server is in time given the server's own port and
-    connects to itself, and the server can never come back.
+    connects to itself, and the server can never come back. Drawn from the system: tests that run side by side
+    begin with the same seed, and would want the same port.
     """
+    drawn = random.SystemRandom()
     for _ in range(1000):
-        port = random.randrange(*SERVER_PORTS)
+        port = drawn.randrange(*SERVER_PORTS)
         if is_free(port):
             return port
     raise OSError(f"no free port in {SERVER_PORTS}")

@@ -17,6 +17,7 @@ from platform_cli.stack.backends import DATABASE, Backends, choose_backends
 from platform_cli.stack.environment_file import write_environment_file
 from platform_cli.stack.health import DidNotBecomeReady, wait_until_ready
 from platform_cli.stack.merchant import Merchant, demo_merchant
+from platform_cli.stack.operator import demo_operator
 from platform_cli.stack.roles import PORT_NAMES, ROLES, SERVICES, Surroundings, program
 from platform_cli.stack.state import State, write_private
 
@@ -64,8 +65,10 @@ async def bring_up(
         say(f"starting {len(ROLES)} processes")
         _start_roles(state)
         await wait_until_ready(state, surroundings, say)
-        say("setting up the demo merchant")
-        merchant = await demo_merchant(state, surroundings.url("gateway"))
+        say("setting up the demo merchant and the demo operator")
+        merchant, _ = await asyncio.gather(
+            demo_merchant(state, surroundings.url("gateway")), demo_operator(state, surroundings)
+        )
         write_environment_file(state, surroundings, backends.admin_url, merchant)
     return Running(state, surroundings, backends.admin_url, merchant)
 

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from platform_cli.stack.merchant import Merchant
+from platform_cli.stack.operator import DEMO_OPERATOR
 from platform_cli.stack.roles import Surroundings
 from platform_cli.stack.state import State, write_private
 
@@ -17,6 +18,8 @@ def write_environment_file(
         "RISK_URL": surroundings.url("risk"),
         "PIPELINE_URL": surroundings.url("pipeline"),
         "CONSOLE_URL": f"{surroundings.url('pipeline')}/console",
+        "CONSOLE_OPERATOR": DEMO_OPERATOR,
+        "CONSOLE_PASSWORD": state.secret("console_password"),
         "CHANNELS_URL": surroundings.url("channels"),
         "DEMO_MERCHANT_ID": merchant.id,
         "DEMO_API_KEY": merchant.api_key,

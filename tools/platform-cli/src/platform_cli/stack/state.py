@@ -139,4 +139,6 @@ def _new_secret(name: str) -> str:
         return "k1:" + base64.b64encode(secrets.token_bytes(32)).decode()
     if name == "admin_api_key":
         return f"sk_admin_{secrets.token_hex(24)}"
+    if name == "console_password":  # a person types it
+        return secrets.token_hex(8)
     return secrets.token_hex(24)

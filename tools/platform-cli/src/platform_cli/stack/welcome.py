@@ -4,18 +4,20 @@ import os
 from pathlib import Path
 
 from platform_cli.stack.bring_up import Running
+from platform_cli.stack.operator import DEMO_OPERATOR
 
 
 def welcome(running: Running) -> str:
     """Plain text with rich markup."""
     surroundings = running.surroundings
     gateway = surroundings.url("gateway")
+    password = running.state.secret("console_password")
     return f"""
 [bold green]The platform runs.[/bold green]
 
   gateway   {gateway}   (API documentation: {gateway}/openapi.json)
   risk      {surroundings.url("risk")}   (API documentation: {surroundings.url("risk")}/openapi.json)
-  console   {surroundings.url("pipeline")}/console
+  console   {surroundings.url("pipeline")}/console   (log in as {DEMO_OPERATOR}, password {password})
   channels  {surroundings.url("channels")}   (simulated card and wallet channels)
 
 Pay:

@@ -30,6 +30,7 @@ RUN: Final = {
     "matched_count": COUNT,
     "break_count": COUNT,
     "excluded_count": COUNT,
+    "tolerated_count": COUNT,
     "totals": items({"type": "object"}),
     "sha256": TEXT,
     "byte_count": COUNT,

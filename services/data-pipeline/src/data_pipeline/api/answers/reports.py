@@ -5,8 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from data_pipeline.api.answers.fields import DAY, MINOR, RUN, SHARE, STREAM, SUMS
+from data_pipeline.domain import questions
+from data_pipeline.domain.reports import ReportName, Unit
 from data_pipeline.domain.rollups import Grain
-from platform_kit.contract import COUNT, TEXT, TIME, Schema, items, nullable, ref, shape
+from platform_kit.contract import COUNT, FLAG, TEXT, TIME, Schema, items, nullable, ref, shape
+
+_COLUMN: Final = shape(
+    {
+        "name": TEXT,
+        "type": {"type": "string", "enum": ["text", "time", "integer", "number"]},
+        "unit": nullable({"type": "string", "enum": list(Unit)}),
+        "meaning": TEXT,
+        "formula": nullable(TEXT),
+    }
+)
+_NAMED: Final = {"report": {"type": "string", "enum": list(ReportName)}, "title": TEXT, "meaning": TEXT}
+_AS_OF: Final = shape({"position": COUNT, "event_at": nullable(TIME)})
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "Overview": shape(
@@ -60,6 +74,40 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         },
     },
+    "ReportCatalogue": shape({"data": items(ref("ReportDefinition"))}),
+    "ReportDefinition": shape(
+        {
+            **_NAMED,
+            "facts": TEXT,
+            "clock": TEXT,
+            "has_grain": FLAG,
+            "by": {"type": "object", "additionalProperties": TEXT},
+            "filters": items(TEXT),
+            "columns": items(_COLUMN),
+        }
+    ),
+    "Report": shape(
+        {
+            **_NAMED,
+            "from": TIME,
+            "to": TIME,
+            "time_zone": TEXT,
+            "grain": {"type": "string", "enum": list(questions.Grain)},
+            "by": items(TEXT),
+            "filters": {"type": "object", "additionalProperties": TEXT},
+            "columns": items(_COLUMN),
+            "rows": items(
+                {
+                    "type": "object",
+                    "additionalProperties": {
+                        "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]
+                    },
+                }
+            ),
+            "has_more": FLAG,
+            "as_of": {"type": "object", "additionalProperties": _AS_OF},
+        }
+    ),
     "LedgerTotals": shape(
         {
             "currencies": items(shape({"currency": TEXT, "transfer_count": COUNT, "moved_minor": MINOR})),

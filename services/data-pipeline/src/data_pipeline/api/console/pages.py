@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
@@ -17,12 +19,12 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.find_payment import find_payment
 from data_pipeline.operations.report_overview import report_overview
 from data_pipeline.operations.report_reconciliations import report_reconciliations
-from data_pipeline.operations.report_status import read_streams
 from data_pipeline.operations.show_payment import show_payment
 from platform_kit.problems import NotFound
 
 MATRIX_DAYS: Final = 14
 QUERY_MAX: Final = 200
+AMOUNT: Final = re.compile(r"([0-9][0-9,]{0,14}(?:\.[0-9]{1,4})?) ?([A-Za-z]{3})?", re.ASCII)
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
@@ -39,8 +41,6 @@ async def show_overview_page(request: Request, deps: Deps = Depends(deps_of)) ->
     return page(
         request,
         "overview.html",
-        now=overview.now,
-        streams=dict(overview.streams),
         overview=overview,
         chart=minute_chart(overview.minutes),
     )
@@ -49,24 +49,24 @@ async def show_overview_page(request: Request, deps: Deps = Depends(deps_of)) ->
 @router.get("/console/payments/{payment_id}")
 async def show_payment_page(request: Request, payment_id: str, deps: Deps = Depends(deps_of)) -> Response:
     """What happened, step by step?"""
-    streams = await read_streams(deps)
-    now = deps.clock.now()
     try:
         story = await show_payment(deps, payment_id)
     except NotFound:
-        return page(request, "not_found.html", now=now, streams=streams, status=404, query=payment_id)
-    return page(request, "payment.html", now=now, streams=streams, story=story, steps=steps_of(story))
+        return page(request, "not_found.html", status=404, query=payment_id)
+    return page(request, "payment.html", story=story, steps=steps_of(story))
 
 
 @router.get("/console/search")
 async def search_page(request: Request, q: str = "", deps: Deps = Depends(deps_of)) -> Response:
-    """Straight to the payment with this id or reference."""
+    """Straight to the payment with this id or reference; an amount leads to the payments of this amount."""
     query = q.strip()[:QUERY_MAX]
     found = await find_payment(deps, query) if query else None
     if found is not None:
         return RedirectResponse(f"/console/payments/{found}", 303)
-    streams = await read_streams(deps)
-    return page(request, "not_found.html", now=deps.clock.now(), streams=streams, status=404, query=query)
+    if amount := AMOUNT.fullmatch(query):
+        typed = {"min": amount[1], "max": amount[1], "currency": (amount[2] or "").upper()}
+        return RedirectResponse(f"/console/payments?{urlencode(typed)}", 303)
+    return page(request, "not_found.html", status=404, query=query)
 
 
 @router.get("/console/reconciliation")
@@ -74,15 +74,12 @@ async def show_reconciliation_page(
     request: Request, day: date | None = None, deps: Deps = Depends(deps_of)
 ) -> Response:
     """What does not match, and whose is it?"""
-    now = deps.clock.now()
-    today = now.date()
+    today = deps.clock.now().date()
     found = await report_reconciliations(deps, today - timedelta(days=MATRIX_DAYS - 1), today)
     chosen = day or (found.runs[0]["day"] if found.runs else today)
     return page(
         request,
         "reconciliation.html",
-        now=now,
-        streams=await read_streams(deps),
         runs=found.runs,
         chosen=chosen,
         chosen_runs=[run for run in found.runs if run["day"] == chosen],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -14,7 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from data_pipeline.operations.report_status import StreamStatus
+from data_pipeline.api.console.rail import RAIL
+from data_pipeline.api.console.session import session_id_of
+from data_pipeline.domain.operators import form_token
+from data_pipeline.operations.enter_console import Visit
 from platform_kit.money import format_minor
 
 HERE: Final = Path(__file__).parent
@@ -176,24 +177,25 @@ _templates.filters.update(
 _templates.globals["ago"] = ago
 
 
-def page(
-    request: Request,
-    template: str,
-    *,
-    now: datetime,
-    streams: Mapping[str, StreamStatus] = MappingProxyType({}),
-    status: int = 200,
-    **context: Any,
-) -> Response:
-    """A whole page: frame, freshness of the payments stream where it is known, content."""
-    settings = request.app.state.deps.settings
+def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
+    """A whole page: the frame as the visitor sees it, and the content. `now` and the streams' freshness are the
+    visit's; a page for nobody (log-in, no database) has a frame without them."""
+    deps = request.app.state.deps
+    visit: Visit | None = getattr(request.state, "visit", None)
+    streams = visit.streams if visit else {}
     html = _templates.get_template(template).render(
-        environment=settings.environment,
-        version=settings.app_version,
-        path=request.url.path,
-        now=now,
-        payments_stream=streams.get("payments"),
-        risk_stream=streams.get("risk"),
-        **context,
+        {
+            "environment": deps.settings.environment,
+            "version": deps.settings.app_version,
+            "path": request.url.path,
+            "rail": RAIL,
+            "operator": visit.operator if visit else None,
+            "waiting": visit.waiting if visit else {},
+            "form_token": form_token(session_id_of(request)),
+            "now": visit.now if visit else deps.clock.now(),
+            "payments_stream": streams.get("payments"),
+            "risk_stream": streams.get("risk"),
+        }
+        | context
     )
     return HTMLResponse(html, status, SECURITY_HEADERS)

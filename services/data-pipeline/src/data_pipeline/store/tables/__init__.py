@@ -1,4 +1,4 @@
-"""The schema `pipeline`: bronze (events as received), facts, roll-ups, reconciliation, quarantine."""
+"""The schema `pipeline`: bronze (events as received), facts, roll-ups, reconciliation, quarantine, operators."""
 
 from data_pipeline.store.tables.archive import archive_cursor, archive_file
 from data_pipeline.store.tables.events import (
@@ -11,7 +11,9 @@ from data_pipeline.store.tables.events import (
 )
 from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
 from data_pipeline.store.tables.invariants import invariant_check
+from data_pipeline.store.tables.operators import operator, operator_login, operator_session
 from data_pipeline.store.tables.reconciliation import (
+    break_act,
     reconciliation_break,
     reconciliation_run,
     settlement_file,
@@ -23,6 +25,7 @@ __all__ = [
     "SCHEMA",
     "archive_cursor",
     "archive_file",
+    "break_act",
     "cursor",
     "event_count",
     "fact_assessment",
@@ -32,6 +35,9 @@ __all__ = [
     "invariant_check",
     "job_run",
     "metadata",
+    "operator",
+    "operator_login",
+    "operator_session",
     "quarantine",
     "reconciliation_break",
     "reconciliation_run",

@@ -62,6 +62,11 @@ Index(
 )
 Index("fact_payment_unknown_idx", fact_payment.c.created_at, postgresql_where=text("status = 'unknown'"))
 
+# The console's payment list: what is rare is found by its own index, what is common by the one of all payments.
+for _name in ("status", "channel", "decision", "merchant_id"):
+    Index(f"fact_payment_{_name}_idx", fact_payment.c[_name], fact_payment.c.created_at.desc())
+Index("fact_payment_amount_idx", fact_payment.c.currency, fact_payment.c.amount_minor)
+
 fact_refund = Table(
     "fact_refund",
     metadata,
@@ -105,6 +110,11 @@ Index(
     fact_transfer.c.settled_channel,
     fact_transfer.c.occurred_at,
     postgresql_where=fact_transfer.c.settled_channel.is_not(None),
+)
+Index(
+    "fact_transfer_reference_idx",
+    fact_transfer.c.channel_reference,
+    postgresql_where=fact_transfer.c.channel_reference.is_not(None),
 )
 
 Index("fact_transfer_position_idx", fact_transfer.c.position, postgresql_using="brin")

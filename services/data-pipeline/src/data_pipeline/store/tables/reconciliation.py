@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from data_pipeline.domain.closing import Act, State
 from data_pipeline.domain.reconciliation import BreakClass
 from data_pipeline.store.tables.schema import NOW, Text, Time, metadata, one_of
 
@@ -54,6 +55,7 @@ reconciliation_run = Table(
     Column("matched_count", BigInteger, nullable=False),
     Column("break_count", BigInteger, nullable=False),
     Column("excluded_count", BigInteger, nullable=False),
+    Column("tolerated_count", BigInteger, nullable=False, server_default="0"),
     Column("totals", JSON, nullable=False),
     one_of("state", ("balanced", "broken", "refused")),
 )
@@ -84,11 +86,20 @@ reconciliation_break = Table(
     Column("file_currency", Text),
     Column("file_line", BigInteger),
     Column("file_sha256", Text),
+    Column("file_text", String),  # the line as it stood there: superseded files let go of their bytes
+    Column("file_fee_minor", BigInteger),
+    Column("expected_fee_minor", BigInteger),
+    Column("ledger_status", Text),
     Column("run_id", Text, nullable=False),
     Column("opened_at", Time, nullable=False),
     Column("last_seen_at", Time, nullable=False),
     Column("closed_at", Time),
+    Column("state", Text, nullable=False, server_default=State.OPEN.value),
+    Column("resolution", Text),
+    Column("decided_by", Text),
+    Column("owner", Text),
     one_of("break_class", BreakClass),
+    one_of("state", State),
 )
 Index(None, reconciliation_break.c.day, reconciliation_break.c.channel)
 Index(
@@ -96,3 +107,22 @@ Index(
     reconciliation_break.c.opened_at,
     postgresql_where=reconciliation_break.c.closed_at.is_(None),
 )
+
+# What people did about breaks, and what came of it. Append-only by grant: the standing of a break is what its acts
+# come to.
+break_act = Table(
+    "break_act",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("break_id", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("note", String),
+    Column("owner", Text),
+    Column("state", Text, nullable=False),  # the break's, after this act
+    Column("details", JSON, nullable=False),
+    Column("at", Time, nullable=False),
+    one_of("act", Act),
+    one_of("state", State),
+)
+Index(None, break_act.c.break_id, break_act.c.at)

@@ -31,6 +31,13 @@ class SuspenseBody(Body):
     note: LongText
 
 
+class CorrectionBody(SuspenseBody):
+    """From the reconciliation: `actor` is the person who decided it, as our service knows them."""
+
+    actor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+    write_off: bool = Field(default=False, description="the platform bears it, or keeps it")
+
+
 class ResolveBody(Body):
     """To whom it belongs: `merchant_id` says which merchant's, and nothing else has one."""
 

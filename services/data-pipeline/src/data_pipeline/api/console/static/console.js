@@ -1,4 +1,4 @@
-// Live refresh and two keys. Every page works without this file: it only saves reloading.
+// Live refresh and keys. Every page works without this file: it only saves reloading and the mouse.
 "use strict";
 
 const live = document.querySelector("[data-refresh-ms]");
@@ -7,7 +7,9 @@ const live = document.querySelector("[data-refresh-ms]");
 async function refresh() {
   if (document.hidden || String(getSelection())) return;
   try {
-    const response = await fetch(location.href, { cache: "no-store" });
+    // The header says that nobody is looking just now: a screen that refreshes itself does not keep its session.
+    const response = await fetch(location.href, { cache: "no-store", headers: { "Console-Refresh": "1" } });
+    if (response.redirected) return location.reload(); // the session has ended
     if (!response.ok) throw new Error(String(response.status));
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     const opened = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
@@ -24,10 +26,24 @@ async function refresh() {
 
 if (live) setInterval(refresh, Number(live.dataset.refreshMs));
 
+// j and k move over the rows of the page's tables: the focus goes to a row's first link, so Enter opens it.
+function move(step) {
+  const rows = [...document.querySelectorAll("main tbody tr")].map((row) => row.querySelector("a")).filter(Boolean);
+  const at = rows.findIndex((link) => link.closest("tr").contains(document.activeElement));
+  rows[Math.min(rows.length - 1, Math.max(0, at + step))]?.focus();
+}
+
+const keys = {
+  "/": () => document.getElementById("q")?.focus(),
+  "?": () => document.getElementById("keys")?.showModal(),
+  j: () => move(1),
+  k: () => move(-1),
+};
+
 addEventListener("keydown", (event) => {
   const isTyping = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
-  if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    document.getElementById("q").focus();
-  }
+  const act = keys[event.key];
+  if (!act || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  act();
 });

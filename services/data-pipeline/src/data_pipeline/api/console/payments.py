@@ -1,0 +1,191 @@
+"""Payments: which ones? A filter bar whose every choice stands in the address."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from data_pipeline.api.access import deps_of
+from data_pipeline.api.console.render import SECURITY_HEADERS, page
+from data_pipeline.api.console.route import ConsoleRoute
+from data_pipeline.api.console.table_csv import csv_of
+from data_pipeline.domain.facts import DECISIONS, STATUSES
+from data_pipeline.domain.payment_filter import PaymentFilter
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.list_payments import PaymentPage, list_payments
+from platform_kit.ids import is_id
+from platform_kit.money import AMOUNT_MAX, CURRENCIES, format_minor
+from platform_kit.problems import InvalidRequest
+
+PATH: Final = "/console/payments"
+METHODS: Final = ("card", "wallet", "bank")
+FIELDS: Final = (
+    "status",
+    "channel",
+    "method",
+    "currency",
+    "merchant",
+    "decision",
+    "min",
+    "max",
+    "from",
+    "to",
+)
+COLUMNS: Final = (
+    "payment_id",
+    "created_at",
+    "status",
+    "amount",
+    "captured",
+    "refunded",
+    "currency",
+    "method",
+    "channel",
+    "merchant_id",
+    "reference",
+    "decline_code",
+    "decision",
+    "score",
+)
+
+router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
+Word = Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")]
+
+
+class Unclear(InvalidRequest):
+    code, title = "unclear-filter", "This filter is not understood"
+
+
+async def _filters(
+    status: Word = "",
+    channel: Word = "",
+    method: Word = "",
+    currency: Word = "",
+    merchant: Word = "",
+    decision: Word = "",
+    min_: Annotated[Word, Query(alias="min")] = "",
+    max_: Annotated[Word, Query(alias="max")] = "",
+    since: Annotated[Word, Query(alias="from")] = "",
+    until: Annotated[Word, Query(alias="to")] = "",
+) -> dict[str, str]:
+    """What was typed, by the names of the address; what is empty is left out."""
+    typed = {"status": status, "channel": channel, "method": method, "currency": currency.upper()}
+    typed |= {"merchant": merchant, "decision": decision, "min": min_, "max": max_}
+    typed |= {"from": since, "to": until}
+    return {name: text.strip() for name, text in typed.items() if text.strip()}
+
+
+Typed = Annotated[dict[str, str], Depends(_filters)]
+
+
+@router.get(PATH)
+async def show_payments_page(
+    request: Request, typed: Typed, before: Word = "", deps: Deps = Depends(deps_of)
+) -> Response:
+    """A page of fifty."""
+    found = await _find(deps, typed, before)
+    address = f"?{urlencode(typed)}" if typed else ""
+    joint = "&" if typed else "?"
+    return page(
+        request,
+        "payments.html",
+        payments=found.payments,
+        typed=dict.fromkeys(FIELDS, "") | typed,
+        is_filtered=bool(typed),
+        statuses=sorted(STATUSES),
+        decisions=sorted(DECISIONS),
+        channels=deps.settings.channels,
+        methods=METHODS,
+        first=PATH + address if before else None,
+        older=f"{PATH}{address}{joint}before={_key(found)}" if found.older else None,
+        csv=f"{PATH}.csv?{urlencode(typed | ({'before': before} if before else {}))}",
+    )
+
+
+@router.get(f"{PATH}.csv")
+async def download_payments(typed: Typed, before: Word = "", deps: Deps = Depends(deps_of)) -> Response:
+    """What the page with this address shows; amounts as decimals of their currency."""
+    found = await _find(deps, typed, before)
+    rows = [
+        row
+        | {
+            "created_at": row["created_at"].isoformat(),
+            "amount": _plain(row["amount_minor"], row["currency"]),
+            "captured": _plain(row["captured_minor"], row["currency"]),
+            "refunded": _plain(row["refunded_minor"], row["currency"]),
+        }
+        for row in found.payments
+    ]
+    headers = SECURITY_HEADERS | {"Content-Disposition": 'attachment; filename="payments.csv"'}
+    return Response(csv_of(COLUMNS, rows), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+async def _find(deps: Deps, typed: dict[str, str], before: str) -> PaymentPage:
+    return await list_payments(deps, _understood(typed), _read_key(before) if before else None)
+
+
+def _understood(typed: dict[str, str]) -> PaymentFilter:
+    """Raises Unclear, in words for the person who typed it."""
+    currency = typed.get("currency")
+    if currency is not None and currency not in CURRENCIES:
+        raise Unclear("A currency is an ISO 4217 code, like EUR.")
+    return PaymentFilter(
+        status=typed.get("status"),
+        channel=typed.get("channel"),
+        method=typed.get("method"),
+        currency=currency,
+        merchant_id=typed.get("merchant"),
+        decision=typed.get("decision"),
+        amount_min=_amount(typed.get("min")),
+        amount_max=_amount(typed.get("max")),
+        since=_time(typed.get("from")),
+        until=_time(typed.get("to")),
+    )
+
+
+def _amount(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        value = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        raise Unclear("An amount is written like 12.50.") from None
+    if not (value.is_finite() and 0 <= value <= AMOUNT_MAX):
+        raise Unclear("An amount lies between nothing and ten billion.")
+    return value
+
+
+def _time(text: str | None) -> datetime | None:
+    """A day or a minute, in UTC unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Unclear("A time is written like 2026-11-23 or 2026-11-23T14:30, in UTC.") from None
+
+
+def _key(found: PaymentPage) -> str:
+    assert found.older is not None
+    at, payment_id = found.older
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%f}~{payment_id}"
+
+
+def _read_key(text: str) -> tuple[datetime, str]:
+    at, _, payment_id = text.partition("~")
+    try:
+        if not is_id("pay", payment_id):
+            raise ValueError
+        return datetime.strptime(at, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), payment_id
+    except ValueError:
+        raise Unclear("Go back to the first page.") from None
+
+
+def _plain(amount_minor: int, currency: str) -> str:
+    return format_minor(amount_minor, currency).replace(",", "")

@@ -1,0 +1,28 @@
+"""The rail: pages in the order in which a day needs them. A page's author adds its line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One page. `waits` names the count of `Visit.waiting` that is shown as a badge; `group` is its heading."""
+
+    path: str
+    name: str
+    waits: str | None = None
+    group: str | None = None
+
+    def is_at(self, path: str) -> bool:
+        """Whether `path` is this page or one below it."""
+        return path == self.path or (self.path != "/console" and path.startswith(f"{self.path}/"))
+
+
+RAIL: Final[Sequence[Entry]] = (
+    Entry("/console", "Overview"),
+    Entry("/console/payments", "Payments"),
+    Entry("/console/reconciliation", "Reconciliation", waits="breaks"),
+)

@@ -1,0 +1,396 @@
+"""The reports: what each counts, by which clock, over which denominator. Data, not code: the expressions
+(`store/report_expressions.py`) give the integers, `with_ratios` computes the shares from the very definitions that the
+API and the documentation show.
+
+Integers are counts or minor units, so two engines can be compared exactly; a ratio of nothing is None, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Unit(StrEnum):
+    """What a number counts. `minor` is of the row's `currency`; a `share` lies between 0 and 1 unless it says more."""
+
+    COUNT = "count"
+    MINOR = "minor"
+    MS = "ms"
+    SHARE = "share"
+
+
+class ReportName(StrEnum):
+    """One report each, in the order of the documentation."""
+
+    VOLUME = "volume"
+    APPROVAL = "approval"
+    DECLINES = "declines"
+    FUNNEL = "funnel"
+    CHANNELS = "channels"
+    LATENCY = "latency"
+    RISK = "risk"
+    CHARGEBACKS = "chargebacks"
+    FEES = "fees"
+    SETTLEMENT = "settlement"
+    BREAK_AGEING = "break-ageing"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """An integer that the engine computes."""
+
+    name: str
+    unit: Unit
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A quotient of sums of measures of the same row."""
+
+    name: str
+    above: tuple[str, ...]
+    below: tuple[str, ...]
+    meaning: str
+    unit: Unit = Unit.SHARE
+
+    @property
+    def formula(self) -> str:
+        """As people write it: `a / (b + c)`."""
+        return " / ".join(
+            names[0] if len(names) == 1 else f"({' + '.join(names)})" for names in (self.above, self.below)
+        )
+
+    def of(self, row: Mapping[str, Any]) -> float | None:
+        """None when there is nothing to divide by."""
+        below = sum(int(row[name]) for name in self.below)
+        return sum(int(row[name]) for name in self.above) / below if below else None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of an answer or a file. `type` is text, time, integer or number."""
+
+    name: str
+    type: str
+    unit: Unit | None
+    meaning: str
+    formula: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report's definition.
+
+    `dimensions` always split its rows, `options` do when asked for. `clock` names the time that puts a fact into the
+    range and into a bucket; a report without `has_grain` is a state at the end of the range.
+    """
+
+    name: ReportName
+    title: str
+    meaning: str
+    facts: str
+    clock: str
+    measures: tuple[Measure, ...]
+    ratios: tuple[Ratio, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    has_grain: bool = True
+
+    def columns(self, keys: tuple[str, ...]) -> tuple[Column, ...]:
+        """The answer's columns when its rows are split by `keys`."""
+        split = (Column(key, "time" if key == BUCKET else "text", None, DIMENSIONS[key]) for key in keys)
+        counted = (Column(one.name, "integer", one.unit, one.meaning) for one in self.measures)
+        divided = (Column(one.name, "number", one.unit, one.meaning, one.formula) for one in self.ratios)
+        return (*split, *counted, *divided)
+
+
+BUCKET: Final = "bucket"
+DIMENSIONS: Final[Mapping[str, str]] = {
+    BUCKET: "start of the hour, day, week (Monday) or month in the time zone asked for",
+    "merchant_id": "the merchant; `none` for what belongs to no one merchant",
+    "channel": "the channel; `none` for a payment that never reached one",
+    "method": "the method's type",
+    "currency": "ISO 4217",
+    "decision": "what risk decided; `none` without an assessment",
+    "score_band": "the risk score in bands of 20; `none` without one",
+    "decline_code": "why; `none` where the channel gave no reason",
+    "break_class": "the class of the break",
+    "age_band": "how long the break has been open at the end of the range",
+}
+FILTERS: Final = ("merchant_id", "channel", "method", "currency")
+_PAYMENT_SPLITS: Final = ("merchant_id", "channel", "method", "decision", "score_band")
+
+_PAYMENTS: Final = Measure("payment_count", Unit.COUNT, "payments created")
+_APPROVED: Final = Measure(
+    "approved_count", Unit.COUNT, "payments that a channel approved, whatever became of them later"
+)
+_DECLINED: Final = Measure(
+    "declined_count", Unit.COUNT, "payments that a channel declined; what risk blocked never reached one"
+)
+_BLOCKED: Final = Measure("blocked_count", Unit.COUNT, "payments that risk blocked")
+_APPROVAL: Final = Ratio(
+    "approval_rate",
+    ("approved_count",),
+    ("approved_count", "declined_count"),
+    "approved, of what a channel decided",
+)
+_PERCENTILES: Final = tuple(
+    Measure(
+        f"p{share}_ms",
+        Unit.MS,
+        f"{share} % of the payments with an outcome had it within this time, exactly (nearest rank)",
+    )
+    for share in (50, 95, 99)
+)
+_DECIDED: Final = Measure("decided_count", Unit.COUNT, "payments with an outcome")
+
+_ALL: Final = (
+    Report(
+        ReportName.VOLUME,
+        "Payment volume",
+        "Payments by their creation, and what has become of their money until now.",
+        "fact_payment",
+        "created_at",
+        (
+            _PAYMENTS,
+            Measure("amount_minor", Unit.MINOR, "asked for"),
+            Measure("captured_count", Unit.COUNT, "payments of which something was captured"),
+            Measure("captured_minor", Unit.MINOR, "captured"),
+            Measure("refunded_minor", Unit.MINOR, "refunded of it"),
+            Measure("net_minor", Unit.MINOR, "captured less refunded"),
+        ),
+        (
+            Ratio(
+                "average_captured_minor",
+                ("captured_minor",),
+                ("captured_count",),
+                "captured per capture",
+                Unit.MINOR,
+            ),
+            Ratio("refund_rate", ("refunded_minor",), ("captured_minor",), "refunded, of what was captured"),
+        ),
+        dimensions=("currency",),
+        options=_PAYMENT_SPLITS,
+        filters=FILTERS,
+    ),
+    Report(
+        ReportName.APPROVAL,
+        "Approval rate",
+        "How many payments channels approved, of those they decided.",
+        "fact_payment",
+        "created_at",
+        (
+            _PAYMENTS,
+            _APPROVED,
+            _DECLINED,
+            _BLOCKED,
+            Measure("open_count", Unit.COUNT, "payments without an outcome yet"),
+            Measure("other_count", Unit.COUNT, "cancelled, failed or expired before any approval"),
+        ),
+        (_APPROVAL, Ratio("blocked_share", ("blocked_count",), ("payment_count",), "blocked, of all")),
+        options=("currency", *_PAYMENT_SPLITS),
+        filters=FILTERS,
+    ),
+    Report(
+        ReportName.DECLINES,
+        "Declines by reason",
+        "Declined payments by the code that the channel or risk gave.",
+        "fact_payment",
+        "created_at",
+        (
+            Measure("declined_count", Unit.COUNT, "payments declined for this reason, risk's among them"),
+            Measure("amount_minor", Unit.MINOR, "asked for by them"),
+            Measure("all_declined_count", Unit.COUNT, "declined for any reason in the same group"),
+        ),
+        (Ratio("share", ("declined_count",), ("all_declined_count",), "of the declines of the group"),),
+        dimensions=("currency", "decline_code"),
+        options=_PAYMENT_SPLITS,
+        filters=FILTERS,
+    ),
+    Report(
+        ReportName.FUNNEL,
+        "Funnel",
+        "How far payments came. Each step counts payments that also took the steps before it.",
+        "fact_payment",
+        "created_at",
+        (
+            _PAYMENTS,
+            Measure("assessed_count", Unit.COUNT, "and risk gave a decision"),
+            Measure("passed_count", Unit.COUNT, "and it was not to block"),
+            Measure("sent_count", Unit.COUNT, "and a channel was chosen"),
+            Measure("approved_count", Unit.COUNT, "and it approved"),
+            Measure("captured_count", Unit.COUNT, "and something was captured"),
+            Measure("kept_count", Unit.COUNT, "and nothing was refunded"),
+        ),
+        (
+            Ratio("passed_share", ("passed_count",), ("assessed_count",), "passed, of the assessed"),
+            Ratio("approved_share", ("approved_count",), ("sent_count",), "approved, of those sent"),
+            Ratio(
+                "captured_share",
+                ("captured_count",),
+                ("payment_count",),
+                "captured, of all that were created",
+            ),
+        ),
+        options=("currency", "merchant_id", "channel", "method"),
+        filters=FILTERS,
+    ),
+    Report(
+        ReportName.CHANNELS,
+        "Channel performance",
+        "What each channel approved, how fast, and where its outcome is unknown.",
+        "fact_payment",
+        "created_at",
+        (
+            _PAYMENTS,
+            _APPROVED,
+            _DECLINED,
+            Measure("unknown_count", Unit.COUNT, "payments whose outcome the channel has not told"),
+            Measure("captured_minor", Unit.MINOR, "captured"),
+            _DECIDED,
+            *_PERCENTILES,
+        ),
+        (
+            _APPROVAL,
+            Ratio("unknown_share", ("unknown_count",), ("payment_count",), "of unknown outcome, of all"),
+        ),
+        dimensions=("channel", "currency"),
+        options=("merchant_id", "method"),
+        filters=FILTERS,
+    ),
+    Report(
+        ReportName.LATENCY,
+        "Time to outcome",
+        "From a payment's creation to its first outcome, of payments that have one.",
+        "fact_payment",
+        "created_at",
+        (
+            _DECIDED,
+            Measure("total_ms", Unit.MS, "all their times together"),
+            *_PERCENTILES,
+            Measure("max_ms", Unit.MS, "the slowest"),
+        ),
+        (Ratio("mean_ms", ("total_ms",), ("decided_count",), "the mean", Unit.MS),),
+        options=("currency", *_PAYMENT_SPLITS),
+        filters=FILTERS,
+    ),
+    Report(
+        ReportName.RISK,
+        "Risk decisions",
+        "What the risk engine decided, by the time of the assessment.",
+        "fact_assessment",
+        "occurred_at",
+        (
+            Measure("assessment_count", Unit.COUNT, "assessments"),
+            *(
+                Measure(f"{word}_count", Unit.COUNT, f"decided `{word}`")
+                for word in ("allow", "challenge", "review", "block")
+            ),
+            Measure("total_score", Unit.COUNT, "all their scores together"),
+        ),
+        (
+            Ratio("block_share", ("block_count",), ("assessment_count",), "blocked, of all assessments"),
+            Ratio("review_share", ("review_count",), ("assessment_count",), "to be reviewed, of all"),
+            Ratio(
+                "mean_score", ("total_score",), ("assessment_count",), "the mean score, 0 to 100", Unit.COUNT
+            ),
+        ),
+        options=("merchant_id", "score_band"),
+        filters=("merchant_id",),
+    ),
+    Report(
+        ReportName.CHARGEBACKS,
+        "Chargebacks by cohort",
+        "Payments by their creation, and the disputes that came of them until now, however late: a cohort's rate only"
+        " grows. Read off the ledger: a dispute sets money aside (`disputed`), a lost one gives it to the channel.",
+        "fact_payment",
+        "created_at",
+        (
+            Measure("captured_count", Unit.COUNT, "payments of which something was captured"),
+            Measure("captured_minor", Unit.MINOR, "captured"),
+            Measure("disputed_count", Unit.COUNT, "of them, with a dispute (inquiries do not count)"),
+            Measure("disputed_minor", Unit.MINOR, "set aside for disputes"),
+            Measure("lost_count", Unit.COUNT, "of them, with a dispute lost"),
+            Measure("lost_minor", Unit.MINOR, "lost, less what was given back"),
+        ),
+        (
+            Ratio(
+                "chargeback_rate", ("disputed_count",), ("captured_count",), "disputed, of captured payments"
+            ),
+            Ratio(
+                "chargeback_value_rate",
+                ("disputed_minor",),
+                ("captured_minor",),
+                "disputed, of captured money",
+            ),
+            Ratio("loss_rate", ("lost_minor",), ("captured_minor",), "lost, of captured money"),
+        ),
+        dimensions=("currency",),
+        options=_PAYMENT_SPLITS,
+        filters=FILTERS,
+    ),
+    Report(
+        ReportName.FEES,
+        "Fees and costs",
+        "What merchants paid the platform and what channels cost it, as the ledger booked it in the range.",
+        "fact_transfer",
+        "occurred_at",
+        (
+            Measure("charged_minor", Unit.MINOR, "charged at channels"),
+            Measure("earned_minor", Unit.MINOR, "fees taken"),
+            Measure("returned_minor", Unit.MINOR, "fees given back"),
+            Measure("channel_costs_minor", Unit.MINOR, "what channels kept"),
+            Measure("net_minor", Unit.MINOR, "fees taken less given back less costs"),
+        ),
+        (
+            Ratio("take_rate", ("earned_minor",), ("charged_minor",), "fees taken, of what was charged"),
+            Ratio("margin", ("net_minor",), ("charged_minor",), "what is left, of what was charged"),
+        ),
+        dimensions=("currency",),
+        options=("merchant_id",),
+        filters=("merchant_id", "currency"),
+    ),
+    Report(
+        ReportName.SETTLEMENT,
+        "Settlement by channel",
+        "What the ledger says each channel owes for the range: the left side of its reconciliation.",
+        "fact_transfer",
+        "occurred_at",
+        (
+            Measure("charge_count", Unit.COUNT, "charges booked"),
+            Measure("charge_minor", Unit.MINOR, "charged"),
+            Measure("refund_count", Unit.COUNT, "refunds and lost disputes booked"),
+            Measure("refund_minor", Unit.MINOR, "given back"),
+            Measure("net_minor", Unit.MINOR, "charged less given back"),
+        ),
+        dimensions=("channel", "currency"),
+        options=("merchant_id",),
+        filters=("merchant_id", "channel", "currency"),
+    ),
+    Report(
+        ReportName.BREAK_AGEING,
+        "Break ageing",
+        "Breaks of the reconciliation that were open at the end of the range, whenever they were opened.",
+        "reconciliation_break",
+        "opened_at",
+        (
+            Measure("break_count", Unit.COUNT, "open breaks"),
+            Measure("ledger_minor", Unit.MINOR, "on the ledger's side of them"),
+            Measure("file_minor", Unit.MINOR, "on the file's side"),
+        ),
+        dimensions=("channel", "break_class", "age_band", "currency"),
+        filters=("channel", "currency"),
+        has_grain=False,
+    ),
+)
+REPORTS: Final[Mapping[ReportName, Report]] = {report.name: report for report in _ALL}
+
+
+def with_ratios(report: Report, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine's row and what its definition divides."""
+    return dict(row) | {ratio.name: ratio.of(row) for ratio in report.ratios}

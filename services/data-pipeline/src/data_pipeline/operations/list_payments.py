@@ -1,0 +1,31 @@
+"""Payments by filters, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from data_pipeline.domain.payment_filter import PaymentFilter
+from data_pipeline.operations.deps import Deps
+from data_pipeline.store import payment_list
+
+PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """`older` is the key to go on from, None at the end."""
+
+    payments: list[dict[str, Any]]
+    older: tuple[datetime, str] | None
+
+
+async def list_payments(
+    deps: Deps, wanted: PaymentFilter, before: tuple[datetime, str] | None = None, limit: int = PAGE
+) -> PaymentPage:
+    """Newest first."""
+    async with deps.engine.connect() as conn:
+        found = await payment_list.page(conn, wanted, before, limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return PaymentPage(found[:limit], (last["created_at"], last["payment_id"]) if last else None)

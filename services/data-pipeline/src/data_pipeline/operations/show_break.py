@@ -1,0 +1,105 @@
+"""Breaks as people work on them: with their age, the money that is missing, and what was done about them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from data_pipeline.domain import closing
+from data_pipeline.domain.ageing import age_band, days_open
+from data_pipeline.operations.deps import Deps
+from data_pipeline.store import breaks
+from platform_kit.problems import NotFound
+
+LIST_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ListBreaks:
+    """Which breaks; None = any. At most LIST_MAX, the oldest first."""
+
+    is_open: bool | None = True
+    channel: str | None = None
+    break_class: str | None = None
+    state: str | None = None
+    owner: str | None = None
+    limit: int = 100
+
+
+async def list_breaks(deps: Deps, query: ListBreaks) -> list[dict[str, Any]]:
+    async with deps.engine.connect() as conn:
+        found = await breaks.list_breaks(
+            conn,
+            is_open=query.is_open,
+            limit=min(query.limit, LIST_MAX),
+            channel=query.channel,
+            break_class=query.break_class,
+            state=query.state,
+            owner=query.owner,
+        )
+    now = deps.clock.now()
+    return [_shown(deps, one, now) for one in found]
+
+
+async def show_break(deps: Deps, break_id: str) -> dict[str, Any]:
+    """One break with its acts. Raises NotFound."""
+    async with deps.engine.connect() as conn:
+        await conn.execution_options(isolation_level="REPEATABLE READ")
+        found = await breaks.get(conn, break_id)
+        if found is None:
+            raise NotFound("There is no such break.")
+        acts = await breaks.acts_of(conn, break_id)
+    return _shown(deps, found, deps.clock.now()) | {"acts": acts}
+
+
+async def bundle_evidence(deps: Deps, break_id: str) -> dict[str, Any]:
+    """All that is known of a break, to hand to an auditor or to the channel: both lines, the file by its hash and line,
+    the rule, amounts, who did what. `sha256` is over the bundle without it, with sorted keys. Raises NotFound."""
+    found = await show_break(deps, break_id)
+    bundle: dict[str, Any] = {
+        "break": {
+            name: found[name]
+            for name in (
+                "id", "break_class", "day", "channel", "settled_type", "rule", "run_id", "opened_at",
+                "last_seen_at", "closed_at", "state", "resolution", "decided_by", "owner",
+            )
+        },
+        "ledger": {
+            "journal_id": found["journal_id"],
+            "payment_id": found["payment_id"],
+            "amount_minor": found["ledger_amount_minor"],
+            "currency": found["ledger_currency"],
+            "occurred_at": found["ledger_at"],
+            "status": found["ledger_status"],
+            "expected_fee_minor": found["expected_fee_minor"],
+        },
+        "channel_file": {
+            "sha256": found["file_sha256"],
+            "line": found["file_line"],
+            "text": found["file_text"],
+            "channel_reference": found["channel_reference"],
+            "channel_key": found["channel_key"],
+            "amount_minor": found["file_amount_minor"],
+            "currency": found["file_currency"],
+            "fee_minor": found["file_fee_minor"],
+        },
+        "difference_minor": found["difference_minor"],
+        "acts": found["acts"],
+    }  # fmt: skip
+    raw = orjson.dumps(bundle, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    return bundle | {"sha256": hashlib.sha256(raw).hexdigest()}
+
+
+def _shown(deps: Deps, found: dict[str, Any], now: datetime) -> dict[str, Any]:
+    sides = breaks.sides_of(found)
+    days = days_open(found["opened_at"], found["closed_at"] or now)
+    return found | {
+        "difference_minor": closing.differences(sides),
+        "takes_four_eyes": closing.needs_four_eyes(sides, deps.settings.four_eyes_above),
+        "days_open": days,
+        "age_band": age_band(days),
+    }

@@ -1,0 +1,319 @@
+"""Every report as one expression, for every engine: functions of (tables, question) to a table of integers and words.
+
+No engine is named here, and no function is used that one of them lacks (data.md 7.2): times are integers, a group key
+is never NULL, a percentile is a nearest rank counted from a histogram, averages and rates are left to
+`domain/reports.py`. `tests/reports/test_engines.py` runs each on Postgres, DuckDB and Spark and compares exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import ibis
+from ibis.expr import types as ir
+
+from data_pipeline.domain.ageing import BANDS, OLDEST
+from data_pipeline.domain.facts import UNDECIDED
+from data_pipeline.domain.questions import Grain, Question, month_starts, offsets
+from data_pipeline.domain.reports import BUCKET, ReportName
+from data_pipeline.store.report_tables import Tables, micros_name, micros_of
+
+NONE: Final = "none"
+DAY_S: Final = 86_400
+PERCENTILES: Final = (50, 95, 99)
+MOVES: Final = ("posted", "post")  # kinds of transfers that move money; the others place and release holds
+
+
+def expression_for(tables: Tables, question: Question) -> ir.Table:
+    """The rows that answer the question, in the order of its keys."""
+    rows = _EXPRESSIONS[question.name](tables, question)
+    return rows.order_by(list(question.keys)) if question.keys else rows
+
+
+def volume(tables: Tables, question: Question) -> ir.Table:
+    p = _payments(tables, question)
+    captured, refunded = _sum(p.captured_minor), _sum(p.refunded_minor)
+    return _grouped(
+        p,
+        question,
+        payment_count=p.count(),
+        amount_minor=_sum(p.amount_minor),
+        captured_count=p.count(where=p.captured_minor > 0),
+        captured_minor=captured,
+        refunded_minor=refunded,
+        net_minor=captured - refunded,
+    )
+
+
+def approval(tables: Tables, question: Question) -> ir.Table:
+    p = _payments(tables, question)
+    is_open = p.status.isin(sorted(UNDECIDED)) & p.approved_us.isnull()
+    return _grouped(
+        p,
+        question,
+        payment_count=p.count(),
+        approved_count=p.count(where=_approved(p)),
+        declined_count=p.count(where=_declined(p)),
+        blocked_count=p.count(where=_blocked(p)),
+        open_count=p.count(where=is_open & ~_blocked(p)),
+        other_count=p.count(where=~(_approved(p) | _declined(p) | _blocked(p) | is_open)),
+    )
+
+
+def declines(tables: Tables, question: Question) -> ir.Table:
+    p = _payments(tables, question).filter(lambda t: t.status == "declined")
+    found = _grouped(p, question, declined_count=p.count(), amount_minor=_sum(p.amount_minor))
+    group = [key for key in question.keys if key != "decline_code"]
+    return found.mutate(all_declined_count=found.declined_count.sum().over(group_by=group))
+
+
+def funnel(tables: Tables, question: Question) -> ir.Table:
+    p = _payments(tables, question)
+    steps = {
+        "assessed_count": p.decision != NONE,
+        "passed_count": p.decision != "block",
+        "sent_count": p.channel != NONE,
+        "approved_count": p.approved_us.notnull(),
+        "captured_count": p.captured_minor > 0,
+        "kept_count": p.refunded_minor == 0,
+    }
+    so_far, counts = ibis.literal(value=True), {}
+    for name, took in steps.items():
+        so_far = so_far & took
+        counts[name] = p.count(where=so_far)
+    return _grouped(p, question, payment_count=p.count(), **counts)
+
+
+def channels(tables: Tables, question: Question) -> ir.Table:
+    p = _payments(tables, question)
+    counted = _grouped(
+        p,
+        question,
+        payment_count=p.count(),
+        approved_count=p.count(where=_approved(p)),
+        declined_count=p.count(where=_declined(p)),
+        unknown_count=p.count(where=p.status == "unknown"),
+        captured_minor=_sum(p.captured_minor),
+        decided_count=p.count(where=p.decided_us.notnull()),
+    )
+    timed = _times(p, question).drop("decided_count", "total_ms", "max_ms")
+    keys = list(question.keys)
+    both = counted.join(timed, keys, how="left", rname="timed_{name}")
+    return both.select(*counted.columns, *(column for column in timed.columns if column not in keys))
+
+
+def latency(tables: Tables, question: Question) -> ir.Table:
+    return _times(_payments(tables, question), question)
+
+
+def risk(tables: Tables, question: Question) -> ir.Table:
+    facts = tables.during("fact_assessment", "occurred_at", question.after, question.before)
+    a = _prepared(tables, facts.mutate(score_band=_score_band(facts.score)), question)
+    decided = {
+        f"{word}_count": a.count(where=a.decision == word)
+        for word in ("allow", "challenge", "review", "block")
+    }
+    return _grouped(a, question, assessment_count=a.count(), **decided, total_score=_sum(a.score))
+
+
+def chargebacks(tables: Tables, question: Question) -> ir.Table:
+    p = _payments(tables, question)
+    t = tables.during("fact_transfer", "occurred_at", question.after)  # no end: disputes come late
+    t = t.filter(t.kind == "posted", t.debit.endswith(":disputed") | t.credit.endswith(":disputed"))
+    opened = t.debit.endswith(":available")
+    lost, returned = t.credit.endswith(":receivable"), t.debit.endswith(":receivable")
+    disputes = t.group_by(payment_id=t.aggregate_id).agg(
+        disputed_minor=_sum(t.amount_minor, opened),
+        lost_minor=_sum(t.amount_minor, lost) - _sum(t.amount_minor, returned),
+    )
+    p = p.left_join(disputes, "payment_id").filter(lambda both: both.captured_minor > 0)
+    return _grouped(
+        p,
+        question,
+        captured_count=p.count(),
+        captured_minor=_sum(p.captured_minor),
+        disputed_count=p.count(where=p.disputed_minor > 0),
+        disputed_minor=_sum(p.disputed_minor),
+        lost_count=p.count(where=p.lost_minor > 0),
+        lost_minor=_sum(p.lost_minor),
+    )
+
+
+def fees(tables: Tables, question: Question) -> ir.Table:
+    t = _transfers(tables, question)
+    earned = _sum(t.amount_minor, t.credit == "platform:fees")
+    returned = _sum(t.amount_minor, t.debit == "platform:fees")
+    costs = _sum(t.amount_minor, t.debit == "platform:scheme_fees") - _sum(
+        t.amount_minor, t.credit == "platform:scheme_fees"
+    )
+    found = _grouped(
+        t,
+        question,
+        charged_minor=_sum(t.amount_minor, t.settled_type == "charge"),
+        earned_minor=earned,
+        returned_minor=returned,
+        channel_costs_minor=costs,
+        net_minor=earned - returned - costs,
+    )
+    moved = (found.charged_minor, found.earned_minor, found.returned_minor)
+    return found.filter(ibis.or_(*(one > 0 for one in moved), found.channel_costs_minor != 0))
+
+
+def settlement(tables: Tables, question: Question) -> ir.Table:
+    t = _transfers(tables, question).filter(lambda t: t.settled_type.notnull())
+    is_charge, is_refund = t.settled_type == "charge", t.settled_type == "refund"
+    charge, refund = _sum(t.amount_minor, is_charge), _sum(t.amount_minor, is_refund)
+    return _grouped(
+        t,
+        question,
+        charge_count=t.count(where=is_charge),
+        charge_minor=charge,
+        refund_count=t.count(where=is_refund),
+        refund_minor=refund,
+        net_minor=charge - refund,
+    )
+
+
+def break_ageing(tables: Tables, question: Question) -> ir.Table:
+    end_us = micros_of(question.before)
+    b = tables.all("reconciliation_break")
+    b = b.filter(b.opened_us < end_us, b.closed_us.isnull() | (b.closed_us >= end_us))
+    day_us = DAY_S * 1_000_000
+    bands = [(end_us - b.opened_us < (last + 1) * day_us, band) for last, band in BANDS]
+    b = b.mutate(
+        age_band=ibis.cases(*bands, else_=OLDEST),
+        currency=ibis.coalesce(b.ledger_currency, b.file_currency, NONE),
+    )
+    b = _filtered(b, question)
+    return _grouped(
+        b,
+        question,
+        break_count=b.count(),
+        ledger_minor=_sum(b.ledger_amount_minor),
+        file_minor=_sum(b.file_amount_minor),
+    )
+
+
+def _payments(tables: Tables, question: Question) -> ir.Table:
+    facts = tables.during("fact_payment", "created_at", question.after, question.before)
+    facts = facts.mutate(
+        channel=facts.channel.fill_null(NONE),
+        decision=facts.decision.fill_null(NONE),
+        decline_code=facts.decline_code.fill_null(NONE),
+        score_band=_score_band(facts.score),
+    )
+    return _prepared(tables, facts, question)
+
+
+def _transfers(tables: Tables, question: Question) -> ir.Table:
+    facts = tables.during("fact_transfer", "occurred_at", question.after, question.before)
+    facts = facts.filter(facts.kind.isin(MOVES)).mutate(channel=facts.settled_channel.fill_null(NONE))
+    return _prepared(tables, facts, question)
+
+
+def _prepared(tables: Tables, facts: ir.Table, question: Question) -> ir.Table:
+    """Filtered, with its bucket, and a merchant in every row."""
+    facts = facts.mutate(merchant_id=facts.merchant_id.fill_null(NONE))
+    if question.grain is not Grain.TOTAL:
+        facts = facts.mutate(**{BUCKET: _bucket(tables, facts, question)})
+    return _filtered(facts, question)
+
+
+def _filtered(facts: ir.Table, question: Question) -> ir.Table:
+    for column, wanted in question.filters.items():
+        facts = facts.filter(facts[column] == wanted)
+    return facts
+
+
+def _grouped(facts: ir.Table, question: Question, **measures: Any) -> ir.Table:
+    """One row a group that has facts; without keys an empty range has no row, rather than one of zeros."""
+    groups = facts.group_by(list(question.keys)) if question.keys else facts
+    found = groups.agg(fact_count=facts.count(), **measures)
+    return found.filter(found.fact_count > 0).drop("fact_count")
+
+
+def _times(p: ir.Table, question: Question) -> ir.Table:
+    """Milliseconds from creation to outcome: a histogram first, then the ranks in it, exact at any size."""
+    keys = list(question.keys)
+    p = p.filter(p.decided_us.notnull()).mutate(taken_ms=(p.decided_us - p.created_us) // 1000)
+    times = p.group_by([*keys, "taken_ms"]).agg(many=p.count())
+    up_to = ibis.window(group_by=keys, order_by=times.taken_ms, preceding=None, following=0)
+    times = times.mutate(up_to=times.many.sum().over(up_to), of=times.many.sum().over(group_by=keys))
+    ranks = {
+        f"p{share}_ms": times.taken_ms.min(where=times.up_to * 100 >= times.of * share)
+        for share in PERCENTILES
+    }
+    return _grouped(
+        times,
+        question,
+        decided_count=_sum(times.many),
+        total_ms=_sum(times.many * times.taken_ms),
+        **ranks,
+        max_ms=times.taken_ms.max(),
+    )
+
+
+def _bucket(tables: Tables, facts: ir.Table, question: Question) -> Any:
+    """The bucket's key: seconds since 1970, of UTC for hours and months, of local time for days and weeks."""
+    clock = question.report.clock
+    at = facts[micros_name(clock)] // 1_000_000
+    if question.grain is Grain.MONTH:
+        return _since(
+            tables, facts[clock], [(month, int(month.timestamp())) for month in month_starts(question)]
+        )
+    local = at + _since(tables, facts[clock], offsets(question))
+    match question.grain:
+        case Grain.HOUR:
+            return at - local % 3600
+        case Grain.DAY:
+            return local - local % DAY_S
+        case _:  # weeks: 1970-01-01 was a Thursday
+            return local - (local + 3 * DAY_S) % (7 * DAY_S)
+
+
+def _since(tables: Tables, clock: Any, steps: Sequence[tuple[datetime, int]]) -> Any:
+    """The number of the last step that began by then; the first one holds for everything before it."""
+    numbers = [ibis.literal(number, type="int64") for _, number in steps]
+    cases = [
+        (clock >= tables.moment(start), number)
+        for (start, _), number in zip(reversed(steps[1:]), reversed(numbers), strict=False)
+    ]
+    return ibis.cases(*cases, else_=numbers[0]) if cases else numbers[0]
+
+
+def _score_band(score: Any) -> Any:
+    bands = [(score < top, f"{top - 20:02}-{top - 1}") for top in (20, 40, 60, 80)]
+    return ibis.cases((score.isnull(), NONE), *bands, else_="80-100")
+
+
+def _approved(p: ir.Table) -> Any:
+    return p.approved_us.notnull()
+
+
+def _blocked(p: ir.Table) -> Any:
+    return (p.decision == "block") & p.approved_us.isnull()
+
+
+def _declined(p: ir.Table) -> Any:
+    return (p.status == "declined") & (p.decision != "block") & p.approved_us.isnull()
+
+
+def _sum(column: Any, where: Any = None) -> Any:
+    return column.sum(where=where).fill_null(0)
+
+
+_EXPRESSIONS: Final[Mapping[ReportName, Callable[[Tables, Question], ir.Table]]] = {
+    ReportName.VOLUME: volume,
+    ReportName.APPROVAL: approval,
+    ReportName.DECLINES: declines,
+    ReportName.FUNNEL: funnel,
+    ReportName.CHANNELS: channels,
+    ReportName.LATENCY: latency,
+    ReportName.RISK: risk,
+    ReportName.CHARGEBACKS: chargebacks,
+    ReportName.FEES: fees,
+    ReportName.SETTLEMENT: settlement,
+    ReportName.BREAK_AGEING: break_ageing,
+}

@@ -1,0 +1,142 @@
+"""Closing a break: who may do what when, what it books, and that four eyes are two people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pipeline_rig import NOON
+
+from data_pipeline.domain.ageing import BANDS, OLDEST, age_band, days_open
+from data_pipeline.domain.closing import (
+    BOOKS,
+    BY_PEOPLE,
+    REASONS,
+    Act,
+    Correction,
+    MayNot,
+    SamePerson,
+    Sides,
+    Standing,
+    State,
+    booked,
+    corrections,
+    decide,
+    differences,
+    needs_four_eyes,
+)
+from data_pipeline.domain.reconciliation import BreakClass
+from data_pipeline.domain.settlement import SettlementType
+
+CHARGE, REFUND = SettlementType.CHARGE, SettlementType.REFUND
+MISSING = Sides(BreakClass.MISSING_IN_LEDGER, CHARGE, file_minor=1250, file_currency="EUR")
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        (MISSING, (Correction(True, 1250, "EUR"),)),
+        (
+            Sides(BreakClass.MISSING_IN_LEDGER, REFUND, file_minor=1250, file_currency="EUR"),
+            (Correction(False, 1250, "EUR"),),
+        ),
+        (
+            Sides(BreakClass.MISSING_IN_CHANNEL_FILE, CHARGE, ledger_minor=70, ledger_currency="JPY"),
+            (Correction(False, 70, "JPY"),),
+        ),
+        (
+            Sides(BreakClass.AMOUNT_DIFFERS, CHARGE, 1250, "EUR", 1300, "EUR"),
+            (Correction(True, 50, "EUR"),),
+        ),
+        (
+            Sides(BreakClass.CURRENCY_DIFFERS, CHARGE, 1250, "EUR", 1250, "USD"),
+            (Correction(False, 1250, "EUR"), Correction(True, 1250, "USD")),
+        ),
+        (
+            Sides(
+                BreakClass.FEE_DIFFERS, CHARGE, 1250, "EUR", 1250, "EUR",
+                expected_fee_minor=43, file_fee_minor=50,
+            ),
+            (Correction(False, 7, "EUR"),),
+        ),
+        (Sides(BreakClass.TIMING, CHARGE, ledger_minor=1250, ledger_currency="EUR"), ()),
+    ],
+)  # fmt: skip
+def test_a_correction_makes_the_ledger_say_what_the_channel_says(
+    sides: Sides, expected: tuple[Correction, ...]
+) -> None:
+    assert corrections(sides) == expected
+
+
+@pytest.mark.parametrize(("currency", "limit_minor"), [("EUR", 100_000), ("JPY", 1_000), ("KWD", 1_000_000)])
+def test_the_limit_counts_whole_units_of_each_currency(currency: str, limit_minor: int) -> None:
+    at_limit = Sides(BreakClass.MISSING_IN_LEDGER, CHARGE, file_minor=limit_minor, file_currency=currency)
+    assert not needs_four_eyes(at_limit, 1000)
+    assert needs_four_eyes(replace(at_limit, file_minor=limit_minor + 1), 1000)
+
+
+def test_above_the_limit_a_second_person_agrees() -> None:
+    proposed = decide(Standing(), MISSING, Act.CORRECT, "ada", four_eyes_above=12)
+    assert (proposed.state, proposed.decided_by) == (State.PROPOSED, "ada")
+    with pytest.raises(SamePerson):
+        decide(proposed, MISSING, Act.APPROVE, "ada", four_eyes_above=12)
+    agreed = decide(proposed, MISSING, Act.APPROVE, "grace", four_eyes_above=12)
+    assert (agreed.state, booked(agreed).state) == (State.BOOKING, State.RESOLVED)
+    assert decide(proposed, MISSING, Act.REJECT, "grace", four_eyes_above=12) == Standing()
+
+
+def test_a_claim_moves_no_money_so_one_person_makes_it_and_it_stays_open() -> None:
+    claimed = decide(Standing(), MISSING, Act.CLAIM, "ada", four_eyes_above=0)
+    assert claimed.state is State.CLAIMED
+    assert decide(claimed, MISSING, Act.ACCEPT, "ada", four_eyes_above=999).state is State.RESOLVED
+
+
+@given(
+    acts=st.lists(st.tuples(st.sampled_from(BY_PEOPLE), st.sampled_from(["ada", "grace"])), max_size=12),
+    sides=st.sampled_from(
+        [MISSING, Sides(BreakClass.TIMING, CHARGE, ledger_minor=1250, ledger_currency="EUR")]
+    ),
+    limit=st.sampled_from([0, 1000]),
+)
+def test_whatever_people_do_nothing_is_booked_without_a_reason_or_by_one_person_above_the_limit(
+    acts: list[tuple[Act, str]], sides: Sides, limit: int
+) -> None:
+    standing, proposer = Standing(), ""
+    for act, actor in acts:
+        before = standing
+        try:
+            standing = decide(standing, sides, act, actor, four_eyes_above=limit)
+        except MayNot:
+            assert standing == before
+            continue
+        proposer = actor if act in REASONS and before.state is not State.BOOKING else proposer
+        if standing.state is State.BOOKING and before.state is not State.BOOKING:
+            assert standing.resolution in BOOKS
+            assert corrections(sides)
+            assert not needs_four_eyes(sides, limit) or (act is Act.APPROVE and actor != proposer)
+        if before.state is State.RESOLVED:
+            assert act in (Act.NOTE, Act.ASSIGN)
+        assert (standing.state is State.OPEN) == (standing.resolution is None)
+
+
+def test_what_is_not_found_any_more_takes_notes_alone() -> None:
+    gone = Standing(is_found=False)
+    assert decide(gone, MISSING, Act.NOTE, "ada", four_eyes_above=0) == gone
+    with pytest.raises(MayNot):
+        decide(gone, MISSING, Act.ACCEPT, "ada", four_eyes_above=10**6)
+
+
+def test_currencies_that_agree_leave_no_difference() -> None:
+    assert differences(Sides(BreakClass.AMOUNT_DIFFERS, CHARGE, 5, "EUR", 5, "EUR")) == {}
+
+
+def test_bands_follow_whole_days() -> None:
+    assert [age_band(days) for days in (0, 1, 2, 3, 4, 7, 8, 30, 31)] == [
+        BANDS[0][1], BANDS[0][1], BANDS[1][1], BANDS[1][1], BANDS[2][1], BANDS[2][1], BANDS[3][1], BANDS[3][1],
+        OLDEST,
+    ]  # fmt: skip
+    assert days_open(NOON, NOON + timedelta(days=2, hours=-1)) == 1
+    assert days_open(NOON, NOON - timedelta(seconds=5)) == 0
