@@ -27,6 +27,7 @@ def test_the_schedule_has_its_jobs_at_their_pace() -> None:
         "pipeline.verify_invariants": 60,
         "pipeline.archive_events": 300,
         "pipeline.tend_archive": 3600,
+        "pipeline.replay_archive": 15,
     }
 
 

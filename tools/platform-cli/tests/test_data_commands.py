@@ -22,6 +22,7 @@ from pipeline_rig import TOKEN, an_event, ingest, rows, settings_for
 from data_pipeline.app import create_pipeline
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.replay_archive import replay_archive
 
 
 @dataclass
@@ -95,3 +96,18 @@ async def test_the_archive_is_listed_and_verified(pipeline: Pipeline, tmp_path: 
     file.write_bytes(b"something else")
     code, out, _ = await pipeline.platform("archive", "verify", "--from", "2026-11-23")
     assert (code, "checksum differs" in out) == (1, True)
+
+
+async def test_a_replay_is_asked_for_watched_and_listed(pipeline: Pipeline) -> None:
+    await ingest(pipeline.deps.engine, [an_event(1), an_event(2)])
+    assert "no replays" in (await pipeline.platform("replay", "list"))[1]
+    watching = asyncio.create_task(pipeline.platform("replay", "start", "--reason", "a drill", "--watch"))
+    async with asyncio.timeout(30):
+        while not await rows(pipeline.deps.engine, "replay_run"):  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.1)
+    code, _, err = await pipeline.platform("replay", "start", "--reason", "another")
+    assert (code, "not finished" in err) == (1, True)
+    await replay_archive(pipeline.deps)  # as the worker does
+    code, out, _ = await watching
+    assert (code, "swapped  2 of 2 events" in out) == (0, True)
+    assert "a drill" in (await pipeline.platform("replay", "list"))[1]

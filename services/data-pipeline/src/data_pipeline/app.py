@@ -10,7 +10,16 @@ from typing import Annotated, Any
 import typer
 from fastapi import FastAPI
 
-from data_pipeline.api import archive, breaks, invariants, quarantine, reconciliations, reports, status
+from data_pipeline.api import (
+    archive,
+    breaks,
+    invariants,
+    quarantine,
+    reconciliations,
+    replays,
+    reports,
+    status,
+)
 from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
@@ -59,6 +68,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             quarantine.router,
             invariants.router,
             archive.router,
+            replays.router,
             log_in,
             payments,
             console,

@@ -6,6 +6,7 @@ from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.check_freshness import check_freshness, check_quarantine
 from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.reconcile_recent import reconcile_recent
+from data_pipeline.operations.replay_archive import replay_archive
 from data_pipeline.operations.tend_archive import tend_archive
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.settings import SERVICE, Settings
@@ -45,6 +46,11 @@ async def tend_archive_task(deps: Deps) -> None:
     await tend_archive(deps)
 
 
+@async_task("pipeline.replay_archive", time_limit_s=600)
+async def replay_archive_task(deps: Deps) -> None:
+    await replay_archive(deps)
+
+
 def celery_app(settings: Settings) -> PlatformCelery:
     """The worker's application; every tick is keyed by (job, slot), so two schedulers do no harm."""
     return create_celery(
@@ -58,6 +64,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(verify_invariants_task, every_s=60),
             periodic(archive_events_task, every_s=300),
             periodic(tend_archive_task, every_s=3600),
+            periodic(replay_archive_task, every_s=15),
         ],
         job_run=job_run,
     )

@@ -77,12 +77,12 @@ async def _store_and_apply(
     new = await event_store.insert(
         conn, stream, [_stored(stream, received, facts) for received, facts in read]
     )
-    await _apply(conn, [facts for _, facts in read if facts.envelope.position in new])
+    await apply_facts(conn, [facts for _, facts in read if facts.envelope.position in new])
     return new
 
 
-async def _apply(conn: AsyncConnection, facts: Sequence[Facts]) -> None:
-    """One statement per table, whatever the number of events."""
+async def apply_facts(conn: AsyncConnection, facts: Sequence[Facts]) -> None:
+    """The effects of these events on facts and roll-ups: one statement per table, whatever the number of events."""
     if payments := [fact.payment for fact in facts if fact.payment]:
         await _apply_payments(conn, payments)
     if transfers := [transfer for fact in facts for transfer in fact.transfers]:

@@ -13,6 +13,7 @@ from data_pipeline.domain.archive import ArchiveFile
 from data_pipeline.operations.archive_events import archive_lease
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import archive as archive_store
+from data_pipeline.store import replay as replay_store
 from platform_kit.logging import get_logger
 
 SMALL_ROWS: Final = 100_000  # a file below this is merged with its neighbours of the same day
@@ -37,7 +38,7 @@ async def tend_archive(deps: Deps) -> Tended:
     if not deps.archive.is_configured:
         return Tended(0, (), 0)
     async with archive_lease(deps) as is_ours:
-        if not is_ours:
+        if not is_ours or await _is_being_replayed(deps):
             return Tended(0, (), 0)
         merged = await _compact(deps)
         dropped = await drop_old_partitions(deps, dry_run=False)
@@ -59,6 +60,12 @@ async def drop_old_partitions(deps: Deps, *, dry_run: bool) -> list[dict[str, An
             await archive_store.drop(conn, [file.path for file in files])
             log.warning("archive partitions dropped", before=before.isoformat(), partitions=len(old))
     return old
+
+
+async def _is_being_replayed(deps: Deps) -> bool:
+    """A replay goes on from tick to tick with the files that it has noted: they must stay."""
+    async with deps.engine.connect() as conn:
+        return await replay_store.open_run(conn) is not None
 
 
 async def _compact(deps: Deps) -> int:

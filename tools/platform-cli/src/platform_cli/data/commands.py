@@ -5,6 +5,7 @@ import typer
 from platform_cli.data.archive import archive_commands
 from platform_cli.data.breaks import break_commands
 from platform_cli.data.quarantine import quarantine_commands
+from platform_cli.data.replay import replay_commands
 
 
 def data_commands() -> typer.Typer:
@@ -14,5 +15,6 @@ def data_commands() -> typer.Typer:
     )
     group.add_typer(quarantine_commands(), name="quarantine")
     group.add_typer(archive_commands(), name="archive")
+    group.add_typer(replay_commands(), name="replay")
     group.add_typer(break_commands(), name="breaks")
     return group

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from data_pipeline.api.access import require_internal
-from data_pipeline.api.answers import archive, invariants, quarantine, reconciliations, reports, status
+from data_pipeline.api.answers import (
+    archive,
+    invariants,
+    quarantine,
+    reconciliations,
+    replays,
+    reports,
+    status,
+)
 from platform_kit.contract import Contract, Guard
 
 CONTRACT: Final = Contract(
@@ -17,6 +25,7 @@ CONTRACT: Final = Contract(
         **quarantine.SCHEMAS,
         **invariants.SCHEMAS,
         **archive.SCHEMAS,
+        **replays.SCHEMAS,
     },
     links={"Run": {"reconciliations_show_run": ("run_id", "/id")}},
 )

@@ -18,6 +18,7 @@ from data_pipeline.store.tables.reconciliation import (
     reconciliation_run,
     settlement_file,
 )
+from data_pipeline.store.tables.replay import replay_file, replay_run
 from data_pipeline.store.tables.rollups import rollup, rollup_latency
 from data_pipeline.store.tables.schema import SCHEMA, metadata
 
@@ -41,6 +42,8 @@ __all__ = [
     "quarantine",
     "reconciliation_break",
     "reconciliation_run",
+    "replay_file",
+    "replay_run",
     "rollup",
     "rollup_latency",
     "settlement_file",

@@ -1,0 +1,24 @@
+"""Replays: the latest, or one, with its progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data_pipeline.operations.deps import Deps
+from data_pipeline.store import replay as replay_store
+from platform_kit.problems import NotFound
+
+
+async def report_replays(deps: Deps, limit: int) -> dict[str, Any]:
+    """The latest replays, newest first."""
+    async with deps.engine.connect() as conn:
+        return {"data": await replay_store.latest(conn, limit)}
+
+
+async def show_replay(deps: Deps, run_id: str) -> dict[str, Any]:
+    """One replay: `done_count` of `row_count` events, and how its totals compare. Raises NotFound."""
+    async with deps.engine.connect() as conn:
+        run = await replay_store.run(conn, run_id)
+    if run is None:
+        raise NotFound("There is no replay with this id.")
+    return run

@@ -1,0 +1,186 @@
+"""Copies of facts and roll-ups: made, written to by the very statements of the consumer, compared, swapped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from data_pipeline.domain.archive import ArchiveFile
+from data_pipeline.domain.replay import ReplayState
+
+_REBUILT: Final = re.compile(r"\b(fact_(?:payment|refund|transfer|assessment)|rollup(?:_latency)?)\b")
+
+BEGIN_REPLAY = text("SELECT pipeline.begin_replay()")
+SWAP = text("SELECT pipeline.swap_replayed()")
+TOTALS = text(
+    """
+    SELECT 'fact_payment' AS name, count(*)::bigint AS total FROM pipeline.fact_payment
+    UNION ALL SELECT 'captured ' || currency, sum(captured_minor)::bigint FROM pipeline.fact_payment GROUP BY currency
+    UNION ALL SELECT 'refunded ' || currency, sum(refunded_minor)::bigint FROM pipeline.fact_payment GROUP BY currency
+    UNION ALL SELECT 'status ' || status, count(*)::bigint FROM pipeline.fact_payment GROUP BY status
+    UNION ALL SELECT 'fact_refund', count(*)::bigint FROM pipeline.fact_refund
+    UNION ALL SELECT 'fact_transfer', count(*)::bigint FROM pipeline.fact_transfer
+    UNION ALL SELECT 'moved ' || currency, sum(amount_minor)::bigint FROM pipeline.fact_transfer
+              WHERE kind IN ('posted', 'post') GROUP BY currency
+    UNION ALL SELECT 'fact_assessment', count(*)::bigint FROM pipeline.fact_assessment
+    UNION ALL SELECT 'payments by ' || grain, sum(payment_count)::bigint FROM pipeline.rollup GROUP BY grain
+    UNION ALL SELECT 'latencies', sum(payment_count)::bigint FROM pipeline.rollup_latency
+    """
+)
+_FILE = ", ".join(field.name for field in fields(ArchiveFile))
+_RUN = """id, state, actor, reason, may_differ, started_at, finished_at, row_count, done_count, refused_count,
+    totals, detail"""
+ADD_RUN = text(
+    """
+    INSERT INTO pipeline.replay_run (id, state, actor, reason, may_differ, open_slot, started_at)
+    VALUES (:id, 'requested', :actor, :reason, :may_differ, 1, :at) ON CONFLICT DO NOTHING
+    """
+)
+OPEN_RUN = text(f"SELECT {_RUN} FROM pipeline.replay_run WHERE open_slot = 1")  # noqa: S608
+RUN = text(f"SELECT {_RUN} FROM pipeline.replay_run WHERE id = :id")  # noqa: S608
+LATEST = text(f"SELECT {_RUN} FROM pipeline.replay_run ORDER BY started_at DESC, id DESC LIMIT :limit")  # noqa: S608
+START = text("UPDATE pipeline.replay_run SET state = 'building' WHERE id = :id AND state = 'requested'")
+ADD_FILES = text(
+    """
+    INSERT INTO pipeline.replay_file (run_id, path)
+    SELECT CAST(:id AS text), path FROM pipeline.archive_file WHERE replaced_at IS NULL ON CONFLICT DO NOTHING
+    """
+)
+COUNT_ROWS = text(
+    """
+    UPDATE pipeline.replay_run SET row_count = (
+        SELECT coalesce(sum(a.row_count), 0) FROM pipeline.replay_file f JOIN pipeline.archive_file a USING (path)
+        WHERE f.run_id = :id
+    ) WHERE id = :id
+    """
+)
+WAITING = text(
+    f"""
+    SELECT {_FILE} FROM pipeline.replay_file f JOIN pipeline.archive_file a USING (path)
+    WHERE f.run_id = :id AND NOT f.is_done ORDER BY a.stream, a.first_position
+    """  # noqa: S608
+)
+FILE_DONE = text(
+    "UPDATE pipeline.replay_file SET is_done = true WHERE run_id = :id AND path = :path AND NOT is_done"
+)
+ADVANCE = text(
+    """
+    UPDATE pipeline.replay_run SET done_count = done_count + :done, refused_count = refused_count + :refused
+    WHERE id = :id AND state = 'building'
+    """
+)
+FINISH = text(
+    """
+    UPDATE pipeline.replay_run
+    SET state = :state, open_slot = NULL, finished_at = :at, totals = CAST(:totals AS json), detail = :detail
+    WHERE id = :id AND open_slot = 1
+    """
+)
+
+
+@contextmanager
+def copies(conn: AsyncConnection) -> Iterator[None]:
+    """Inside, every statement of this connection on facts and roll-ups means their copies.
+
+    They are the consumer's own statements under other table names: a second set could do something else.
+    """
+    event.listen(conn.sync_connection, "before_cursor_execute", _rename, retval=True)
+    try:
+        yield
+    finally:
+        event.remove(conn.sync_connection, "before_cursor_execute", _rename)
+
+
+def _rename(
+    _conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+) -> tuple[str, Any]:
+    return _REBUILT.sub(r"rebuilt_\1", statement), parameters
+
+
+async def begin_copies(conn: AsyncConnection) -> None:
+    """Empty copies beside the tables; those of an earlier replay go, and what it replaced."""
+    await conn.execute(BEGIN_REPLAY)
+
+
+async def swap(conn: AsyncConnection) -> None:
+    """Copies become the tables, the tables become `previous_*`; seen by others when the transaction commits."""
+    await conn.execute(SWAP)
+
+
+async def totals(conn: AsyncConnection) -> dict[str, int]:
+    """Counts and sums of the tables; inside of `copies`, of the copies."""
+    return {row.name.removeprefix("rebuilt_"): int(row.total or 0) for row in await conn.execute(TOTALS)}
+
+
+async def add_run(
+    conn: AsyncConnection, run_id: str, actor: str, reason: str, may_differ: bool, at: datetime
+) -> bool:
+    """False when another replay is open."""
+    values = {"id": run_id, "actor": actor, "reason": reason, "may_differ": may_differ, "at": at}
+    return bool((await conn.execute(ADD_RUN, values)).rowcount)
+
+
+async def open_run(conn: AsyncConnection) -> dict[str, Any] | None:
+    row = (await conn.execute(OPEN_RUN)).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def run(conn: AsyncConnection, run_id: str) -> dict[str, Any] | None:
+    row = (await conn.execute(RUN, {"id": run_id})).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def latest(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await conn.execute(LATEST, {"limit": limit})).mappings()]
+
+
+async def start(conn: AsyncConnection, run_id: str) -> None:
+    await conn.execute(START, {"id": run_id})
+
+
+async def add_new_files(conn: AsyncConnection, run_id: str) -> None:
+    """Note the archive's files that this replay has not noted yet: a restart goes on with what is not done."""
+    await conn.execute(ADD_FILES, {"id": run_id})
+    await conn.execute(COUNT_ROWS, {"id": run_id})
+
+
+async def waiting(conn: AsyncConnection, run_id: str) -> list[ArchiveFile]:
+    """Files that are not done."""
+    return [ArchiveFile(*row) for row in await conn.execute(WAITING, {"id": run_id})]
+
+
+async def file_done(conn: AsyncConnection, run_id: str, path: str) -> bool:
+    """False when it was done before, or the run is over: then its effects must not be committed."""
+    return bool((await conn.execute(FILE_DONE, {"id": run_id, "path": path})).rowcount)
+
+
+async def advance(conn: AsyncConnection, run_id: str, done: int, refused: int) -> bool:
+    """Count what was read; False when the run is over (cancelled)."""
+    return bool((await conn.execute(ADVANCE, {"id": run_id, "done": done, "refused": refused})).rowcount)
+
+
+async def finish(
+    conn: AsyncConnection,
+    run_id: str,
+    state: ReplayState,
+    at: datetime,
+    detail: str | None = None,
+    totals: Any = None,
+) -> bool:
+    """Close an open run; False when it is closed already."""
+    values = {
+        "id": run_id,
+        "state": state,
+        "at": at,
+        "totals": None if totals is None else orjson.dumps(totals).decode(),
+        "detail": detail,
+    }
+    return bool((await conn.execute(FINISH, values)).rowcount)
