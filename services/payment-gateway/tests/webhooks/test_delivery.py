@@ -228,7 +228,7 @@ async def test_a_body_that_drips_for_ever_is_delivered_with_its_head(fresh_datab
     async with run_webhook_rig(database.app_url, webhook_timeout_s=20) as rig:
         await rig.due(await rig.a_merchant(), "/drip")
         rig.receiver.answers["/drip"] = drip_body
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(15):
             await deliver_webhooks(rig.deps)
         assert (await the_only(rig)).status == "delivered"
 
