@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from fastapi import FastAPI
 
-from data_pipeline.api import breaks, quarantine, reconciliations, reports, status
+from data_pipeline.api import breaks, payouts, quarantine, reconciliations, reports, status
 from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
@@ -55,6 +55,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             reports.router,
             reconciliations.router,
             breaks.router,
+            payouts.router,
             status.router,
             quarantine.router,
             log_in,

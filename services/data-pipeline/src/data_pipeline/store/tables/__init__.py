@@ -11,7 +11,9 @@ from data_pipeline.store.tables.events import (
 from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
 from data_pipeline.store.tables.operators import operator, operator_login, operator_session
 from data_pipeline.store.tables.reconciliation import (
+    bank_statement,
     break_act,
+    channel_payout,
     reconciliation_break,
     reconciliation_run,
     settlement_file,
@@ -21,7 +23,9 @@ from data_pipeline.store.tables.schema import SCHEMA, metadata
 
 __all__ = [
     "SCHEMA",
+    "bank_statement",
     "break_act",
+    "channel_payout",
     "cursor",
     "event_count",
     "fact_assessment",
