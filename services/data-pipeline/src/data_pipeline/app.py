@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from data_pipeline.api import breaks, payouts, quarantine, reconciliations, reports, status
 from data_pipeline.api.answers import CONTRACT
+from data_pipeline.api.console import risk_decisions, risk_queue, risk_rules, webhooks
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.payments import router as payments
@@ -61,6 +62,10 @@ def create_pipeline(settings: Settings) -> FastAPI:
             log_in,
             payments,
             console,
+            risk_queue.router,
+            risk_decisions.router,
+            risk_rules.router,
+            webhooks.router,
         ],
         open_deps=open_deps,
         checks=_checks,
