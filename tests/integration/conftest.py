@@ -1,8 +1,16 @@
-"""The rigs of the gateway's own tests, for tests that run it beside another service."""
+"""The rigs of the services' own tests, for tests that run one beside another."""
 
 import sys
 from pathlib import Path
 
-GATEWAY_TESTS = Path(__file__).parents[2] / "services" / "payment-gateway" / "tests"
-for directory in ("simulators", "api"):
-    sys.path.insert(0, str(GATEWAY_TESTS / directory))
+HERE = Path(__file__).parent
+SERVICES = HERE.parents[1] / "services"
+RIGS = (
+    HERE,
+    SERVICES / "payment-gateway" / "tests" / "simulators",
+    SERVICES / "payment-gateway" / "tests" / "api",
+    SERVICES / "risk-engine" / "tests",
+    SERVICES / "data-pipeline" / "tests",
+)
+for directory in RIGS:
+    sys.path.insert(0, str(directory))

@@ -7,18 +7,15 @@ Only the processes are left out: what they run is called step by step, so nothin
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from gateway_rig import RunningGateway, run_gateway
+from serving import serving
 from simulator_rig import TOKEN
 
 from payment_gateway.operations import apply_verdicts as verdicts
@@ -92,19 +89,6 @@ class Platform:
         """How the gateway says that the payment stands, and what the verdict has done to it."""
         (payment,) = (await self.risk("GET", f"/v1/cases/{case_id}"))["payments"]
         return payment["status"], payment["effect"] and payment["effect"]["code"]
-
-
-@asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            assert not running.done(), "it did not start"
-            await asyncio.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await running
 
 
 @pytest.fixture

@@ -302,7 +302,7 @@ async def test_a_full_page_comes_through_the_real_api(rig: Rig) -> None:
 async def serving_app(app: FastAPI) -> AsyncIterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
     running = asyncio.create_task(server.serve())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not server.started:  # noqa: ASYNC110 - uvicorn tells by this attribute only
             await asyncio.sleep(0.01)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
@@ -396,7 +396,7 @@ async def test_a_long_repair_ends_at_the_next_page_when_the_process_is_to_stop(r
             stop.set()
         return EventPage([an_event(position=after + 1)], 10**9)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await rig.consumer(fetch=endless).run(stop)
 
     assert pages == 3

@@ -191,6 +191,7 @@ class World:
     heads: dict[str, int] = field(default_factory=lambda: {"gateway": 0, "risk": 0})
     events: dict[str, list[Event]] = field(default_factory=lambda: {"gateway": [], "risk": []})
     files: dict[tuple[str, date], bytes] = field(default_factory=dict)
+    statements: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_down: set[str] = field(default_factory=set)
     url: str = ""
@@ -229,6 +230,10 @@ class World:
         key = request.query["channel"], date.fromisoformat(request.query["date"])
         return web.Response(body=self.files.get(key, generate([])))
 
+    async def _statement(self, request: web.Request) -> web.Response:
+        raw = self.statements.get((request.query["currency"], request.query["date"], request.query["format"]))
+        return web.Response(body=raw) if raw is not None else web.Response(status=404)
+
     async def _correct(self, request: web.Request) -> web.Response:
         """As the gateway does: once for each reference, and with another amount it is refused."""
         if "ledger" in self.is_down:
@@ -245,6 +250,7 @@ class World:
         app.router.add_get("/{name}/internal/events", self._events)
         app.router.add_get("/gateway/internal/ledger/totals", self._ledger)
         app.router.add_get("/channels/settlement", self._settlement)
+        app.router.add_get("/channels/bank-statement", self._statement)
         app.router.add_post("/gateway/internal/corrections", self._correct)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

@@ -229,7 +229,7 @@ def codes(answer: Mapping[str, Any]) -> list[str]:
     return [reason["code"] for reason in answer["reasons"]]
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 10) -> float:
+async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 30) -> float:
     """Wait until `holds()`; returns the seconds it took. Raises TimeoutError."""
     began = time.perf_counter()
     async with asyncio.timeout(within_s):

@@ -14,6 +14,7 @@ from data_pipeline.api import (
     archive,
     breaks,
     invariants,
+    payouts,
     quarantine,
     reconciliations,
     replays,
@@ -21,6 +22,7 @@ from data_pipeline.api import (
     status,
 )
 from data_pipeline.api.answers import CONTRACT
+from data_pipeline.api.console import risk_decisions, risk_queue, risk_rules, webhooks
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.payments import router as payments
@@ -64,6 +66,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             reports.router,
             reconciliations.router,
             breaks.router,
+            payouts.router,
             status.router,
             quarantine.router,
             invariants.router,
@@ -72,6 +75,10 @@ def create_pipeline(settings: Settings) -> FastAPI:
             log_in,
             payments,
             console,
+            risk_queue.router,
+            risk_decisions.router,
+            risk_rules.router,
+            webhooks.router,
         ],
         open_deps=open_deps,
         checks=_checks,

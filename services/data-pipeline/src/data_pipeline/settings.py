@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from platform_kit.settings import ServiceSettings
@@ -47,6 +49,9 @@ class Settings(ServiceSettings):
     )
     channel_terms_file: str = Field(
         default="", description="TOML like the packaged channel_terms.toml, which is used when empty"
+    )
+    statement_format: Literal["camt053", "mt940"] = Field(
+        default="camt053", description="the form in which the bank gives its statements"
     )
     four_eyes_above: int = Field(
         default=1000,

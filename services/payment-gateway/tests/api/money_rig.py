@@ -31,7 +31,7 @@ async def ready(gateway: RunningGateway, payment_id: str) -> str:
 
 async def disputed(gateway: RunningGateway, payment_id: str) -> dict[str, Any]:
     """The dispute of a payment, as soon as the channel has reported it."""
-    for _ in range(200):
+    for _ in range(1500):
         reply = await gateway.call("GET", f"/v1/disputes?payment_id={payment_id}")
         if reply.body["data"]:
             found: dict[str, Any] = reply.body["data"][0]
@@ -42,7 +42,7 @@ async def disputed(gateway: RunningGateway, payment_id: str) -> dict[str, Any]:
 
 async def until(gateway: RunningGateway, dispute_id: str, status: str) -> dict[str, Any]:
     """The dispute once it has `status`."""
-    for _ in range(200):
+    for _ in range(1500):
         reply = await gateway.call("GET", f"/v1/disputes/{dispute_id}")
         if reply.body["status"] == status:
             return reply.body

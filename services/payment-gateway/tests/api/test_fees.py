@@ -84,7 +84,7 @@ async def test_what_a_bank_takes_back_gives_its_fee_back_like_a_refund(gateway: 
     await set_terms(gateway, fee_plan={"rules": [{"basis_points": 100}], "returns_on_refund": True})
     method = {"type": "bank", "bank": {"scheme": "sepa_returned"}}
     payment_id = (await gateway.pay(method=method, amount_minor=10_000)).body["id"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await gateway.payment(payment_id))["refunded_minor"] == 0:
             await asyncio.sleep(0.02)
             await replay_parked_events(gateway.deps)  # a return that overtook its success waits for it

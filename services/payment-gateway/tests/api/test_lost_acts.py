@@ -114,7 +114,7 @@ async def test_a_wallet_that_reports_twice_is_booked_once(gateway: RunningGatewa
     reply: Reply = await gateway.post("/v1/payments", body)
     assert (reply.status, reply.body["status"]) == (201, "requires_action")
     journal = gateway.simulators.journals / "wallet_sim.jsonl"
-    await eventually(lambda: b'"reported"' in journal.read_bytes(), within_s=10)
+    await eventually(lambda: b'"reported"' in journal.read_bytes(), within_s=30)
     assert await gateway.status(reply.body["id"]) == "captured"
     assert (await gateway.rows())["transfer"] == 1
     assert (await gateway.verification())["balanced"]

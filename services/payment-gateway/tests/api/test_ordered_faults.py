@@ -54,7 +54,7 @@ async def charged(gateway: RunningGateway) -> int:
 async def effects(gateway: RunningGateway, count: int) -> list[str]:
     """What the first `count` reports of a channel did, in the order of their coming."""
     statement = text("SELECT effect FROM payments.channel_event ORDER BY received_at, event_id")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             async with gateway.deps.engine.connect() as connection:
                 found = list(await connection.scalars(statement))

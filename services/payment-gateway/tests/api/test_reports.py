@@ -53,7 +53,7 @@ async def due_now(gateway: RunningGateway) -> None:
 
 
 async def until_status(gateway: RunningGateway, payment_id: str, status: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await gateway.status(payment_id) != status:  # noqa: ASYNC110 - a channel reports
             await asyncio.sleep(0.02)
 
@@ -101,7 +101,7 @@ async def test_an_outdated_report_is_kept_as_stale_and_moves_nothing_backwards(
         metadata={"sandbox_fault": "shuffled-callbacks"},
     )
     await until_status(gateway, reply.body["id"], "captured")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(await effects(gateway)) < 2:  # noqa: ASYNC110 - the second report is on its way
             await asyncio.sleep(0.02)
     assert [effect for _, effect in await effects(gateway)] == ["applied", "stale"]
@@ -220,7 +220,7 @@ async def test_a_transfer_that_goes_back_is_booked_as_a_refund_once(gateway: Run
     method = {"type": "bank", "bank": {"scheme": "sepa_returned"}}
     reply = await gateway.pay(method=method, metadata={"sandbox_fault": "duplicate-callbacks"})
     path = f"/v1/payments/{reply.body['id']}"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await gateway.payment(reply.body["id"]))["refunded_minor"] == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.1)  # for the duplicates

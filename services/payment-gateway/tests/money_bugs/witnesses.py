@@ -65,7 +65,7 @@ async def time_passes(gateway: RunningGateway, seconds: int = 3600) -> None:
 
 async def until_queued(watcher: AsyncConnection, length: int) -> None:
     """Wait until so many connections of the database stand in the queue of a lock."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await watcher.execute(QUEUED)).scalar_one() < length:
             await watcher.rollback()  # a transaction sees one snapshot of the activity
             await asyncio.sleep(0.002)

@@ -301,7 +301,7 @@ class Lifecycle(RuleBasedStateMachine):
             payment = await self.gateways[0].payment(intent.id)
             body = {"outcome": "passed" if passes else "failed"}
             await self.gateways[0].session.post(payment["next_action"]["url"], json=body)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while (await self.gateways[0].status(intent.id)) == "requires_action":  # noqa: ASYNC110 - HTTP
                     await asyncio.sleep(0.01)
 
@@ -405,7 +405,7 @@ class Lifecycle(RuleBasedStateMachine):
             before = (await gateway.call("GET", path)).body["data"]
             key = await ready(gateway, intent.id)
             opened = await operate(gateway, channel_key=key, amount_minor=amount, reason="fraudulent")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while len(shown := (await gateway.call("GET", path)).body["data"]) == len(before):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             (new,) = (one for one in shown if one["id"] not in {old["id"] for old in before})

@@ -145,7 +145,7 @@ async def run_hearer(*statuses: int) -> AsyncIterator[Hearer]:
         await runner.cleanup()
 
 
-async def eventually(holds: Callable[[], object], within_s: float = 5.0) -> None:
+async def eventually(holds: Callable[[], object], within_s: float = 30.0) -> None:
     """Wait until `holds()` is true; fail when it is not in time."""
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - what is waited for happens in another task or process

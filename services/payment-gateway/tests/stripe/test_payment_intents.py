@@ -110,7 +110,7 @@ async def test_a_challenge_names_a_page_to_open(shop: Shop) -> None:
     page = intent.next_action.redirect_to_url.url
     async with shop.gateway.session.post(page, json={"outcome": "passed"}) as response:
         assert response.status == 200
-    for _ in range(200):
+    for _ in range(1500):
         read = await shop.do(lambda c: c.v1.payment_intents.retrieve(intent.id))
         if read.status == "succeeded":
             return

@@ -242,7 +242,7 @@ async def test_a_3ds_card_can_be_declined_after_the_payer_has_authenticated(gate
     url = payment["next_action"]["url"]  # type: ignore[index]
     async with gateway.session.post(url, json={"outcome": "passed"}) as response:
         assert response.status < 400, await response.text()
-    for _ in range(100):
+    for _ in range(1500):
         found = await gateway.payment(str(payment["id"]))
         if found["status"] != "requires_action":
             break

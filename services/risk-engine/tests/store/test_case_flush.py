@@ -155,7 +155,7 @@ async def test_a_payment_never_joins_a_case_that_is_being_closed(deps: Deps) -> 
 
 async def _until_somebody_waits(deps: Deps) -> None:
     query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             async with deps.engine.connect() as conn:
                 if await conn.scalar(query):

@@ -1,4 +1,4 @@
-"""Settlement files from the channels: fetched whole, unread."""
+"""Settlement files from the channels, and the statements of the bank that they pay to: fetched whole, unread."""
 
 from __future__ import annotations
 
@@ -43,6 +43,15 @@ class ChannelFiles:
         if answer.status != 200:
             raise FileNotAvailable(f"The channel {channel} answered {answer.status}.")
         return answer.body
+
+    async def statement(self, currency: str, day: date, form: str) -> bytes | None:
+        """The bank's statement of that day as `camt053` or `mt940`; None while there is none."""
+        params = {"date": day.isoformat(), "currency": currency, "format": form}
+        try:
+            answer = await self._client.get("/bank-statement", params=params)
+        except CallFailed:
+            return None
+        return answer.body if answer.status == 200 else None
 
     async def close(self) -> None:
         await self._client.close()

@@ -6,7 +6,7 @@ call that carries who the person is. The service writes that name into its own a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from data_pipeline.domain.operators import Operator
@@ -29,12 +29,15 @@ class ServiceAway(Exception):
 class ServiceRefused(Exception):
     """The service said no, in words (RFC 9457)."""
 
-    def __init__(self, service: str, status: int, title: str, detail: str) -> None:
+    def __init__(
+        self, service: str, status: int, title: str, detail: str, errors: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         super().__init__(f"{service}: {status} {title}")
         self.service = service
         self.status = status
         self.title = title
         self.detail = detail
+        self.errors = errors  # what is wrong with which part of what was sent
 
 
 class ServiceApi:
@@ -74,7 +77,14 @@ class ServiceApi:
         if response.status >= 400:
             words = told if isinstance(told, dict) else {}
             title = str(words.get("title", "The service refused"))
-            raise ServiceRefused(self.name, response.status, title, str(words.get("detail", "")))
+            errors = words.get("errors")
+            raise ServiceRefused(
+                self.name,
+                response.status,
+                title,
+                str(words.get("detail", "")),
+                errors if isinstance(errors, list) else (),
+            )
         return told
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from data_pipeline.domain.reconciliation import BreakClass
+from data_pipeline.domain.reconciliation import OF_PAYOUTS, BreakClass
 from data_pipeline.domain.settlement import SettlementType
 from platform_kit.money import exponent
 
@@ -85,6 +85,8 @@ class Sides:
     file_currency: str | None = None
     expected_fee_minor: int | None = None
     file_fee_minor: int | None = None
+    bank_minor: int | None = None
+    """Of a payout: below zero the channel took it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +98,20 @@ class Correction:
     currency: str
 
 
-_BOOKABLE: Final = frozenset(BreakClass) - {BreakClass.TIMING}
+# A payout that is late or short changes nothing in the ledger: the channel still owes it.
+_BOOKABLE: Final = frozenset(BreakClass) - OF_PAYOUTS - {BreakClass.TIMING}
 
 
 def differences(sides: Sides) -> dict[str, int]:
-    """Currency -> what the channel says less what the ledger has, seen from us: below zero it owes us less."""
+    """Currency -> what the channel says less what the ledger has, seen from us: below zero it owes us less.
+    Of a payout: what arrived less what the channel says."""
     if sides.break_class is BreakClass.FEE_DIFFERS:
         fee = (sides.expected_fee_minor or 0) - (sides.file_fee_minor or 0)
         return {str(sides.file_currency): fee} if fee else {}
     sign = 1 if sides.settled_type is SettlementType.CHARGE else -1
+    if sides.break_class in OF_PAYOUTS:
+        missing = (sides.bank_minor or 0) - sign * (sides.file_minor or 0)
+        return {str(sides.file_currency): missing} if missing else {}
     sums: dict[str, int] = {}
     for minor, currency, direction in (
         (sides.ledger_minor, sides.ledger_currency, -1),

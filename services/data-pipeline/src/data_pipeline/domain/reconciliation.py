@@ -55,6 +55,14 @@ class BreakClass(StrEnum):
     DUPLICATE_IN_LEDGER = "duplicate_in_ledger"
     TIMING = "timing"
     """Booked so near to the edge of the file that the next one may hold it; closes by itself when it does."""
+    PAYOUT_NOT_RECEIVED = "payout_not_received"
+    """The bank's statement has no line of the batch."""
+    PAYOUT_AMOUNT_DIFFERS = "payout_amount_differs"
+    """The bank got another amount than the channel's file comes to."""
+
+
+OF_PAYOUTS: Final = frozenset({BreakClass.PAYOUT_NOT_RECEIVED, BreakClass.PAYOUT_AMOUNT_DIFFERS})
+"""Between channel and bank; all others are between ledger and channel."""
 
 
 class HoldStatus(StrEnum):

@@ -22,7 +22,7 @@ from data_pipeline.settings import CONSUMER
 from data_pipeline.store import breaks as break_store
 from data_pipeline.store import facts as fact_store
 from data_pipeline.store import positions, runs, settlement_files
-from data_pipeline.store.breaks import BreakRow
+from data_pipeline.store.breaks import BreakRow, Finding
 from data_pipeline.store.runs import RunRow, judged_run, refused_run
 from data_pipeline.store.settlement_files import KeptFile
 from platform_kit import canonical
@@ -173,5 +173,6 @@ async def _keep(deps: Deps, file: KeptFile, judged: _Judged) -> RunRow:
         await runs.add_run(conn, run)
         await runs.forget_old_runs(conn, run.channel, run.day)
         if judged.breaks is not None and is_newest:
-            await break_store.replace_breaks(conn, run, judged.breaks)
+            finding = Finding(run.id, run.day, run.channel, run.finished_at)
+            await break_store.replace_breaks(conn, finding, judged.breaks)
     return run

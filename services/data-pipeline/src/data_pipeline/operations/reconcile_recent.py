@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from data_pipeline.clients.channel_files import FileNotAvailable
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.reconcile_day import LedgerBehind, ReconcileDay, reconcile_day
+from data_pipeline.operations.reconcile_payouts import reconcile_payouts
 from platform_kit import canonical
 from platform_kit.logging import get_logger
+
+PAYOUT_DAYS: Final = (1, 2, 3)
+"""Days whose payouts are looked for: one arrives on the day after, and a long weekend of statements may be late."""
 
 log = get_logger(__name__)
 
 
 async def reconcile_recent(deps: Deps) -> None:
-    """One run per day and channel; one that cannot run now does not keep the others from running."""
+    """One run per day and channel; one that cannot run now does not keep the others from running. Then
+    the payouts of the days before."""
     today = deps.clock.now().date()
     for day in (today - timedelta(days=1), today):
         for channel in deps.settings.channels:
@@ -23,3 +29,5 @@ async def reconcile_recent(deps: Deps) -> None:
             except (FileNotAvailable, LedgerBehind) as problem:
                 canonical.increase("runs_put_off")
                 log.warning("run put off", channel=channel, day=day.isoformat(), reason=str(problem.detail))
+    for back in PAYOUT_DAYS:
+        await reconcile_payouts(deps, today - timedelta(days=back))

@@ -87,6 +87,7 @@ async def bundle_evidence(deps: Deps, break_id: str) -> dict[str, Any]:
             "currency": found["file_currency"],
             "fee_minor": found["file_fee_minor"],
         },
+        "bank": {"sha256": found["bank_sha256"], "amount_minor": found["bank_amount_minor"]},
         "difference_minor": found["difference_minor"],
         "acts": found["acts"],
     }  # fmt: skip

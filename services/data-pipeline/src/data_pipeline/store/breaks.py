@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.domain.closing import Act, Sides, Standing, State
-from data_pipeline.domain.reconciliation import Break, BreakClass
+from data_pipeline.domain.reconciliation import OF_PAYOUTS, Break, BreakClass
 from data_pipeline.domain.settlement import SettlementType
 from data_pipeline.store.arrays import arrays, insert_many, unnested
 from data_pipeline.store.runs import RunRow
@@ -28,7 +28,7 @@ _COLUMNS = tuple(column.name for column in reconciliation_break.columns if colum
 _SAME = ("id", "day", "channel", "break_class", "opened_at")  # what a re-run may not change
 _MONEY = (
     "ledger_amount_minor", "ledger_currency", "file_amount_minor", "file_currency", "file_fee_minor",
-    "expected_fee_minor",
+    "expected_fee_minor", "bank_amount_minor",
 )  # fmt: skip
 
 OPEN_BREAKS = insert_many(
@@ -52,6 +52,7 @@ CLOSE_OTHERS = text(
     """
     UPDATE pipeline.reconciliation_break SET closed_at = :at
     WHERE day = :day AND channel = :channel AND closed_at IS NULL AND run_id <> :run_id
+      AND (break_class = ANY(:payout_classes)) = :of_payouts
     """
 )
 LIST = text(
@@ -122,6 +123,8 @@ class BreakRow:
     file_fee_minor: int | None
     expected_fee_minor: int | None
     ledger_status: str | None
+    bank_amount_minor: int | None
+    bank_sha256: str | None
     run_id: str
     opened_at: datetime
     last_seen_at: datetime
@@ -168,26 +171,47 @@ def break_row(run: RunRow, file: KeptFile, broken: Break, text_of: Callable[[int
         file_fee_minor=theirs.fee_minor if theirs else None,
         expected_fee_minor=broken.expected_fee_minor,
         ledger_status=broken.ledger_status,
+        bank_amount_minor=None,
+        bank_sha256=None,
         run_id=run.id,
         opened_at=run.finished_at,
         last_seen_at=run.finished_at,
     )
 
 
-async def replace_breaks(conn: AsyncConnection, run: RunRow, breaks: Sequence[BreakRow]) -> None:
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A run that says which breaks a day and channel have: all between ledger and channel, or all of payouts."""
+
+    run_id: str
+    day: date
+    channel: str
+    at: datetime
+    of_payouts: bool = False
+
+
+async def replace_breaks(conn: AsyncConnection, finding: Finding, breaks: Sequence[BreakRow]) -> None:
     """Open what this run found, close what it did not find again; what people closed on other figures opens again."""
     changed = await conn.scalars(REOPEN_CHANGED, arrays(breaks, ("id", *_MONEY)))
     for break_id in changed.all():
         await add_act(
             conn,
             ActRow(
-                new_id("act"), break_id, "reopened", THE_PLATFORM, None, None, "open", {"run_id": run.id},
-                run.finished_at,
+                new_id("act"), break_id, "reopened", THE_PLATFORM, None, None, "open", {"run_id": finding.run_id},
+                finding.at,
             ),
         )  # fmt: skip
     await conn.execute(OPEN_BREAKS, arrays(breaks, _COLUMNS))
     await conn.execute(
-        CLOSE_OTHERS, {"day": run.day, "channel": run.channel, "run_id": run.id, "at": run.finished_at}
+        CLOSE_OTHERS,
+        {
+            "day": finding.day,
+            "channel": finding.channel,
+            "run_id": finding.run_id,
+            "at": finding.at,
+            "payout_classes": sorted(OF_PAYOUTS),
+            "of_payouts": finding.of_payouts,
+        },
     )
 
 
@@ -275,6 +299,7 @@ def sides_of(found: dict[str, Any]) -> Sides:
         file_currency=found["file_currency"],
         expected_fee_minor=found["expected_fee_minor"],
         file_fee_minor=found["file_fee_minor"],
+        bank_minor=found["bank_amount_minor"],
     )
 
 

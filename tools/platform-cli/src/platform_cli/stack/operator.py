@@ -4,6 +4,8 @@ import asyncio
 import subprocess
 from typing import Final
 
+import aiohttp
+
 from platform_cli.stack.roles import PIPELINE, Surroundings, program
 from platform_cli.stack.state import State
 
@@ -12,7 +14,8 @@ TIMEOUT_S: Final = 60.0
 
 
 async def demo_operator(state: State, surroundings: Surroundings) -> None:
-    """Add it by the command that a person would use; one that is there stays as it is. Raises RuntimeError."""
+    """Add it by the command that a person would use, and admit it to risk control, whose roles are its own; one that is
+    there stays as it is. Raises RuntimeError."""
     process = await asyncio.create_subprocess_exec(
         program(PIPELINE.program),
         *("operator", "add", DEMO_OPERATOR, "--role", "admin", "--keep"),
@@ -27,3 +30,14 @@ async def demo_operator(state: State, surroundings: Surroundings) -> None:
         raise RuntimeError(
             f"the pipeline did not make an operator: {output.decode(errors='replace')[-3000:]}"
         )
+    await _admit(surroundings.url("risk"), state.secret("internal_token"))
+
+
+async def _admit(risk_url: str, token: str) -> None:
+    headers, body = {"Authorization": f"Bearer {token}"}, {"name": DEMO_OPERATOR, "role": "lead"}
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session,
+        session.post(f"{risk_url}/v1/staff", json=body, headers=headers) as reply,
+    ):
+        if reply.status not in (201, 409):  # 409: of an earlier time
+            raise RuntimeError(f"the risk engine did not admit {DEMO_OPERATOR}: {reply.status}")

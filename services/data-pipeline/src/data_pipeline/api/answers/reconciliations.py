@@ -6,6 +6,7 @@ from typing import Final
 
 from data_pipeline.api.answers.fields import DAY, MINOR, RUN
 from data_pipeline.domain.closing import Act, State
+from data_pipeline.domain.payouts import PayoutState
 from data_pipeline.domain.reconciliation import BreakClass
 from platform_kit.contract import ANYTHING, COUNT, FLAG, TEXT, TIME, Schema, items, nullable, ref, shape
 
@@ -26,6 +27,8 @@ BREAK: Final = {
     "file_fee_minor": nullable(MINOR),
     "expected_fee_minor": nullable(MINOR),
     "ledger_status": nullable(TEXT),
+    "bank_amount_minor": nullable(MINOR),
+    "bank_sha256": nullable(TEXT),
 }
 WORKED: Final = {
     **BREAK,
@@ -60,11 +63,31 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "break": ANYTHING,
             "ledger": ANYTHING,
             "channel_file": ANYTHING,
+            "bank": ANYTHING,
             "difference_minor": ANYTHING,
             "acts": items(ref("BreakAct")),
             "sha256": TEXT,
         }
     ),
+    "ChannelPayout": shape(
+        {
+            "batch": TEXT,
+            "channel": TEXT,
+            "settled_on": DAY,
+            "currency": TEXT,
+            "charge_minor": MINOR,
+            "refund_minor": MINOR,
+            "fee_minor": MINOR,
+            "net_minor": MINOR,
+            "state": {"type": "string", "enum": sorted(PayoutState)},
+            "received_minor": nullable(MINOR),
+            "difference_minor": nullable(MINOR),
+            "entry_count": COUNT,
+            "statement_sha256": nullable(TEXT),
+            "checked_at": TIME,
+        }
+    ),
+    "ChannelPayoutList": shape({"data": items(ref("ChannelPayout"))}),
     "Run": shape({**RUN, "breaks": items(ref("Break"))}),
     "RunList": shape({"data": items(ref("Run"))}),
 }

@@ -24,5 +24,9 @@ class Entry:
 RAIL: Final[Sequence[Entry]] = (
     Entry("/console", "Overview"),
     Entry("/console/payments", "Payments"),
+    Entry("/console/risk/queue", "Queue", group="Risk"),
+    Entry("/console/risk/decisions", "Decisions", group="Risk"),
+    Entry("/console/risk/rules", "Rules", group="Risk"),
     Entry("/console/reconciliation", "Reconciliation", waits="breaks"),
+    Entry("/console/webhooks", "Webhooks"),
 )

@@ -60,6 +60,27 @@ TONES: Final = {
     "voided": ("quiet", "minus"),
     "expired": ("quiet", "minus"),
     "none": ("quiet", "minus"),
+    # Cases, rule sets, alerts and webhooks
+    "open": ("quiet", "dots"),
+    "in_progress": ("attention", "eye"),
+    "closed": ("quiet", "check"),
+    "urgent": ("bad", "stop"),
+    "high": ("attention", "dots"),
+    "medium": ("quiet", "minus"),
+    "low": ("quiet", "minus"),
+    "approve": ("good", "check"),
+    "reject": ("bad", "stop"),
+    "second_person": ("attention", "eye"),
+    "due": ("attention", "dots"),
+    "delivered": ("good", "check"),
+    "dead": ("bad", "cross"),
+    "disabled": ("bad", "stop"),
+    "checked": ("quiet", "dots"),
+    "backtested": ("quiet", "check"),
+    "approved": ("good", "check"),
+    "on_trial": ("attention", "eye"),
+    "live": ("good", "check"),
+    "retired": ("quiet", "minus"),
 }
 WORDS: Final = {
     "allow": "allowed",
@@ -68,6 +89,9 @@ WORDS: Final = {
     "none": "not assessed",
     "broken": "has breaks",
     "refused": "file refused",
+    "approve": "approved",
+    "reject": "rejected",
+    "dead": "given up",
 }
 
 
@@ -159,6 +183,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters.update(
+    moment=datetime.fromisoformat,  # of another service's JSON
     money=money,
     words=words,
     tone=tone,

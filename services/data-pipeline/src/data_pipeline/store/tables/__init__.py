@@ -13,7 +13,9 @@ from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact
 from data_pipeline.store.tables.invariants import invariant_check
 from data_pipeline.store.tables.operators import operator, operator_login, operator_session
 from data_pipeline.store.tables.reconciliation import (
+    bank_statement,
     break_act,
+    channel_payout,
     reconciliation_break,
     reconciliation_run,
     settlement_file,
@@ -26,7 +28,9 @@ __all__ = [
     "SCHEMA",
     "archive_cursor",
     "archive_file",
+    "bank_statement",
     "break_act",
+    "channel_payout",
     "cursor",
     "event_count",
     "fact_assessment",

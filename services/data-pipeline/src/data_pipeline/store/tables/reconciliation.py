@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from data_pipeline.domain.closing import Act, State
+from data_pipeline.domain.payouts import PayoutState
 from data_pipeline.domain.reconciliation import BreakClass
 from data_pipeline.store.tables.schema import NOW, Text, Time, metadata, one_of
 
@@ -90,6 +91,8 @@ reconciliation_break = Table(
     Column("file_fee_minor", BigInteger),
     Column("expected_fee_minor", BigInteger),
     Column("ledger_status", Text),
+    Column("bank_amount_minor", BigInteger),  # of a payout; below zero the channel took it
+    Column("bank_sha256", Text),
     Column("run_id", Text, nullable=False),
     Column("opened_at", Time, nullable=False),
     Column("last_seen_at", Time, nullable=False),
@@ -126,3 +129,40 @@ break_act = Table(
     one_of("state", State),
 )
 Index(None, break_act.c.break_id, break_act.c.at)
+
+# A statement of the bank as it came, whole: evidence of what arrived.
+bank_statement = Table(
+    "bank_statement",
+    metadata,
+    Column("currency", Text, primary_key=True),
+    Column("booked_on", Date, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("entry_count", BigInteger),
+    Column("fault", Text),
+    Column("fault_detail", String),
+    Column("fetched_at", Time, nullable=False),
+    CheckConstraint("(fault IS NULL) = (entry_count IS NOT NULL)", name="whole_or_refused"),
+)
+
+# What a channel says that it pays out for a day, and what of it arrived.
+channel_payout = Table(
+    "channel_payout",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("settled_on", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("charge_minor", BigInteger, nullable=False),
+    Column("refund_minor", BigInteger, nullable=False),
+    Column("fee_minor", BigInteger, nullable=False),
+    Column("net_minor", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("received_minor", BigInteger),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("statement_sha256", Text),
+    Column("checked_at", Time, nullable=False),
+    one_of("state", PayoutState),
+    CheckConstraint("net_minor = charge_minor - refund_minor - fee_minor", name="equation"),
+)
+Index(None, channel_payout.c.settled_on, channel_payout.c.channel)

@@ -85,6 +85,7 @@ def _routes() -> APIRouter:
     add("POST", "/payout-bank/payouts", payouts.pay_out)
     add("GET", "/journal", operator_routes.read_journal)
     add("GET", "/settlement", operator_routes.read_settlement)
+    add("GET", "/bank-statement", operator_routes.read_bank_statement)
     return router
 
 

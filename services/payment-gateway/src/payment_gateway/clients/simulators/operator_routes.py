@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import date
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from payment_gateway.clients.simulators.asking import operators_simulators_of
+from payment_gateway.clients.simulators.bank_statement import FORMATS, entries_of
 from payment_gateway.clients.simulators.settlement import settlement_file
 from platform_kit.app import JsonResponse
+from platform_kit.money import CURRENCIES
 from platform_kit.problems import InvalidRequest
 
 JOURNAL_PAGE_MAX = 1000
@@ -37,6 +40,23 @@ async def read_settlement(request: Request) -> Response:
     return Response(
         await asyncio.to_thread(settlement_file, simulator.book, simulator.fees, day), media_type="text/csv"
     )
+
+
+async def read_bank_statement(request: Request) -> Response:
+    """GET /bank-statement?date=2026-11-24&currency=EUR&format=camt053 -> what channels paid out to us on that day."""
+    simulators = operators_simulators_of(request)
+    query = request.query_params
+    currency, form = query.get("currency", ""), FORMATS.get(query.get("format", "camt053"))
+    day = query.get("date", "")
+    if not DAY.fullmatch(day) or currency not in CURRENCIES or form is None:
+        raise InvalidRequest("date must be YYYY-MM-DD, currency a code, format camt053 or mt940.")
+    try:
+        booked_on = date.fromisoformat(day)
+    except ValueError:
+        raise InvalidRequest("date is no day of the calendar.") from None
+    channels = [(one.book, one.fees) for one in simulators.channels.values()]
+    entries = await asyncio.to_thread(entries_of, channels, booked_on, currency)
+    return Response(form(booked_on, currency, entries), media_type="application/octet-stream")
 
 
 def _number(value: str) -> int:

@@ -7,7 +7,7 @@ Expand only: the version that runs now must work with the schema after this.
 from alembic import op
 
 revision = "20261127_31"
-down_revision = "20261127_11"
+down_revision = "20261127_41"
 branch_labels = None
 depends_on = None
 

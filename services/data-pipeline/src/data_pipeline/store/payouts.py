@@ -1,0 +1,83 @@
+"""Payouts of channels and the bank's statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from data_pipeline.store.arrays import arrays, insert_many
+from data_pipeline.store.tables import channel_payout
+
+_COLUMNS = tuple(column.name for column in channel_payout.columns)
+
+# The same statement again is no new one.
+KEEP_STATEMENT = text(
+    """
+    INSERT INTO pipeline.bank_statement (currency, booked_on, sha256, raw, entry_count, fault, fault_detail, fetched_at)
+    VALUES (:currency, :booked_on, :sha256, :raw, :entry_count, :fault, :fault_detail, :fetched_at)
+    ON CONFLICT (currency, booked_on, sha256) DO UPDATE SET fetched_at = excluded.fetched_at
+    """
+)
+SAVE_PAYOUTS = insert_many(
+    channel_payout,
+    _COLUMNS,
+    "ON CONFLICT (batch) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "batch"),
+)
+PAYOUTS = text(
+    """
+    SELECT * FROM pipeline.channel_payout WHERE settled_on BETWEEN :first AND :last
+    ORDER BY settled_on DESC, channel, currency                    -- channel_payout_settled_on_channel_idx
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """A statement as it came, and what reading it said."""
+
+    currency: str
+    booked_on: date
+    sha256: str
+    raw: bytes
+    entry_count: int | None
+    fault: str | None
+    fault_detail: str | None
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRow:
+    """A batch and what arrived of it, in minor units of `currency`."""
+
+    batch: str
+    channel: str
+    settled_on: date
+    currency: str
+    charge_minor: int
+    refund_minor: int
+    fee_minor: int
+    net_minor: int
+    state: str
+    received_minor: int | None
+    entry_count: int
+    statement_sha256: str | None
+    checked_at: datetime
+
+
+async def keep_statement(conn: AsyncConnection, statement: StatementRow) -> None:
+    await conn.execute(KEEP_STATEMENT, asdict(statement))
+
+
+async def save(conn: AsyncConnection, payouts: Sequence[PayoutRow]) -> None:
+    await conn.execute(SAVE_PAYOUTS, arrays(payouts, _COLUMNS))
+
+
+async def list_payouts(conn: AsyncConnection, first: date, last: date) -> list[dict[str, Any]]:
+    """Payouts settled on these days, newest day first."""
+    return [dict(row) for row in (await conn.execute(PAYOUTS, {"first": first, "last": last})).mappings()]

@@ -1,0 +1,168 @@
+"""Bank statements: both forms round-trip byte for byte, another reader agrees, and they are taken whole or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from types import ModuleType
+
+import mt940 as other_mt940
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pipeline_rig import TODAY, a_line
+
+from data_pipeline.domain import camt053, mt940
+from data_pipeline.domain.payouts import Payout, PayoutState, judge_payouts, payouts_of
+from data_pipeline.domain.settlement import SettlementType
+from data_pipeline.domain.statements import RefusedStatement, Statement, StatementEntry, StatementFault
+from payment_gateway.clients.simulators import bank_statement
+from platform_kit.money import exponent
+
+FORMS = pytest.mark.parametrize("form", [mt940, camt053])
+MINOR = st.integers(-(10**12), 10**12)
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> Statement:
+    entries = tuple(
+        StatementEntry(amount, f"{channel}-20261123-EUR")
+        for amount, channel in draw(
+            st.lists(
+                st.tuples(MINOR.filter(bool), st.sampled_from(["card_sim", "card_sim_2", "bank_sim"])),
+                max_size=6,
+            )
+        )
+    )
+    opening = draw(MINOR)
+    return Statement(
+        account=draw(st.from_regex(r"[A-Z0-9]{1,34}", fullmatch=True)),
+        number=draw(st.integers(0, 99_999)),
+        currency=draw(st.sampled_from(["EUR", "JPY", "KWD", "CLF"])),
+        booked_on=draw(st.dates(date(2000, 1, 1), date(2068, 12, 31))),
+        opening_minor=opening,
+        closing_minor=opening + sum(entry.amount_minor for entry in entries),
+        entries=entries,
+    )
+
+
+def a_statement(**changes: object) -> Statement:
+    entries = (StatementEntry(53_210, "card_sim-20261123-EUR"), StatementEntry(-700, "bank_sim-20261123-EUR"))
+    return replace(Statement("PLATFORM", 328, "EUR", TODAY, 1_000, 53_510, entries), **changes)  # type: ignore[arg-type]
+
+
+@FORMS
+@given(statement=statements())
+def test_what_is_generated_is_parsed_back_and_generates_the_same_bytes(
+    form: ModuleType, statement: Statement
+) -> None:
+    raw = form.generate(statement)
+    assert form.parse(raw) == statement
+    assert form.generate(form.parse(raw)) == raw
+
+
+@given(statement=statements())
+def test_another_peoples_mt940_reader_finds_the_same_balances_and_entries(statement: Statement) -> None:
+    found = other_mt940.parse(mt940.generate(statement).decode())
+
+    def value(minor: int) -> Decimal:
+        return Decimal(minor).scaleb(-exponent(statement.currency))
+
+    assert found.data["final_opening_balance"].amount.amount == value(statement.opening_minor)
+    assert found.data["final_closing_balance"].amount.amount == value(statement.closing_minor)
+    assert [one.data["amount"].amount for one in found] == [
+        value(one.amount_minor) for one in statement.entries
+    ]
+    assert [one.data["transaction_details"] for one in found] == [one.reference for one in statement.entries]
+    assert {one.data["date"] for one in found} <= {statement.booked_on}
+
+
+@FORMS
+def test_a_statement_that_does_not_add_up_is_refused(form: ModuleType) -> None:
+    raw = form.generate(a_statement(closing_minor=53_511))
+    refused = form.parse(raw)
+    assert isinstance(refused, RefusedStatement)
+    assert refused.fault is StatementFault.UNBALANCED
+
+
+@FORMS
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda raw: raw[:-3],
+        lambda raw: raw[: len(raw) // 2],
+        lambda raw: b"\xef\xbb\xbf" + raw,
+        lambda raw: raw.replace(b"EUR", b"XAU"),
+        lambda raw: raw + raw,
+        lambda raw: raw.replace(b"532", b"0532"),
+        lambda raw: raw.replace(b"card_sim", b""),
+        lambda _: b"",
+        lambda _: b"\xff",
+        lambda raw: raw.replace(b"\r\n", b"\n") if b"\r" in raw else raw.replace(b"\n", b"\r\n"),
+    ],
+    ids=["cut", "half", "bom", "currency", "twice", "zero", "name", "empty", "bytes", "line_ends"],
+)  # fmt: skip
+def test_a_spoilt_statement_is_refused_and_nothing_raises(
+    form: ModuleType, spoil: Callable[[bytes], bytes]
+) -> None:
+    assert isinstance(form.parse(spoil(form.generate(a_statement()))), RefusedStatement)
+
+
+def test_entities_are_refused_before_anything_reads_them() -> None:
+    bomb = b'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><Document>&b;</Document>'
+    assert isinstance(camt053.parse(bomb), RefusedStatement)
+
+
+@FORMS
+@given(raw=st.binary(max_size=200))
+def test_no_bytes_make_a_reader_raise(form: ModuleType, raw: bytes) -> None:
+    assert isinstance(form.parse(raw), RefusedStatement)
+
+
+@FORMS
+@pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD"])
+@pytest.mark.parametrize("amounts", [[], [123_456, -700]])
+def test_the_simulated_bank_writes_what_is_read(form: ModuleType, currency: str, amounts: list[int]) -> None:
+    write = bank_statement.FORMATS[form.__name__.rpartition(".")[2]]
+    entries = [(f"card_sim-20261123-{currency}", amount) for amount in amounts]
+    read = form.parse(write(TODAY, currency, entries))
+    assert isinstance(read, Statement)
+    assert (read.currency, read.booked_on, read.opening_minor) == (currency, TODAY, 0)
+    assert [(one.reference, one.amount_minor) for one in read.entries] == entries
+
+
+def test_a_payout_is_what_was_charged_less_refunds_and_fees_by_currency() -> None:
+    lines = [
+        a_line(1, amount_minor=1250, fee_minor=43),
+        a_line(2, amount_minor=250, fee_minor=0, type=SettlementType.REFUND),
+        a_line(3, amount_minor=900, currency="JPY", fee_minor=43),
+        a_line(4, amount_minor=100, currency="KWD", fee_minor=100),
+    ]
+    found = payouts_of("card_sim", TODAY, lines)
+    assert [(one.batch, one.net_minor) for one in found] == [
+        ("card_sim-20261123-EUR", 957),
+        ("card_sim-20261123-JPY", 857),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "has_come", "state", "received"),
+    [
+        ([957], True, PayoutState.RECEIVED, 957),
+        ([900, 57], True, PayoutState.RECEIVED, 957),
+        ([956], True, PayoutState.DIFFERS, 956),
+        ([957, 957], True, PayoutState.DIFFERS, 1914),
+        ([], True, PayoutState.MISSING, None),
+        ([], False, PayoutState.EXPECTED, None),
+    ],
+)
+def test_the_banks_lines_of_a_batch_add_up_to_its_payout(
+    amounts: list[int], has_come: bool, state: PayoutState, received: int | None
+) -> None:
+    payout = Payout("card_sim", TODAY, "EUR", 1250, 250, 43)
+    entries = [StatementEntry(amount, payout.batch) for amount in amounts]
+    other = StatementEntry(5, f"card_sim-{TODAY + timedelta(days=1):%Y%m%d}-EUR")
+    [judged] = judge_payouts([payout], {"EUR": [*entries, other]} if has_come else {})
+    assert (judged.state, judged.received_minor) == (state, received)
