@@ -194,6 +194,12 @@ class World:
     statements: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_down: set[str] = field(default_factory=set)
+    histories: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Payment -> what the gateway tells of it."""
+    acts: list[dict[str, Any]] = field(default_factory=list)
+    """What operators asked the gateway to do."""
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """What it answers next: status and body; 201 when there is none."""
     url: str = ""
 
     def settle(self, lines: Iterable[SettlementLine], day: date = TODAY, channel: str = "card_sim") -> bytes:
@@ -244,6 +250,19 @@ class World:
             return web.json_response({"detail": "It was booked with another amount."}, status=409)
         return web.json_response({"id": f"sus_{body['reference']}"}, status=201)
 
+    async def _history(self, request: web.Request) -> web.Response:
+        told = self.histories.get(request.match_info["payment"])
+        if "gateway" in self.is_down:
+            return web.Response(status=503)
+        return web.json_response(told) if told else web.json_response({"title": "no such"}, status=404)
+
+    async def _act(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+        told = {name: request.headers[name] for name in ("Acting-For", "Idempotency-Key")}
+        self.acts.append(told | dict(request.match_info) | {"body": await request.json()})
+        status, body = self.answers.pop(0) if self.answers else (201, {"status": "succeeded"})
+        return web.json_response(body, status=status)
+
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[World]:
         app = web.Application()
@@ -251,6 +270,8 @@ class World:
         app.router.add_get("/gateway/internal/ledger/totals", self._ledger)
         app.router.add_get("/channels/settlement", self._settlement)
         app.router.add_get("/channels/bank-statement", self._statement)
+        app.router.add_get("/gateway/internal/payments/{payment}", self._history)
+        app.router.add_post("/gateway/internal/payments/{payment}/{act}", self._act)
         app.router.add_post("/gateway/internal/corrections", self._correct)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

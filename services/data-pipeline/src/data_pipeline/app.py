@@ -25,6 +25,7 @@ from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console import risk_decisions, risk_queue, risk_rules, webhooks
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
+from data_pipeline.api.console.payment import router as payment
 from data_pipeline.api.console.payments import router as payments
 from data_pipeline.api.console.render import STATIC_FILES
 from data_pipeline.domain.operators import Role
@@ -74,6 +75,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             replays.router,
             log_in,
             payments,
+            payment,
             console,
             risk_queue.router,
             risk_decisions.router,

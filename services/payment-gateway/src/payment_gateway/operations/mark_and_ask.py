@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from payment_gateway.domain.attempt import Attempt, Operation
+from payment_gateway.domain.audit import Actor, Entry, StoredEntry
 from payment_gateway.domain.payment import Payment
 from payment_gateway.operations.answer_request import Answer, claim, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import NoChannel, stored_refusal
 from payment_gateway.operations.record_answer import ask_and_record
+from payment_gateway.store import audit_log
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit.idempotency import Claim, IdempotencyKey
 from platform_kit.ids import new_id
@@ -35,6 +37,8 @@ class Act:
     reason: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Of a refund."""
+    by: Actor | None = None
+    """The operator who does it for the merchant; None for the merchant's own request."""
 
 
 Mark = Callable[[Payment, Attempt, Locked], Effects]
@@ -58,7 +62,8 @@ async def mark_and_ask(
 
     def decide(locked: Locked) -> Effects:
         assert locked.payment is not None
-        return mark(locked.payment, _attempt(locked, operation, wanted), locked)
+        effects = mark(locked.payment, _attempt(locked, operation, wanted), locked)
+        return effects if act.by is None else _recorded(effects, act, act.by, locked)
 
     commit = Commit(decide, payment_id=payment.id, claim=wanted, refusal_response=stored_refusal)
     done = await claim(deps, commit)
@@ -69,6 +74,18 @@ async def mark_and_ask(
         return Answer(done.response.status, done.response.body)
     # Shielded: a client who hangs up must not leave a question open that was answered.
     return await asyncio.shield(ask_and_record(deps, act.merchant_id, done.attempt, {}))
+
+
+def _recorded(effects: Effects, act: Act, by: Actor, locked: Locked) -> Effects:
+    """With the entry of the audit log, in the transaction that begins the act."""
+    asked = effects.attempt
+    told: dict[str, Any] = {"reason": act.reason}
+    if asked is not None:
+        told |= {"attempt_id": asked.id, "amount_minor": asked.amount_minor, "currency": asked.currency}
+    action = f"payment.{asked.operation if asked else 'act'}"
+    entry = Entry(action, act.merchant_id, act.payment_id, told)
+    stored = StoredEntry(new_id("aud"), entry, by, locked.now)
+    return replace(effects, rows=(*effects.rows, (audit_log, stored)))
 
 
 def first_attempt_id(payment_id: str) -> str:

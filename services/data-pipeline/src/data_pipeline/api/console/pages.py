@@ -14,13 +14,10 @@ from data_pipeline.api.access import deps_of
 from data_pipeline.api.console.chart import minute_chart
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
-from data_pipeline.api.console.story import steps_of
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.find_payment import find_payment
 from data_pipeline.operations.report_overview import report_overview
 from data_pipeline.operations.report_reconciliations import report_reconciliations
-from data_pipeline.operations.show_payment import show_payment
-from platform_kit.problems import NotFound
 
 MATRIX_DAYS: Final = 14
 QUERY_MAX: Final = 200
@@ -44,16 +41,6 @@ async def show_overview_page(request: Request, deps: Deps = Depends(deps_of)) ->
         overview=overview,
         chart=minute_chart(overview.minutes),
     )
-
-
-@router.get("/console/payments/{payment_id}")
-async def show_payment_page(request: Request, payment_id: str, deps: Deps = Depends(deps_of)) -> Response:
-    """What happened, step by step?"""
-    try:
-        story = await show_payment(deps, payment_id)
-    except NotFound:
-        return page(request, "not_found.html", status=404, query=payment_id)
-    return page(request, "payment.html", story=story, steps=steps_of(story))
 
 
 @router.get("/console/search")

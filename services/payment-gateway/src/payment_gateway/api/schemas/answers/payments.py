@@ -19,7 +19,7 @@ from payment_gateway.domain.dispute import DisputeStatus
 from payment_gateway.domain.payment import Status
 from payment_gateway.domain.refund import RefundStatus
 from payment_gateway.domain.risk import Decision
-from platform_kit.contract import ANYTHING, COUNT, FLAG, TEXT, Schema, items, nullable, shape, thing
+from platform_kit.contract import ANYTHING, COUNT, FLAG, TEXT, Schema, items, nullable, ref, shape, thing
 
 _RISK: Final = shape(
     {
@@ -141,4 +141,56 @@ SCHEMAS: Final[dict[str, Schema]] = {
         optional=("card", "wallet", "bank_transfer"),
     ),
     "PaymentMethodPage": page("PaymentMethod", "next_cursor"),
+    "PaymentHistory": thing(
+        "payment_history",
+        {
+            "payment": ref("Payment"),
+            "routes": items(
+                shape(
+                    {
+                        "attempt_id": TEXT,
+                        "decided_at": TIME,
+                        "channel": nullable(TEXT),
+                        "reason": nullable(TEXT),
+                        "rule": nullable(TEXT),
+                        "candidates": ANYTHING | {"description": "the rule's channels, each with its reason"},
+                    }
+                )
+            ),
+            "attempts": items(
+                shape(
+                    {
+                        "id": TEXT,
+                        "operation": TEXT,
+                        "channel": TEXT,
+                        "amount_minor": TOTAL,
+                        "currency": CURRENCY,
+                        "sent_at": TIME,
+                        "outcome": nullable(TEXT),
+                        "code": nullable(TEXT),
+                        "channel_reference": nullable(TEXT),
+                        "refund_id": nullable(TEXT),
+                    }
+                )
+            ),
+            "deliveries": items(
+                shape(
+                    {
+                        "id": identifier("dlv"),
+                        "endpoint_id": identifier("we"),
+                        "event_id": identifier("evt"),
+                        "event_type": TEXT,
+                        "url": TEXT,
+                        "status": word("due", "delivered", "dead"),
+                        "attempt_count": COUNT,
+                        "last_status_code": nullable(COUNT),
+                        "last_error": nullable(TEXT),
+                        "created_at": TIME,
+                        "delivered_at": nullable(TIME),
+                    }
+                )
+            ),
+            "acts": items(shape({"action": TEXT, "operator": TEXT, "details": ANYTHING, "created_at": TIME})),
+        },
+    ),
 }
