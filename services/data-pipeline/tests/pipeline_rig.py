@@ -366,7 +366,7 @@ ROLLUP_FROM_DETAIL = """
            (count(*) FILTER (WHERE status = 'declined'))::bigint AS declined_count,
            sum(amount_minor)::bigint AS amount_minor, sum(captured_minor)::bigint AS captured_minor,
            sum(refunded_minor)::bigint AS refunded_minor
-    FROM pipeline.fact_payment, (VALUES ('minute'), ('day')) AS g (grain)
+    FROM pipeline.fact_payment, (VALUES ('minute'), ('hour'), ('day')) AS g (grain)
     GROUP BY 1, 2, 3, 4, 5, 6
 """
 ROLLUP_KEPT = """

@@ -91,12 +91,13 @@ def test_what_does_not_change_moves_nothing(told: list[PaymentFact]) -> None:
     assert latency_changes((payment, payment) for payment in told) == {}
 
 
-def test_a_payment_counts_once_in_its_minute_and_once_in_its_day() -> None:
+def test_a_payment_counts_once_in_its_minute_its_hour_and_its_day() -> None:
     keys = {
         key.grain: (key.bucket_at, measures.payment_count) for key, measures in contribution(a_fact()).items()
     }
     assert keys == {
         Grain.MINUTE: (datetime(2026, 11, 23, 11, 59, tzinfo=UTC), 1),
+        Grain.HOUR: (datetime(2026, 11, 23, 11, tzinfo=UTC), 1),
         Grain.DAY: (datetime(2026, 11, 23, tzinfo=UTC), 1),
     }
 

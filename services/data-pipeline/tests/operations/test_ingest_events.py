@@ -19,9 +19,14 @@ from pipeline_rig import (
     rows,
     scalar,
 )
+from seeded_day import simulate
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from data_pipeline.operations.ingest_events import EventRefused
+from data_pipeline.clients.event_sources import PAYMENTS
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.ingest_events import EventRefused, ingest_into
+from data_pipeline.store import rollups as rollup_store
 
 
 async def test_a_sale_becomes_payment_transfer_event_and_rollups(engine: AsyncEngine) -> None:
@@ -35,8 +40,9 @@ async def test_a_sale_becomes_payment_transfer_event_and_rollups(engine: AsyncEn
     assert (transfer["settled_channel"], transfer["settled_type"]) == ("card_sim", "charge")
     assert transfer["channel_reference"] == "ch_capture_1"
     assert len(await rows(engine, "stored_event")) == 2
-    [day, minute] = await rows(engine, "rollup", order="grain")
+    [day, hour, minute] = await rows(engine, "rollup", order="grain")
     assert (day["grain"], day["payment_count"], day["captured_minor"]) == ("day", 1, 1250)
+    assert (hour["grain"], hour["bucket_at"]) == ("hour", NOON.replace(hour=11))
     assert (minute["grain"], minute["payment_count"], minute["approved_count"]) == ("minute", 1, 1)
     assert await rollup_differences(engine) == []
 
@@ -163,3 +169,21 @@ async def test_time_to_the_outcome_is_counted_in_its_bucket_and_moves_with_the_p
 
     [bucket] = await rows(engine, "rollup_latency")
     assert (bucket["bound_ms"], bucket["payment_count"]) == (91, 1)  # 80 ms lie below 91 and above 73
+
+
+async def test_hours_that_an_older_release_left_out_are_made_by_the_first_batch(deps: Deps) -> None:
+    await ingest(deps.engine, simulate(NOON, count=30).payments)
+    async with deps.engine.begin() as conn:  # as after a release that moved minutes and days only
+        await conn.execute(
+            text("DELETE FROM pipeline.rollup WHERE grain = 'hour' AND bucket_at >= :at"),
+            {"at": NOON.replace(hour=11)},
+        )
+    apply = ingest_into(PAYMENTS)
+    async with deps.engine.begin() as conn:
+        await apply(conn, [a_sale(5000)])
+    assert await rollup_differences(deps.engine) == []
+
+    async with deps.engine.begin() as conn:
+        assert not await rollup_store.complete_hours(conn)
+        await apply(conn, [a_sale(5001)])
+    assert await rollup_differences(deps.engine) == []

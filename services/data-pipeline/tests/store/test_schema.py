@@ -101,7 +101,7 @@ async def test_other_services_see_nothing_of_ours(
         "UPDATE pipeline.fact_payment SET decision = 'maybe'",
         "UPDATE pipeline.fact_payment SET captured_minor = -1",
         "UPDATE pipeline.rollup SET payment_count = -1",
-        "UPDATE pipeline.rollup SET grain = 'hour'",
+        "UPDATE pipeline.rollup SET grain = 'week'",
         "UPDATE pipeline.rollup_latency SET payment_count = -1",
         "UPDATE pipeline.quarantine SET state = 'lost'",
         "INSERT INTO pipeline.fact_transfer (journal_id, line, event_id, position, occurred_at, aggregate_id,"

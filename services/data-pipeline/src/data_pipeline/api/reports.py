@@ -21,9 +21,9 @@ from platform_kit.contract import problems
 from platform_kit.moments import Moment
 from platform_kit.problems import InvalidRequest
 
-SPAN_MAX = {Grain.MINUTE: timedelta(days=2), Grain.DAY: timedelta(days=400)}
+SPAN_MAX = {Grain.MINUTE: timedelta(days=2), Grain.HOUR: timedelta(days=62), Grain.DAY: timedelta(days=400)}
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
-SPAN = {Grain.MINUTE: timedelta(hours=1), Grain.DAY: timedelta(days=30)}
+SPAN = {Grain.MINUTE: timedelta(hours=1), Grain.HOUR: timedelta(days=2), Grain.DAY: timedelta(days=30)}
 REPORT_SPAN = timedelta(days=30)
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])

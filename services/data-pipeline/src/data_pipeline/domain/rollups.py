@@ -1,4 +1,4 @@
-"""Roll-ups as a sum of contributions: what one payment adds to its minute, its day and its latency bucket.
+"""Roll-ups as a sum of contributions: what one payment adds to its minute, hour and day, and to its latency bucket.
 
 A changed payment moves the roll-up by (new contribution - old contribution). The sum therefore equals the
 detail after every batch, whatever the batches were, and a payment whose decision or channel becomes known
@@ -21,9 +21,10 @@ NOT_KNOWN: Final = "none"
 
 
 class Grain(StrEnum):
-    """Length of a bucket. Buckets start at UTC minutes and UTC days."""
+    """Length of a bucket. Buckets start at UTC minutes, hours and days."""
 
     MINUTE = "minute"
+    HOUR = "hour"
     DAY = "day"
 
 
@@ -62,13 +63,15 @@ LATENCY_BOUNDS_MS: Final = tuple(dict.fromkeys(round(4 * 1.25**n) for n in range
 
 
 def bucket_start(at: datetime, grain: Grain) -> datetime:
-    """The start of the UTC minute or day that holds `at`."""
+    """The start of the UTC minute, hour or day that holds `at`."""
     start = at.astimezone(UTC).replace(second=0, microsecond=0)
-    return start if grain is Grain.MINUTE else start.replace(hour=0, minute=0)
+    if grain is Grain.MINUTE:
+        return start
+    return start.replace(minute=0) if grain is Grain.HOUR else start.replace(hour=0, minute=0)
 
 
 def contribution(payment: PaymentFact) -> dict[BucketKey, Measures]:
-    """What one payment adds, by the bucket of its creation: one minute row and one day row."""
+    """What one payment adds, by the bucket of its creation: one row of each grain."""
     measures = Measures(
         payment_count=1,
         approved_count=int(payment.approved_at is not None),

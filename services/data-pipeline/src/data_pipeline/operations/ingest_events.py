@@ -29,9 +29,15 @@ class EventRefused(ValueError):
 
 
 def ingest_into(stream: str) -> Apply:
-    """The effect of one stream's events."""
+    """The effect of one stream's events. The first batch of a process looks after hours that an older release left
+    out: it holds the cursor, so nobody else moves roll-ups meanwhile."""
+    is_complete = False
 
     async def apply(conn: AsyncConnection, events: Sequence[Event]) -> None:
+        nonlocal is_complete
+        if not is_complete:
+            await rollup_store.complete_hours(conn)
+            is_complete = True
         await ingest_events(conn, stream, events)
 
     return apply

@@ -71,6 +71,22 @@ BY_BUCKET = text(
     GROUP BY bucket_at ORDER BY bucket_at
     """
 )
+HOURS_ARE_COMPLETE = text(
+    f"""
+    SELECT count(DISTINCT sums) <= 1 FROM (
+        SELECT ROW({", ".join(f"coalesce(sum({name}), 0)" for name in _MEASURES)})::text AS sums
+        FROM (VALUES ('minute'), ('hour')) AS g (grain) LEFT JOIN pipeline.rollup USING (grain) GROUP BY grain
+    ) AS by_grain
+    """  # noqa: S608 - column names of our own
+)
+FORGET_HOURS = text("DELETE FROM pipeline.rollup WHERE grain = 'hour'")
+HOURS_FROM_MINUTES = text(
+    f"""
+    INSERT INTO pipeline.rollup ({", ".join(_KEY + _MEASURES)})
+    SELECT 'hour', date_trunc('hour', bucket_at, 'UTC'), currency, method, channel, decision, {_SUMS}
+    FROM pipeline.rollup WHERE grain = 'minute' GROUP BY 1, 2, 3, 4, 5, 6
+    """  # noqa: S608
+)
 LATENCIES = text(
     """
     SELECT bound_ms, sum(payment_count)::bigint AS payment_count FROM pipeline.rollup_latency
@@ -86,6 +102,18 @@ async def move(conn: AsyncConnection, changes: Mapping[BucketKey, Measures]) -> 
         **{name: [getattr(measures, name) for measures in changes.values()] for name in _MEASURES},
     }
     await conn.execute(MOVE_ROLLUPS, columns)
+
+
+async def complete_hours(conn: AsyncConnection) -> bool:
+    """Make the rows of hours anew from those of minutes, when they do not count the same payments; True when done.
+
+    A release that knew no hours may have moved minutes and days since. Only for who holds the cursor.
+    """
+    if await conn.scalar(HOURS_ARE_COMPLETE):
+        return False
+    await conn.execute(FORGET_HOURS)
+    await conn.execute(HOURS_FROM_MINUTES)
+    return True
 
 
 async def move_latency(conn: AsyncConnection, changes: Mapping[tuple[datetime, int], int]) -> None:
