@@ -34,6 +34,7 @@ from platform_kit.outbox import Event, Relay, append
 from risk_engine import app as risk
 from risk_engine.operations.backtest_rule_set import run_backtests
 from risk_engine.operations.deps import Deps as RiskDeps
+from risk_engine.store import tables as risk_tables
 
 pytestmark = pytest.mark.skipif(
     program() is None,
@@ -220,6 +221,8 @@ async def test_pages_load_without_complaint_and_fit_every_width(office: Office, 
     decision = (await office.ask("GET", "/v1/assessments?decision=review"))["data"][0]
     rule_set = (await office.ask("GET", "/v1/rule-sets"))["data"][0]["hash"]
     endpoint = await an_endpoint_with_history(office)
+    alert = await an_alert(office)
+    await office.ask("POST", "/v1/lists", {"name": "stolen", "type": "card"}, who=OPERATOR)
     paths = {
         "risk-queue": "/console/risk/queue",
         "risk-case": f"/console/risk/queue/{case['id']}",
@@ -228,6 +231,10 @@ async def test_pages_load_without_complaint_and_fit_every_width(office: Office, 
         "risk-rules": "/console/risk/rules",
         "risk-rule-set": f"/console/risk/rules/{rule_set}",
         "risk-rule-editor": "/console/risk/rules/edit",
+        "risk-lists": "/console/risk/lists",
+        "risk-list": "/console/risk/lists/stolen",
+        "risk-alerts": "/console/risk/alerts",
+        "risk-alert": f"/console/risk/alerts/{alert}",
         "webhooks": "/console/webhooks",
         "webhook-endpoint": f"/console/webhooks/{endpoint}",
     }
@@ -311,7 +318,8 @@ async def test_a_delivery_is_sent_again_from_the_endpoint_s_page(office: Office)
 async def test_a_service_that_is_away_is_said_and_the_rest_is_shown(office: Office) -> None:
     deps = office.app.state.deps
     office.app.state.deps = replace(deps, risk=ServiceApi("risk", "http://127.0.0.1:9", TOKEN))
-    for path in ("/console/risk/queue", "/console/risk/decisions", "/console/risk/rules"):
+    for name in ("queue", "decisions", "rules", "lists", "alerts"):
+        path = f"/console/risk/{name}"
         await office.open(path)
         assert "The risk engine does not answer" in await office.text(), path
     await office.open("/console/webhooks")
@@ -334,3 +342,55 @@ async def test_a_viewer_reads_and_is_offered_no_act(office: Office) -> None:
     ) as refused:
         assert refused.status == 403
     assert (await office.ask("GET", f"/v1/cases/{case}"))["status"] == "open"
+
+
+async def an_alert(office: Office) -> str:
+    """Somebody tries cards at a merchant."""
+    alert = new_id("alr")
+    values = {
+        "id": alert,
+        "kind": "card_testing",
+        "scope": "mer_01kb0000000000000000000001",
+        "severity": "critical",
+        "status": "firing",
+        "summary": "214 cards were tried in ten minutes",
+        "details": {"cards": 214, "declined_share": 0.96},
+        "slot_at": datetime.now(UTC),
+    }
+    async with office.risk_deps.engine.begin() as conn:
+        await conn.execute(insert(risk_tables.alert).values(values))
+    return alert
+
+
+async def test_an_alert_is_acknowledged_and_resolved_from_its_page(office: Office) -> None:
+    alert = await an_alert(office)
+    await office.open("/console/risk/alerts?status=firing")
+    await office.click("main td a")
+    assert "214 cards were tried" in await office.text()
+    await office.click("form[action$=acknowledge] button")
+    assert (await office.ask("GET", f"/v1/alerts/{alert}"))["acknowledged_by"] == OPERATOR
+    await office.page.ask(
+        "document.querySelector('textarea[name=note]').value = 'The merchant closed the form.'"
+    )
+    await office.click("form[action$=resolve] button")
+    assert "The merchant closed the form." in await office.text()
+    over = await office.ask("GET", f"/v1/alerts/{alert}")
+    assert (over["status"], over["resolved_by"]) == ("resolved", OPERATOR)
+    assert office.page.complaints == []
+
+
+async def test_a_card_is_brought_on_a_list_and_taken_off(office: Office) -> None:
+    await office.open("/console/risk/lists")
+    fill = "document.querySelector('main [name={}]').value = '{}'"
+    await office.page.ask(fill.format("name", "stolen"))
+    await office.click("main form button")
+    await office.click("main td a")
+    for value in ("4111111111111111", "tok_visa_4711"):  # a card's number is no token
+        await office.page.ask(fill.format("value", value))
+        await office.page.ask(fill.format("reason", "report 17"))
+        await office.click("form[action$=entries] button")
+        entries = (await office.ask("GET", "/v1/lists/stolen/entries"))["data"]
+        assert [one["value"] for one in entries] == ([value] if value.startswith("tok") else [])
+    assert entries[0]["added_by"] == OPERATOR
+    await office.click("td.act button")
+    assert "Nobody is on it" in await office.text()

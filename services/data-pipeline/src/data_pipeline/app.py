@@ -22,7 +22,14 @@ from data_pipeline.api import (
     status,
 )
 from data_pipeline.api.answers import CONTRACT
-from data_pipeline.api.console import risk_decisions, risk_queue, risk_rules, webhooks
+from data_pipeline.api.console import (
+    risk_alerts,
+    risk_decisions,
+    risk_lists,
+    risk_queue,
+    risk_rules,
+    webhooks,
+)
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.payment import router as payment
@@ -80,6 +87,8 @@ def create_pipeline(settings: Settings) -> FastAPI:
             risk_queue.router,
             risk_decisions.router,
             risk_rules.router,
+            risk_lists.router,
+            risk_alerts.router,
             webhooks.router,
         ],
         open_deps=open_deps,

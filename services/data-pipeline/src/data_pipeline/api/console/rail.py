@@ -27,6 +27,8 @@ RAIL: Final[Sequence[Entry]] = (
     Entry("/console/risk/queue", "Queue", group="Risk"),
     Entry("/console/risk/decisions", "Decisions", group="Risk"),
     Entry("/console/risk/rules", "Rules", group="Risk"),
+    Entry("/console/risk/lists", "Lists", group="Risk"),
+    Entry("/console/risk/alerts", "Alerts", group="Risk"),
     Entry("/console/reconciliation", "Reconciliation", waits="breaks"),
     Entry("/console/webhooks", "Webhooks"),
 )

@@ -81,6 +81,13 @@ TONES: Final = {
     "on_trial": ("attention", "eye"),
     "live": ("good", "check"),
     "retired": ("quiet", "minus"),
+    "firing": ("bad", "stop"),
+    "acknowledged": ("attention", "eye"),
+    "resolved": ("good", "check"),
+    "critical": ("bad", "stop"),
+    "warning": ("attention", "dots"),
+    "info": ("quiet", "minus"),
+    "given_up": ("bad", "cross"),
 }
 WORDS: Final = {
     "allow": "allowed",
