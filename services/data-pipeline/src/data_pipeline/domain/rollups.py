@@ -8,7 +8,7 @@ later leaves the old row and enters the new one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -51,12 +51,9 @@ class Measures:
     captured_minor: int = 0
     refunded_minor: int = 0
 
-    def plus(self, other: Measures, sign: int = 1) -> Measures:
-        return Measures(*(getattr(self, n) + sign * getattr(other, n) for n in _MEASURES))
 
-
+_Key = tuple[Grain, datetime, str, str, str, str]
 _MEASURES: Final = tuple(field.name for field in fields(Measures))
-NOTHING: Final = Measures()
 
 # Upper bounds in ms, each 1.25 times the one before: a percentile read from them is at most 25 % high.
 LATENCY_BOUNDS_MS: Final = tuple(dict.fromkeys(round(4 * 1.25**n) for n in range(56)))
@@ -72,26 +69,24 @@ def bucket_start(at: datetime, grain: Grain) -> datetime:
 
 def contribution(payment: PaymentFact) -> dict[BucketKey, Measures]:
     """What one payment adds, by the bucket of its creation: one row of each grain."""
-    measures = Measures(
-        payment_count=1,
-        approved_count=int(payment.approved_at is not None),
-        declined_count=int(payment.status == "declined"),
-        amount_minor=payment.amount_minor,
-        captured_minor=payment.captured_minor,
-        refunded_minor=payment.refunded_minor,
-    )
-    return {_key(payment, grain): measures for grain in Grain}
+    measures = Measures(*_counted(payment))
+    return {BucketKey(*key): measures for key in _keys(payment)}
 
 
 def changes(pairs: Iterable[tuple[PaymentFact | None, PaymentFact]]) -> Mapping[BucketKey, Measures]:
     """By how much each bucket moves when payments go from old to new; unmoved ones are left out."""
-    moved: defaultdict[BucketKey, Measures] = defaultdict(Measures)
+    # Plain tuples and lists inside: this runs for every event, and objects would cost the consumer a tenth of its time.
+    moved: defaultdict[_Key, list[int]] = defaultdict(lambda: [0] * len(_MEASURES))
     for old, new in pairs:
-        for key, measures in contribution(new).items():
-            moved[key] = moved[key].plus(measures)
-        for key, measures in contribution(old).items() if old else ():
-            moved[key] = moved[key].plus(measures, -1)
-    return {key: measures for key, measures in sorted(moved.items()) if measures != NOTHING}
+        for payment, sign in ((new, 1), (old, -1)):
+            if payment is None:
+                continue
+            counted = _counted(payment)
+            for key in _keys(payment):
+                row = moved[key]
+                for place, value in enumerate(counted):
+                    row[place] += sign * value
+    return {BucketKey(*key): Measures(*row) for key, row in sorted(moved.items()) if any(row)}
 
 
 def latency_changes(
@@ -129,12 +124,20 @@ def _latency(payment: PaymentFact) -> tuple[tuple[datetime, int], ...]:
     return ((minute, latency_bound_ms(payment.decided_at - payment.created_at)),)
 
 
-def _key(payment: PaymentFact, grain: Grain) -> BucketKey:
-    return BucketKey(
-        grain=grain,
-        bucket_at=bucket_start(payment.created_at, grain),
-        currency=payment.currency,
-        method=payment.method,
-        channel=payment.channel or NOT_KNOWN,
-        decision=payment.decision or NOT_KNOWN,
+def _counted(payment: PaymentFact) -> tuple[int, ...]:
+    """What one payment adds to each of its rows, in the order of Measures."""
+    return (
+        1,
+        int(payment.approved_at is not None),
+        int(payment.status == "declined"),
+        payment.amount_minor,
+        payment.captured_minor,
+        payment.refunded_minor,
     )
+
+
+def _keys(payment: PaymentFact) -> Iterator[_Key]:
+    """Its rows, one of each grain, in the order of BucketKey's fields."""
+    rest = (payment.currency, payment.method, payment.channel or NOT_KNOWN, payment.decision or NOT_KNOWN)
+    for grain in Grain:
+        yield (grain, bucket_start(payment.created_at, grain), *rest)
