@@ -34,6 +34,8 @@ from platform_kit.outbox import Event, Relay, append
 from risk_engine import app as risk
 from risk_engine.operations.backtest_rule_set import run_backtests
 from risk_engine.operations.deps import Deps as RiskDeps
+from risk_engine.operations.explain_decisions import explain_decisions
+from risk_engine.operations.link_payments import link_payments
 from risk_engine.store import tables as risk_tables
 
 pytestmark = pytest.mark.skipif(
@@ -85,6 +87,13 @@ class Office:
                 payer * 100 + number, amount_minor=1900 + 250 * number, occurred_at=at, **payer_is
             )
         return await self.assess(payer * 100 + 50, amount_minor=amount_minor, **payer_is)
+
+    async def linked(self) -> None:
+        """What the engine's consumer does beside us: payments are linked by what they share."""
+        relay = Relay(self.risk_deps.engine, risk_tables.outbox, None, "unused")  # type: ignore[arg-type]
+        await relay.assign()
+        while await link_payments(self.risk_deps):
+            pass
 
     async def open(self, path: str, **options: Any) -> None:
         await self.page.open(self.url + path, **options)
@@ -199,6 +208,21 @@ async def test_a_case_is_decided_from_its_page_with_the_keyboard(office: Office)
     assert office.page.complaints == []
 
 
+async def test_a_case_shows_what_speaks_for_and_against_it(office: Office) -> None:
+    made = await office.reviewed(1, 60_000)
+    await office.linked()
+    await explain_decisions(office.risk_deps)
+    case = (await office.ask("GET", "/v1/cases"))["data"][0]["id"]
+    await office.open(f"/console/risk/queue/{case}", script=False)
+    await office.page.call("Emulation.setScriptExecutionDisabled", value=False)
+    shown = await office.text()
+    assert made["reasons"][0]["text"] in shown
+    assert "customer_count_30d >= 4" in shown, "the rule that fired"
+    assert "4 share the card" in shown
+    assert "4 share the address" in shown
+    assert "The amount is high against the customer's payments" in shown, "what raised the score"
+
+
 async def test_what_the_engine_refuses_is_said_on_the_page_and_what_was_typed_stays(office: Office) -> None:
     made = await office.reviewed(1, 60_000)
     taken = (await office.ask("POST", "/v1/cases/next", {}, who="bob"))["case"]
@@ -217,6 +241,8 @@ async def test_pages_load_without_complaint_and_fit_every_width(office: Office, 
         await office.reviewed(payer, amount)
     for number in range(9):
         await office.assess(900 + number, card="tok_tested", amount_minor=100 + number)
+    await office.linked()
+    await explain_decisions(office.risk_deps)
     case = (await office.ask("POST", "/v1/cases/next", {}, who=OPERATOR))["case"]
     decision = (await office.ask("GET", "/v1/assessments?decision=review"))["data"][0]
     rule_set = (await office.ask("GET", "/v1/rule-sets"))["data"][0]["hash"]
