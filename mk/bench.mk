@@ -1,7 +1,7 @@
 ##@ Measure it: each prints its figures and writes .platform/bench/<name>.json
 
 .PHONY: bench
-bench: bench-ledger bench-risk bench-ingest bench-payments ## All benchmarks, one after the other
+bench: bench-ledger bench-risk bench-ingest bench-pipeline bench-payments ## All benchmarks, one after the other
 
 .PHONY: bench-ledger
 bench-ledger: bootstrap ## Ledger writes over HTTP: no-op, group commit, a transaction each, hot accounts
@@ -14,6 +14,10 @@ bench-risk: bootstrap ## Risk decisions: rate per core and latency of the whole 
 .PHONY: bench-ingest
 bench-ingest: bootstrap ## Events per second into the warehouse, and a reconciliation of a million lines a side
 	$(BIN)/python -m benchmarks.ingest
+
+.PHONY: bench-pipeline
+bench-pipeline: bootstrap ## Relay, ingest, event to console at 500/s, a reconciliation with every class of break (BENCH_SCALE=0.1: a tenth)
+	$(BIN)/python -m benchmarks.pipeline
 
 .PHONY: bench-payments
 bench-payments: bootstrap ## Full payments through all processes: rate, latency, CPU of each process, and the proof that all are kept

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline_rig import NOON, TODAY, a_line
 
+from data_pipeline.domain import matching
 from data_pipeline.domain.matching import FileLine, LedgerLine, MatchRule, pair_lines
 from data_pipeline.domain.reconciliation import (
     CLOCK_SKEW,
@@ -279,3 +280,20 @@ def test_totals_keep_types_and_currencies_apart_and_sides_side_by_side() -> None
         ("charge", "JPY", 0, 0, 1, 1250, 0),
         ("refund", "EUR", 1, 500, 0, 0, 0),
     ]
+
+
+@given(LEDGER, FILE)
+def test_the_short_way_pairs_what_the_steps_alone_would_pair(
+    ledger: list[LedgerLine], lines: list[SettlementLine]
+) -> None:
+    file = filed(*lines)
+
+    def in_steps() -> tuple[set[object], list[LedgerLine], list[FileLine]]:
+        pairs: list[matching.Pair] = []
+        ours, theirs = list(ledger), list(file)
+        for step in matching._STEPS:
+            ours, theirs = matching._pair(pairs, step, ours, theirs)
+        return set(pairs), sorted(ours, key=matching.ledger_order), sorted(theirs, key=matching.file_order)
+
+    found = pair_lines(ledger, file)
+    assert (set(found.pairs), list(found.ledger_left), list(found.file_left)) == in_steps()

@@ -1,11 +1,13 @@
 """The settlement file is made of the journal alone, to the byte."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from simulator_rig import RunningSimulators, run_simulators
 
+from data_pipeline.domain.layouts import read_file
+from data_pipeline.domain.settlement import SettlementFile
 from payment_gateway.clients.simulators.running import PLACES
 from payment_gateway.clients.simulators.settlement import HEADER
 
@@ -36,6 +38,35 @@ async def test_a_day_lists_what_moved_money_and_its_fees(simulators: RunningSimu
         f"card_sim,{refund['channel_reference']},ref_1,refund,4000,EUR,0,{day}",
         "END,3,15500",
     ]
+
+
+async def test_the_second_card_channel_has_the_batch_layout_and_the_pipeline_reads_it(
+    simulators: RunningSimulators,
+) -> None:
+    day = today()
+    assert await the_file(simulators, day, "card_sim_2") == f"HDR,batch/1,card_sim_2,{day},0,0,0,0\n".encode()
+    body = {
+        "token": "tok_visa",
+        "amount_minor": 10_000,
+        "currency": "EUR",
+        "capture": True,
+        "challenge": False,
+    }
+    _, sale = await simulators.post("/card2/authorisations", "att_1", **body)
+    back = {"original": "att_1", "amount_minor": 4_000, "currency": "EUR"}
+    _, refund = await simulators.post("/card2/refunds", "ref_1", **back)
+    assert today() == day, "midnight came in between: run it again"
+    batch = f"card_sim_2-{day.replace('-', '')}-EUR"
+    raw = await the_file(simulators, day, "card_sim_2")
+    assert raw.decode().splitlines() == [
+        f"HDR,batch/1,card_sim_2,{day},2,0,0,1",
+        f"TX,Settled,{sale['channel_reference']},att_1,EUR,,100.00,EUR,,98.40,1,0.16,0.32,0.80,0.32,{batch}",
+        f"TX,Refunded,{refund['channel_reference']},ref_1,EUR,40.00,,EUR,40.00,,1,0.00,0.00,0.00,0.00,{batch}",
+        f"PAY,MerchantPayout,EUR,58.40,,{batch}",
+    ]
+    read = read_file(raw, channel="card_sim_2", day=date.fromisoformat(day))
+    assert isinstance(read, SettlementFile)
+    assert [(one.amount_minor, one.fee_minor) for one in read.lines] == [(10_000, 160), (4_000, 0)]
 
 
 async def test_the_same_day_gives_the_same_bytes_also_after_a_restart(tmp_path: Path) -> None:

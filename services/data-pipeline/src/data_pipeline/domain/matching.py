@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeVar
 
 from data_pipeline.domain.settlement import SettlementLine, SettlementType
+
+_L = TypeVar("_L")
 
 
 class MatchRule(StrEnum):
@@ -67,7 +69,7 @@ class Pairing:
 def pair_lines(ledger: Iterable[LedgerLine], file: Iterable[FileLine]) -> Pairing:
     """Pair by each step in turn. What becomes a pair does not depend on the order of the inputs."""
     pairs: list[Pair] = []
-    ledger_left, file_left = list(ledger), list(file)
+    ledger_left, file_left = _pair_plain(pairs, list(ledger), list(file))
     for step in _STEPS:
         ledger_left, file_left = _pair(pairs, step, ledger_left, file_left)
     ledger_left.sort(key=ledger_order)
@@ -102,6 +104,43 @@ class _Step:
     rule: MatchRule
     key: Callable[[LedgerLine | SettlementLine], Hashable]
     usable: Callable[[LedgerLine], bool]
+
+
+def _pair_plain(
+    pairs: list[Pair], ledger: list[LedgerLine], file: list[FileLine]
+) -> tuple[list[LedgerLine], list[FileLine]]:
+    """Lines whose key stands once on either side and that agree in all, nearly all of a day: the first step would pair
+    them the same, in several times the time. Returns what is left."""
+    theirs, ours = _by_key(file, _FILE_KEY), _by_key(ledger, _LEDGER_KEY)
+    paired: set[str] = set()
+    left: list[LedgerLine] = []
+    for booked in ledger:
+        key = booked.channel_key
+        stated = theirs.get(key) if key is not None and ours[key] is not None else None
+        if stated is not None and _agree(booked, stated.line):
+            pairs.append(Pair(booked, stated, MatchRule.REFERENCE_AND_KEY))
+            paired.add(stated.line.channel_key)
+        else:
+            left.append(booked)
+    return left, [line for line in file if line.line.channel_key not in paired]
+
+
+def _by_key(lines: Iterable[_L], key_of: Callable[[_L], str | None]) -> dict[str | None, _L | None]:
+    """Key -> the line that has it alone; None when several have."""
+    found: dict[str | None, _L | None] = {}
+    for line in lines:
+        key = key_of(line)
+        found[key] = None if key in found else line
+    return found
+
+
+def _agree(booked: LedgerLine, stated: SettlementLine) -> bool:
+    return (
+        booked.channel_reference == stated.channel_reference
+        and booked.amount_minor == stated.amount_minor
+        and booked.currency == stated.currency
+        and booked.type == stated.type
+    )
 
 
 def _pair(
@@ -151,6 +190,8 @@ def _has_reference_alone(line: LedgerLine) -> bool:
     return line.channel_reference is not None and line.channel_key is None
 
 
+_LEDGER_KEY: Final[Callable[[LedgerLine], str | None]] = attrgetter("channel_key")
+_FILE_KEY: Final[Callable[[FileLine], str | None]] = attrgetter("line.channel_key")
 _BOTH: Final = ("type", "channel_reference", "channel_key")
 _KEY: Final = ("type", "channel_key")
 _REFERENCE: Final = ("type", "channel_reference")

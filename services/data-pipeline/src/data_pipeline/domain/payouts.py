@@ -35,6 +35,7 @@ class Payout:
     charge_minor: int = 0
     refund_minor: int = 0
     fee_minor: int = 0
+    """Of lines and of the batch; corrections are in it, with the sign of a fee."""
 
     @property
     def batch(self) -> str:
@@ -55,13 +56,17 @@ class JudgedPayout:
     entries: int
 
 
-def payouts_of(channel: str, day: date, lines: Iterable[SettlementLine]) -> list[Payout]:
+def payouts_of(
+    channel: str, day: date, lines: Iterable[SettlementLine], adjustments: Iterable[tuple[str, int]] = ()
+) -> list[Payout]:
     """The batches of a file, by currency. What comes to nothing is paid by nobody, and left out."""
     sums: dict[str, list[int]] = {}
     for line in lines:
         total = sums.setdefault(line.currency, [0, 0, 0])
         total[0 if line.type is SettlementType.CHARGE else 1] += line.amount_minor
         total[2] += line.fee_minor
+    for currency, minor in adjustments:
+        sums.setdefault(currency, [0, 0, 0])[2] -= minor
     batches = (Payout(channel, day, currency, *sums[currency]) for currency in sorted(sums))
     return [batch for batch in batches if batch.net_minor]
 

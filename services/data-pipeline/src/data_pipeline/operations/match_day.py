@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 
+from data_pipeline.domain.layouts import read_file
 from data_pipeline.domain.matching import FileLine, LedgerLine
 from data_pipeline.domain.reconciliation import Reconciliation, reconcile
-from data_pipeline.domain.settlement import FIRST_LINE, SettlementFile, parse
+from data_pipeline.domain.settlement import FIRST_LINE, SettlementFile
 from data_pipeline.domain.terms import ChannelTerms
 from data_pipeline.store.settlement_files import KeptFile
 
@@ -51,7 +52,7 @@ def _counterparts(
     keys = {line.channel_key for line in ledger} | {line.channel_key for line in read.lines}
     references = {line.channel_reference for line in ledger}
     for day, raw in neighbours.items():
-        other = parse(raw, channel=file.channel, day=day) if raw else None
+        other = read_file(raw, channel=file.channel, day=day) if raw else None
         if isinstance(other, SettlementFile):
             for numbered in _numbered(other):
                 if numbered.line.channel_key in keys or numbered.line.channel_reference in references:

@@ -14,8 +14,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from data_pipeline.clients.event_sources import PAYMENTS
+from data_pipeline.domain.layouts import read_file
 from data_pipeline.domain.reconciliation import EDGE, BreakClass, Reconciliation, with_holds
-from data_pipeline.domain.settlement import RefusedFile, SettlementFile, parse
+from data_pipeline.domain.settlement import RefusedFile, SettlementFile
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.match_day import match_day
 from data_pipeline.settings import CONSUMER
@@ -69,7 +70,7 @@ async def reconcile_day(deps: Deps, command: ReconcileDay) -> RunRow:
     made_at = _check(deps, command)
     raw = await deps.files.settlement(command.channel, command.day)
     position = await _ledger_after(deps, command.day, made_at)
-    read = await asyncio.to_thread(parse, raw, channel=command.channel, day=command.day)
+    read = await asyncio.to_thread(read_file, raw, channel=command.channel, day=command.day)
     file = _kept(command, raw, read, made_at)
     if isinstance(read, RefusedFile):
         judged = _Judged(refused_run(file, position, deps.clock.now()), None)

@@ -9,9 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from data_pipeline.domain import camt053, mt940
+from data_pipeline.domain.layouts import read_file
 from data_pipeline.domain.payouts import JudgedPayout, Payout, PayoutState, judge_payouts, payouts_of
 from data_pipeline.domain.reconciliation import BreakClass, break_id
-from data_pipeline.domain.settlement import SettlementFile, SettlementType, parse
+from data_pipeline.domain.settlement import SettlementFile, SettlementType
 from data_pipeline.domain.statements import RefusedStatement, Statement
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import breaks as break_store
@@ -75,9 +76,9 @@ async def _batches(deps: Deps, day: date) -> dict[str, list[Payout]]:
     for channel in deps.settings.channels:
         async with deps.engine.connect() as conn:
             raw = await settlement_files.newest_accepted(conn, channel, day)
-        read = await asyncio.to_thread(parse, raw, channel=channel, day=day) if raw else None
+        read = await asyncio.to_thread(read_file, raw, channel=channel, day=day) if raw else None
         if isinstance(read, SettlementFile):
-            batches[channel] = payouts_of(channel, day, read.lines)
+            batches[channel] = payouts_of(channel, day, read.lines, read.adjustments)
     return batches
 
 
