@@ -200,3 +200,45 @@ def with_breaks(lines: list[SettlementLine]) -> list[SettlementLine]:
         doubled, channel_reference="ch_unknown_1", channel_key="att_unknown_1", amount_minor=9900
     )
     return [replace(wrong, amount_minor=wrong.amount_minor + 100), *rest, doubled, unknown]
+
+
+def told_by_gateway(payment: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """What the gateway adds to the events of a refunded payment."""
+    return {
+        "payment": payment | {"disputed_minor": 0, "fee_minor": 66, "fee_returned_minor": 0},
+        "routes": [
+            {
+                "attempt_id": "att_1",
+                "decided_at": isoformat(at + timedelta(milliseconds=11)),
+                "channel": "card_sim",
+                "reason": "costs 43 EUR minor",
+                "rule": "cheapest card channel",
+                "candidates": [
+                    {"channel": "card_sim", "reason": "costs 43 EUR minor"},
+                    {"channel": "card_sim_2", "reason": "breaker open or not deployed"},
+                ],
+            }
+        ],
+        "attempts": [],
+        "deliveries": [
+            {
+                "id": "dlv_1",
+                "event_type": "payment.captured.v1",
+                "url": "https://shop.example/hooks",
+                "status": "delivered",
+                "attempt_count": 2,
+                "last_status_code": 204,
+                "last_error": None,
+                "created_at": isoformat(at + timedelta(milliseconds=90)),
+                "delivered_at": isoformat(at + timedelta(seconds=31)),
+            }
+        ],
+        "acts": [
+            {
+                "action": "payment.refund",
+                "operator": "ada",
+                "details": {"reason": "Half of the order was out of stock"},
+                "created_at": isoformat(at + timedelta(milliseconds=950)),
+            }
+        ],
+    }
