@@ -46,14 +46,6 @@ SELECT 'pay_' || lpad(n::text, 26, '0'), 'mer_' || lpad(
     now() - n * interval '1 second', now(), NULL, NULL, n
 FROM generate_series(1, :count) AS n
 """
-LEDGER = """
-INSERT INTO pipeline.fact_transfer (journal_id, line, event_id, position, occurred_at, aggregate_id, merchant_id, debit,
-    credit, amount_minor, currency, kind)
-SELECT 'je_' || p.payment_id, 0, 'evt_' || p.payment_id, p.position, p.created_at, p.payment_id, p.merchant_id,
-    'channel\\:' || p.channel || '\\:receivable', 'merchant\\:' || p.merchant_id || '\\:available', p.amount_minor,
-    p.currency, 'posted'
-FROM pipeline.fact_payment p
-"""
 PAGES: Final = {
     "overview": "/console",
     "payments": "/console/payments",
@@ -66,10 +58,6 @@ PAGES: Final = {
     "payments, an old day": "/console/payments?to=2026-11-17",
     "payments, CSV": "/console/payments.csv?currency=USD",
     "payment": f"/console/payments/pay_{500_000:026d}",
-    "ledger": "/console/ledger",
-    "account": "/console/ledger/accounts?account=channel:card_sim:receivable&currency=EUR",
-    "journal": f"/console/ledger/journals/je_pay_{500_000:026d}",
-    "system": "/console/system",
     "reconciliation": "/console/reconciliation",
 }
 
@@ -83,7 +71,6 @@ async def main() -> int:
         async with engine.begin() as conn:
             await conn.execute(text("SET LOCAL statement_timeout = 0"))
             await conn.execute(text(SEED), {"count": PAYMENTS})
-            await conn.execute(text(LEDGER))
         await engine.dispose()
         owner = create_engine(Settings(database_url=database.owner_url)).execution_options(
             isolation_level="AUTOCOMMIT"
@@ -91,7 +78,6 @@ async def main() -> int:
         async with owner.connect() as conn:
             await conn.execute(text("SET statement_timeout = 0"))
             await conn.execute(text("VACUUM ANALYZE pipeline.fact_payment"))
-            await conn.execute(text("VACUUM ANALYZE pipeline.fact_transfer"))
         await owner.dispose()
         runs = await _measure(settings)
     path = report.write("console", {"payments": PAYMENTS, "pages": runs})
@@ -100,7 +86,7 @@ async def main() -> int:
         table.add_row(run["page"], *(str(run[name]) for name in ("status", "median_ms", "max_ms", "kb")))
     console.print(table)
     console.print(f"figures in {path}; the goal is {GOAL_MS} ms")
-    return 0 if all(run["median_ms"] <= GOAL_MS for run in runs) else 1
+    return 0 if all(run["status"] == 200 and run["median_ms"] <= GOAL_MS for run in runs) else 1
 
 
 async def _measure(settings: Settings) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ def _from_gateway(history: Mapping[str, Any] | None) -> Iterator[Step]:
         ]
         yield Step(
             f"Routed to {route['channel']}",
-            "confirmed",
+            "updated",
             datetime.fromisoformat(route["decided_at"]),
             "gateway",
             route,
