@@ -19,6 +19,10 @@ bench-ingest: bootstrap ## Events per second into the warehouse, and a reconcili
 bench-pipeline: bootstrap ## Relay, ingest, event to console at 500/s, a reconciliation with every class of break (BENCH_SCALE=0.1: a tenth)
 	$(BIN)/python -m benchmarks.pipeline
 
+.PHONY: bench-reports
+bench-reports: bootstrap ## Every report over history on DuckDB, 1 M and 10 M events (BENCH_EVENTS="…", ENGINE=spark)
+	$(BIN)/python -m benchmarks.reports
+
 .PHONY: bench-payments
 bench-payments: bootstrap ## Full payments through all processes: rate, latency, CPU of each process, and the proof that all are kept
 	$(BIN)/python -m benchmarks.payments

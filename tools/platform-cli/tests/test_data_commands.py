@@ -22,6 +22,7 @@ from pipeline_rig import TOKEN, an_event, ingest, rows, settings_for
 from data_pipeline.app import create_pipeline
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.operations.replay_archive import replay_archive
 
 
@@ -111,3 +112,23 @@ async def test_a_replay_is_asked_for_watched_and_listed(pipeline: Pipeline) -> N
     code, out, _ = await watching
     assert (code, "swapped  2 of 2 events" in out) == (0, True)
     assert "a drill" in (await pipeline.platform("replay", "list"))[1]
+
+
+async def test_a_report_is_shown_and_its_file_fetched_and_checked(pipeline: Pipeline, tmp_path: Path) -> None:
+    await ingest(pipeline.deps.engine, [an_event(1), an_event(2)])
+    span = ("--from", "2026-11-23T00:00:00Z", "--to", "2026-11-24T00:00:00Z")
+    code, out, _ = await pipeline.platform("report", "volume", *span, "--by", "channel")
+    assert (code, "card_sim" in out, "2,500" in out, "position 2" in out) == (0, True, True, True)
+    assert "Approval rate" in (await pipeline.platform("report"))[1]
+    code, _, err = await pipeline.platform("report", "volume", "--by", "colour")
+    assert (code, "split by colour" in err) == (1, True)
+
+    out_file = tmp_path / "payments.csv"
+    fetching = asyncio.create_task(pipeline.platform("export", "payments", *span, "--out", str(out_file)))
+    while not fetching.done():
+        await make_exports(pipeline.deps)  # as the worker does every five seconds
+        await asyncio.sleep(0.2)
+    code, out, err = await fetching
+    assert code == 0, err
+    assert ("2 rows" in out, "captured_minor 2,500" in out) == (True, True)
+    assert len(out_file.read_text().splitlines()) == 3

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from data_pipeline.api import (
     archive,
     breaks,
+    exports,
     invariants,
     payouts,
     quarantine,
@@ -72,6 +73,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
         service=SERVICE,
         routers=[
             reports.router,
+            exports.router,
             reconciliations.router,
             breaks.router,
             payouts.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Literal
 
 from pydantic import Field
@@ -60,6 +61,15 @@ class Settings(ServiceSettings):
     )
     console_cookies_secure: bool = Field(
         default=True, description="send the console's cookie over TLS only; off on a laptop without it"
+    )
+
+    exports_url: str = Field(
+        default=f"file://{tempfile.gettempdir()}/platform-exports",
+        description="where exported files are kept, any fsspec location; API and worker must both reach it",
+    )
+    export_keep_days: int = Field(default=7, ge=1, description="an exported file is removed after so long")
+    export_link_s: int = Field(
+        default=900, ge=10, le=86_400, description="how long a download link opens its file"
     )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.check_freshness import check_freshness, check_quarantine
 from data_pipeline.operations.deps import Deps, open_deps
+from data_pipeline.operations.make_exports import drop_exports, make_exports
 from data_pipeline.operations.reconcile_recent import reconcile_recent
 from data_pipeline.operations.replay_archive import replay_archive
 from data_pipeline.operations.tend_archive import tend_archive
@@ -14,6 +15,7 @@ from data_pipeline.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
 
 RECONCILE_LIMIT_S = 300  # four runs, each at most a minute of fetching and matching
+EXPORTS_LIMIT_S = 600  # a lease is renewed slice by slice, and what is cut off here is begun again
 
 
 @async_task("pipeline.reconcile_recent", time_limit_s=RECONCILE_LIMIT_S)
@@ -51,6 +53,16 @@ async def replay_archive_task(deps: Deps) -> None:
     await replay_archive(deps)
 
 
+@async_task("pipeline.make_exports", time_limit_s=EXPORTS_LIMIT_S)
+async def make_exports_task(deps: Deps) -> None:
+    await make_exports(deps)
+
+
+@async_task("pipeline.drop_exports", time_limit_s=60)
+async def drop_exports_task(deps: Deps) -> None:
+    await drop_exports(deps)
+
+
 def celery_app(settings: Settings) -> PlatformCelery:
     """The worker's application; every tick is keyed by (job, slot), so two schedulers do no harm."""
     return create_celery(
@@ -65,6 +77,8 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(archive_events_task, every_s=300),
             periodic(tend_archive_task, every_s=3600),
             periodic(replay_archive_task, every_s=15),
+            periodic(make_exports_task, every_s=5),
+            periodic(drop_exports_task, every_s=3600),
         ],
         job_run=job_run,
     )

@@ -15,6 +15,7 @@ from data_pipeline.clients.channel_files import ChannelFiles
 from data_pipeline.clients.event_sources import EventSources
 from data_pipeline.clients.gateway_ledger import GatewayLedger
 from data_pipeline.clients.ledger_corrections import LedgerCorrections
+from data_pipeline.clients.object_store import ObjectStore
 from data_pipeline.clients.service_api import ServiceApi
 from data_pipeline.domain.terms import ChannelTerms, read_terms
 from data_pipeline.settings import Settings
@@ -38,6 +39,11 @@ class Deps:
     risk: ServiceApi
     ledger: GatewayLedger
     archive: ArchiveStore
+
+    @property
+    def exports(self) -> ObjectStore:
+        """Where exported files are kept. Holds no connection."""
+        return ObjectStore(self.settings.exports_url)
 
 
 def load_terms(settings: Settings) -> dict[str, ChannelTerms]:

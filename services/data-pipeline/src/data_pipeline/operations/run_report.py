@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.clients.event_sources import STREAMS
 from data_pipeline.domain.questions import Question, labelled
@@ -24,11 +25,15 @@ async def run_report(deps: Deps, question: Question, *, rows_max: int = ROWS_MAX
     """Definition, rows and as-of position, all of one moment of the warehouse."""
     async with deps.engine.begin() as conn:
         await conn.execute(ONE_MOMENT)
-        as_of = {row["stream"]: row for row in await positions.read(conn, CONSUMER)}
+        as_of = await _as_of(conn)
         rows = await report_store.read(conn, question, rows_max + 1)
-    return answer_of(question, rows[:rows_max], has_more=len(rows) > rows_max) | {
-        "as_of": {NAMES[stream]: _as_of(as_of.get(stream)) for stream in STREAMS},
-    }
+    return answer_of(question, rows[:rows_max], has_more=len(rows) > rows_max) | {"as_of": as_of}
+
+
+async def read_as_of(deps: Deps) -> dict[str, Any]:
+    """Per stream: the last event that counts now, its position and when it happened."""
+    async with deps.engine.connect() as conn:
+        return await _as_of(conn)
 
 
 def answer_of(question: Question, rows: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:
@@ -65,6 +70,12 @@ def definition(report: Report) -> dict[str, Any]:
     }
 
 
-def _as_of(row: dict[str, Any] | None) -> dict[str, Any]:
-    """The last event that counts: its position, and when it happened."""
-    return {"position": row["position"] if row else 0, "event_at": row["event_at"] if row else None}
+async def _as_of(conn: AsyncConnection) -> dict[str, Any]:
+    known = {row["stream"]: row for row in await positions.read(conn, CONSUMER)}
+    return {
+        NAMES[stream]: {
+            "position": known[stream]["position"] if stream in known else 0,
+            "event_at": known[stream]["event_at"] if stream in known else None,
+        }
+        for stream in STREAMS
+    }

@@ -129,6 +129,8 @@ def chargebacks(tables: Tables, question: Question) -> ir.Table:
         lost_minor=_sum(t.amount_minor, lost) - _sum(t.amount_minor, returned),
     )
     p = p.left_join(disputes, "payment_id").filter(lambda both: both.captured_minor > 0)
+    # Spark counts rows under a condition that is NULL as NULL: conditions must be known.
+    p = p.mutate(disputed_minor=p.disputed_minor.fill_null(0), lost_minor=p.lost_minor.fill_null(0))
     return _grouped(
         p,
         question,

@@ -6,6 +6,7 @@ from typing import Final
 
 from data_pipeline.api.answers.fields import DAY, MINOR, RUN, SHARE, STREAM, SUMS
 from data_pipeline.domain import questions
+from data_pipeline.domain.exports import PAYMENTS, ExportState, FileFormat
 from data_pipeline.domain.reports import ReportName, Unit
 from data_pipeline.domain.rollups import Grain
 from platform_kit.contract import COUNT, FLAG, TEXT, TIME, Schema, items, nullable, ref, shape
@@ -108,6 +109,26 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "as_of": {"type": "object", "additionalProperties": _AS_OF},
         }
     ),
+    "Export": shape(
+        {
+            "id": TEXT,
+            "subject": {"type": "string", "enum": [PAYMENTS, *ReportName]},
+            "question": {"type": "object"},
+            "format": {"type": "string", "enum": list(FileFormat)},
+            "state": {"type": "string", "enum": list(ExportState)},
+            "requested_by": TEXT,
+            "requested_at": TIME,
+            "attempt_count": COUNT,
+            "progress_percent": COUNT,
+            "row_count": COUNT,
+            "manifest": nullable({"type": "object"}),
+            "fault": nullable(TEXT),
+            "finished_at": nullable(TIME),
+            "expires_at": nullable(TIME),
+            "download": nullable(shape({"path": TEXT, "expires_at": TIME})),
+        }
+    ),
+    "ExportList": shape({"data": items(ref("Export"))}),
     "LedgerTotals": shape(
         {
             "currencies": items(shape({"currency": TEXT, "transfer_count": COUNT, "moved_minor": MINOR})),

@@ -9,6 +9,7 @@ from data_pipeline.store.tables.events import (
     stored_event,
     stream_head,
 )
+from data_pipeline.store.tables.exports import export
 from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
 from data_pipeline.store.tables.invariants import invariant_check
 from data_pipeline.store.tables.operators import operator, operator_login, operator_session
@@ -33,6 +34,7 @@ __all__ = [
     "channel_payout",
     "cursor",
     "event_count",
+    "export",
     "fact_assessment",
     "fact_payment",
     "fact_refund",

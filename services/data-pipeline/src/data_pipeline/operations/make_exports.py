@@ -1,0 +1,161 @@
+"""Make the files that are due: slice by slice, one short transaction each, and the row moves with every slice.
+
+A worker that dies leaves a lease behind that runs out; the next one begins the file again under a new attempt, and
+whatever the first one may still write is nobody's: progress and end are compare-and-set on the attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from data_pipeline.clients.table_files import TooManyRows, open_table_file
+from data_pipeline.domain.exports import PAYMENT_COLUMNS, PAYMENTS, FileFormat, Totals
+from data_pipeline.domain.questions import Grain, Question, ask
+from data_pipeline.domain.reports import Column, ReportName
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.run_report import read_as_of, run_report
+from data_pipeline.store import exports as export_store
+from platform_kit.logging import get_logger
+
+SLICE_ROWS: Final = 5_000
+REPORT_ROWS_MAX: Final = 1_000_000
+ATTEMPTS_MAX: Final = 3
+LEASE: Final = timedelta(minutes=2)  # renewed with every slice; a slice takes well under a second
+PER_TICK_MAX: Final = 20
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = get_logger(__name__)
+
+
+async def make_exports(deps: Deps) -> int:
+    """Make what is due, one after the other; how many files were made."""
+    made = 0
+    for _ in range(PER_TICK_MAX):
+        async with deps.engine.begin() as conn:
+            row = await export_store.claim(conn, deps.clock.now(), LEASE)
+        if row is None:
+            break
+        made += await _make(deps, row)
+    return made
+
+
+async def _make(deps: Deps, row: dict[str, Any]) -> bool:
+    try:
+        return await make_export(deps, row)
+    except Exception as fault:
+        log.exception("export_failed", export_id=row["id"], attempt=row["attempt_count"])
+        attempts_max = 1 if isinstance(fault, TooManyRows) else ATTEMPTS_MAX
+        said = str(fault) if isinstance(fault, TooManyRows) else type(fault).__name__
+        async with deps.engine.begin() as conn:
+            await export_store.give_back(conn, row, said, deps.clock.now(), attempts_max)
+        return False
+
+
+async def make_export(deps: Deps, row: dict[str, Any]) -> bool:
+    """Write, hash, store, and say so; False when the export has become another attempt's."""
+    question, format_ = question_of(row["question"]), FileFormat(row["format"])
+    slices = _payments(deps, question) if row["subject"] == PAYMENTS else _report(deps, question)
+    columns = PAYMENT_COLUMNS if row["subject"] == PAYMENTS else question.report.columns(question.keys)
+    as_of, totals, began = await read_as_of(deps), Totals(columns), 0
+    with tempfile.TemporaryDirectory(prefix="export-") as directory:
+        path = Path(directory) / f"{row['id']}.{format_}"
+        file = await asyncio.to_thread(open_table_file, format_, path, columns)
+        async for share, rows in slices:
+            totals.add(rows)
+            await asyncio.to_thread(file.append, rows)
+            until, percent = deps.clock.now() + LEASE, min(99, int(share * 99))
+            async with deps.engine.begin() as conn:
+                if not await export_store.note_progress(conn, row, percent, totals.row_count, until):
+                    return False
+            began += 1
+        await asyncio.to_thread(file.close)
+        manifest = await asyncio.to_thread(_manifest, row, path, columns, totals)
+        manifest |= {"as_of": as_of, "made_at": deps.clock.now(), "slice_count": began}
+        await asyncio.to_thread(_store, deps, row, path, manifest)
+    at = deps.clock.now()
+    async with deps.engine.begin() as conn:
+        expires_at = at + timedelta(days=deps.settings.export_keep_days)
+        return await export_store.finish(conn, row, manifest, at, expires_at)
+
+
+async def drop_exports(deps: Deps) -> int:
+    """Remove files whose time is over, then say so; a crash in between removes them once more."""
+    async with deps.engine.connect() as conn:
+        over = await export_store.expired(conn, deps.clock.now())
+    for export_id, format_ in over:
+        for name in (f"{export_id}.{format_}", f"{export_id}.manifest.json"):
+            await asyncio.to_thread(deps.exports.remove, name)
+    if over:
+        async with deps.engine.begin() as conn:
+            await export_store.expire(conn, [export_id for export_id, _ in over])
+    return len(over)
+
+
+def question_of(asked: dict[str, Any]) -> Question:
+    """The question as it was stored."""
+    return ask(
+        ReportName(asked["report"]),
+        datetime.fromisoformat(asked["from"]),
+        datetime.fromisoformat(asked["to"]),
+        zone=asked["time_zone"],
+        grain=Grain(asked["grain"]),
+        by=asked["by"],
+        filters=asked["filters"],
+    )
+
+
+async def _report(deps: Deps, question: Question) -> AsyncIterator[tuple[float, list[dict[str, Any]]]]:
+    """A report is of one moment: it is read in one transaction, and only written in slices."""
+    report = await run_report(deps, question, rows_max=REPORT_ROWS_MAX)
+    if report["has_more"]:
+        raise TooManyRows(f"The report has more than {REPORT_ROWS_MAX:,} rows: ask coarser.")
+    rows = report["rows"]
+    for start in range(0, len(rows), SLICE_ROWS):
+        yield (start + SLICE_ROWS) / len(rows), rows[start : start + SLICE_ROWS]
+
+
+async def _payments(deps: Deps, question: Question) -> AsyncIterator[tuple[float, list[dict[str, Any]]]]:
+    async with deps.engine.connect() as conn:
+        expected = await export_store.count_payments(conn, question)
+    last_at, last_id, done = EARLIEST, "", 0
+    while True:
+        async with deps.engine.connect() as conn:
+            rows = await export_store.payments_after(conn, question, last_at, last_id, SLICE_ROWS)
+        if not rows:
+            return
+        done += len(rows)
+        yield done / max(expected, done), rows
+        last_at, last_id = rows[-1]["created_at"], rows[-1]["payment_id"]
+
+
+def _manifest(row: dict[str, Any], path: Path, columns: tuple[Column, ...], totals: Totals) -> dict[str, Any]:
+    with path.open("rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {
+        "export_id": row["id"],
+        "subject": row["subject"],
+        "question": row["question"],
+        "format": row["format"],
+        "columns": [asdict(column) for column in columns],
+        "row_count": totals.row_count,
+        "totals": totals.by_currency(),
+        "sha256": sha256,
+        "byte_count": path.stat().st_size,
+    }
+
+
+def _store(deps: Deps, row: dict[str, Any], path: Path, manifest: dict[str, Any]) -> None:
+    """The file and, beside it, its manifest."""
+    deps.exports.put(path, path.name)
+    beside = path.with_suffix(".manifest.json")
+    beside.write_bytes(orjson.dumps(manifest, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2))
+    deps.exports.put(beside, beside.name)
