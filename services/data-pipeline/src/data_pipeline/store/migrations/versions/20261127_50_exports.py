@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261127_50"
-down_revision = "20261127_33"
+down_revision = "20261127_34"
 branch_labels = None
 depends_on = None
 
