@@ -43,6 +43,9 @@ pytestmark = pytest.mark.skipif(
     reason="NO CHROMIUM on this machine: the console was not looked at by a browser (apt-get install chromium)",
 )
 PICTURES = os.environ.get("CONSOLE_PICTURES")  # a directory: keep a picture of every page, width and scheme
+AXE = Path(__file__).parents[2] / "services" / "data-pipeline" / "tests" / "axe" / "axe.min.js"
+VIOLATIONS = """axe.run().then(found => found.violations.map(
+    one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 120)).join(" | ")))"""
 OPERATOR = "admin-1"  # what `logged_in` calls who has the session
 
 
@@ -236,7 +239,9 @@ async def test_what_the_engine_refuses_is_said_on_the_page_and_what_was_typed_st
     assert (await office.ask("GET", f"/v1/cases/{taken['id']}"))["status"] == "in_progress"
 
 
-async def test_pages_load_without_complaint_and_fit_every_width(office: Office, tmp_path: Path) -> None:
+async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
+    office: Office, tmp_path: Path
+) -> None:
     for payer, amount in ((1, 38_000), (2, 61_500), (3, 124_000), (4, 25_900)):
         await office.reviewed(payer, amount)
     for number in range(9):
@@ -271,6 +276,8 @@ async def test_pages_load_without_complaint_and_fit_every_width(office: Office, 
                 scheme = "dark" if is_dark else "light"
                 await office.page.picture(Path(PICTURES or tmp_path) / f"{name}-{width}-{scheme}.png")
                 assert await office.page.ask("document.documentElement.scrollWidth") <= width, (name, width)
+                await office.page.ask(AXE.read_text() + "; true")
+                assert await office.page.ask(VIOLATIONS) == [], (name, width, scheme)
     assert office.page.complaints == []
 
 
