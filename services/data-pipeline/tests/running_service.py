@@ -25,8 +25,9 @@ class Service:
     deps: Deps
     session: aiohttp.ClientSession
 
-    async def get(self, path: str, status: int = 200, **options: Any) -> Any:
-        async with self.session.get(self.url + path, **options) as answer:
+    async def get(self, path: str, status: int = 200, *, token: str = TOKEN, **options: Any) -> Any:
+        headers = {"Authorization": f"Bearer {token}"} | options.pop("headers", {})
+        async with self.session.get(self.url + path, headers=headers, **options) as answer:
             assert answer.status == status, await answer.text()
             return await answer.json(content_type=None)
 

@@ -21,6 +21,7 @@ from data_pipeline.api.console.render import (
     movement,
     percent,
     span,
+    took,
 )
 from data_pipeline.operations.watch_heads import watch_heads
 from data_pipeline.store import positions
@@ -77,7 +78,7 @@ async def test_the_overview_shows_six_figures_chart_decisions_payments_and_recon
     assert money(euros["captured_minor"], "EUR") in text
     assert f"Approval rate {overview['approval_rate'] * 100:.1f} %" in text
     assert f"Blocked by risk {overview['blocked_share'] * 100:.1f} %" in text
-    assert f"≤ {overview['p95_ms']} ms" in text
+    assert f"≤ {took(overview['p95_ms'])}" in text
     assert f"Unknown now {overview['unknown_count']}" in text
     assert "Unreconciled 4 breaks to look at" in text
     assert html.count('<rect class="approved"') == sum(

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from data_pipeline.api.access import answer, deps_of
+from data_pipeline.api.access import answer, deps_of, require_internal
 from data_pipeline.domain.invariants import Invariant
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_invariants import report_history, report_invariants
 from platform_kit.contract import answer as answers
 
-router = APIRouter(prefix="/v1/invariants", tags=["invariants"])
+router = APIRouter(prefix="/v1/invariants", tags=["invariants"], dependencies=[Depends(require_internal)])
 
 
 @router.get("", responses=answers("Invariants"))

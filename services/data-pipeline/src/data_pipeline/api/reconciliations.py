@@ -21,7 +21,12 @@ from platform_kit.ids import is_id
 from platform_kit.moments import Day
 from platform_kit.problems import NotFound
 
-router = APIRouter(prefix="/v1/reconciliations", tags=["reconciliation"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/reconciliations",
+    tags=["reconciliation"],
+    route_class=StrictRoute,
+    dependencies=[Depends(require_internal)],
+)
 
 
 class RunRequest(BaseModel):
@@ -43,7 +48,7 @@ async def list_reconciliations(
     return answer({"data": [run for run in _with_breaks(found) if channel in (None, run["channel"])]})
 
 
-@router.post("", status_code=201, responses=answers("Run", 201), dependencies=[Depends(require_internal)])
+@router.post("", status_code=201, responses=answers("Run", 201))
 async def run_reconciliation(request: RunRequest, deps: Deps = Depends(deps_of)) -> Response:
     """Fetch the channel's file of that day now, and judge it. A refused file is a result, too."""
     run = await reconcile_day(deps, ReconcileDay(request.channel, request.date))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from data_pipeline.api.access import answer, deps_of
+from data_pipeline.api.access import answer, deps_of, require_internal
 from data_pipeline.domain import questions
 from data_pipeline.domain.questions import BadQuestion, Question
 from data_pipeline.domain.reports import REPORTS, ReportName
@@ -26,7 +26,7 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzin
 SPAN = {Grain.MINUTE: timedelta(hours=1), Grain.HOUR: timedelta(days=2), Grain.DAY: timedelta(days=30)}
 REPORT_SPAN = timedelta(days=30)
 
-router = APIRouter(prefix="/v1/reports", tags=["reports"])
+router = APIRouter(prefix="/v1/reports", tags=["reports"], dependencies=[Depends(require_internal)])
 
 
 class InvalidRange(InvalidRequest):

@@ -169,6 +169,11 @@ def milliseconds(taken: timedelta) -> str:
     return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.2f} s"
 
 
+def took(value_ms: int) -> str:
+    """The same of whole milliseconds."""
+    return milliseconds(timedelta(milliseconds=value_ms))
+
+
 def clock(at: datetime) -> str:
     """Time of day in UTC, with milliseconds."""
     return at.strftime("%H:%M:%S.") + f"{at.microsecond // 1000:03d}"
@@ -202,6 +207,7 @@ _templates.filters.update(
     movement=movement,
     span=span,
     milliseconds=milliseconds,
+    took=took,
     clock=clock,
     absolute=absolute,
     pretty_json=pretty_json,

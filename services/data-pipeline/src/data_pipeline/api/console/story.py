@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from data_pipeline.api.console.render import counted
 from data_pipeline.operations.show_payment import PaymentStory
 
 TITLES: Final = {
@@ -115,7 +116,7 @@ def _from_gateway(history: Mapping[str, Any] | None) -> Iterator[Step]:
             datetime.fromisoformat(ended),
             "gateway",
             delivery,
-            notes=[f"{delivery['url']}: {answered}, {delivery['attempt_count']} attempts"],
+            notes=[f"{delivery['url']}: {answered}, {counted(delivery['attempt_count'], 'attempt')}"],
         )
     for act in history["acts"]:
         verb = act["action"].rpartition(".")[2]
