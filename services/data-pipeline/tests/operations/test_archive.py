@@ -138,6 +138,25 @@ async def test_what_is_replayed_from_quarantine_later_is_archived_too(deps: Deps
     assert await archive_events(deps) == 0
 
 
+async def test_what_was_stored_all_along_is_not_archived_again_by_a_replay(deps: Deps) -> None:
+    """Set aside by hand-made mistake although it is stored: the replay says so, the archive has it already."""
+    await ingest(deps.engine, [a_sale(1), a_sale(2)])
+    await archive_events(deps)
+    async with deps.engine.begin() as conn:
+        await conn.execute(
+            text(
+                "INSERT INTO pipeline.quarantine (stream, position, event_id, type, payload, fault, detail)"
+                " SELECT stream, position, event_id, type, payload::text, 'not_applicable', ''"
+                " FROM pipeline.stored_event WHERE position = 1"
+            )
+        )
+    replayed = await replay_quarantine(deps, Chosen(), "ada")
+    assert [one.outcome for one in replayed.events] == ["already_applied"]
+
+    assert await archive_events(deps) == 0
+    await assert_whole(deps)
+
+
 async def test_small_files_of_a_day_become_one_and_readers_of_the_old_ones_are_not_disturbed(
     deps: Deps,
 ) -> None:

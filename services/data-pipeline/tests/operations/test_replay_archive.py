@@ -24,6 +24,7 @@ from pipeline_rig import (
 )
 from seeded_day import simulate
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.event_sources import RISK
@@ -37,7 +38,7 @@ from data_pipeline.operations.replay_archive import (
     replay_archive,
     request_replay,
 )
-from data_pipeline.operations.tend_archive import tend_archive
+from data_pipeline.operations.tend_archive import drop_old_partitions, tend_archive
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.store import replay as replay_store
 from platform_cli.embedded.testing import TestDatabase
@@ -215,6 +216,145 @@ async def test_other_totals_are_not_swapped_in_unless_somebody_allowed_it(
     await replay_archive(deps)
     assert (await the_run(deps))["state"] == "swapped"
     assert {check.is_kept for check in await verify_invariants(deps)} == {True}
+
+
+async def as_admin(database: TestDatabase, *statements: str) -> None:
+    admin = create_engine(settings_for(database.admin_url))
+    async with admin.begin() as conn:
+        for statement in statements:
+            await conn.execute(text(statement))
+    await admin.dispose()
+
+
+async def failed(deps: Deps) -> str:
+    """What the run says of its failure."""
+    run = await the_run(deps)
+    assert run["state"] == "failed", run
+    return str(run["detail"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER TABLE pipeline.fact_payment ADD COLUMN country varchar", "country"),
+        ("ALTER TABLE pipeline.fact_payment ALTER COLUMN reference SET NOT NULL", "NOT NULL"),
+        ("ALTER TABLE pipeline.fact_refund ALTER COLUMN reason TYPE text", "column 6 reason text"),
+        ("ALTER TABLE pipeline.rollup DROP CONSTRAINT rollup_grain_check", "rollup_grain_check"),
+        ("CREATE INDEX new_idx ON pipeline.fact_transfer (kind)", "index new_idx"),
+    ],
+)
+async def test_a_table_that_was_changed_meanwhile_is_not_swapped_for_its_old_shape(
+    deps: Deps, database: TestDatabase, change: str, said: str
+) -> None:
+    await request_replay(deps, "ada", "a drill", may_differ=True)
+    await replay_archive(deps, budget_s=-1)
+    await as_admin(
+        database, "UPDATE pipeline.fact_payment SET reference = '' WHERE reference IS NULL", change
+    )
+    before = await gold(deps)
+    await replay_archive(deps)
+    detail = await failed(deps)
+    assert "was changed while its copy was built" in detail
+    assert said in detail
+    assert await gold(deps) == before
+
+    await request_replay(deps, "ada", "again", may_differ=True)
+    await replay_archive(deps)
+    assert (await the_run(deps))["state"] == "swapped"
+
+
+async def test_copies_that_the_statements_do_not_fit_end_it_in_words(
+    deps: Deps, database: TestDatabase
+) -> None:
+    await request_replay(deps, "ada", "a drill")
+    await replay_archive(deps, budget_s=-1)
+    await as_admin(database, "ALTER TABLE pipeline.rebuilt_fact_payment DROP COLUMN reference")
+    await replay_archive(deps)
+    assert "reference" in await failed(deps)
+
+
+async def test_the_functions_do_nothing_without_a_replay_in_the_right_state(deps: Deps) -> None:
+    async def refused(sql: str) -> str:
+        with pytest.raises(DBAPIError) as refusal:
+            async with deps.engine.begin() as conn:
+                await conn.execute(text(sql))
+        return str(refusal.value)
+
+    before = await gold(deps)
+    assert "No replay is requested" in await refused("SELECT pipeline.begin_replay()")
+    assert "No replay is being built" in await refused("SELECT pipeline.swap_replayed()")
+    await request_replay(deps, "ada", "a drill")
+    assert "No replay is being built" in await refused("SELECT pipeline.swap_replayed()")
+    await replay_archive(deps, budget_s=-1)
+    assert "No replay is requested" in await refused("SELECT pipeline.begin_replay()")
+    assert "is empty and the table is not" in await refused("SELECT pipeline.swap_replayed()")
+    assert await gold(deps) == before
+    await replay_archive(deps)
+    assert "No replay is requested" in await refused("SELECT pipeline.begin_replay()")
+    assert await gold(deps) == before
+
+
+async def test_the_functions_are_the_owner_s_and_look_nowhere_else(deps: Deps) -> None:
+    sql = """
+        SELECT pg_get_userbyid(proowner) AS owner, prosecdef, proconfig, proacl::text AS acl FROM pg_proc
+        WHERE pronamespace = 'pipeline'::regnamespace AND proname IN ('begin_replay', 'swap_replayed')
+    """
+    async with deps.engine.connect() as conn:
+        found = (await conn.execute(text(sql))).all()
+    assert len(found) == 2
+    for function in found:
+        assert (function.owner, function.prosecdef) == ("pipeline_owner", True)
+        assert "search_path=pipeline, pg_temp" in function.proconfig
+        assert function.acl == "{pipeline_owner=X/pipeline_owner,pipeline_app=X/pipeline_owner}"
+
+
+async def test_what_retention_let_go_is_not_erased_from_the_facts(deps: Deps) -> None:
+    later = replace(
+        deps,
+        clock=FixedClock(NOON + timedelta(days=40)),
+        settings=deps.settings.model_copy(update={"archive_keep_days": 30}),
+    )
+    await archive_events(deps)
+    assert await drop_old_partitions(later, dry_run=False)
+    await ingest(deps.engine, [a_sale(9001)])
+    before = await gold(deps)
+    await request_replay(deps, "ada", "release 42", may_differ=True)
+    await replay_archive(deps)
+    detail = await failed(deps)
+    assert "The archive holds" in detail
+    assert "retention" in detail
+    assert await gold(deps) == before
+    assert await scalar(deps.engine, "SELECT to_regclass('pipeline.rebuilt_rollup') IS NULL")
+
+
+async def test_a_file_that_left_the_manifest_meanwhile_is_not_erased_from_the_facts(
+    deps: Deps, database: TestDatabase
+) -> None:
+    await request_replay(deps, "ada", "release 42", may_differ=True)
+    await replay_archive(deps, budget_s=-1)
+    await as_admin(
+        database,
+        "DELETE FROM pipeline.archive_file WHERE path IN (SELECT min(path) FROM pipeline.replay_file)",
+    )
+    before = await gold(deps)
+    await replay_archive(deps)
+    assert "fewer than are stored" in await failed(deps)
+    assert await gold(deps) == before
+
+
+@pytest.mark.parametrize("column", ["amount_minor", "captured_minor", "refunded_minor", "declined_count"])
+async def test_roll_ups_are_compared_by_what_they_add_up(
+    deps: Deps, database: TestDatabase, column: str
+) -> None:
+    await as_admin(
+        database,
+        f"UPDATE pipeline.rollup SET {column} = {column} + 1 WHERE grain = 'day' AND payment_count > 0",
+    )
+    await request_replay(deps, "ada", "a drill")
+    await replay_archive(deps)
+    run = await the_run(deps)
+    assert run["state"] == "differs"
+    assert all(" by day" in name for name in run["totals"]["differing"])
 
 
 async def test_one_at_a_time_and_a_cancelled_one_touches_nothing(deps: Deps) -> None:

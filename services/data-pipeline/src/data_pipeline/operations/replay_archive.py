@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.clients.archive_store import ArchiveDamaged
@@ -29,6 +31,7 @@ from data_pipeline.store import positions
 from data_pipeline.store import replay as replay_store
 from data_pipeline.store.tables import cursor
 from platform_kit import inbox
+from platform_kit.apply_once import is_transient
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
@@ -36,6 +39,9 @@ from platform_kit.problems import NotFound, Problem
 SLICE: Final = 500  # events of one set of statements
 BUDGET_S: Final = 400.0  # of one tick; the next goes on with the files that are not done
 TAIL_MAX: Final = 20_000  # events applied while the consumer waits: about four seconds
+
+BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 log = get_logger(__name__)
 
@@ -48,10 +54,15 @@ class NoArchive(Problem):
     status, code, title = 409, "no-archive", "There is no archive to replay from"
 
 
+class HistoryIncomplete(Exception):
+    """What a replay would read is not what is stored; the text says by how much."""
+
+
 async def request_replay(deps: Deps, actor: str, reason: str, *, may_differ: bool = False) -> dict[str, Any]:
     """Ask for a replay of all that is archived; the worker does it. Raises ReplayOpen, NoArchive.
 
-    `may_differ` swaps even when the new tables have other totals: for a handler that was wrong before.
+    `may_differ` swaps even when the new tables have other totals: for a handler that was wrong before. An archive that
+    lacks stored events fails the run all the same.
     """
     if not deps.archive.is_configured:
         raise NoArchive("Set ARCHIVE_URL, and let the worker archive first.")
@@ -87,13 +98,35 @@ async def replay_archive(deps: Deps, budget_s: float = BUDGET_S) -> None:
             return
         try:
             if run["state"] == ReplayState.REQUESTED:
+                await archive_streams(deps)
                 async with deps.engine.begin() as conn:
+                    await _refuse_what_lacks(conn)
                     await replay_store.begin_copies(conn)
                     await replay_store.start(conn, run["id"])
             if await _read_files(deps, run["id"], budget_s):
                 await _swap(deps, run)
-        except ArchiveDamaged as damage:
+        except (ArchiveDamaged, HistoryIncomplete) as damage:
             await _fail(deps, run["id"], str(damage))
+        except DBAPIError as error:  # the copies have another shape than the statements, or than the tables
+            if is_transient(error):
+                raise
+            await _fail(deps, run["id"], replay_store.refusal(error))
+
+
+async def _refuse_what_lacks(conn: AsyncConnection) -> None:
+    """Raises HistoryIncomplete when the archive has not all that is stored: what it lacks would be gone from the facts.
+
+    Whoever allows other totals allows another reading of the same events, never fewer events.
+    """
+    for stream in STREAMS:
+        until = await archive_store.read_cursor(conn, stream)
+        archived = await archive_store.count_archived(conn, stream)
+        stored = await archive_store.count_stored(conn, stream, until, BEGINNING, END)
+        if archived != stored:
+            raise HistoryIncomplete(
+                f"The archive holds {archived:,} events of {stream}, the event store {stored:,} up to the same"
+                " position: retention has let days go, or files are noted twice. Nothing was swapped."
+            )
 
 
 async def _read_files(deps: Deps, run_id: str, budget_s: float) -> bool:
@@ -149,6 +182,12 @@ async def _swap(deps: Deps, run: dict[str, Any]) -> None:
             refused = await _apply(conn, tail)
         if not await replay_store.advance(conn, run["id"], len(tail), refused):
             return
+        if left_out := await replay_store.left_out(conn, run["id"]):
+            raise HistoryIncomplete(
+                f"The replay read {left_out:,} events fewer than are stored. Nothing was swapped."
+                if left_out > 0
+                else f"The replay read {-left_out:,} events more than are stored. Nothing was swapped."
+            )
         live = await replay_store.totals(conn)
         with replay_store.copies(conn):
             rebuilt = await replay_store.totals(conn)

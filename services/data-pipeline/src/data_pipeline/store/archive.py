@@ -34,11 +34,13 @@ NEXT_EVENTS = text(
     WHERE e.stream = :stream AND e.position > :after AND e.position <= :until ORDER BY e.position
     """  # noqa: S608 - columns of our own dataclass
 )
-# Replayed from quarantine after their range had been archived.
+# Replayed from quarantine after their range had been archived. What was `already_applied` was stored before, and is
+# archived with its range.
 LATE_EVENTS = text(
     f"""
     SELECT {_EVENT} FROM pipeline.quarantine q JOIN pipeline.stored_event e USING (stream, position)
-    WHERE q.state = 'replayed' AND NOT q.is_archived AND q.stream = :stream AND q.position <= :until
+    WHERE q.state = 'replayed' AND q.outcome = 'applied' AND NOT q.is_archived
+      AND q.stream = :stream AND q.position <= :until
     ORDER BY e.position LIMIT :limit
     """  # noqa: S608
 )
@@ -81,8 +83,11 @@ STORED = text(
     SELECT count(*) FROM pipeline.stored_event e
     WHERE e.stream = :stream AND e.position <= :until AND e.occurred_at >= :since AND e.occurred_at < :before
       AND NOT EXISTS (SELECT FROM pipeline.quarantine q WHERE (q.stream, q.position) = (e.stream, e.position)
-                      AND q.state = 'replayed' AND NOT q.is_archived)
+                      AND q.state = 'replayed' AND q.outcome = 'applied' AND NOT q.is_archived)
     """
+)
+ARCHIVED = text(
+    "SELECT coalesce(sum(row_count), 0) FROM pipeline.archive_file WHERE replaced_at IS NULL AND stream = :stream"
 )
 REPLACE = text(
     "UPDATE pipeline.archive_file SET replaced_at = now() WHERE path = ANY(:paths) AND replaced_at IS NULL"
@@ -151,6 +156,11 @@ async def count_stored(
     """Events of [since, before) that should be archived: stored, at most at `until`, not waiting as late ones."""
     values = {"stream": stream, "until": until, "since": since, "before": before}
     return int(await conn.scalar(STORED, values) or 0)
+
+
+async def count_archived(conn: AsyncConnection, stream: str) -> int:
+    """Events of the stream in the files of the manifest."""
+    return int(await conn.scalar(ARCHIVED, {"stream": stream}) or 0)
 
 
 async def replace(conn: AsyncConnection, merged: ArchiveFile, paths: Sequence[str]) -> bool:

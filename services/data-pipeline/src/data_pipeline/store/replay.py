@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.domain.archive import ArchiveFile
@@ -32,7 +33,22 @@ TOTALS = text(
               WHERE kind IN ('posted', 'post') GROUP BY currency
     UNION ALL SELECT 'fact_assessment', count(*)::bigint FROM pipeline.fact_assessment
     UNION ALL SELECT 'payments by ' || grain, sum(payment_count)::bigint FROM pipeline.rollup GROUP BY grain
+    UNION ALL SELECT 'approved by ' || grain, sum(approved_count)::bigint FROM pipeline.rollup GROUP BY grain
+    UNION ALL SELECT 'declined by ' || grain, sum(declined_count)::bigint FROM pipeline.rollup GROUP BY grain
+    UNION ALL SELECT 'amounts by ' || grain || ' ' || currency, sum(amount_minor)::bigint
+              FROM pipeline.rollup GROUP BY grain, currency
+    UNION ALL SELECT 'captured by ' || grain || ' ' || currency, sum(captured_minor)::bigint
+              FROM pipeline.rollup GROUP BY grain, currency
+    UNION ALL SELECT 'refunded by ' || grain || ' ' || currency, sum(refunded_minor)::bigint
+              FROM pipeline.rollup GROUP BY grain, currency
     UNION ALL SELECT 'latencies', sum(payment_count)::bigint FROM pipeline.rollup_latency
+    """
+)
+# A replay reads each stored event once: the consumer is held, and what it stored last came from the store itself.
+LEFT_OUT = text(
+    """
+    SELECT (SELECT count(*) FROM pipeline.stored_event)
+           - (SELECT done_count FROM pipeline.replay_run WHERE id = :id) AS left_out
     """
 )
 _FILE = ", ".join(field.name for field in fields(ArchiveFile))
@@ -106,13 +122,30 @@ def _rename(
 
 
 async def begin_copies(conn: AsyncConnection) -> None:
-    """Empty copies beside the tables; those of an earlier replay go, and what it replaced."""
+    """Empty copies beside the tables; those of an earlier replay go, and what it replaced.
+
+    The database refuses (DBAPIError) unless the open run is requested.
+    """
     await conn.execute(BEGIN_REPLAY)
 
 
 async def swap(conn: AsyncConnection) -> None:
-    """Copies become the tables, the tables become `previous_*`; seen by others when the transaction commits."""
+    """Copies become the tables, the tables become `previous_*`; seen by others when the transaction commits.
+
+    The database refuses (DBAPIError) unless the open run is being built, every copy has its table's shape, and none is
+    empty whose table is not.
+    """
     await conn.execute(SWAP)
+
+
+async def left_out(conn: AsyncConnection, run_id: str) -> int:
+    """How many stored events the run has not read; 0 is what must be, with the consumer's cursors held."""
+    return int(await conn.scalar(LEFT_OUT, {"id": run_id}) or 0)
+
+
+def refusal(error: DBAPIError) -> str:
+    """What Postgres, or one of the two functions, says of the copies: its first line, which holds no row's values."""
+    return str(getattr(error.orig, "__cause__", None) or type(error.orig).__name__).partition("\n")[0]
 
 
 async def totals(conn: AsyncConnection) -> dict[str, int]:
