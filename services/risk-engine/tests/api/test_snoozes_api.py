@@ -131,7 +131,8 @@ async def test_only_a_lead_snoozes(api: Api, lead: str) -> None:
 async def test_a_share_of_small_blocks_is_let_through_and_recorded(api: Api, lead: str) -> None:
     settings = api.deps.settings.model_copy(update={"let_through_bp": 10_000, "let_through_max_minor": 5_000})
     api.app.state.deps = replace(api.deps, settings=settings)
-    small, large = await assessed(api, 1), await assessed(api, 2, amount_minor=5_001)
+    other = {"card": "tok_other", "customer": {"id": "other"}}
+    small, large = await assessed(api, 1), await assessed(api, 2, amount_minor=5_001, **other)
     assert (small["decision"], small["trace"]["let_through"]) == ("allow", True)
     assert small["trace"]["hits"] == ["rule_1", "rule_2"], "what would have blocked it stays on record"
     assert (large["decision"], large["trace"]["let_through"]) == ("block", False)

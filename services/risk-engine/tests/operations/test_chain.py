@@ -134,8 +134,8 @@ async def test_a_break_is_told_once_and_until_it_is_mended(
         await decided(deps)
         await chain_assessments(deps)
         await as_owner(database, "UPDATE risk.assessment SET score = score + 1")
-        for _ in range(3):
-            await watch_chain(deps, limit=2)
+        looks = [await watch_chain(deps, limit=2) for _ in range(4)]
+        assert looks == [2, 2, 1, 2], "what lies behind a break is looked at, too"
         ((status, summary),) = await told(deps)
         assert status == "firing"
         assert "breaks at position 1:" in summary

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from platform_kit.ids import new_id
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_assessments import find_assessments
-from risk_engine.store.assessments import NewAssessment, flush, new_row
+from risk_engine.store.assessments import NewAssessment, Wanted, flush, new_row
 
 
 def an_item(key: str, **changes: Any) -> NewAssessment:
@@ -51,7 +51,7 @@ async def test_pages_follow_each_other_without_holes_or_repeats(deps: Deps) -> N
         await flush(conn, items)
     seen, cursor = [], None
     while True:
-        page = await find_assessments(deps, None, cursor, 3)
+        page = await find_assessments(deps, Wanted(), cursor, 3)
         seen += [one["id"] for one in page["data"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -69,6 +69,6 @@ async def test_a_refused_neighbour_does_not_take_the_others_with_it(deps: Deps) 
         *(deps.committer.submit(item) for item in (an_item("a"), bad, an_item("b"))), return_exceptions=True
     )
     assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, True, False]
-    page = await find_assessments(deps, None, None, 10)
+    page = await find_assessments(deps, Wanted(), None, 10)
     assert len(page["data"]) == 2
     assert NOON.isoformat()[:10] in page["data"][0]["expires_at"]

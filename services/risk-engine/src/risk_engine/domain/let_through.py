@@ -15,6 +15,7 @@ from risk_engine.domain.facts import LIST_FACT, Fact, Subject
 from risk_engine.domain.rules import Outcome
 
 SHARES: Final = 10_000  # basis points
+FIRST: Final = ("card_count_24h", "customer_count_1d", "device_count_1h")  # each counts this payment, too
 
 
 def is_drawn(secret: bytes, subject: Subject, share_bp: int) -> bool:
@@ -29,12 +30,14 @@ def is_drawn(secret: bytes, subject: Subject, share_bp: int) -> bool:
 def may_be_let_through(
     outcome: Outcome, facts: Mapping[str, Fact], amount_minor: int | None, max_minor: int
 ) -> bool:
-    """Only what rules or score block, of an amount (in the reference currency) that is known and small. Never a payment
-    that a list spoke of, for a person put it there; and not while something was missing."""
+    """Only what rules or score block, of an amount (in the reference currency) that is known and small, and only the
+    payer's first payment of a day: who is drawn gets one through and no more. Never a payment that a list spoke of, for
+    a person put it there; and not while something was missing."""
     return (
         outcome.decision is Decision.BLOCK
         and not outcome.degraded
         and amount_minor is not None
         and amount_minor <= max_minor
+        and all(int(facts[name]) <= 1 for name in FIRST)
         and not any(is_on and name.startswith(LIST_FACT) for name, is_on in facts.items())
     )

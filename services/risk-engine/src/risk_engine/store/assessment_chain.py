@@ -6,7 +6,7 @@ these numbers, so it needs no search for what came late. The program can neither
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -54,23 +54,26 @@ BEHIND = text("""
     WHERE type = :type AND (position > :head OR position IS NULL)
 """)
 
-WATCHED = text("SELECT checked_to, head_position, head_hash FROM risk.chain_watch FOR UPDATE SKIP LOCKED")
+WATCHED = text(
+    "SELECT checked_to, head_position, head_hash, broken_at FROM risk.chain_watch FOR UPDATE SKIP LOCKED"
+)
 SWEPT = text("SELECT swept_at FROM risk.chain_watch")
 LINK_AT = text("SELECT hash FROM risk.assessment_chain WHERE position = :position")
 WATCH = text("""
     UPDATE risk.chain_watch SET checked_to = CAST(:checked_to AS bigint), head_position = :head_position,
-        head_hash = :head_hash,
+        head_hash = :head_hash, broken_at = :broken_at,
         swept_at = CASE WHEN CAST(:checked_to AS bigint) = 0 THEN now() ELSE swept_at END
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Where the last look ended, and the head that it saw: the place and the hash of the newest link."""
+    """Where the last look ended, the head that it saw (place and hash of a link), and the break that it knows."""
 
     checked_to: int
     head_position: int
     head_hash: bytes | None
+    broken_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +145,7 @@ async def is_cut(conn: AsyncConnection, seen: Watch) -> bool:
 
 async def keep_watch(conn: AsyncConnection, seen: Watch) -> None:
     """Where the next look begins; at 0 a sweep is finished and the next one begins."""
-    await conn.execute(
-        WATCH,
-        {"checked_to": seen.checked_to, "head_position": seen.head_position, "head_hash": seen.head_hash},
-    )
+    await conn.execute(WATCH, asdict(seen))
 
 
 async def head_of(conn: AsyncConnection) -> tuple[int, bytes | None]:

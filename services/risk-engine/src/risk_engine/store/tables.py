@@ -361,6 +361,7 @@ chain_watch = Table(
     Column("swept_at", Time),  # the last time that all of it had been recomputed
     Column("head_position", BigInteger, nullable=False, server_default=text("0")),
     Column("head_hash", LargeBinary),
+    Column("broken_at", BigInteger),  # the first break that is not mended
     CheckConstraint("one", name="one"),
 )
 

@@ -20,6 +20,7 @@ STATEMENTS = (
         swept_at TIMESTAMP WITH TIME ZONE,
         head_position BIGINT DEFAULT 0 NOT NULL,
         head_hash BYTEA,
+        broken_at BIGINT,
         CONSTRAINT chain_watch_pkey PRIMARY KEY (one),
         CONSTRAINT chain_watch_one_check CHECK (one)
     )
