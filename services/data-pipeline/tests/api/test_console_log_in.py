@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from http.cookies import SimpleCookie
+from threading import Semaphore
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -48,6 +49,7 @@ async def attempt(
     *,
     to: str = "",
     cookie: str = "before",
+    before: str = "console_login",
     token: str | None = None,
 ) -> tuple[int, str, SimpleCookie]:
     """Send the log-in form: status, Location, cookies."""
@@ -60,7 +62,7 @@ async def attempt(
         f"{service.url}/console/log-in",
         params={"to": to},
         data=fields,
-        headers={"Cookie": f"console_login={cookie}" if cookie else ""},
+        headers={"Cookie": f"{before}={cookie}" if cookie else ""},
         allow_redirects=False,
     ) as answer:
         return answer.status, answer.headers.get("location", ""), answer.cookies
@@ -129,7 +131,8 @@ async def test_behind_tls_the_cookie_is_bound_to_the_host(service: Service) -> N
     await add_operator(service.deps, "ada", Role.OPERATOR, PASSWORD)
     secure = service.deps.settings.model_copy(update={"console_cookies_secure": True})
     service.app.state.deps = replace(service.deps, settings=secure)
-    _, _, cookies = await attempt(service, "ada", PASSWORD)
+    assert (await attempt(service, "ada", PASSWORD))[0] == 403, "a neighbour's host could have set this one"
+    _, _, cookies = await attempt(service, "ada", PASSWORD, before="__Host-console_login")
     assert cookies["__Host-console"]["secure"] is True
 
 
@@ -150,6 +153,31 @@ async def test_guessing_is_throttled_for_the_name_and_ends_with_time(service: Se
     assert (await attempt(service, "ada", PASSWORD))[0] == 429
     at(service, timedelta(minutes=16))
     assert (await attempt(service, "ada", PASSWORD))[0] == 303
+
+
+async def test_guesses_that_come_together_are_throttled_like_those_that_follow_each_other(
+    service: Service,
+) -> None:
+    await add_operator(service.deps, "ada", Role.OPERATOR, PASSWORD)
+    guesses = [attempt(service, "ada", f"wrong password {n}") for n in range(15)]
+    statuses = [status for status, *_ in await asyncio.gather(*guesses)]
+    assert statuses.count(401) == FAILURES_OF_NAME_MAX
+    assert statuses.count(429) == 15 - FAILURES_OF_NAME_MAX
+    assert (await attempt(service, "ada", PASSWORD))[0] == 429
+
+
+async def test_more_passwords_than_can_be_hashed_soon_are_refused_at_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_pipeline.operations.log_in._waiting", Semaphore(0))
+    await add_operator(service.deps, "ada", Role.OPERATOR, PASSWORD)
+    assert (await attempt(service, "ada", PASSWORD))[0] == 429
+
+
+async def test_a_password_keeps_its_spaces(service: Service) -> None:
+    await add_operator(service.deps, "ada", Role.OPERATOR, f" {PASSWORD} ")
+    assert (await attempt(service, "ada", PASSWORD))[0] == 401
+    assert (await attempt(service, "ada", f" {PASSWORD} "))[0] == 303
 
 
 async def test_a_log_in_form_from_elsewhere_is_refused(service: Service) -> None:

@@ -82,7 +82,6 @@ async def test_a_hold_can_be_captured_or_given_up_and_nothing_else(service: Serv
 @pytest.mark.parametrize(
     "fields",
     [
-        {"amount": "12.51", "reason": "too much"},
         {"amount": "0", "reason": "nothing"},
         {"amount": "-1", "reason": "backwards"},
         {"amount": "1.001", "reason": "parts of a cent"},
@@ -101,6 +100,18 @@ async def test_what_makes_no_sense_is_told_beside_the_form(
     assert 'role="alert"' in html
     status, _, _ = await service.send(f"{PAGE}/refund", fields | {"key": "console-1"})
     assert (status, world.acts) == (422, [])
+
+
+async def test_more_than_remains_is_told_before_it_is_confirmed_and_then_by_the_gateway(
+    service: Service, world: World
+) -> None:
+    """A confirmed form may have been done already: sent again it must reach the gateway, which knows its key."""
+    await ingest(service.deps.engine, [a_sale(1)])
+    fields = {"amount": "12.51", "reason": "too much", "key": "console-1"}
+    assert (await service.send(f"{PAGE}/refund/confirm", fields))[0] == 422
+    assert world.acts == []
+    await service.send(f"{PAGE}/refund", fields)
+    assert [act["Idempotency-Key"] for act in world.acts] == ["console-1"]
 
 
 async def test_the_role_decides_who_moves_money(service: Service, world: World) -> None:

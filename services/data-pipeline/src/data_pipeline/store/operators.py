@@ -97,6 +97,9 @@ async def everybody(conn: AsyncConnection) -> list[dict[str, Any]]:
     return [dict(row) for row in (await conn.execute(LIST)).mappings()]
 
 
+LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtext('pipeline.operator_login:' || CAST(:name AS text)))")
+
+
 async def password_of(conn: AsyncConnection, name: str) -> str | None:
     """The hash; None for nobody and for who is disabled."""
     found: str | None = await conn.scalar(PASSWORD_OF, {"name": name})
@@ -107,6 +110,11 @@ async def note_login(
     conn: AsyncConnection, name: str, address: str, at: datetime, *, succeeded: bool
 ) -> None:
     await conn.execute(NOTE_LOGIN, {"name": name, "address": address, "succeeded": succeeded, "at": at})
+
+
+async def lock_name(conn: AsyncConnection, name: str) -> None:
+    """One attempt of a name at a time, until the transaction ends."""
+    await conn.execute(LOCK_NAME, {"name": name})
 
 
 async def failures_since(conn: AsyncConnection, name: str, address: str, since: datetime) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from data_pipeline.api.access import deps_of
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import LOG_IN, ConsoleRoute, OpenRoute
 from data_pipeline.api.console.session import (
+    PASSWORD,
+    cookie_name,
     end_session,
     read_form,
     session_id_of,
@@ -40,10 +42,10 @@ async def show_log_in(request: Request, to: str = "") -> Response:
 @opening.post(LOG_IN)
 async def send_log_in(request: Request, to: str = "", deps: Deps = Depends(deps_of)) -> Response:
     """Start a session. A wrong name and a wrong password get the same answer in the same time."""
-    form = await read_form(request, request.cookies.get(BEFORE, ""))
+    form = await read_form(request, request.cookies.get(cookie_name(request, BEFORE), ""))
     name, address = form.get("name", ""), request.client.host if request.client else ""
     try:
-        session_id = await log_in(deps, name, form.get("password", ""), address)
+        session_id = await log_in(deps, name, form.get(PASSWORD, ""), address)
     except (LoginRefused, TooManyLogins) as refused:
         return _form(request, to, name=name, refusal=refused)
     response = RedirectResponse(to if _OURS.fullmatch(to) else "/console", 303)
@@ -63,7 +65,7 @@ async def send_log_out(request: Request, deps: Deps = Depends(deps_of)) -> Respo
 def _form(
     request: Request, to: str, *, name: str = "", refusal: LoginRefused | TooManyLogins | None = None
 ) -> Response:
-    secret = request.cookies.get(BEFORE) or secrets.token_urlsafe(32)
+    secret = request.cookies.get(cookie_name(request, BEFORE)) or secrets.token_urlsafe(32)
     response = page(
         request,
         "log_in.html",
@@ -73,7 +75,7 @@ def _form(
         name=name,
         refusal=refusal.title if refusal else None,
     )
-    set_cookie(request, response, BEFORE, secret, BEFORE_MAX_AGE_S)
+    set_cookie(request, response, cookie_name(request, BEFORE), secret, BEFORE_MAX_AGE_S)
     return response
 
 

@@ -95,7 +95,7 @@ async def do_act(
 ) -> Response:
     """Let the gateway do it."""
     payment = (await show_payment(deps, payment_id)).payment
-    amount_minor, reason = _read(payment, act, form)
+    amount_minor, reason = _read(payment, act, form, is_confirmed=True)
     key = form.get("key", "")
     if not (key.startswith("console-") and key.isascii() and len(key) <= KEY_MAX):
         raise InvalidRequest("Begin again at the payment's page.")
@@ -127,8 +127,11 @@ def _form(
     )
 
 
-def _read(payment: dict[str, Any], act: PaymentAct, form: PostedForm) -> tuple[int, str]:
-    """Amount in minor units and reason. Raises InvalidRequest, in words for the form."""
+def _read(
+    payment: dict[str, Any], act: PaymentAct, form: PostedForm, *, is_confirmed: bool = False
+) -> tuple[int, str]:
+    """Amount in minor units and reason. Raises InvalidRequest, in words for the form. What remains is the gateway's to
+    judge once a form is confirmed: it may have been done already, and sent again it is told so."""
     reason = form.get("reason", "")
     if not REASON_MIN <= len(reason) <= REASON_MAX:
         raise InvalidRequest("Say why: it stands in the audit log beside your name.")
@@ -141,8 +144,7 @@ def _read(payment: dict[str, Any], act: PaymentAct, form: PostedForm) -> tuple[i
             raise InvalidOperation
     except InvalidOperation:
         raise InvalidRequest(f"An amount is written in {payment['currency']}, with its decimals.") from None
-    # More than remains is the gateway's to refuse, too: what stands here may be seconds old.
-    if not 0 < minor <= remaining:
+    if not minor > 0 or (minor > remaining and not is_confirmed):
         most = format_minor(remaining, payment["currency"])
         raise InvalidRequest(f"The amount lies above nothing and at most at {most} {payment['currency']}.")
     return int(minor), reason

@@ -16,6 +16,7 @@ from data_pipeline.operations.enter_console import Visit
 from platform_kit.problems import InvalidRequest, Problem, UnsupportedMediaType
 
 FORM_FIELDS_MAX: Final = 100
+PASSWORD: Final = "password"  # noqa: S105 - the name of a field
 FORM_TOKEN: Final = "form_token"  # noqa: S105 - the name of a field
 
 
@@ -27,9 +28,9 @@ class RoleMissing(Problem):
     status, code, title = 403, "role-missing", "Your role may not do this"
 
 
-def cookie_name(request: Request) -> str:
+def cookie_name(request: Request, name: str = "console") -> str:
     """`__Host-` binds the cookie to this host and to TLS; browsers refuse the prefix without TLS."""
-    return "__Host-console" if deps_of(request).settings.console_cookies_secure else "console"
+    return f"__Host-{name}" if deps_of(request).settings.console_cookies_secure else name
 
 
 def session_id_of(request: Request) -> str:
@@ -52,15 +53,15 @@ def end_session(request: Request, response: Response) -> None:
 
 
 async def read_form(request: Request, secret: str) -> Mapping[str, str]:
-    """The fields of a posted form, stripped; the last of a name wins. Raises FormExpired unless it carries the token
-    that belongs to `secret`."""
+    """The fields of a posted form, stripped but for a password; the last of a name wins. Raises FormExpired unless it
+    carries the token that belongs to `secret`."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send a form.")
     try:
         pairs = parse_qsl((await request.body()).decode(), True, True, max_num_fields=FORM_FIELDS_MAX)
     except ValueError:
         raise InvalidRequest("This is not a form of the console.") from None
-    fields = {name: value.strip() for name, value in pairs}
+    fields = {name: value if name == PASSWORD else value.strip() for name, value in pairs}
     given = fields.pop(FORM_TOKEN, "")
     # Without a secret the token would be one that anybody can compute.
     if not secret or not hmac.compare_digest(given.encode(), form_token(secret).encode()):
