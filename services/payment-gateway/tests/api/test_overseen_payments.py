@@ -48,6 +48,22 @@ async def test_a_refund_by_an_operator_is_the_merchants_refund_and_names_the_ope
     assert (await gateway.verification())["balanced"]
 
 
+async def test_the_merchant_reads_neither_the_operators_name_nor_what_is_for_colleagues(
+    gateway: RunningGateway,
+) -> None:
+    payment = await a_payment(gateway)
+    secret = "suspected collusion, see case 4711"
+    await act(gateway, f"{payment}/refunds", {"amount_minor": 500, "reason": secret})
+    refunds = await gateway.call("GET", f"/v1/payments/{payment}/refunds")
+    log = await gateway.call("GET", "/v1/audit-log")
+    assert [one["reason"] for one in refunds.body["data"]] == [None]
+    told = next(one for one in log.body["data"] if one["action"] == "payment.refund")
+    assert (told["actor"], told["details"]["amount_minor"]) == ({"type": "operator", "id": None}, 500)
+    for reply in (refunds, log, await gateway.call("GET", f"/v1/payments/{payment}")):
+        assert secret not in str(reply.body)
+        assert "'ada'" not in str(reply.body)
+
+
 async def test_a_hold_is_captured_in_part_and_given_up(gateway: RunningGateway) -> None:
     payment = await a_payment(gateway, "manual")
     captured = await act(gateway, f"{payment}/capture", {"amount_minor": 250, "reason": "first parcel"})

@@ -50,10 +50,12 @@ class StoredEntry:
 
 
 def for_merchant(stored: StoredEntry) -> StoredEntry:
-    """As its merchant sees it: that somebody of the platform acted, and not the name of an employee."""
+    """As its merchant sees it: that somebody of the platform acted, and neither the name of an employee nor what they
+    wrote down for their colleagues."""
     if stored.by.kind != OPERATOR:
         return stored
-    return replace(stored, by=replace(stored.by, id=None))
+    details = {name: value for name, value in stored.entry.details.items() if name != "reason"}
+    return replace(stored, entry=replace(stored.entry, details=details), by=replace(stored.by, id=None))
 
 
 def audit_object(stored: StoredEntry) -> dict[str, Any]:

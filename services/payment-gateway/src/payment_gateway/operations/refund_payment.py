@@ -48,7 +48,7 @@ async def refund_payment(deps: Deps, act: Act) -> Answer:
             surcharge_minor=parts.surcharge_minor,
             currency=payment.currency,
             created_at=locked.now,
-            reason=act.reason,
+            reason=act.reason if act.by is None else None,  # an operator's is for the audit log
             metadata=act.metadata,
         )
         asked = replace(
