@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from data_pipeline.clients.service_api import ServiceRefused
 from data_pipeline.domain.operators import Operator
 from data_pipeline.operations.deps import Deps
 from platform_kit.ids import new_id
@@ -33,14 +32,23 @@ async def show_endpoint(
 
 
 async def replay_deliveries(
-    deps: Deps, by: Operator, endpoint_id: str, *, event_id: str = "", key: str = ""
-) -> int:
-    """Send one event to an endpoint again, or, without one, all that it has not got; returns how many are due now.
+    deps: Deps, by: Operator, endpoint_id: str, *, event_id: str = "", after: str = "", key: str = ""
+) -> tuple[int, str | None]:
+    """Send one event to an endpoint again, or, without one, what it has not got since it exists (`after` an event).
 
-    `key` makes a form that is sent twice count once. Raises ServiceAway, ServiceRefused.
+    Returns how many are due now, and the event to go on after when PAGES_MAX requests were not enough. `key` makes a
+    form that is sent twice count once. Raises ServiceAway, ServiceRefused.
     """
-    body: dict[str, Any] = {"event_id": event_id} if event_id else {"endpoint_id": endpoint_id}
-    body["undelivered_only"] = not event_id
+    if event_id:
+        body: dict[str, Any] = {"event_id": event_id, "undelivered_only": False}
+    else:
+        endpoint = await deps.gateway.get(f"{ENDPOINTS}/{endpoint_id}", by)
+        body = {
+            "endpoint_id": endpoint_id,
+            "undelivered_only": True,
+            "occurred_from": endpoint["created_at"],
+        }
+        body |= {"after": after} if after else {}
     made = 0
     for number in range(PAGES_MAX):
         told = await deps.gateway.act(
@@ -48,6 +56,6 @@ async def replay_deliveries(
         )
         made += int(told["deliveries"])
         if not told["has_more"]:
-            return made
+            return made, None
         body["after"] = told["next_after"]
-    raise ServiceRefused("gateway", 409, "There is more", f"{made} are due now; send again for what is left.")
+    return made, str(body["after"])

@@ -69,12 +69,18 @@ async def replay(
 ) -> Response:
     """Send one event again, or all that it has not got."""
     try:
-        made = await replay_deliveries(
-            deps, by, endpoint_id, event_id=form.get("event_id", ""), key=form.get("key", "")
+        made, rest = await replay_deliveries(
+            deps,
+            by,
+            endpoint_id,
+            event_id=form.get("event_id", ""),
+            after=form.get("after", ""),
+            key=form.get("key", ""),
         )
     except ServiceRefused as refused:
         return await _endpoint(request, deps, endpoint_id, refused=refused)
-    return RedirectResponse(f"{WEBHOOKS}/{endpoint_id}?sent={made}", 303)
+    told = {"sent": made} | ({"rest": rest} if rest else {})
+    return RedirectResponse(f"{WEBHOOKS}/{endpoint_id}?{urlencode(told)}", 303)
 
 
 async def _endpoint(
@@ -100,6 +106,7 @@ async def _endpoint(
         older=older,
         first=f"{path}?{urlencode(chosen)}" if asked.get("before") else None,
         sent=int(asked["sent"]) if asked.get("sent", "").isdecimal() else None,
+        rest=asked.get("rest", "")[:64],
         key=new_id("req"),
         may_replay=by.may(Permission.REPLAY),
     )
