@@ -7,25 +7,29 @@ import csv
 import hashlib
 import io
 import os
+import threading
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline_rig import NOON, a_payment, an_event, ingest
+from pipeline_rig import NOON, a_payment, a_sale, an_event, ingest
 from running_service import Service
 from seeded_day import SEEDED, Seeded
+from sqlalchemy import text
 
 from data_pipeline.clients.object_store import ObjectStore
 from data_pipeline.clients.table_files import open_table_file
 from data_pipeline.domain.exports import FileFormat, Totals, is_signed, safe_cell, signature
 from data_pipeline.domain.reports import Column, Unit
 from data_pipeline.operations import make_exports as operation
+from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.make_exports import drop_exports, make_exports
 from data_pipeline.store import exports as export_store
 from platform_kit.clock import FixedClock
@@ -161,7 +165,7 @@ def test_a_number_too_large_for_a_sheet_keeps_its_last_digit(tmp_path: Path) -> 
 async def test_a_worker_that_died_is_followed_by_another(service: Service, seeded: Seeded) -> None:
     export = await asked(service, subject="payments")
     async with service.deps.engine.begin() as conn:  # claimed, and never heard of again
-        first = await export_store.claim(conn, NOON, operation.LEASE)
+        first = await export_store.claim(conn, NOON, operation.LEASE, operation.ATTEMPTS_MAX)
     assert first is not None
     assert await make_exports(service.deps) == 0
     later = replace(service.deps, clock=FixedClock(NOON + operation.LEASE * 2))
@@ -170,6 +174,82 @@ async def test_a_worker_that_died_is_followed_by_another(service: Service, seede
     assert (done["state"], done["attempt_count"], done["row_count"]) == ("done", 2, SEEDED)
     assert not await operation.make_export(service.deps, first)  # the first wakes up: it is not its any more
     assert (await shown(service, export["id"]))["manifest"] == done["manifest"]
+
+
+async def test_a_late_attempt_leaves_the_finished_file_as_it_is(
+    service: Service, seeded: Seeded, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has passed its last slice when the lease runs out: only storing the file is left to do."""
+    export = await asked(service, subject="payments")
+    store, is_at_the_end, may_go_on = operation._store, threading.Event(), threading.Event()
+
+    def hangs(deps: Any, row: dict[str, Any], *rest: Any) -> None:
+        if row["attempt_count"] == 1:
+            is_at_the_end.set()
+            may_go_on.wait(20)
+        store(deps, row, *rest)
+
+    monkeypatch.setattr(operation, "_store", hangs)
+    late = asyncio.create_task(make_exports(service.deps))
+    await asyncio.to_thread(is_at_the_end.wait, 20)
+    await ingest(service.deps.engine, [a_sale(9001)])
+    assert await make_exports(replace(service.deps, clock=FixedClock(NOON + operation.LEASE * 2))) == 1
+    done = await shown(service, export["id"])
+    may_go_on.set()
+    assert await late == 0
+
+    assert await shown(service, export["id"]) == done | {"download": ANY}
+    raw = await fetched(service, done)
+    assert hashlib.sha256(raw).hexdigest() == done["manifest"]["sha256"]
+    assert sorted(os.listdir(kept_in)) == [f"{export['id']}-2.csv", f"{export['id']}-2.manifest.json"]
+
+
+async def test_one_whose_every_attempt_was_cut_off_fails_in_words(service: Service, seeded: Seeded) -> None:
+    export = await asked(service, subject="payments")
+    for attempt in range(operation.ATTEMPTS_MAX):  # claimed, and never heard of again
+        async with service.deps.engine.begin() as conn:
+            at = NOON + operation.LEASE * 2 * attempt
+            assert await export_store.claim(conn, at, operation.LEASE, operation.ATTEMPTS_MAX)
+    assert await make_exports(replace(service.deps, clock=FixedClock(at))) == 0
+    assert (await shown(service, export["id"]))["state"] == "running"  # its lease has not run out
+    later = replace(service.deps, clock=FixedClock(NOON + operation.LEASE * 2 * operation.ATTEMPTS_MAX))
+    assert await make_exports(later) == 0
+    failed = await shown(service, export["id"])
+    assert (failed["state"], failed["attempt_count"]) == ("failed", operation.ATTEMPTS_MAX)
+    assert "cut off" in failed["fault"]
+
+
+async def test_the_lease_is_renewed_while_a_report_is_read(
+    service: Service, seeded: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asked(service, subject="volume")
+    run, hour = operation.run_report, timedelta(hours=1)
+
+    async def takes_long(deps: Deps, *args: Any, **options: Any) -> dict[str, Any]:
+        assert isinstance(deps.clock, FixedClock)
+        deps.clock.advance(hour)
+        await asyncio.sleep(0.3)
+        assert (
+            await make_exports(replace(service.deps, clock=FixedClock(NOON + hour))) == 0
+        )  # not due: it is ours
+        return await run(deps, *args, **options)
+
+    monkeypatch.setattr(operation, "RENEWED_EVERY_S", 0.05)
+    monkeypatch.setattr(operation, "run_report", takes_long)
+    assert await make_exports(replace(service.deps, clock=FixedClock(NOON))) == 1
+
+
+async def test_a_file_of_the_version_before_is_found_and_removed(
+    service: Service, seeded: Seeded, kept_in: Path
+) -> None:
+    export = await made(service, subject="payments")
+    async with service.deps.engine.begin() as conn:
+        await conn.execute(text("UPDATE pipeline.export SET stored_name = NULL"))
+    for name in os.listdir(kept_in):
+        os.rename(kept_in / name, kept_in / name.replace("-1.", "."))
+    assert await fetched(service, export)
+    assert await drop_exports(replace(service.deps, clock=FixedClock(NOON + timedelta(days=8)))) == 1
+    assert os.listdir(kept_in) == []
 
 
 async def test_a_place_that_cannot_be_written_fails_after_three_attempts(

@@ -60,6 +60,11 @@ PAYMENT_COLUMNS: Final = (
 )
 
 
+def stored_name(row: Mapping[str, Any]) -> str:
+    """Under which name the file of a finished export is kept; before names were written down it was this one."""
+    return str(row["stored_name"] or f"{row['id']}.{row['format']}")
+
+
 @dataclass(slots=True)
 class Totals:
     """Rows counted, and minor units added up by currency: what a reader checks the file against."""

@@ -1,7 +1,8 @@
 """Make the files that are due: slice by slice, one short transaction each, and the row moves with every slice.
 
 A worker that dies leaves a lease behind that runs out; the next one begins the file again under a new attempt, and
-whatever the first one may still write is nobody's: progress and end are compare-and-set on the attempt.
+whatever the first one may still write is nobody's: progress and end are compare-and-set on the attempt, and the attempt
+is in the file's name.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from sqlalchemy.exc import SQLAlchemyError
 
 from data_pipeline.clients.table_files import TooManyRows, open_table_file
-from data_pipeline.domain.exports import PAYMENT_COLUMNS, PAYMENTS, FileFormat, Totals
+from data_pipeline.domain.exports import PAYMENT_COLUMNS, PAYMENTS, FileFormat, Totals, stored_name
 from data_pipeline.domain.questions import Grain, Question, ask
 from data_pipeline.domain.reports import Column, ReportName
 from data_pipeline.operations.deps import Deps
@@ -29,7 +32,8 @@ from platform_kit.logging import get_logger
 SLICE_ROWS: Final = 5_000
 REPORT_ROWS_MAX: Final = 1_000_000
 ATTEMPTS_MAX: Final = 3
-LEASE: Final = timedelta(minutes=2)  # renewed with every slice; a slice takes well under a second
+LEASE: Final = timedelta(minutes=2)
+RENEWED_EVERY_S: Final = 20.0  # whatever takes long: reading a report, writing a sheet, storing the file
 PER_TICK_MAX: Final = 20
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,9 +43,13 @@ log = get_logger(__name__)
 async def make_exports(deps: Deps) -> int:
     """Make what is due, one after the other; how many files were made."""
     made = 0
+    async with deps.engine.begin() as conn:
+        given_up = await export_store.give_up(conn, deps.clock.now(), ATTEMPTS_MAX)
+    for export_id in given_up:
+        log.error("export_given_up", export_id=export_id, attempts=ATTEMPTS_MAX)
     for _ in range(PER_TICK_MAX):
         async with deps.engine.begin() as conn:
-            row = await export_store.claim(conn, deps.clock.now(), LEASE)
+            row = await export_store.claim(conn, deps.clock.now(), LEASE, ATTEMPTS_MAX)
         if row is None:
             break
         made += await _make(deps, row)
@@ -50,7 +58,8 @@ async def make_exports(deps: Deps) -> int:
 
 async def _make(deps: Deps, row: dict[str, Any]) -> bool:
     try:
-        return await make_export(deps, row)
+        async with _renewed(deps, row):
+            return await make_export(deps, row)
     except Exception as fault:
         log.exception("export_failed", export_id=row["id"], attempt=row["attempt_count"])
         attempts_max = 1 if isinstance(fault, TooManyRows) else ATTEMPTS_MAX
@@ -60,6 +69,28 @@ async def _make(deps: Deps, row: dict[str, Any]) -> bool:
         return False
 
 
+@asynccontextmanager
+async def _renewed(deps: Deps, row: dict[str, Any]) -> AsyncIterator[None]:
+    """Inside, the lease does not run out while this process lives; the task's time limit ends it."""
+
+    async def renew() -> None:
+        is_ours = True
+        while is_ours:
+            await asyncio.sleep(RENEWED_EVERY_S)
+            try:
+                async with deps.engine.begin() as conn:
+                    is_ours = await export_store.renew(conn, row, deps.clock.now() + LEASE)
+            except (OSError, SQLAlchemyError) as fault:  # the next time, or the lease runs out
+                log.warning("export_not_renewed", export_id=row["id"], fault=type(fault).__name__)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.wait([renewing])
+
+
 async def make_export(deps: Deps, row: dict[str, Any]) -> bool:
     """Write, hash, store, and say so; False when the export has become another attempt's."""
     question, format_ = question_of(row["question"]), FileFormat(row["format"])
@@ -67,7 +98,7 @@ async def make_export(deps: Deps, row: dict[str, Any]) -> bool:
     columns = PAYMENT_COLUMNS if row["subject"] == PAYMENTS else question.report.columns(question.keys)
     as_of, totals, began = await read_as_of(deps), Totals(columns), 0
     with tempfile.TemporaryDirectory(prefix="export-") as directory:
-        path = Path(directory) / f"{row['id']}.{format_}"
+        path = Path(directory) / f"{row['id']}-{row['attempt_count']}.{format_}"
         file = await asyncio.to_thread(open_table_file, format_, path, columns)
         async for share, rows in slices:
             totals.add(rows)
@@ -84,19 +115,26 @@ async def make_export(deps: Deps, row: dict[str, Any]) -> bool:
     at = deps.clock.now()
     async with deps.engine.begin() as conn:
         expires_at = at + timedelta(days=deps.settings.export_keep_days)
-        return await export_store.finish(conn, row, manifest, at, expires_at)
+        is_ours = await export_store.finish(conn, row, manifest, path.name, at, expires_at)
+    if not is_ours:
+        await _remove(deps, path.name)
+    return is_ours
+
+
+async def _remove(deps: Deps, stored: str) -> None:
+    for name in (stored, Path(stored).with_suffix(".manifest.json").name):
+        await asyncio.to_thread(deps.exports.remove, name)
 
 
 async def drop_exports(deps: Deps) -> int:
     """Remove files whose time is over, then say so; a crash in between removes them once more."""
     async with deps.engine.connect() as conn:
         over = await export_store.expired(conn, deps.clock.now())
-    for export_id, format_ in over:
-        for name in (f"{export_id}.{format_}", f"{export_id}.manifest.json"):
-            await asyncio.to_thread(deps.exports.remove, name)
+    for row in over:
+        await _remove(deps, stored_name(row))
     if over:
         async with deps.engine.begin() as conn:
-            await export_store.expire(conn, [export_id for export_id, _ in over])
+            await export_store.expire(conn, [row["id"] for row in over])
     return len(over)
 
 

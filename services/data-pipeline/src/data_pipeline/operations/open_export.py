@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from data_pipeline.domain.exports import MEDIA_TYPES, ExportState, FileFormat, is_signed
+from data_pipeline.domain.exports import MEDIA_TYPES, ExportState, FileFormat, is_signed, stored_name
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import exports as export_store
 from platform_kit.problems import Problem
@@ -39,7 +39,7 @@ async def open_export(deps: Deps, export_id: str, expires: int, signature: str) 
         row = await export_store.read(conn, export_id)
     if row is None or row["state"] != ExportState.DONE:
         raise FileGone("Ask for the same export again.")
-    stored = f"{export_id}.{row['format']}"
+    stored = stored_name(row)
     if not await asyncio.to_thread(deps.exports.has, stored):
         raise FileGone("The file is not where exports are kept; ask for the same export again.")
     named = f"{row['subject']}-{row['question']['from'][:10]}-{row['question']['to'][:10]}.{row['format']}"

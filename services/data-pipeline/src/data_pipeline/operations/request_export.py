@@ -67,7 +67,7 @@ async def list_exports(deps: Deps, limit: int) -> list[dict[str, Any]]:
 
 
 def _shown(deps: Deps, row: dict[str, Any]) -> dict[str, Any]:
-    hidden = ("leased_until",)
+    hidden = ("leased_until", "stored_name")
     return {name: value for name, value in row.items() if name not in hidden} | {"download": _link(deps, row)}
 
 

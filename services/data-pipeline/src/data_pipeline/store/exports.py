@@ -23,11 +23,24 @@ CLAIM = text(
     """
     UPDATE pipeline.export SET state = 'running', attempt_count = attempt_count + 1, leased_until = :until
     WHERE id = (
-        SELECT id FROM pipeline.export WHERE state = 'due' OR (state = 'running' AND leased_until < :now)
+        SELECT id FROM pipeline.export
+        WHERE (state = 'due' OR (state = 'running' AND leased_until < :now)) AND attempt_count < :attempts_max
         ORDER BY requested_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     RETURNING *
     """
+)
+# Attempts that ended without a word, as when the worker was killed: those that failed with one count in GIVE_BACK.
+GIVE_UP = text(
+    """
+    UPDATE pipeline.export SET state = 'failed', leased_until = NULL, finished_at = :now,
+           fault = 'Every attempt was cut off before the file was whole: ask for less at once.'
+    WHERE state = 'running' AND leased_until < :now AND attempt_count >= :attempts_max RETURNING id
+    """
+)
+RENEW = text(
+    "UPDATE pipeline.export SET leased_until = :until"
+    " WHERE id = :id AND state = 'running' AND attempt_count = :attempt"
 )
 PROGRESS = text(
     "UPDATE pipeline.export SET progress_percent = :percent, row_count = :row_count, leased_until = :until"
@@ -36,7 +49,7 @@ PROGRESS = text(
 FINISH = text(
     """
     UPDATE pipeline.export SET state = 'done', progress_percent = 100, row_count = :row_count, manifest = :manifest,
-           finished_at = :at, expires_at = :expires_at, fault = NULL, leased_until = NULL
+           stored_name = :stored_name, finished_at = :at, expires_at = :expires_at, fault = NULL, leased_until = NULL
     WHERE id = :id AND state = 'running' AND attempt_count = :attempt
     """
 )
@@ -51,7 +64,7 @@ GIVE_BACK = text(
 READ = text("SELECT * FROM pipeline.export WHERE id = :id")
 LATEST = text("SELECT * FROM pipeline.export ORDER BY requested_at DESC, id DESC LIMIT :limit")
 EXPIRED = text(
-    "SELECT id, format FROM pipeline.export WHERE state = 'done' AND expires_at < :now ORDER BY expires_at LIMIT 100"
+    "SELECT * FROM pipeline.export WHERE state = 'done' AND expires_at < :now ORDER BY expires_at LIMIT 100"
 )
 EXPIRE = text("UPDATE pipeline.export SET state = 'expired' WHERE id = ANY(:ids) AND state = 'done'")
 
@@ -77,10 +90,25 @@ async def insert(conn: AsyncConnection, row: dict[str, Any]) -> None:
     await conn.execute(INSERT, row | {"question": orjson.dumps(row["question"]).decode()})
 
 
-async def claim(conn: AsyncConnection, now: datetime, lease: timedelta) -> dict[str, Any] | None:
-    """The oldest export that nobody makes, now ours until the lease is over."""
-    row = (await conn.execute(CLAIM, {"now": now, "until": now + lease})).mappings().one_or_none()
+async def claim(
+    conn: AsyncConnection, now: datetime, lease: timedelta, attempts_max: int
+) -> dict[str, Any] | None:
+    """The oldest export that nobody makes and that has an attempt left, now ours until the lease is over."""
+    values = {"now": now, "until": now + lease, "attempts_max": attempts_max}
+    row = (await conn.execute(CLAIM, values)).mappings().one_or_none()
     return dict(row) if row else None
+
+
+async def give_up(conn: AsyncConnection, now: datetime, attempts_max: int) -> list[str]:
+    """Fail what has no attempt left and is nobody's any more; the ids."""
+    values = {"now": now, "attempts_max": attempts_max}
+    return list((await conn.execute(GIVE_UP, values)).scalars())
+
+
+async def renew(conn: AsyncConnection, row: dict[str, Any], until: datetime) -> bool:
+    """False when the export is no longer ours."""
+    values = {"id": row["id"], "attempt": row["attempt_count"], "until": until}
+    return (await conn.execute(RENEW, values)).rowcount == 1
 
 
 async def note_progress(
@@ -93,13 +121,19 @@ async def note_progress(
 
 
 async def finish(
-    conn: AsyncConnection, row: dict[str, Any], manifest: dict[str, Any], at: datetime, expires_at: datetime
+    conn: AsyncConnection,
+    row: dict[str, Any],
+    manifest: dict[str, Any],
+    stored_name: str,
+    at: datetime,
+    expires_at: datetime,
 ) -> bool:
     """Done; False when another attempt owns it by now."""
     values = {
         "id": row["id"],
         "attempt": row["attempt_count"],
         "row_count": manifest["row_count"],
+        "stored_name": stored_name,
         "manifest": orjson.dumps(manifest, option=orjson.OPT_UTC_Z).decode(),
         "at": at,
         "expires_at": expires_at,
@@ -124,9 +158,9 @@ async def latest(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
     return [dict(row) for row in (await conn.execute(LATEST, {"limit": limit})).mappings()]
 
 
-async def expired(conn: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
-    """(id, format) of files whose time is over."""
-    return [(row.id, row.format) for row in await conn.execute(EXPIRED, {"now": now})]
+async def expired(conn: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
+    """Exports whose files' time is over."""
+    return [dict(row) for row in (await conn.execute(EXPIRED, {"now": now})).mappings()]
 
 
 async def expire(conn: AsyncConnection, ids: list[str]) -> None:

@@ -22,6 +22,7 @@ export = Table(
     Column("progress_percent", SmallInteger, nullable=False, server_default=text("0")),
     Column("row_count", BigInteger, nullable=False, server_default=text("0")),
     Column("manifest", JSON),
+    Column("stored_name", Text),  # of the attempt that finished: a late one writes under another name
     Column("fault", String),
     Column("finished_at", Time),
     Column("expires_at", Time),
