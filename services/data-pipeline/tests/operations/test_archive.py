@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -107,6 +108,45 @@ async def test_a_crash_between_file_and_manifest_changes_nothing(
 
     await archive_events(deps)
     assert files_on_disk(deps) == orphans  # the same events are the same file
+    await assert_whole(deps)
+
+
+async def test_what_a_crash_left_behind_is_deleted_when_others_hold_its_events(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the crash more is stored, so the next round writes a longer file beside the first one."""
+    await ingest(deps.engine, [a_sale(1)])
+
+    async def dies(*_: object) -> bool:
+        raise OSError("killed")
+
+    monkeypatch.setattr(job.archive_store, "record", dies)
+    with pytest.raises(OSError, match="killed"):
+        await archive_events(deps)
+    monkeypatch.undo()
+    [orphan] = files_on_disk(deps)
+    half = orphan.with_name(orphan.name + ".writing")
+    stranger = orphan.with_name("notes.parquet")
+    for file in (half, stranger):
+        file.write_bytes(b"x")
+
+    def aged(file: Path) -> None:
+        os.utime(file, (long_ago := (NOON - timedelta(hours=2)).timestamp(), long_ago))
+
+    for file in (orphan, half, stranger):
+        aged(file)
+    assert (await tend_archive(deps)).deleted == 0  # nothing else holds its events yet
+
+    await ingest(deps.engine, [a_sale(2)])
+    await archive_events(deps)
+    [kept] = set(files_on_disk(deps)) - {orphan, half, stranger}
+    aged(kept)
+    os.utime(half)
+    assert (await tend_archive(deps)).deleted == 1
+    assert set(files_on_disk(deps)) == {kept, half, stranger}  # half may be somebody's who is writing now
+    aged(half)
+    assert (await tend_archive(deps)).deleted == 1
+    assert set(files_on_disk(deps)) == {kept, stranger}
     await assert_whole(deps)
 
 
@@ -249,3 +289,6 @@ async def test_any_fsspec_location_will_do(deps: Deps) -> None:
         [file, _] = await archive_store.files(conn, None, *EVER)
     with pytest.raises(ArchiveDamaged):
         await deps.archive.read(file)
+    assert file.path in await remote.archive.paths()
+    assert (await remote.archive.written_at(file.path)).tzinfo
+    assert (await tend_archive(remote)).deleted == 0

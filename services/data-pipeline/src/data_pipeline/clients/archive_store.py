@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Final
 
@@ -47,6 +48,14 @@ class ArchiveStore:
         """Take a file away; one that is not there is no error."""
         await asyncio.to_thread(self._delete, path)
 
+    async def paths(self) -> list[str]:
+        """All files below the address, whoever wrote them, relative to it."""
+        return await asyncio.to_thread(self._paths)
+
+    async def written_at(self, path: str) -> datetime:
+        """When the file was last written, by the clock of where it lies."""
+        return await asyncio.to_thread(self._written_at, path)
+
     def _write(self, events: Sequence[ArchivedEvent]) -> ArchiveFile:
         content = _encode(events)
         file = described(events, len(content), hashlib.sha256(content).hexdigest())
@@ -75,6 +84,16 @@ class ArchiveStore:
         system, root = self._open()
         if system.exists(f"{root}/{path}"):
             system.rm_file(f"{root}/{path}")
+
+    def _paths(self) -> list[str]:
+        system, root = self._open()
+        system.invalidate_cache()  # an object store's listing may be remembered from before
+        return sorted(name.removeprefix(root).lstrip("/") for name in system.find(root))
+
+    def _written_at(self, path: str) -> datetime:
+        system, root = self._open()
+        at: datetime = system.modified(f"{root}/{path}")
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
 
     def _open(self) -> tuple[Any, str]:
         import fsspec

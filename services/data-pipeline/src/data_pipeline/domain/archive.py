@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,17 @@ class ArchiveFile:
     row_count: int
     byte_count: int
     sha256: str
+
+
+_NAME: Final = re.compile(
+    r"stream=(?P<stream>[^/]+)/event_date=[^/]+/part-\d+-(?P<last>\d+)-[0-9a-f]+\.parquet(?:\.writing)?"
+)
+
+
+def named_range(path: str) -> tuple[str, int] | None:
+    """The stream's short name and the last position, of a path that the archive would give; None for any other file."""
+    found = _NAME.fullmatch(path)
+    return (found["stream"], int(found["last"])) if found else None
 
 
 def partitioned(events: Iterable[ArchivedEvent]) -> dict[tuple[str, date], list[ArchivedEvent]]:

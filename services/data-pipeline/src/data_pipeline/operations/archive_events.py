@@ -36,8 +36,8 @@ async def archive_lease(deps: Deps) -> AsyncIterator[bool]:
 async def archive_events(deps: Deps) -> int:
     """Archive what the consumer has stored since the last time; how many events that were.
 
-    Files are written first and noted then: a crash in between leaves files without a line, and the next round writes
-    the same ones over them.
+    Files are written first and noted then: a crash in between leaves files without a line. The next round writes the
+    same ones over them, or, when more was stored meanwhile, longer ones beside them: `tend_archive` deletes the old.
     """
     if not deps.archive.is_configured:
         return 0

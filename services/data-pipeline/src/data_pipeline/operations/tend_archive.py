@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from data_pipeline.clients.archive_store import ArchiveDamaged
-from data_pipeline.domain.archive import ArchiveFile
+from data_pipeline.clients.event_sources import STREAMS
+from data_pipeline.domain.archive import ArchiveFile, named_range
 from data_pipeline.operations.archive_events import archive_lease
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import archive as archive_store
@@ -42,7 +43,7 @@ async def tend_archive(deps: Deps) -> Tended:
             return Tended(0, (), 0)
         merged = await _compact(deps)
         dropped = await drop_old_partitions(deps, dry_run=False)
-        return Tended(merged, tuple(dropped), await _delete_replaced(deps))
+        return Tended(merged, tuple(dropped), await _delete_replaced(deps) + await _delete_orphans(deps))
 
 
 async def drop_old_partitions(deps: Deps, *, dry_run: bool) -> list[dict[str, Any]]:
@@ -113,3 +114,24 @@ async def _delete_replaced(deps: Deps) -> int:
     async with deps.engine.begin() as conn:
         await archive_store.forget(conn, paths)
     return len(paths)
+
+
+async def _delete_orphans(deps: Deps) -> int:
+    """Files that a crash left behind before they were noted; whoever reads by pattern would count their events twice.
+
+    Only names that the archive gives, of positions that are archived by now (a manifest that was lost lets nothing be
+    deleted), and old enough that no writer whose lease broke is still about to note them.
+    """
+    paths = [path for path in await deps.archive.paths() if named_range(path)]
+    async with deps.engine.begin() as conn:
+        unknown = sorted(set(paths) - await archive_store.known(conn, paths))
+        archived = {of.partition(":")[2]: await archive_store.read_cursor(conn, of) for of in STREAMS}
+    deleted = 0
+    for path in unknown[:DELETED_MAX]:
+        stream, last = named_range(path) or ("", 0)
+        if last > archived.get(stream, 0) or await deps.archive.written_at(path) > deps.clock.now() - GRACE:
+            continue
+        await deps.archive.delete(path)
+        log.warning("archive orphan deleted", path=path)
+        deleted += 1
+    return deleted

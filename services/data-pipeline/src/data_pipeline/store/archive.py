@@ -95,6 +95,7 @@ REPLACE = text(
 REPLACED = text(
     "SELECT path FROM pipeline.archive_file WHERE replaced_at < :before ORDER BY path LIMIT :limit"
 )
+KNOWN = text("SELECT path FROM pipeline.archive_file WHERE path = ANY(:paths)")
 FORGET = text("DELETE FROM pipeline.archive_file WHERE path = ANY(:paths)")
 
 
@@ -177,6 +178,11 @@ async def drop(conn: AsyncConnection, paths: Sequence[str]) -> None:
 
 async def replaced_before(conn: AsyncConnection, before: datetime, limit: int) -> list[str]:
     return list((await conn.execute(REPLACED, {"before": before, "limit": limit})).scalars())
+
+
+async def known(conn: AsyncConnection, paths: Sequence[str]) -> set[str]:
+    """Which of these the manifest names, replaced ones among them."""
+    return set((await conn.execute(KNOWN, {"paths": list(paths)})).scalars())
 
 
 async def forget(conn: AsyncConnection, paths: Sequence[str]) -> None:
