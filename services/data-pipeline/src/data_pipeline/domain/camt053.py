@@ -23,6 +23,7 @@ from data_pipeline.domain.statements import (
 from platform_kit.money import CURRENCIES
 
 NAMESPACE: Final = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
+DECLARATION: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _N: Final = {"c": NAMESPACE}
 _AMOUNT: Final = re.compile(r"([0-9]{1,13})(?:\.([0-9]{1,4}))?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -37,22 +38,29 @@ def generate(statement: Statement) -> bytes:
     name = f"STMT{statement.booked_on:%Y%m%d}{currency}"
     entries = "".join(_entry(entry, day, currency) for entry in statement.entries)
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<Document xmlns="{NAMESPACE}"><BkToCstmrStmt>\n'
-        f"<GrpHdr><MsgId>{name}</MsgId><CreDtTm>{day}T23:59:59Z</CreDtTm></GrpHdr>\n"
-        f"<Stmt><Id>{name}</Id><ElctrncSeqNb>{statement.number}</ElctrncSeqNb>"
-        f"<CreDtTm>{day}T23:59:59Z</CreDtTm>\n"
-        f"<Acct><Id><Othr><Id>{statement.account}</Id></Othr></Id><Ccy>{currency}</Ccy></Acct>\n"
-        f"{_balance('OPBD', statement.opening_minor, day, currency)}"
-        f"{_balance('CLBD', statement.closing_minor, day, currency)}"
-        f"{entries}</Stmt></BkToCstmrStmt></Document>\n"
-    ).encode()
+        DECLARATION
+        + (
+            f'<Document xmlns="{NAMESPACE}"><BkToCstmrStmt>\n'
+            f"<GrpHdr><MsgId>{name}</MsgId><CreDtTm>{day}T23:59:59Z</CreDtTm></GrpHdr>\n"
+            f"<Stmt><Id>{name}</Id><ElctrncSeqNb>{statement.number}</ElctrncSeqNb>"
+            f"<CreDtTm>{day}T23:59:59Z</CreDtTm>\n"
+            f"<Acct><Id><Othr><Id>{statement.account}</Id></Othr></Id><Ccy>{currency}</Ccy></Acct>\n"
+            f"{_balance('OPBD', statement.opening_minor, day, currency)}"
+            f"{_balance('CLBD', statement.closing_minor, day, currency)}"
+            f"{entries}</Stmt></BkToCstmrStmt></Document>\n"
+        ).encode()
+    )
 
 
 def parse(raw: bytes) -> Statement | RefusedStatement:
     """Read one statement, whole or not at all."""
-    if b"<!" in raw:
-        return _bad("A statement has no document type and no comment.")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return RefusedStatement(StatementFault.NOT_UTF8, "It is no UTF-8.")
+    # In another encoding, which a mark or a declaration would choose, a document type looks otherwise.
+    if not raw.startswith(DECLARATION) or "<!" in text:
+        return _bad("It begins with the XML declaration of UTF-8, and has no document type and no comment.")
     try:
         root = ElementTree.fromstring(raw)  # noqa: S314 - see above
     except (ElementTree.ParseError, ValueError, LookupError):
