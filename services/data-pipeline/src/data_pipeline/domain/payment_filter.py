@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from platform_kit.money import AMOUNT_MAX, CURRENCIES
 
@@ -49,4 +49,5 @@ def amount_ranges(wanted: PaymentFilter) -> Iterator[AmountRange]:
         low = wanted.amount_min or Decimal(0)
         high = Decimal(AMOUNT_MAX) if wanted.amount_max is None else wanted.amount_max.scaleb(decimals)
         # Rounded inwards: 12.505 euro is no amount, so from there on means from 12.51.
-        yield AmountRange(codes, int(-(-low.scaleb(decimals) // 1)), int(high // 1))
+        low_minor = low.scaleb(decimals).to_integral_value(ROUND_CEILING)
+        yield AmountRange(codes, int(low_minor), int(high.to_integral_value(ROUND_FLOOR)))
