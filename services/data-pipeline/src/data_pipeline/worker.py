@@ -14,7 +14,7 @@ from data_pipeline.settings import SERVICE, Settings
 from data_pipeline.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
 
-RECONCILE_LIMIT_S = 300  # four runs, each at most a minute of fetching and matching
+RECONCILE_LIMIT_S = 300  # two days of every channel, then payouts; what is cut off, the next tick does
 EXPORTS_LIMIT_S = 600  # a lease is renewed slice by slice, and what is cut off here is begun again
 
 

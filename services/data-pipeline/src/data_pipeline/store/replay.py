@@ -191,7 +191,7 @@ async def waiting(conn: AsyncConnection, run_id: str) -> list[ArchiveFile]:
 
 
 async def file_done(conn: AsyncConnection, run_id: str, path: str) -> bool:
-    """False when it was done before, or the run is over: then its effects must not be committed."""
+    """False when it was done before: then its effects must not be committed. That the run is over, `advance` says."""
     return bool((await conn.execute(FILE_DONE, {"id": run_id, "path": path})).rowcount)
 
 
