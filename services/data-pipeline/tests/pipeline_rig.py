@@ -237,6 +237,8 @@ class World:
         return web.Response(body=self.files.get(key, generate([])))
 
     async def _statement(self, request: web.Request) -> web.Response:
+        if "bank" in self.is_down:
+            return web.Response(status=403)
         raw = self.statements.get((request.query["currency"], request.query["date"], request.query["format"]))
         return web.Response(body=raw) if raw is not None else web.Response(status=404)
 

@@ -54,6 +54,11 @@ class Settings(ServiceSettings):
     statement_format: Literal["camt053", "mt940"] = Field(
         default="camt053", description="the form in which the bank gives its statements"
     )
+    statement_account: str = Field(
+        default="",
+        pattern=r"^[A-Z0-9]{0,34}$",
+        description="the account that channels pay to; a statement of another is refused. Empty: not compared",
+    )
     four_eyes_above: int = Field(
         default=1000,
         ge=0,

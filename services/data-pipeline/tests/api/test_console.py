@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
-from pipeline_rig import NOON, World, a_payment, a_sale, an_event, ingest, settings_for
+from pipeline_rig import NOON, World, a_line, a_payment, a_sale, an_event, ingest, settings_for
 from running_service import Service
 from seeded_day import Seeded
 
@@ -23,6 +23,9 @@ from data_pipeline.api.console.render import (
     span,
     took,
 )
+from data_pipeline.domain import camt053
+from data_pipeline.domain.statements import Statement, StatementEntry
+from data_pipeline.operations.reconcile_payouts import reconcile_payouts
 from data_pipeline.operations.watch_heads import watch_heads
 from data_pipeline.store import positions
 from platform_kit.clock import FixedClock
@@ -253,6 +256,22 @@ async def test_the_reconciliation_page_shows_both_sides_and_the_difference(
     assert "not booked" in text
     assert "not in file" in text
     assert html.count('class="differs"') >= 3
+
+
+async def test_what_the_bank_has_of_a_batch_or_of_none_is_told_with_its_difference(
+    service: Service, world: World
+) -> None:
+    world.settle([a_line(1), a_line(2)])
+    await service.post("/v1/reconciliations", {"date": "2026-11-23", "channel": "card_sim"})
+    entries = (StatementEntry(2000, "card_sim-20261123-EUR"), StatementEntry(-777, "RENT"))
+    statement = Statement("PLATFORM", 1, "EUR", date(2026, 11, 24), 0, 1223, entries)
+    world.statements["EUR", "2026-11-24", "camt053"] = camt053.generate(statement)
+    await reconcile_payouts(service.deps, NOON.date())
+    text = text_of(await service.page("/console/reconciliation"))
+    for words in ("20.00 EUR at the bank -4.14 EUR", "-7.77 EUR at the bank -7.77 EUR", "charge at card_sim"):
+        assert words in text.replace("\N{MINUS SIGN}", "-").replace("\N{NO-BREAK SPACE}", " ")
+    assert "unexpected on statement" in text
+    await service.page("/console")
 
 
 async def test_a_refused_file_is_told_with_its_line(service: Service, world: World) -> None:

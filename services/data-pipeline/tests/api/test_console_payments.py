@@ -17,6 +17,7 @@ from running_service import Service
 from seeded_day import Seeded
 
 from data_pipeline.api.console.table_csv import csv_of
+from data_pipeline.domain.exports import FORMULA_STARTS
 from data_pipeline.domain.payment_filter import PaymentFilter, amount_ranges
 from platform_kit.clock import isoformat
 from platform_kit.money import CURRENCIES, format_minor
@@ -117,6 +118,8 @@ async def test_the_csv_is_what_is_on_screen_and_runs_nothing(service: Service) -
         ("12.50", "EUR", "'=HYPERLINK(1)")
     ]
     assert csv_of(("a",), [{"a": -5}]) == "a\r\n-5\r\n"
+    for start in FORMULA_STARTS:  # what an export may not have, the list may not have either
+        assert list(csv.reader(io.StringIO(csv_of(("a",), [{"a": start}]), newline="")))[1] == [f"'{start}"]
 
 
 async def test_an_empty_list_says_why(service: Service, seeded: Seeded) -> None:
@@ -149,6 +152,13 @@ def test_an_amount_is_found_by_what_is_written_of_it(
     wanted = PaymentFilter(currency=currency if is_named else None, amount_min=written, amount_max=written)
     fitting = [r for r in amount_ranges(wanted) if currency in r.currencies]
     assert [(r.low_minor, r.high_minor) for r in fitting] == [(amount_minor, amount_minor)]
+
+
+def test_an_amount_between_two_minor_units_is_rounded_inwards() -> None:
+    """Found in review: `//` of a Decimal truncates towards zero, so the lower bound was 1250."""
+    between = PaymentFilter(currency="EUR", amount_min=Decimal("12.505"), amount_max=Decimal("13.505"))
+    [found] = amount_ranges(between)
+    assert (found.low_minor, found.high_minor) == (1251, 1350)
 
 
 async def test_a_time_with_an_offset_is_the_same_moment(service: Service, seeded: Seeded) -> None:

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from pipeline_rig import TODAY, a_line
 
 from data_pipeline.domain import camt053, mt940
-from data_pipeline.domain.payouts import Payout, PayoutState, judge_payouts, payouts_of
+from data_pipeline.domain.payouts import (
+    THE_BANK,
+    Payout,
+    PayoutState,
+    judge_payouts,
+    payouts_of,
+    unexpected_entries,
+)
 from data_pipeline.domain.settlement import SettlementType
 from data_pipeline.domain.statements import RefusedStatement, Statement, StatementEntry, StatementFault
 from payment_gateway.clients.simulators import bank_statement
@@ -115,6 +122,18 @@ def test_entities_are_refused_before_anything_reads_them() -> None:
     assert isinstance(camt053.parse(bomb), RefusedStatement)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-7", "latin-1"])
+def test_no_encoding_gets_a_document_type_past_the_guard(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found in review: in UTF-16 `<!` is four bytes, and the parser followed the byte order mark."""
+    monkeypatch.setattr(camt053.ElementTree, "fromstring", lambda _: pytest.fail("it was read"))
+    written = f'<?xml version="1.0" encoding="{encoding}"?>\n<!DOCTYPE d [<!ENTITY a "aa">]><d>&a;</d>'
+    assert isinstance(camt053.parse(written.encode(encoding)), RefusedStatement)
+    told = '<?xml version="1.0" encoding="utf-16"?>\n<d/>'.encode(encoding)
+    assert isinstance(camt053.parse(told), RefusedStatement)
+
+
 @FORMS
 @given(raw=st.binary(max_size=200))
 def test_no_bytes_make_a_reader_raise(form: ModuleType, raw: bytes) -> None:
@@ -166,3 +185,35 @@ def test_the_banks_lines_of_a_batch_add_up_to_its_payout(
     other = StatementEntry(5, f"card_sim-{TODAY + timedelta(days=1):%Y%m%d}-EUR")
     [judged] = judge_payouts([payout], {"EUR": [*entries, other]} if has_come else {})
     assert (judged.state, judged.received_minor) == (state, received)
+
+
+def test_what_no_batch_expects_is_told_apart_by_currency_and_never_counted_to_a_batch() -> None:
+    payout = Payout("card_sim", TODAY, "EUR", 957)
+    late = f"card_sim-{TODAY - timedelta(days=2):%Y%m%d}-EUR"
+    statements = {
+        "EUR": [StatementEntry(957, payout.batch), StatementEntry(5, late), StatementEntry(6, late)],
+        "USD": [StatementEntry(-7, payout.batch), StatementEntry(8, "RENT")],
+    }
+    [judged] = judge_payouts([payout], statements)
+    assert (judged.state, judged.received_minor) == (PayoutState.RECEIVED, 957)
+    found = unexpected_entries([payout], statements)
+    assert [(one.reference, one.currency, one.amount_minor) for one in found] == [
+        (late, "EUR", 11), ("RENT", "USD", 8), (payout.batch, "USD", -7),
+    ]  # fmt: skip
+    assert [one.channel(("card_sim",)) for one in found] == ["card_sim", THE_BANK, "card_sim"]
+    assert {one.channel(()) for one in found} == {THE_BANK}
+
+
+@given(
+    amounts=st.lists(st.tuples(st.sampled_from(["EUR", "USD"]), st.sampled_from("ab"), MINOR.filter(bool)))
+)
+def test_every_minor_unit_of_a_statement_is_received_or_unexpected(
+    amounts: list[tuple[str, str, int]],
+) -> None:
+    payout = Payout("card_sim", TODAY, "EUR", 957)
+    statements: dict[str, list[StatementEntry]] = {"EUR": [], "USD": []}
+    for currency, name, minor in amounts:
+        statements[currency].append(StatementEntry(minor, payout.batch if name == "a" else "RENT"))
+    received = sum(one.received_minor or 0 for one in judge_payouts([payout], statements))
+    unexpected = sum(one.amount_minor for one in unexpected_entries([payout], statements))
+    assert received + unexpected == sum(minor for _, _, minor in amounts)

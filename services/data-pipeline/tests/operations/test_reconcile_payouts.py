@@ -16,16 +16,30 @@ from data_pipeline.domain.statements import Statement, StatementEntry
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.reconcile_day import ReconcileDay, reconcile_day
 from data_pipeline.operations.reconcile_payouts import reconcile_payouts, report_payouts
+from data_pipeline.operations.reconcile_recent import reconcile_recent
+from data_pipeline.operations.show_break import ListBreaks, list_breaks
 from platform_kit.clock import FixedClock
 
 NEXT = TODAY + timedelta(days=1)
 BATCH = f"card_sim-{TODAY:%Y%m%d}-EUR"
 
 
-def told(world: World, *amounts: int, form: ModuleType = camt053, **changes: Any) -> None:
-    entries = tuple(StatementEntry(amount, BATCH) for amount in amounts)
-    statement = replace(Statement("PLATFORM", 328, "EUR", NEXT, 0, sum(amounts), entries), **changes)
-    world.statements["EUR", NEXT.isoformat(), form.__name__.rpartition(".")[2]] = form.generate(statement)
+def told(
+    world: World,
+    *amounts: int,
+    form: ModuleType = camt053,
+    batch: str = BATCH,
+    currency: str = "EUR",
+    **changes: Any,
+) -> None:
+    entries = tuple(StatementEntry(amount, batch) for amount in amounts)
+    statement = replace(Statement("PLATFORM", 328, currency, NEXT, 0, sum(amounts), entries), **changes)
+    name = form.__name__.rpartition(".")[2]
+    world.statements[currency, NEXT.isoformat(), name] = form.generate(statement)
+
+
+def later(deps: Deps, days: int) -> Deps:
+    return replace(deps, clock=FixedClock(NOON + timedelta(days=days)))
 
 
 @pytest.fixture
@@ -33,7 +47,7 @@ async def settled(deps: Deps, world: World) -> Deps:
     """A day of 2 x 12.50 EUR less 2 x 0.43 of fees, told by the channel; it is the day after."""
     world.settle([a_line(1), a_line(2)])
     await reconcile_day(deps, ReconcileDay("card_sim", TODAY))
-    return replace(deps, clock=FixedClock(NOON + timedelta(days=1)))
+    return later(deps, 1)
 
 
 async def state_of(deps: Deps) -> list[tuple[PayoutState, int | None]]:
@@ -92,7 +106,7 @@ async def test_a_run_over_ledger_and_channel_leaves_the_breaks_of_payouts(
     assert await open_classes(settled) == {"payout_not_received", "missing_in_ledger"}
 
 
-@pytest.mark.parametrize("changes", [{"closing_minor": 9}, {"booked_on": TODAY}, {"currency": "USD"}])
+@pytest.mark.parametrize("changes", [{"closing_minor": 9}, {"booked_on": TODAY}])
 async def test_a_statement_that_is_refused_or_another_is_kept_and_moves_nothing(
     settled: Deps, world: World, changes: dict[str, Any]
 ) -> None:
@@ -101,3 +115,114 @@ async def test_a_statement_that_is_refused_or_another_is_kept_and_moves_nothing(
     [kept] = await rows(settled.engine, "bank_statement")
     assert kept["fault"]
     assert not {one for one in await open_classes(settled) if one.startswith("payout")}
+
+
+async def test_a_statement_in_another_currency_is_refused(settled: Deps, world: World) -> None:
+    told(world, 2414, currency="USD")
+    world.statements["EUR", NEXT.isoformat(), "camt053"] = world.statements.pop(
+        ("USD", NEXT.isoformat(), "camt053")
+    )
+    assert await state_of(settled) == [(PayoutState.EXPECTED, None)]
+    [kept] = await rows(settled.engine, "bank_statement")
+    assert kept["fault"] == "other_currency"
+
+
+async def test_one_currency_that_is_expected_holds_up_no_other(deps: Deps, world: World) -> None:
+    world.settle([a_line(1), a_line(2), a_line(3, currency="USD")])
+    await reconcile_day(deps, ReconcileDay("card_sim", TODAY))
+    deps = later(deps, 1)
+    told(world)  # EUR; of USD none has come
+    assert await state_of(deps) == [(PayoutState.MISSING, None), (PayoutState.EXPECTED, None)]
+    assert "payout_not_received" in await open_classes(deps)
+    told(world, 2414)
+    told(world, 9, currency="USD", batch=f"card_sim-{TODAY:%Y%m%d}-USD")
+    await reconcile_payouts(deps, TODAY)
+    assert {one for one in await open_classes(deps) if "payout" in one} == {"payout_amount_differs"}
+
+
+async def test_a_payout_whose_statement_never_comes_is_a_break_and_is_still_looked_for(
+    settled: Deps, world: World
+) -> None:
+    for days, is_open in ((3, False), (4, True), (20, True)):
+        await reconcile_recent(later(settled, days))
+        assert ("payout_not_received" in await open_classes(settled)) is is_open
+    [broken] = [
+        row for row in await rows(settled.engine, "reconciliation_break")
+        if row["break_class"] == "payout_not_received"
+    ]  # fmt: skip
+    assert (broken["file_amount_minor"], broken["bank_amount_minor"], broken["bank_sha256"]) == (
+        2414,
+        None,
+        None,
+    )
+    told(world, 2414)
+    await reconcile_recent(later(settled, 21))
+    assert not {one for one in await open_classes(settled) if "payout" in one}
+
+
+async def test_a_statement_that_was_taken_stands_when_the_bank_is_silent_or_sends_a_spoilt_one(
+    settled: Deps, world: World
+) -> None:
+    told(world, 2414)
+    assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
+    told(world, 2414, closing_minor=9)
+    assert await state_of(later(settled, 5)) == [(PayoutState.RECEIVED, 2414)]
+    world.statements.clear()
+    assert await state_of(later(settled, 5)) == [(PayoutState.RECEIVED, 2414)]
+    assert "payout_not_received" not in await open_classes(settled)
+
+
+async def test_what_no_batch_expects_is_a_break_until_the_statement_lacks_it(
+    settled: Deps, world: World
+) -> None:
+    late = f"card_sim-{TODAY - timedelta(days=3):%Y%m%d}-EUR"
+    entries = (StatementEntry(2414, BATCH), StatementEntry(700, late), StatementEntry(-150_000, "RENT"))
+    told(world, entries=entries, closing_minor=2414 + 700 - 150_000)
+    assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
+    found = await list_breaks(settled, ListBreaks(break_class="unexpected_on_statement"))
+    assert sorted(
+        (one["channel"], one["channel_reference"], one["difference_minor"], one["takes_four_eyes"])
+        for one in found
+    ) == [("bank", "RENT", {"EUR": -150_000}, True), ("card_sim", late, {"EUR": 700}, False)]
+    await reconcile_day(settled, ReconcileDay("card_sim", TODAY))
+    assert "unexpected_on_statement" in await open_classes(settled)
+    told(world, 2414)
+    await reconcile_payouts(settled, TODAY)
+    assert "unexpected_on_statement" not in await open_classes(settled)
+
+
+async def test_a_day_without_batches_is_looked_at_in_the_currencies_of_the_weeks_before(
+    settled: Deps, world: World
+) -> None:
+    await reconcile_payouts(settled, TODAY)
+    day, booked_on = NEXT, NEXT + timedelta(days=1)
+    told(world, 500, batch=f"card_sim-{day:%Y%m%d}-EUR", booked_on=booked_on)
+    world.statements["EUR", booked_on.isoformat(), "camt053"] = world.statements.pop(
+        ("EUR", NEXT.isoformat(), "camt053")
+    )
+    assert await reconcile_payouts(later(settled, 2), day) == []
+    assert "unexpected_on_statement" in await open_classes(settled)
+
+
+async def test_a_statement_of_another_account_is_refused_where_ours_is_set(
+    settled: Deps, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(world, 2414, account="ANOTHER")
+    assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
+    strict = replace(settled, settings=settled.settings.model_copy(update={"statement_account": "PLATFORM"}))
+    assert await state_of(strict) == [(PayoutState.EXPECTED, None)]
+    [kept] = await rows(settled.engine, "bank_statement")
+    assert (kept["fault"], kept["entry_count"]) == ("other_account", None)
+    assert "statement refused" in capsys.readouterr().out
+    told(world, 2414)
+    assert await state_of(strict) == [(PayoutState.RECEIVED, 2414)]
+
+
+async def test_a_bank_that_cannot_be_asked_is_in_the_log_and_one_that_has_none_is_not(
+    settled: Deps, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await reconcile_payouts(settled, TODAY)
+    assert "statement not available" not in capsys.readouterr().out
+    world.is_down.add("bank")
+    await reconcile_payouts(settled, TODAY)
+    assert "statement not available" in capsys.readouterr().out

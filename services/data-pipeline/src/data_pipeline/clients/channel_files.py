@@ -6,10 +6,14 @@ from datetime import date
 from typing import Final
 
 from platform_kit.http import CallFailed, HttpClient
+from platform_kit.logging import get_logger
 from platform_kit.problems import Unavailable
 
 FILE_MAX_BYTES: Final = 256 * 1024 * 1024  # two million lines of about 120 bytes
 TIMEOUT_S: Final = 60.0  # a day's file of a busy channel takes seconds to make
+
+
+log = get_logger(__name__)
 
 
 class FileNotAvailable(Unavailable):
@@ -45,12 +49,16 @@ class ChannelFiles:
         return answer.body
 
     async def statement(self, currency: str, day: date, form: str) -> bytes | None:
-        """The bank's statement of that day as `camt053` or `mt940`; None while there is none."""
+        """The bank's statement of that day as `camt053` or `mt940`; None while there is none (404), or when the bank
+        cannot be asked: that is logged."""
         params = {"date": day.isoformat(), "currency": currency, "format": form}
         try:
             answer = await self._client.get("/bank-statement", params=params)
-        except CallFailed:
+        except CallFailed as error:
+            log.warning("statement not available", **params, reason=error.reason)
             return None
+        if answer.status not in (200, 404):
+            log.warning("statement not available", **params, reason=f"answered {answer.status}")
         return answer.body if answer.status == 200 else None
 
     async def close(self) -> None:

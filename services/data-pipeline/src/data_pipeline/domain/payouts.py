@@ -3,18 +3,25 @@
     charges - refunds and lost disputes - fees = payout = line on the statement
 
 A batch is all that a channel settled on one day in one currency, and is named the same in the channel's payout and on
-the bank's line.
+the bank's line. A line that names no batch of the day is money that nobody can explain yet, and is told apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
+from typing import Final
 
 from data_pipeline.domain.settlement import SettlementLine, SettlementType
-from data_pipeline.domain.statements import StatementEntry
+from data_pipeline.domain.statements import BATCH, StatementEntry
+
+OVERDUE_AFTER: Final = timedelta(days=3)
+"""A batch that is expected for longer than this, from its day on, counts as not received: no statement is no excuse."""
+THE_BANK: Final = "bank"
+"""Stands for the channel where a line of the statement names none of ours."""
 
 
 class PayoutState(StrEnum):
@@ -56,6 +63,20 @@ class JudgedPayout:
     entries: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnexpectedEntries:
+    """Lines of a statement under one name that no batch expects; `amount_minor` is their sum, below zero we paid."""
+
+    reference: str
+    currency: str
+    amount_minor: int
+
+    def channel(self, channels: Collection[str]) -> str:
+        """Whose batch the name says it is, be it of another day; THE_BANK when it is none of `channels`."""
+        named = self.reference.partition("-")[0] if re.fullmatch(BATCH, self.reference) else ""
+        return named if named in channels else THE_BANK
+
+
 def payouts_of(
     channel: str, day: date, lines: Iterable[SettlementLine], adjustments: Iterable[tuple[str, int]] = ()
 ) -> list[Payout]:
@@ -74,15 +95,34 @@ def payouts_of(
 def judge_payouts(
     payouts: Iterable[Payout], statements: Mapping[str, Iterable[StatementEntry]]
 ) -> list[JudgedPayout]:
-    """Match N:1 by batch number: several lines of one batch add up. `statements` are by currency; a currency without
-    one is expected still."""
-    received: dict[str, list[int]] = {}
-    for entries in statements.values():
-        for entry in entries:
-            received.setdefault(entry.reference, []).append(entry.amount_minor)
+    """Match N:1 by currency and batch number: several lines of one batch add up. `statements` are by currency; a
+    currency without one is expected still. Lines of no batch are left out here: see `unexpected_entries`."""
+    booked = _by_name(statements)
     return [
-        _judged(payout, received.get(payout.batch, []), payout.currency in statements) for payout in payouts
+        _judged(payout, booked.get((payout.currency, payout.batch), []), payout.currency in statements)
+        for payout in payouts
     ]
+
+
+def unexpected_entries(
+    payouts: Iterable[Payout], statements: Mapping[str, Iterable[StatementEntry]]
+) -> list[UnexpectedEntries]:
+    """The rest of the statements: what `judge_payouts` with all batches of the day matches with none of them."""
+    expected = {(payout.currency, payout.batch) for payout in payouts}
+    return [
+        UnexpectedEntries(reference, currency, sum(amounts))
+        for (currency, reference), amounts in sorted(_by_name(statements).items())
+        if (currency, reference) not in expected
+    ]
+
+
+def _by_name(statements: Mapping[str, Iterable[StatementEntry]]) -> dict[tuple[str, str], list[int]]:
+    """(Currency, reference) -> the amounts under that name."""
+    booked: dict[tuple[str, str], list[int]] = {}
+    for currency, entries in statements.items():
+        for entry in entries:
+            booked.setdefault((currency, entry.reference), []).append(entry.amount_minor)
+    return booked
 
 
 def _judged(payout: Payout, amounts: list[int], has_come: bool) -> JudgedPayout:

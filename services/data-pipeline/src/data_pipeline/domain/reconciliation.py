@@ -56,12 +56,20 @@ class BreakClass(StrEnum):
     TIMING = "timing"
     """Booked so near to the edge of the file that the next one may hold it; closes by itself when it does."""
     PAYOUT_NOT_RECEIVED = "payout_not_received"
-    """The bank's statement has no line of the batch."""
+    """The bank's statement has no line of the batch, or has not come for days."""
     PAYOUT_AMOUNT_DIFFERS = "payout_amount_differs"
     """The bank got another amount than the channel's file comes to."""
+    UNEXPECTED_ON_STATEMENT = "unexpected_on_statement"
+    """The bank's statement has a line that no batch of the day expects."""
 
 
-OF_PAYOUTS: Final = frozenset({BreakClass.PAYOUT_NOT_RECEIVED, BreakClass.PAYOUT_AMOUNT_DIFFERS})
+OF_PAYOUTS: Final = frozenset(
+    {
+        BreakClass.PAYOUT_NOT_RECEIVED,
+        BreakClass.PAYOUT_AMOUNT_DIFFERS,
+        BreakClass.UNEXPECTED_ON_STATEMENT,
+    }
+)
 """Between channel and bank; all others are between ledger and channel."""
 
 

@@ -23,6 +23,7 @@ class StatementFault(StrEnum):
     UNKNOWN_CURRENCY = "unknown_currency"
     OTHER_CURRENCY = "other_currency"
     OTHER_DAY = "other_day"
+    OTHER_ACCOUNT = "other_account"
     UNBALANCED = "unbalanced"
     TOO_LARGE = "too_large"
 
@@ -72,6 +73,23 @@ def checked(statement: Statement) -> Statement | RefusedStatement:
             f"Opening balance and entries make {reached}, the closing balance is {statement.closing_minor}.",
         )
     return statement
+
+
+def as_asked(
+    read: Statement | RefusedStatement, *, currency: str, booked_on: date, account: str
+) -> Statement | RefusedStatement:
+    """The statement, if it is the one that was asked for: nothing of another is. An empty `account` is any."""
+    if isinstance(read, RefusedStatement):
+        return read
+    if account and read.account != account:
+        return RefusedStatement(
+            StatementFault.OTHER_ACCOUNT, f"It is of the account {read.account}, not of {account}."
+        )
+    if read.currency != currency:
+        return RefusedStatement(StatementFault.OTHER_CURRENCY, f"It is in {read.currency}.")
+    if read.booked_on != booked_on:
+        return RefusedStatement(StatementFault.OTHER_DAY, f"It is of {read.booked_on}.")
+    return read
 
 
 def to_decimal(amount_minor: int, currency: str) -> str:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from data_pipeline.domain import camt053, mt940
 from data_pipeline.domain.layouts import read_file
-from data_pipeline.domain.payouts import JudgedPayout, Payout, PayoutState, judge_payouts, payouts_of
+from data_pipeline.domain.payouts import (
+    OVERDUE_AFTER,
+    THE_BANK,
+    JudgedPayout,
+    Payout,
+    PayoutState,
+    UnexpectedEntries,
+    judge_payouts,
+    payouts_of,
+    unexpected_entries,
+)
 from data_pipeline.domain.reconciliation import BreakClass, break_id
 from data_pipeline.domain.settlement import SettlementFile, SettlementType
-from data_pipeline.domain.statements import RefusedStatement, Statement
+from data_pipeline.domain.statements import RefusedStatement, Statement, StatementEntry, as_asked
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import breaks as break_store
 from data_pipeline.store import payouts as payout_store
@@ -22,8 +33,11 @@ from data_pipeline.store.breaks import BreakRow, Finding
 from data_pipeline.store.payouts import PayoutRow, StatementRow
 from platform_kit import canonical
 from platform_kit.ids import new_id
+from platform_kit.logging import get_logger
 
 PAID_AFTER: Final = timedelta(days=1)
+LOOK_BACK: Final = timedelta(days=30)
+"""How far back currencies are known from payouts, and a statement that never came is still asked for."""
 READERS: Final = {"camt053": camt053.parse, "mt940": mt940.parse}
 BREAKS: Final = {
     PayoutState.MISSING: BreakClass.PAYOUT_NOT_RECEIVED,
@@ -31,28 +45,29 @@ BREAKS: Final = {
 }
 
 
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A statement that was not refused."""
+
+    sha256: str
+    entries: tuple[StatementEntry, ...]
+
+
 async def reconcile_payouts(deps: Deps, day: date) -> list[JudgedPayout]:
-    """The payouts of a day that is over, each as it stands at the bank. A statement that has not come, or is refused,
-    leaves them expected and moves no break."""
+    """The payouts of a day that is over, each as it stands at the bank. By currency: a statement that has not come, or
+    is refused, leaves its currency expected and moves none of its breaks, until the day is OVERDUE_AFTER old. Then
+    what is expected is not received. A statement that came once stands until a newer one is taken."""
     batches = await _batches(deps, day)
-    currencies = sorted({payout.currency for payouts in batches.values() for payout in payouts})
-    statements: dict[str, StatementRow] = {}
-    taken: dict[str, Statement] = {}
-    for currency in currencies:
-        found = await deps.files.statement(currency, day + PAID_AFTER, deps.settings.statement_format)
-        if found is not None:
-            read = READERS[deps.settings.statement_format](found)
-            statements[currency] = _row(currency, day + PAID_AFTER, found, read, deps.clock.now())
-            if isinstance(read, Statement) and statements[currency].fault is None:
-                taken[currency] = read
-    judged = {
-        channel: judge_payouts(payouts, {currency: one.entries for currency, one in taken.items()})
-        for channel, payouts in batches.items()
-    }
-    await _keep(deps, day, judged, statements)
-    everything = [one for payouts in judged.values() for one in payouts]
-    canonical.add(payout_count=len(everything), payout_breaks=sum(one.state in BREAKS for one in everything))
-    return everything
+    everything = [payout for payouts in batches.values() for payout in payouts]
+    statements = await _statements(deps, day, {payout.currency for payout in everything})
+    entries = {currency: one.entries for currency, one in statements.items()}
+    judged = {channel: judge_payouts(payouts, entries) for channel, payouts in batches.items()}
+    broken = await _keep(deps, day, judged, unexpected_entries(everything, entries), statements)
+    canonical.add(payout_count=len(everything), payout_breaks=broken)
+    return [one for payouts in judged.values() for one in payouts]
 
 
 async def report_payouts(deps: Deps, first: date, last: date) -> list[dict[str, Any]]:
@@ -82,38 +97,104 @@ async def _batches(deps: Deps, day: date) -> dict[str, list[Payout]]:
     return batches
 
 
+async def _statements(deps: Deps, day: date, currencies: Collection[str]) -> dict[str, Taken]:
+    """Currency -> the statement on which the day's batches are booked. Currencies of the weeks before are asked for,
+    too: a line may be there that no batch expects."""
+    async with deps.engine.connect() as conn:
+        known = await payout_store.currencies_of(conn, day - LOOK_BACK, day)
+    found = {}
+    for currency in sorted({*currencies, *known}):
+        taken = await _statement(deps, currency, day + PAID_AFTER)
+        if taken is not None:
+            found[currency] = taken
+    return found
+
+
+async def _statement(deps: Deps, currency: str, booked_on: date) -> Taken | None:
+    """As the bank gives it now, else as it was taken last."""
+    fetched = await deps.files.statement(currency, booked_on, deps.settings.statement_format)
+    if fetched is not None:
+        read = _read(deps, fetched, deps.settings.statement_format, currency, booked_on)
+        async with deps.engine.begin() as conn:
+            await payout_store.keep_statement(
+                conn, _row(currency, booked_on, fetched, read, deps.clock.now())
+            )
+        if isinstance(read, Statement):
+            return Taken(hashlib.sha256(fetched).hexdigest(), read.entries)
+        log.warning(
+            "statement refused",
+            currency=currency,
+            date=booked_on.isoformat(),
+            fault=read.fault,
+            reason=read.detail,
+        )
+    async with deps.engine.connect() as conn:
+        kept = await payout_store.newest_taken(conn, currency, booked_on)
+    if kept is None:
+        return None
+    read = _read(deps, kept, "camt053" if kept.startswith(b"<") else "mt940", currency, booked_on)
+    return Taken(hashlib.sha256(kept).hexdigest(), read.entries) if isinstance(read, Statement) else None
+
+
+def _read(deps: Deps, raw: bytes, form: str, currency: str, booked_on: date) -> Statement | RefusedStatement:
+    return as_asked(
+        READERS[form](raw),
+        currency=currency,
+        booked_on=booked_on,
+        account=deps.settings.statement_account,
+    )
+
+
 def _row(
     currency: str, day: date, raw: bytes, read: Statement | RefusedStatement, at: datetime
 ) -> StatementRow:
-    """Another account's or day's statement is refused, too: nothing of it is what was asked for."""
-    fault, detail = None, None
+    sha256 = hashlib.sha256(raw).hexdigest()
     if isinstance(read, RefusedStatement):
-        fault, detail = str(read.fault), read.detail
-    elif (read.currency, read.booked_on) != (currency, day):
-        fault, detail = "other_day", f"It is of {read.booked_on} in {read.currency}."
-    count = len(read.entries) if isinstance(read, Statement) and fault is None else None
-    return StatementRow(currency, day, hashlib.sha256(raw).hexdigest(), raw, count, fault, detail, at)
+        return StatementRow(currency, day, sha256, raw, None, str(read.fault), read.detail, at)
+    return StatementRow(currency, day, sha256, raw, len(read.entries), None, None, at)
 
 
 async def _keep(
-    deps: Deps, day: date, judged: Mapping[str, list[JudgedPayout]], statements: Mapping[str, StatementRow]
-) -> None:
+    deps: Deps,
+    day: date,
+    judged: Mapping[str, list[JudgedPayout]],
+    unexpected: Sequence[UnexpectedEntries],
+    statements: Mapping[str, Taken],
+) -> int:
+    """How many breaks the day has now."""
     now = deps.clock.now()
+    is_overdue = now.date() - day > OVERDUE_AFTER
+    decided = None if is_overdue else tuple(statements)  # what has no statement yet moves no break
+    channels = deps.settings.channels
+    count = 0
     async with deps.engine.begin() as conn:
-        for statement in statements.values():
-            await payout_store.keep_statement(conn, statement)
-        for channel, payouts in judged.items():
+        for channel in (*channels, THE_BANK):
+            payouts = judged.get(channel, [])
             await runs.lock_day(conn, channel, day)
-            rows = [_payout_row(one, statements, now) for one in payouts]
-            await payout_store.save(conn, rows)
-            if any(one.state is PayoutState.EXPECTED for one in payouts):
-                continue  # half a picture moves no break
-            finding = Finding(new_id("por"), day, channel, now, of_payouts=True)
-            broken = [_break_row(one, statements, finding) for one in payouts if one.state in BREAKS]
+            await payout_store.save(conn, [_payout_row(one, statements, now) for one in payouts])
+            finding = Finding(new_id("por"), day, channel, now, of_payouts=True, currencies=decided)
+            broken = [
+                _break_row(one, found, statements, finding)
+                for one in payouts
+                if (found := _break_class(one, is_overdue=is_overdue))
+            ]
+            broken += [
+                _unexpected_row(one, statements, finding)
+                for one in unexpected
+                if one.channel(channels) == channel
+            ]
             await break_store.replace_breaks(conn, finding, broken)
+            count += len(broken)
+    return count
 
 
-def _payout_row(one: JudgedPayout, statements: Mapping[str, StatementRow], at: datetime) -> PayoutRow:
+def _break_class(one: JudgedPayout, *, is_overdue: bool) -> BreakClass | None:
+    if one.state is PayoutState.EXPECTED:
+        return BreakClass.PAYOUT_NOT_RECEIVED if is_overdue else None
+    return BREAKS.get(one.state)
+
+
+def _payout_row(one: JudgedPayout, statements: Mapping[str, Taken], at: datetime) -> PayoutRow:
     payout = one.payout
     return PayoutRow(
         batch=payout.batch,
@@ -134,32 +215,77 @@ def _payout_row(one: JudgedPayout, statements: Mapping[str, StatementRow], at: d
     )
 
 
-def _break_row(one: JudgedPayout, statements: Mapping[str, StatementRow], finding: Finding) -> BreakRow:
-    payout, found = one.payout, BREAKS[one.state]
+def _break_row(
+    one: JudgedPayout, found: BreakClass, statements: Mapping[str, Taken], finding: Finding
+) -> BreakRow:
+    payout = one.payout
+    return _row_of_bank(
+        finding,
+        found,
+        identity=(payout.batch,),
+        reference=payout.batch,
+        settled_type=SettlementType.CHARGE if payout.net_minor > 0 else SettlementType.REFUND,
+        currency=payout.currency,
+        file_minor=abs(payout.net_minor),
+        fee_minor=payout.fee_minor,
+        bank_minor=one.received_minor,
+        bank_sha256=None if one.state is PayoutState.EXPECTED else statements[payout.currency].sha256,
+    )
+
+
+def _unexpected_row(one: UnexpectedEntries, statements: Mapping[str, Taken], finding: Finding) -> BreakRow:
+    """The channel's file comes to nothing of it."""
+    return _row_of_bank(
+        finding,
+        BreakClass.UNEXPECTED_ON_STATEMENT,
+        identity=(one.reference, one.currency),
+        reference=one.reference,
+        settled_type=SettlementType.CHARGE if one.amount_minor >= 0 else SettlementType.REFUND,
+        currency=one.currency,
+        file_minor=0,
+        fee_minor=None,
+        bank_minor=one.amount_minor,
+        bank_sha256=statements[one.currency].sha256,
+    )
+
+
+def _row_of_bank(
+    finding: Finding,
+    found: BreakClass,
+    *,
+    identity: tuple[str, ...],
+    reference: str,
+    settled_type: SettlementType,
+    currency: str,
+    file_minor: int,
+    fee_minor: int | None,
+    bank_minor: int | None,
+    bank_sha256: str | None,
+) -> BreakRow:
     return BreakRow(
-        id=break_id(finding.day, finding.channel, found, (payout.batch,)),
+        id=break_id(finding.day, finding.channel, found, identity),
         day=finding.day,
         channel=finding.channel,
         break_class=found,
-        settled_type=SettlementType.CHARGE if payout.net_minor > 0 else SettlementType.REFUND,
+        settled_type=settled_type,
         rule="batch",
         journal_id=None,
         payment_id=None,
-        channel_reference=payout.batch,
+        channel_reference=reference,
         channel_key=None,
         ledger_amount_minor=None,
         ledger_currency=None,
         ledger_at=None,
-        file_amount_minor=abs(payout.net_minor),
-        file_currency=payout.currency,
+        file_amount_minor=file_minor,
+        file_currency=currency,
         file_line=None,
         file_sha256=None,
         file_text=None,
-        file_fee_minor=payout.fee_minor,
+        file_fee_minor=fee_minor,
         expected_fee_minor=None,
         ledger_status=None,
-        bank_amount_minor=one.received_minor,
-        bank_sha256=statements[payout.currency].sha256,
+        bank_amount_minor=bank_minor,
+        bank_sha256=bank_sha256,
         run_id=finding.run_id,
         opened_at=finding.at,
         last_seen_at=finding.at,

@@ -8,19 +8,21 @@ from typing import Final
 from data_pipeline.clients.channel_files import FileNotAvailable
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.reconcile_day import LedgerBehind, ReconcileDay, reconcile_day
-from data_pipeline.operations.reconcile_payouts import reconcile_payouts
+from data_pipeline.operations.reconcile_payouts import LOOK_BACK, reconcile_payouts
+from data_pipeline.store import payouts as payout_store
 from platform_kit import canonical
 from platform_kit.logging import get_logger
 
 PAYOUT_DAYS: Final = (1, 2, 3)
-"""Days whose payouts are looked for: one arrives on the day after, and a long weekend of statements may be late."""
+"""Days whose payouts are looked for in any case: one arrives on the day after, and statements of a weekend may be late.
+Older ones are looked for as long as one is expected, at most LOOK_BACK."""
 
 log = get_logger(__name__)
 
 
 async def reconcile_recent(deps: Deps) -> None:
     """One run per day and channel; one that cannot run now does not keep the others from running. Then
-    the payouts of the days before."""
+    the payouts of the days before, and of older ones whose statement never came."""
     today = deps.clock.now().date()
     for day in (today - timedelta(days=1), today):
         for channel in deps.settings.channels:
@@ -31,3 +33,9 @@ async def reconcile_recent(deps: Deps) -> None:
                 log.warning("run put off", channel=channel, day=day.isoformat(), reason=str(problem.detail))
     for back in PAYOUT_DAYS:
         await reconcile_payouts(deps, today - timedelta(days=back))
+    async with deps.engine.connect() as conn:
+        overdue = await payout_store.expected_days(
+            conn, today - LOOK_BACK, today - timedelta(days=PAYOUT_DAYS[-1] + 1)
+        )
+    for day in overdue:
+        await reconcile_payouts(deps, day)

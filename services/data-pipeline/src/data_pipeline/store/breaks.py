@@ -53,6 +53,7 @@ CLOSE_OTHERS = text(
     UPDATE pipeline.reconciliation_break SET closed_at = :at
     WHERE day = :day AND channel = :channel AND closed_at IS NULL AND run_id <> :run_id
       AND (break_class = ANY(:payout_classes)) = :of_payouts
+      AND (CAST(:currencies AS text[]) IS NULL OR file_currency = ANY(CAST(:currencies AS text[])))
     """
 )
 LIST = text(
@@ -181,13 +182,15 @@ def break_row(run: RunRow, file: KeptFile, broken: Break, text_of: Callable[[int
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A run that says which breaks a day and channel have: all between ledger and channel, or all of payouts."""
+    """A run that says which breaks a day and channel have: all between ledger and channel, or all of payouts, in these
+    currencies alone if there are any named."""
 
     run_id: str
     day: date
     channel: str
     at: datetime
     of_payouts: bool = False
+    currencies: tuple[str, ...] | None = None
 
 
 async def replace_breaks(conn: AsyncConnection, finding: Finding, breaks: Sequence[BreakRow]) -> None:
@@ -211,6 +214,7 @@ async def replace_breaks(conn: AsyncConnection, finding: Finding, breaks: Sequen
             "at": finding.at,
             "payout_classes": sorted(OF_PAYOUTS),
             "of_payouts": finding.of_payouts,
+            "currencies": None if finding.currencies is None else list(finding.currencies),
         },
     )
 

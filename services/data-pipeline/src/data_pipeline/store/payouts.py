@@ -15,12 +15,21 @@ from data_pipeline.store.tables import channel_payout
 
 _COLUMNS = tuple(column.name for column in channel_payout.columns)
 
-# The same statement again is no new one.
+# The same statement again is no new one, but may be read otherwise now (by another account's setting, say).
 KEEP_STATEMENT = text(
     """
     INSERT INTO pipeline.bank_statement (currency, booked_on, sha256, raw, entry_count, fault, fault_detail, fetched_at)
     VALUES (:currency, :booked_on, :sha256, :raw, :entry_count, :fault, :fault_detail, :fetched_at)
-    ON CONFLICT (currency, booked_on, sha256) DO UPDATE SET fetched_at = excluded.fetched_at
+    ON CONFLICT (currency, booked_on, sha256) DO UPDATE
+    SET fetched_at = excluded.fetched_at, entry_count = excluded.entry_count, fault = excluded.fault,
+        fault_detail = excluded.fault_detail
+    """
+)
+NEWEST_TAKEN = text(
+    """
+    SELECT raw FROM pipeline.bank_statement
+    WHERE currency = :currency AND booked_on = :booked_on AND fault IS NULL    -- bank_statement_pkey
+    ORDER BY fetched_at DESC LIMIT 1
     """
 )
 SAVE_PAYOUTS = insert_many(
@@ -33,6 +42,17 @@ PAYOUTS = text(
     """
     SELECT * FROM pipeline.channel_payout WHERE settled_on BETWEEN :first AND :last
     ORDER BY settled_on DESC, channel, currency                    -- channel_payout_settled_on_channel_idx
+    """
+)
+
+CURRENCIES_OF = text(
+    "SELECT DISTINCT currency FROM pipeline.channel_payout WHERE settled_on BETWEEN :first AND :last"
+)
+EXPECTED_DAYS = text(
+    """
+    SELECT DISTINCT settled_on FROM pipeline.channel_payout
+    WHERE settled_on BETWEEN :first AND :last AND state = 'expected'
+    ORDER BY settled_on DESC
     """
 )
 
@@ -72,6 +92,22 @@ class PayoutRow:
 
 async def keep_statement(conn: AsyncConnection, statement: StatementRow) -> None:
     await conn.execute(KEEP_STATEMENT, asdict(statement))
+
+
+async def newest_taken(conn: AsyncConnection, currency: str, booked_on: date) -> bytes | None:
+    """The last statement of that day that was not refused, if one came."""
+    found: bytes | None = await conn.scalar(NEWEST_TAKEN, {"currency": currency, "booked_on": booked_on})
+    return found
+
+
+async def currencies_of(conn: AsyncConnection, first: date, last: date) -> set[str]:
+    """In which currencies channels paid out for these days."""
+    return set(await conn.scalars(CURRENCIES_OF, {"first": first, "last": last}))
+
+
+async def expected_days(conn: AsyncConnection, first: date, last: date) -> list[date]:
+    """Which of these days have a payout that is expected still, newest first."""
+    return list(await conn.scalars(EXPECTED_DAYS, {"first": first, "last": last}))
 
 
 async def save(conn: AsyncConnection, payouts: Sequence[PayoutRow]) -> None:
