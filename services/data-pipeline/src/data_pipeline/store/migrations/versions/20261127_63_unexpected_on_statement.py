@@ -7,7 +7,7 @@ Expand only: the version that runs now must work with the schema after this.
 from alembic import op
 
 revision = "20261127_63"
-down_revision = "20261127_50"
+down_revision = "20261127_62_names"
 branch_labels = None
 depends_on = None
 
