@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -193,6 +194,10 @@ class World:
     files: dict[tuple[str, date], bytes] = field(default_factory=dict)
     statements: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    corrected: asyncio.Barrier | None = None
+    """How many corrections are answered together."""
+    refusals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Currency -> the problem with which its corrections are refused."""
     is_down: set[str] = field(default_factory=set)
     histories: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Payment -> what the gateway tells of it."""
@@ -247,7 +252,12 @@ class World:
         if "ledger" in self.is_down:
             return web.json_response({}, status=503)
         body = await request.json()
-        known = self.corrections.setdefault(body["reference"], body)
+        if self.corrected is not None:
+            await self.corrected.wait()
+        if body["currency"] in self.refusals:
+            return web.json_response(self.refusals[body["currency"]], status=409)
+        named = body | {"by": request.headers["Acting-For"]}
+        known = self.corrections.setdefault(body["reference"], named)
         if known["amount_minor"] != body["amount_minor"]:
             return web.json_response({"detail": "It was booked with another amount."}, status=409)
         return web.json_response({"id": f"sus_{body['reference']}"}, status=201)

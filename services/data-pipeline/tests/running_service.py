@@ -55,6 +55,13 @@ class Service:
             return answer.status, answer.headers.get("location", ""), await answer.text()
 
 
+async def employ(deps: Deps, **roles: str) -> None:
+    """Operators by name, with their roles; nobody can log in as one of them."""
+    async with deps.engine.begin() as conn:
+        for name, role in roles.items():
+            assert await operators.add(conn, Operator(name, Role(role)), NOBODY)
+
+
 async def logged_in(deps: Deps, role: Role = Role.ADMIN, session_id: str = SESSION) -> str:
     """The id of a session of an operator called like the role. Straight into the store: a password takes its time."""
     async with deps.engine.begin() as conn:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from pipeline_rig import TODAY, TOKEN, World, a_line
-from running_service import Service
+from running_service import Service, employ
 
 
 async def platform(service: Service, *words: str) -> tuple[int, str, str]:
@@ -23,6 +23,7 @@ async def platform(service: Service, *words: str) -> tuple[int, str, str]:
 
 
 async def test_a_break_is_listed_looked_at_and_closed_by_two_people(service: Service, world: World) -> None:
+    await employ(service.deps, ada="finance", grace="finance")
     assert await platform(service, "list") == (0, "no breaks\n", "")
     world.settle([a_line(1, amount_minor=200_000)])
     await service.post("/v1/reconciliations", {"date": TODAY.isoformat(), "channel": "card_sim"})
@@ -37,6 +38,8 @@ async def test_a_break_is_listed_looked_at_and_closed_by_two_people(service: Ser
     assert (code, out.strip()) == (0, f"{found['id']} is proposed and waits for a second person")
     code, _, err = await platform(service, "close", found["id"], "approve", "--note", "ok", "--by", "ada")
     assert (code, "Who proposed it cannot approve it." in err) == (1, True)
+    code, _, err = await platform(service, "close", found["id"], "approve", "--note", "ok", "--by", "Ada")
+    assert (code, "There is no enabled operator of this name" in err) == (1, True)
     code, out, _ = await platform(service, "close", found["id"], "approve", "--note", "ok", "--by", "grace")
     assert (code, out.strip()) == (0, f"{found['id']} is resolved")
     bundle = json.loads((await platform(service, "evidence", found["id"]))[1])

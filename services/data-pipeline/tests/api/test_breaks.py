@@ -22,12 +22,21 @@ from pipeline_rig import (
     ingest,
     rows,
 )
-from running_service import Service
+from running_service import Service, employ
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from data_pipeline.store import operators
+
 RUN = {"date": TODAY.isoformat(), "channel": "card_sim"}
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}
+REFUSED = {"type": "/problems/suspense-differs", "detail": "The channel is closed."}
+
+
+@pytest.fixture(autouse=True)
+async def _operators(service: Service) -> None:
+    """Who may close breaks, and who may not."""
+    await employ(service.deps, ada="finance", grace="admin", olga="operator", vera="viewer")
 
 
 async def run(service: Service, world: World, *lines: Any) -> None:
@@ -38,6 +47,10 @@ async def run(service: Service, world: World, *lines: Any) -> None:
 async def the_break(service: Service, query: str = "open=true") -> dict[str, Any]:
     [found] = (await service.get(f"/v1/breaks?{query}", headers=KNOWN))["data"]
     return dict(found)
+
+
+async def the_one(service: Service, break_id: str) -> dict[str, Any]:
+    return dict(await service.get(f"/v1/breaks/{break_id}", headers=KNOWN))
 
 
 async def act(
@@ -90,9 +103,9 @@ async def test_a_correction_is_booked_once_under_the_persons_name_and_closes(
     assert (status, closed["state"], closed["owner"]) == (200, "resolved", "grace")
     assert closed["closed_at"]
     assert world.corrections == {
-        f"{found['id']}.eur": {
-            "channel": "card_sim", "reference": f"{found['id']}.eur", "direction": "received",
-            "amount_minor": 1250, "currency": "EUR", "note": "looked at it", "actor": "ada", "write_off": False,
+        f"{found['id']}.1.eur": {
+            "channel": "card_sim", "reference": f"{found['id']}.1.eur", "direction": "received",
+            "amount_minor": 1250, "currency": "EUR", "note": "looked at it", "by": "ada", "write_off": False,
         }
     }  # fmt: skip
     assert [(one["act"], one["actor"]) for one in closed["acts"]] == [
@@ -114,12 +127,125 @@ async def test_a_ledger_that_is_down_leaves_it_booking_and_the_same_act_ends_it(
     assert (await act(service, found["id"], "accept"))[0] == 409
 
     world.is_down.clear()
-    answers = await asyncio.gather(*(act(service, found["id"], "write_off") for _ in range(3)))
-    assert {status for status, _ in answers} <= {200, 409}
-    shown = await service.get(f"/v1/breaks/{found['id']}", headers=KNOWN)
-    assert shown["state"] == "resolved"
+    world.corrected = asyncio.Barrier(2)
+    answers = await asyncio.gather(*(act(service, found["id"], "write_off") for _ in range(2)))
+    assert [(status, shown["state"]) for status, shown in answers] == [(200, "resolved")] * 2
+    assert (await act(service, found["id"], "write_off"))[0] == 409
+    shown = await the_one(service, found["id"])
     assert [one["act"] for one in shown["acts"]].count("booked") == 1
     assert len(world.corrections) == 1
+
+
+async def test_a_note_while_it_is_booking_books_nothing(service: Service, world: World) -> None:
+    await run(service, world, a_line(1))
+    found = await the_break(service)
+    world.is_down.add("ledger")
+    await act(service, found["id"], "correct", note="agreed")
+    world.is_down.clear()
+    for word in ("note", "assign"):
+        status, shown = await act(service, found["id"], word, "olga", owner="olga")
+        assert (status, shown["state"], world.corrections) == (200, "booking", {})
+
+    assert (await act(service, found["id"], "correct", "grace", note="again"))[1]["state"] == "resolved"
+    [entry] = world.corrections.values()
+    assert (entry["by"], entry["note"]) == ("ada", "agreed")
+
+
+async def test_a_proposal_whose_ledger_was_down_is_booked_by_approving_it_again(
+    service: Service, world: World
+) -> None:
+    await run(service, world, a_line(1, amount_minor=200_000))
+    found = await the_break(service)
+    await act(service, found["id"], "correct")
+    world.is_down.add("ledger")
+    assert (await act(service, found["id"], "approve", "grace"))[0] == 503
+    world.is_down.clear()
+    status, shown = await act(service, found["id"], "approve", "grace")
+    assert (status, shown["state"]) == (200, "resolved")
+    assert [(one["amount_minor"], one["by"]) for one in world.corrections.values()] == [(200_000, "grace")]
+
+
+async def test_what_is_booked_is_what_was_agreed_on_and_what_is_left_is_open(
+    service: Service, world: World
+) -> None:
+    await run(service, world, a_line(1))
+    found = await the_break(service)
+    world.is_down.add("ledger")
+    await act(service, found["id"], "correct")
+    await run(service, world, a_line(1, amount_minor=900_000))  # nobody agreed on that
+    world.is_down.clear()
+
+    status, shown = await act(service, found["id"], "correct")
+    assert (status, shown["state"], shown["closed_at"]) == (200, "open", None)
+    assert [one["amount_minor"] for one in world.corrections.values()] == [1250]
+
+    assert (await act(service, found["id"], "correct"))[1]["state"] == "proposed"
+    assert (await act(service, found["id"], "approve", "grace"))[1]["state"] == "resolved"
+    assert [(name, one["amount_minor"]) for name, one in world.corrections.items()] == [
+        (f"{found['id']}.1.eur", 1250), (f"{found['id']}.2.eur", 898_750),
+    ]  # fmt: skip
+
+    # A smaller amount in a later file: what is too much goes back.
+    await run(service, world, a_line(1, amount_minor=1250))
+    again = await the_break(service)
+    assert (again["state"], again["takes_four_eyes"]) == ("open", True)
+    await act(service, found["id"], "correct")
+    assert (await act(service, found["id"], "approve", "grace"))[1]["state"] == "resolved"
+    last = world.corrections[f"{found['id']}.3.eur"]
+    assert (last["direction"], last["amount_minor"]) == ("taken", 898_750)
+
+
+async def test_what_the_ledger_refuses_is_open_again_and_says_why(service: Service, world: World) -> None:
+    await run(service, world, a_line(1))
+    found = await the_break(service)
+    world.refusals["EUR"] = REFUSED
+    status, problem = await act(service, found["id"], "correct")
+    assert (status, problem["type"]) == (409, "/problems/correction-refused")
+    shown = await the_one(service, found["id"])
+    assert (shown["state"], shown["resolution"]) == ("open", None)
+    assert shown["acts"][-1]["act"] == "refused"
+    assert "The channel is closed." in shown["acts"][-1]["note"]
+
+    world.refusals.clear()
+    assert (await act(service, found["id"], "correct"))[1]["state"] == "resolved"
+    assert list(world.corrections) == [f"{found['id']}.2.eur"]
+
+
+async def test_of_two_currencies_the_refused_one_alone_is_booked_later(
+    service: Service, world: World
+) -> None:
+    await ingest(service.deps.engine, [a_sale(1)])
+    world.heads["gateway"] = 1
+    await run(service, world, a_line(1, currency="USD"))
+    found = await the_break(service)
+    world.refusals["USD"] = REFUSED
+    assert (await act(service, found["id"], "correct"))[0] == 409
+    world.refusals.clear()
+    assert (await act(service, found["id"], "correct"))[1]["state"] == "resolved"
+    assert list(world.corrections) == [f"{found['id']}.1.eur", f"{found['id']}.2.usd"]
+
+
+async def test_an_entry_that_went_to_somebody_else_is_not_booked_again(
+    service: Service, world: World
+) -> None:
+    await run(service, world, a_line(1))
+    found = await the_break(service)
+    world.refusals["EUR"] = {"type": "/problems/suspense-not-platform", "detail": "It was resolved to costs."}
+    assert (await act(service, found["id"], "write_off"))[0] == 409
+    world.refusals.clear()
+    assert (await act(service, found["id"], "write_off"))[0] == 409, "nothing is left to book"
+    assert world.corrections == {}
+
+
+async def test_what_is_booking_is_not_closed_by_a_run(service: Service, world: World) -> None:
+    await run(service, world, a_line(1))
+    found = await the_break(service)
+    world.is_down.add("ledger")
+    await act(service, found["id"], "correct")
+    await run(service, world)
+    assert (await the_break(service))["state"] == "booking"
+    world.is_down.clear()
+    assert (await act(service, found["id"], "correct"))[1]["state"] == "resolved"
 
 
 async def test_a_large_one_takes_another_person(service: Service, world: World) -> None:
@@ -129,7 +255,22 @@ async def test_a_large_one_takes_another_person(service: Service, world: World) 
     assert (await act(service, found["id"], "accept"))[1]["state"] == "proposed"
     status, problem = await act(service, found["id"], "approve")
     assert (status, problem["type"]) == (403, "/problems/four-eyes")
+    status, problem = await act(service, found["id"], "approve", by="Ada")
+    assert (status, problem["type"]) == (403, "/problems/may-not-act")
     assert (await act(service, found["id"], "approve", by="grace"))[1]["state"] == "resolved"
+
+
+async def test_who_acts_is_an_operator_who_may(service: Service, world: World) -> None:
+    await run(service, world, a_line(1))
+    found = await the_break(service)
+    for by, word in (("nobody", "note"), ("Ada", "note"), ("olga", "accept"), ("vera", "reject")):
+        status, problem = await act(service, found["id"], word, by)
+        assert (status, problem["type"]) == (403, "/problems/may-not-act")
+    assert (await act(service, found["id"], "note", "vera"))[0] == 200
+    async with service.deps.engine.begin() as conn:
+        await operators.change(conn, "ada", role=None, password_hash=None, is_disabled=True)
+    assert (await act(service, found["id"], "accept", "ada"))[0] == 403
+    assert [one["actor"] for one in (await the_one(service, found["id"]))["acts"]] == ["vera"]
 
 
 async def test_what_a_person_closed_stays_closed_until_a_file_says_something_else(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +15,6 @@ from data_pipeline.domain.ageing import BANDS, OLDEST, age_band, days_open
 from data_pipeline.domain.closing import (
     BOOKS,
     BY_PEOPLE,
-    REASONS,
     Act,
     Correction,
     MayNot,
@@ -23,10 +23,12 @@ from data_pipeline.domain.closing import (
     Standing,
     State,
     booked,
+    booked_minor,
     corrections,
     decide,
     differences,
     needs_four_eyes,
+    refused,
 )
 from data_pipeline.domain.reconciliation import BreakClass
 from data_pipeline.domain.settlement import SettlementType
@@ -84,7 +86,8 @@ def test_above_the_limit_a_second_person_agrees() -> None:
     with pytest.raises(SamePerson):
         decide(proposed, MISSING, Act.APPROVE, "ada", four_eyes_above=12)
     agreed = decide(proposed, MISSING, Act.APPROVE, "grace", four_eyes_above=12)
-    assert (agreed.state, booked(agreed).state) == (State.BOOKING, State.RESOLVED)
+    done = replace(MISSING, booked_minor={"EUR": 1250})
+    assert (agreed.state, booked(agreed, done).state) == (State.BOOKING, State.RESOLVED)
     assert decide(proposed, MISSING, Act.REJECT, "grace", four_eyes_above=12) == Standing()
 
 
@@ -94,32 +97,64 @@ def test_a_claim_moves_no_money_so_one_person_makes_it_and_it_stays_open() -> No
     assert decide(claimed, MISSING, Act.ACCEPT, "ada", four_eyes_above=999).state is State.RESOLVED
 
 
+FILES = st.sampled_from([None, 600, 1250, 250_000])
+
+
 @given(
-    acts=st.lists(st.tuples(st.sampled_from(BY_PEOPLE), st.sampled_from(["ada", "grace"])), max_size=12),
-    sides=st.sampled_from(
-        [MISSING, Sides(BreakClass.TIMING, CHARGE, ledger_minor=1250, ledger_currency="EUR")]
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(BY_PEOPLE), st.sampled_from(["ada", "Ada", "grace", "GRACE"])),
+            FILES,
+            st.sampled_from(["ledger takes it", "ledger refuses it"]),
+        ),
+        max_size=20,
     ),
+    is_timing=st.booleans(),
     limit=st.sampled_from([0, 1000]),
 )
-def test_whatever_people_do_nothing_is_booked_without_a_reason_or_by_one_person_above_the_limit(
-    acts: list[tuple[Act, str]], sides: Sides, limit: int
+def test_whatever_people_files_and_ledger_do_what_is_booked_was_agreed_on_and_comes_to_the_difference(
+    steps: list[tuple[Act, str] | int | str | None], is_timing: bool, limit: int
 ) -> None:
     standing, proposer = Standing(), ""
-    for act, actor in acts:
+    sides = replace(MISSING, break_class=BreakClass.TIMING) if is_timing else MISSING
+    agreed: tuple[Correction, ...] = ()
+    for step in steps:
         before = standing
-        try:
-            standing = decide(standing, sides, act, actor, four_eyes_above=limit)
-        except MayNot:
-            assert standing == before
-            continue
-        proposer = actor if act in REASONS and before.state is not State.BOOKING else proposer
-        if standing.state is State.BOOKING and before.state is not State.BOOKING:
-            assert standing.resolution in BOOKS
-            assert corrections(sides)
-            assert not needs_four_eyes(sides, limit) or (act is Act.APPROVE and actor != proposer)
-        if before.state is State.RESOLVED:
-            assert act in (Act.NOTE, Act.ASSIGN)
+        if step is None or isinstance(step, int):  # a run, which opens again what it finds changed
+            changed = replace(sides, file_minor=step)
+            if changed != sides and standing.state in (State.RESOLVED, State.PROPOSED):
+                standing = replace(standing, state=State.OPEN, resolution=None, decided_by=None)
+            sides = changed
+        elif isinstance(step, str):
+            if standing.state is not State.BOOKING:
+                continue
+            if step == "ledger takes it":
+                total = Counter(sides.booked_minor)
+                total.update(booked_minor(agreed))
+                sides = replace(sides, booked_minor=dict(total))
+                standing = booked(standing, sides)
+            else:
+                standing = refused(standing)
+        else:
+            act, actor = step
+            try:
+                standing = decide(standing, sides, act, actor, four_eyes_above=limit)
+            except MayNot:
+                continue
+            if standing.state is State.PROPOSED and before.state is not State.PROPOSED:
+                proposer = actor
+            if standing.state is State.BOOKING and before.state is not State.BOOKING:
+                agreed = corrections(sides)
+                assert standing.resolution in BOOKS
+                assert agreed
+                assert not needs_four_eyes(sides, limit) or (
+                    act is Act.APPROVE and actor.lower() != proposer.lower()
+                )
+            if before.state is State.RESOLVED:
+                assert act in (Act.NOTE, Act.ASSIGN)
         assert (standing.state is State.OPEN) == (standing.resolution is None)
+        if standing.state is State.RESOLVED and standing.resolution in BOOKS:
+            assert {k: v for k, v in sides.booked_minor.items() if v} == differences(sides)
 
 
 def test_what_is_not_found_any_more_takes_notes_alone() -> None:

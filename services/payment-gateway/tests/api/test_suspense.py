@@ -111,9 +111,13 @@ async def test_only_the_administrator_and_only_our_channels(gateway: RunningGate
     ).status == 404
 
 
-async def correct(gateway: RunningGateway, token: str = TOKEN, **changes: Any) -> Reply:
-    body = A_LINE | {"actor": "ada", "write_off": False} | changes
-    return await gateway.call("POST", "/internal/corrections", token=token, raw=orjson.dumps(body))
+async def correct(
+    gateway: RunningGateway, token: str = TOKEN, by: str = "ada", raw: bytes = b"", **changes: Any
+) -> Reply:
+    raw = raw or orjson.dumps(A_LINE | {"write_off": False} | changes)
+    return await gateway.call(
+        "POST", "/internal/corrections", token=token, raw=raw, headers={"Acting-For": by}
+    )
 
 
 @pytest.mark.parametrize(("writes_off", "left"), [(False, 700), (True, 0)])
@@ -128,12 +132,31 @@ async def test_a_correction_of_the_reconciliation_is_booked_once_under_the_perso
     assert found["channel:card_sim:receivable"] == -700
     log = (await gateway.call("GET", "/v1/admin/audit-log", token=ADMIN)).body["data"]
     acts = [one for one in log if one["action"].startswith("suspense.")]
-    assert {(one["actor"]["type"], one["actor"]["id"]) for one in acts} == {("platform", "ada")}
+    assert {(one["actor"]["type"], one["actor"]["id"]) for one in acts} == {("operator", "ada")}
     assert len(acts) == (2 if writes_off else 1)
     assert (await gateway.verification())["balanced"]
 
 
 async def test_a_correction_takes_the_services_token_and_a_name(gateway: RunningGateway) -> None:
     assert (await correct(gateway, "wrong")).status == 401
-    assert (await correct(gateway, actor="no one")).status == 422
+    nobody = await correct(gateway, by="no one")
+    assert (nobody.status, nobody.problem) == (403, "nobody-named")
+    assert (await correct(gateway, actor="ada")).status == 422
+    twice = orjson.dumps(A_LINE)[:-1] + b',"amount_minor":1}'
+    assert (await correct(gateway, raw=twice)).problem == "duplicate-key"
     assert "platform:suspense" not in await balances(gateway)
+
+
+async def test_a_write_off_sent_at_once_and_again_is_one_and_all_are_told_so(gateway: RunningGateway) -> None:
+    replies = await asyncio.gather(*(correct(gateway, write_off=True) for _ in range(5)))
+    assert [(reply.status, reply.body.get("resolved_to")) for reply in replies] == [(201, "platform")] * 5
+    found = await balances(gateway)
+    assert (found["platform:suspense"], found["platform:fees"]) == (0, 700)
+
+
+async def test_a_write_off_of_what_went_to_somebody_else_is_refused(gateway: RunningGateway) -> None:
+    item = (await correct(gateway)).body
+    await administer(gateway, f"{PATH}/{item['id']}/resolve", {"to": "costs", "note": "a fee"})
+    refused = await correct(gateway, write_off=True)
+    assert (refused.status, refused.problem) == (409, "suspense-not-platform")
+    assert (await correct(gateway)).status == 201

@@ -28,12 +28,18 @@ router = APIRouter(
 BreakId = Annotated[str, Path(pattern=r"^brk_[a-z2-7]{26}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
 Actor = Annotated[
-    Name, Header(alias="Acting-For", description="the person who acts; whoever has the token vouches for it")
+    Name,
+    Header(
+        alias="Acting-For",
+        description="the operator who acts; whoever has the token vouches for it",
+        examples=["ada"],
+    ),
 ]
 UNKNOWN = problems({404: "`not-found`: there is no such break."})
 ACTED = UNKNOWN | problems(
     {
-        403: "`four-eyes`: who proposed it cannot approve it.",
+        403: "`four-eyes`: who proposed it cannot approve it. `may-not-act`: no enabled operator has this name, "
+        "or the role may not close breaks.",
         409: "`act-not-possible`, or `correction-refused` by the ledger.",
         503: "`ledger-not-reached`: send the same act again; it is booked once.",
     }

@@ -7,11 +7,16 @@ from typing import Any, Final
 
 import orjson
 
+from data_pipeline.clients.service_api import ACTING_FOR
 from data_pipeline.domain.closing import Correction
 from platform_kit.http import CallFailed, HttpClient
 from platform_kit.problems import Problem, Unavailable
 
 TIMEOUT_S: Final = 10.0
+ITS_ANOTHERS: Final = "/problems/suspense-not-platform"
+# What the gateway says of the entry itself. All else (a wrong token, a deployment) leaves open whether an earlier try
+# has booked it.
+_REFUSALS: Final = frozenset({400, 409, 422})
 
 
 class LedgerNotReached(Unavailable):
@@ -21,7 +26,13 @@ class LedgerNotReached(Unavailable):
 
 
 class CorrectionRefused(Problem):
+    """`is_booked`: the entry is there all the same, and belongs to somebody else by now."""
+
     status, code, title = 409, "correction-refused", "The ledger refused the correction"
+
+    def __init__(self, detail: str, *, is_booked: bool) -> None:
+        super().__init__(detail)
+        self.is_booked = is_booked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +69,23 @@ class LedgerCorrections:
             "amount_minor": order.correction.amount_minor,
             "currency": order.correction.currency,
             "note": order.note,
-            "actor": order.actor,
             "write_off": order.writes_off,
         }
         try:
             # Idempotent by its reference, whatever the method.
-            answer = await self._client.post("/internal/corrections", json=body, idempotent=True)
+            answer = await self._client.post(
+                "/internal/corrections", json=body, headers={ACTING_FOR: order.actor}, idempotent=True
+            )
         except CallFailed as error:
             raise LedgerNotReached(f"The gateway cannot be reached ({error.reason}).") from error
-        if answer.status >= 500 or answer.status == 429:
-            raise LedgerNotReached(f"The gateway answered {answer.status}.")
+        if answer.status in _REFUSALS:
+            told = _problem(answer.body)
+            raise CorrectionRefused(
+                f"The gateway answered {answer.status}: {told.get('detail', '')}",
+                is_booked=told.get("type") == ITS_ANOTHERS,
+            )
         if answer.status != 201:
-            raise CorrectionRefused(f"The gateway answered {answer.status}: {_detail(answer.body)}")
+            raise LedgerNotReached(f"The gateway answered {answer.status}.")
         item: dict[str, Any] = orjson.loads(answer.body)
         return item
 
@@ -77,8 +93,9 @@ class LedgerCorrections:
         await self._client.close()
 
 
-def _detail(body: bytes) -> str:
+def _problem(body: bytes) -> dict[str, Any]:
     try:
-        return str(orjson.loads(body).get("detail", ""))
-    except (orjson.JSONDecodeError, AttributeError):
-        return ""
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -6,8 +6,8 @@ limit takes four eyes: who proposes is not who approves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -32,7 +32,9 @@ class Act(StrEnum):
     NOTE = "note"
     ASSIGN = "assign"
     BOOKED = "booked"
-    """By the platform: the ledger has the entry."""
+    """By the platform: the ledger has the entries."""
+    REFUSED = "refused"
+    """By the platform: the ledger refused an entry, and people decide once more."""
     REOPENED = "reopened"
     """By the platform: a later file says something else than what was closed."""
 
@@ -87,6 +89,8 @@ class Sides:
     file_fee_minor: int | None = None
     bank_minor: int | None = None
     """Of a payout: below zero the channel took it."""
+    booked_minor: Mapping[str, int] = field(default_factory=dict)
+    """Currency -> what earlier decisions have booked of the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,18 @@ class Correction:
     is_received: bool
     amount_minor: int
     currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was agreed on and is booked, whatever the sides say by now. `number` counts those of its break, from 1: it
+    stands in the names of the entries. `actor` and `note` are those of the act that agreed."""
+
+    number: int
+    resolution: Act
+    corrections: tuple[Correction, ...]
+    actor: str
+    note: str
 
 
 # A payout that is late or short changes nothing in the ledger: the channel still owes it.
@@ -123,18 +139,25 @@ def differences(sides: Sides) -> dict[str, int]:
 
 
 def corrections(sides: Sides) -> tuple[Correction, ...]:
-    """The entries that put the ledger right, by currency. None for what closes by itself."""
+    """The entries that put the ledger right, by currency: what is left of the difference over what was booked. None for
+    what closes by itself."""
     if sides.break_class not in _BOOKABLE:
         return ()
     return tuple(
-        Correction(minor > 0, abs(minor), currency) for currency, minor in sorted(differences(sides).items())
+        Correction(minor > 0, abs(minor), currency) for currency, minor in sorted(_left(sides).items())
     )
 
 
+def booked_minor(entries: Iterable[Correction]) -> dict[str, int]:
+    """Currency -> what these entries change, signed as `differences` are."""
+    return {one.currency: one.amount_minor if one.is_received else -one.amount_minor for one in entries}
+
+
 def needs_four_eyes(sides: Sides, above_units: int) -> bool:
-    """Whether the difference is above `above_units` whole units of its currency."""
+    """Whether the difference, or what is left of it to book, is above `above_units` whole units of its currency."""
     return any(
-        abs(minor) > above_units * 10 ** exponent(currency) for currency, minor in differences(sides).items()
+        abs(minor) > above_units * 10 ** exponent(currency)
+        for currency, minor in (*differences(sides).items(), *_left(sides).items())
     )
 
 
@@ -145,7 +168,7 @@ def decide(standing: Standing, sides: Sides, act: Act, actor: str, *, four_eyes_
     if not standing.is_found or standing.state is State.RESOLVED:
         raise MayNot("It is closed.")
     if standing.state is State.BOOKING:
-        if act is standing.resolution:
+        if act in (standing.resolution, Act.APPROVE):
             return standing  # the same person's second try, or anybody's: the entry has one name, and is written once
         raise MayNot("Its correction is being booked: send the same act again.")
     if act in (Act.APPROVE, Act.REJECT):
@@ -162,18 +185,24 @@ def decide(standing: Standing, sides: Sides, act: Act, actor: str, *, four_eyes_
     return _agreed(chosen)
 
 
-def booked(standing: Standing) -> Standing:
-    """The ledger has it."""
+def booked(standing: Standing, sides: Sides) -> Standing:
+    """The ledger has what was agreed on; open again when the sides, with that in `booked_minor`, differ still."""
     assert standing.state is State.BOOKING
-    return replace(standing, state=State.RESOLVED)
+    return _opened(standing) if corrections(sides) else replace(standing, state=State.RESOLVED)
+
+
+def refused(standing: Standing) -> Standing:
+    """The ledger does not take what was agreed on."""
+    assert standing.state is State.BOOKING
+    return _opened(standing)
 
 
 def _answered(standing: Standing, act: Act, actor: str) -> Standing:
     if standing.state is not State.PROPOSED:
         raise MayNot("Nothing waits for a second person.")
     if act is Act.REJECT:
-        return replace(standing, state=State.OPEN, resolution=None, decided_by=None)
-    if actor == standing.decided_by:
+        return _opened(standing)
+    if standing.decided_by is None or actor.casefold() == standing.decided_by.casefold():
         raise SamePerson("Who proposed it cannot approve it.")
     return _agreed(standing)
 
@@ -184,6 +213,19 @@ _AGREED: Final[Mapping[Act, State]] = {
     Act.WRITE_OFF: State.BOOKING,
     Act.CORRECT: State.BOOKING,
 }
+
+
+def _opened(standing: Standing) -> Standing:
+    return replace(standing, state=State.OPEN, resolution=None, decided_by=None)
+
+
+def _left(sides: Sides) -> dict[str, int]:
+    found = differences(sides)
+    left = {
+        currency: found.get(currency, 0) - sides.booked_minor.get(currency, 0)
+        for currency in found.keys() | sides.booked_minor.keys()
+    }
+    return {currency: minor for currency, minor in left.items() if minor}
 
 
 def _agreed(standing: Standing) -> Standing:

@@ -3,22 +3,39 @@ ledger between two transactions; a try that was cut off is finished by sending t
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data_pipeline.clients.ledger_corrections import CorrectionOrder
+from data_pipeline.clients.ledger_corrections import CorrectionOrder, CorrectionRefused
 from data_pipeline.domain import closing
-from data_pipeline.domain.closing import Act, MayNot, SamePerson, Sides, Standing, State
+from data_pipeline.domain.closing import (
+    BOOKS,
+    Act,
+    Correction,
+    Decision,
+    MayNot,
+    SamePerson,
+    Sides,
+    Standing,
+    State,
+)
+from data_pipeline.domain.operators import Permission
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.show_break import show_break
-from data_pipeline.store import breaks
+from data_pipeline.store import breaks, operators
 from data_pipeline.store.breaks import ActRow
 from platform_kit import canonical
 from platform_kit.ids import new_id
 from platform_kit.problems import NotFound, Problem
+
+DECIDING: Final = (*BOOKS, Act.APPROVE)
+"""What books, and books again what a try before it could not: a note moves no money."""
+OTHER_SIDES: Final = "The sides say something else by now: what is left of the difference is open."
 
 
 class ActNotPossible(Problem):
@@ -27,6 +44,10 @@ class ActNotPossible(Problem):
 
 class FourEyes(Problem):
     status, code, title = 403, "four-eyes", "It takes another person"
+
+
+class MayNotAct(Problem):
+    status, code, title = 403, "may-not-act", "Who acts may not do this"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +62,107 @@ class CloseBreak:
 
 
 async def close_break(deps: Deps, command: CloseBreak) -> dict[str, Any]:
-    """The break as it stands then. Raises NotFound, ActNotPossible, FourEyes, LedgerNotReached, CorrectionRefused."""
+    """The break as it stands then. Raises NotFound, MayNotAct, ActNotPossible, FourEyes, LedgerNotReached,
+    CorrectionRefused."""
     now = deps.clock.now()
     async with deps.engine.begin() as conn:  # 1. commit what was decided
-        found = await _locked(conn, command.break_id)
-        before, sides = breaks.standing_of(found), breaks.sides_of(found)
+        await _may_act(conn, command)
+        found, sides = await _locked(conn, command.break_id)
+        before = breaks.standing_of(found)
         after = _decided(before, sides, command, deps.settings.four_eyes_above)
         if command.owner is not None:
             after = replace(after, owner=command.owner)
+        decision = await breaks.last_decision(conn, command.break_id)
+        details: dict[str, Any] = {"difference_minor": closing.differences(sides)}
+        if after.state is State.BOOKING and before.state is not State.BOOKING:
+            decision = _decision(command, after, sides, 1 + (decision.number if decision else 0))
+            details["decision"] = breaks.decision_details(decision)
         await breaks.stand(conn, command.break_id, after, now)
-        await breaks.add_act(conn, _act(command, after, sides, now))
+        await breaks.add_act(conn, _act(command, after, details, now))
     canonical.add(break_id=command.break_id, act=command.act, state=after.state)
-    if after.state is State.BOOKING:
-        await _book(deps, found, after, sides, command)  # 2. no transaction is open here
+    if after.state is State.BOOKING and command.act in DECIDING:
+        assert decision is not None
+        await _book(deps, found, decision)  # 2. no transaction is open here
     return await show_break(deps, command.break_id)
 
 
-async def _book(
-    deps: Deps, found: dict[str, Any], standing: Standing, sides: Sides, command: CloseBreak
-) -> None:
-    """In the ledger, once per currency, under the break's name; then 3. commit that it is there."""
-    items = [
-        await deps.corrections.book(
-            CorrectionOrder(
-                channel=found["channel"],
-                reference=f"{found['id']}.{correction.currency.lower()}",
-                correction=correction,
-                note=command.note,
-                actor=command.actor,
-                writes_off=standing.resolution is Act.WRITE_OFF,
+async def _book(deps: Deps, found: dict[str, Any], decision: Decision) -> None:
+    """In the ledger, once per currency, under the names of break and decision; then 3. commit what came of it."""
+    ids: list[str] = []
+    entries: list[Correction] = []
+    for correction in decision.corrections:
+        try:
+            item = await deps.corrections.book(
+                CorrectionOrder(
+                    channel=found["channel"],
+                    reference=f"{found['id']}.{decision.number}.{correction.currency.lower()}",
+                    correction=correction,
+                    note=decision.note,
+                    actor=decision.actor,
+                    writes_off=decision.resolution is Act.WRITE_OFF,
+                )
             )
-        )
-        for correction in closing.corrections(sides)
-    ]
+        except CorrectionRefused as refused:
+            entries += [correction] if refused.is_booked else []
+            await _end(deps, found["id"], decision, ids, entries, refused)
+            raise
+        ids.append(item["id"])
+        entries.append(correction)
+    await _end(deps, found["id"], decision, ids, entries)
+
+
+async def _end(
+    deps: Deps,
+    break_id: str,
+    decision: Decision,
+    ids: Sequence[str],
+    entries: Sequence[Correction],
+    refused: CorrectionRefused | None = None,
+) -> None:
+    """Commit which entries the ledger has, and how the break stands with them."""
     now = deps.clock.now()
+    booked_minor = closing.booked_minor(entries)
     async with deps.engine.begin() as conn:
-        current = breaks.standing_of(await _locked(conn, found["id"]))
-        if current.state is not State.BOOKING:
+        found, sides = await _locked(conn, break_id)
+        current = breaks.standing_of(found)
+        if current.state is not State.BOOKING or await breaks.last_decision(conn, break_id) != decision:
             return  # another try was quicker
-        after = closing.booked(current)
-        await breaks.stand(conn, found["id"], after, now)
-        details = {"suspense": [item["id"] for item in items]}
-        row = ActRow(
-            new_id("act"), found["id"], Act.BOOKED, breaks.THE_PLATFORM, None, None, after.state, details, now
-        )
+        note: str | None
+        if refused is not None:
+            act, after, note = Act.REFUSED, closing.refused(current), refused.detail
+        else:
+            total = Counter(sides.booked_minor)
+            total.update(booked_minor)  # unlike +, it keeps what is below zero
+            after = closing.booked(current, replace(sides, booked_minor=total))
+            act, note = Act.BOOKED, OTHER_SIDES if after.state is State.OPEN else None
+        await breaks.stand(conn, break_id, after, now)
+        details = {"suspense": ids, "booked_minor": booked_minor, "number": decision.number}
+        row = ActRow(new_id("act"), break_id, act, breaks.THE_PLATFORM, note, None, after.state, details, now)
         await breaks.add_act(conn, row)
 
 
-async def _locked(conn: AsyncConnection, break_id: str) -> dict[str, Any]:
+async def _may_act(conn: AsyncConnection, command: CloseBreak) -> None:
+    """Names are lower-case in the store, so one person has one name."""
+    operator = await operators.enabled(conn, command.actor)
+    if operator is None:
+        raise MayNotAct(
+            "There is no enabled operator of this name: `data-pipeline operator add`, in lower case."
+        )
+    if command.act not in (Act.NOTE, Act.ASSIGN) and not operator.may(Permission.CLOSE_BREAKS):
+        raise MayNotAct(f"The role {operator.role} may not {Permission.CLOSE_BREAKS}.")
+
+
+async def _locked(conn: AsyncConnection, break_id: str) -> tuple[dict[str, Any], Sides]:
     found = await breaks.lock(conn, break_id)
     if found is None:
         raise NotFound("There is no such break.")
-    return found
+    booked = await breaks.booked_of(conn, [break_id])
+    return found, breaks.sides_of(found, booked.get(break_id, {}))
+
+
+def _decision(command: CloseBreak, after: Standing, sides: Sides, number: int) -> Decision:
+    assert after.resolution is not None
+    return Decision(number, after.resolution, closing.corrections(sides), command.actor, command.note)
 
 
 def _decided(before: Standing, sides: Sides, command: CloseBreak, four_eyes_above: int) -> Standing:
@@ -104,7 +174,7 @@ def _decided(before: Standing, sides: Sides, command: CloseBreak, four_eyes_abov
         raise ActNotPossible(str(refused)) from refused
 
 
-def _act(command: CloseBreak, after: Standing, sides: Sides, at: datetime) -> ActRow:
+def _act(command: CloseBreak, after: Standing, details: dict[str, Any], at: datetime) -> ActRow:
     return ActRow(
         id=new_id("act"),
         break_id=command.break_id,
@@ -113,6 +183,6 @@ def _act(command: CloseBreak, after: Standing, sides: Sides, at: datetime) -> Ac
         note=command.note,
         owner=command.owner,
         state=after.state,
-        details={"difference_minor": closing.differences(sides)},
+        details=details,
         at=at,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -41,8 +42,9 @@ async def list_breaks(deps: Deps, query: ListBreaks) -> list[dict[str, Any]]:
             state=query.state,
             owner=query.owner,
         )
+        booked = await breaks.booked_of(conn, [one["id"] for one in found])
     now = deps.clock.now()
-    return [_shown(deps, one, now) for one in found]
+    return [_shown(deps, one, booked.get(one["id"], {}), now) for one in found]
 
 
 async def show_break(deps: Deps, break_id: str) -> dict[str, Any]:
@@ -53,7 +55,8 @@ async def show_break(deps: Deps, break_id: str) -> dict[str, Any]:
         if found is None:
             raise NotFound("There is no such break.")
         acts = await breaks.acts_of(conn, break_id)
-    return _shown(deps, found, deps.clock.now()) | {"acts": acts}
+        booked = await breaks.booked_of(conn, [break_id])
+    return _shown(deps, found, booked.get(break_id, {}), deps.clock.now()) | {"acts": acts}
 
 
 async def bundle_evidence(deps: Deps, break_id: str) -> dict[str, Any]:
@@ -95,8 +98,8 @@ async def bundle_evidence(deps: Deps, break_id: str) -> dict[str, Any]:
     return bundle | {"sha256": hashlib.sha256(raw).hexdigest()}
 
 
-def _shown(deps: Deps, found: dict[str, Any], now: datetime) -> dict[str, Any]:
-    sides = breaks.sides_of(found)
+def _shown(deps: Deps, found: dict[str, Any], booked: Mapping[str, int], now: datetime) -> dict[str, Any]:
+    sides = breaks.sides_of(found, booked)
     days = days_open(found["opened_at"], found["closed_at"] or now)
     return found | {
         "difference_minor": closing.differences(sides),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data_pipeline.domain.closing import Act, Sides, Standing, State
+from data_pipeline.domain.closing import Act, Correction, Decision, Sides, Standing, State
 from data_pipeline.domain.reconciliation import OF_PAYOUTS, Break, BreakClass
 from data_pipeline.domain.settlement import SettlementType
 from data_pipeline.store.arrays import arrays, insert_many, unnested
@@ -52,6 +52,7 @@ CLOSE_OTHERS = text(
     """
     UPDATE pipeline.reconciliation_break SET closed_at = :at
     WHERE day = :day AND channel = :channel AND closed_at IS NULL AND run_id <> :run_id
+      AND state <> 'booking'  -- it ends when the ledger has answered
       AND (break_class = ANY(:payout_classes)) = :of_payouts
       AND (CAST(:currencies AS text[]) IS NULL OR file_currency = ANY(CAST(:currencies AS text[])))
     """
@@ -95,6 +96,22 @@ ACTS_OF = text(
     """
     SELECT id, act, actor, note, owner, state, details, at
     FROM pipeline.break_act WHERE break_id = :id ORDER BY at, id
+    """
+)
+
+# Acts that booked carry `booked_minor`; the act that agreed carries `decision`.
+BOOKED = text(
+    """
+    SELECT a.break_id, b.key AS currency, sum(CAST(b.value AS bigint)) AS minor
+    FROM pipeline.break_act a, json_each_text(a.details -> 'booked_minor') b
+    WHERE a.break_id = ANY(CAST(:ids AS text[])) GROUP BY a.break_id, b.key
+    """
+)
+LAST_DECISION = text(
+    """
+    SELECT actor, note, CAST(details -> 'decision' AS text) AS decision FROM pipeline.break_act
+    WHERE break_id = :id AND details -> 'decision' IS NOT NULL
+    ORDER BY CAST(details -> 'decision' ->> 'number' AS bigint) DESC LIMIT 1
     """
 )
 
@@ -281,6 +298,33 @@ async def acts_of(conn: AsyncConnection, break_id: str) -> list[dict[str, Any]]:
     return [dict(row) for row in (await conn.execute(ACTS_OF, {"id": break_id})).mappings()]
 
 
+async def booked_of(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Break -> currency -> what decisions have booked of its difference; a break without entries is not in it."""
+    found: dict[str, dict[str, int]] = {}
+    for row in await conn.execute(BOOKED, {"ids": list(ids)}):
+        found.setdefault(row.break_id, {})[row.currency] = int(row.minor)
+    return found
+
+
+async def last_decision(conn: AsyncConnection, break_id: str) -> Decision | None:
+    """The newest that books; None when there never was one."""
+    row = (await conn.execute(LAST_DECISION, {"id": break_id})).one_or_none()
+    if row is None:
+        return None
+    kept = orjson.loads(row.decision)
+    entries = tuple(Correction(**one) for one in kept["corrections"])
+    return Decision(kept["number"], Act(kept["resolution"]), entries, row.actor, row.note)
+
+
+def decision_details(decision: Decision) -> dict[str, Any]:
+    """What `last_decision` reads; actor and note are the act's own."""
+    return {
+        "number": decision.number,
+        "resolution": decision.resolution,
+        "corrections": [asdict(one) for one in decision.corrections],
+    }
+
+
 def standing_of(found: dict[str, Any]) -> Standing:
     """How a row of the store stands."""
     return Standing(
@@ -292,8 +336,8 @@ def standing_of(found: dict[str, Any]) -> Standing:
     )
 
 
-def sides_of(found: dict[str, Any]) -> Sides:
-    """The money of a row of the store."""
+def sides_of(found: dict[str, Any], booked_minor: Mapping[str, int]) -> Sides:
+    """The money of a row of the store, with what was booked of it."""
     return Sides(
         break_class=BreakClass(found["break_class"]),
         settled_type=SettlementType(found["settled_type"]),
@@ -304,6 +348,7 @@ def sides_of(found: dict[str, Any]) -> Sides:
         expected_fee_minor=found["expected_fee_minor"],
         file_fee_minor=found["file_fee_minor"],
         bank_minor=found["bank_amount_minor"],
+        booked_minor=booked_minor,
     )
 
 

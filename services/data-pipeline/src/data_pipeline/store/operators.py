@@ -34,6 +34,7 @@ LIST = text(
     """
 )
 PASSWORD_OF = text("SELECT password_hash FROM pipeline.operator WHERE name = :name AND disabled_at IS NULL")
+ENABLED = text("SELECT name, role FROM pipeline.operator WHERE name = :name AND disabled_at IS NULL")
 NOTE_LOGIN = text(
     """
     INSERT INTO pipeline.operator_login (name, address, succeeded, at)
@@ -104,6 +105,12 @@ async def password_of(conn: AsyncConnection, name: str) -> str | None:
     """The hash; None for nobody and for who is disabled."""
     found: str | None = await conn.scalar(PASSWORD_OF, {"name": name})
     return found
+
+
+async def enabled(conn: AsyncConnection, name: str) -> Operator | None:
+    """None for nobody and for who is disabled."""
+    row = (await conn.execute(ENABLED, {"name": name})).one_or_none()
+    return Operator(row.name, Role(row.role)) if row else None
 
 
 async def note_login(

@@ -7,20 +7,21 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from payment_gateway.api.access import GatewayDeps, engine_of, require_internal
+from payment_gateway.api.access import GatewayDeps, Operator, engine_of, require_internal
 from payment_gateway.api.schemas.suspense import CorrectionBody
-from payment_gateway.domain.audit import PLATFORM, Actor
 from payment_gateway.domain.suspense import Direction, Suspense, suspense_id
 from payment_gateway.operations.correct_channel import CorrectChannel, correct_channel
 from payment_gateway.operations.receive_channel_event import receive_channel_event
 from payment_gateway.operations.total_ledger import total_ledger
 from payment_gateway.store.tables import outbox
 from platform_kit.app import JsonResponse
+from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 from platform_kit.outbox import events_router
 
 router = APIRouter(tags=["internal"])
 router.include_router(events_router(engine_of, outbox, require_internal))
+corrections = APIRouter(route_class=StrictRoute)  # a channel's report is bytes that it signed; this is JSON
 
 
 @router.post("/internal/channel-events/{channel}", status_code=200, include_in_schema=False)
@@ -45,13 +46,8 @@ async def totals(deps: GatewayDeps) -> Response:
     )
 
 
-@router.post(
-    "/internal/corrections",
-    status_code=201,
-    include_in_schema=False,
-    dependencies=[Depends(require_internal)],
-)
-async def correct(body: CorrectionBody, request: Request, deps: GatewayDeps) -> Response:
+@corrections.post("/internal/corrections", status_code=201, include_in_schema=False)
+async def correct(body: CorrectionBody, by: Operator, deps: GatewayDeps) -> Response:
     """What a person decided about a break of the reconciliation, in the ledger and in the audit log under their name.
     The same reference again changes nothing."""
     item = Suspense(
@@ -64,5 +60,7 @@ async def correct(body: CorrectionBody, request: Request, deps: GatewayDeps) -> 
         note=body.note,
         created_at=datetime.now(UTC),
     )
-    by = Actor(PLATFORM, body.actor, request.scope.get("request_id"))
     return JsonResponse(await correct_channel(deps, CorrectChannel(item, body.write_off), by), 201)
+
+
+router.include_router(corrections)

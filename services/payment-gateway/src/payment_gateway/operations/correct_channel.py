@@ -9,6 +9,7 @@ from payment_gateway.domain.audit import Actor
 from payment_gateway.domain.suspense import Suspense, SuspenseStatus, Target
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.keep_suspense import ResolveSuspense, book_suspense, resolve_suspense
+from payment_gateway.operations.problems import InvalidState, SuspenseNotPlatform
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,14 @@ class CorrectChannel:
 
 async def correct_channel(deps: Deps, command: CorrectChannel, by: Actor) -> dict[str, Any]:
     """The item; the same again changes nothing, whatever part of it was done before. Raises UnknownReference,
-    SuspenseDiffers."""
-    booked = await book_suspense(deps, command.item, by)
-    if not command.writes_off or booked["status"] != SuspenseStatus.OPEN:
-        return booked
-    resolution = ResolveSuspense(command.item.id, Target.PLATFORM, command.item.note)
-    return await resolve_suspense(deps, resolution, by)
+    SuspenseDiffers, and SuspenseNotPlatform for one to write off that went to somebody else."""
+    found = await book_suspense(deps, command.item, by)
+    if command.writes_off and found["status"] == SuspenseStatus.OPEN:
+        resolution = ResolveSuspense(command.item.id, Target.PLATFORM, command.item.note)
+        try:
+            return await resolve_suspense(deps, resolution, by)
+        except InvalidState:  # somebody was quicker: the same once more, or another target
+            found = await book_suspense(deps, command.item, by)
+    if command.writes_off and found["resolved_to"] != Target.PLATFORM:
+        raise SuspenseNotPlatform(f"It was resolved to {found['resolved_to']}.")
+    return found

@@ -62,6 +62,10 @@ class SuspenseDiffers(Problem):
     )
 
 
+class SuspenseNotPlatform(Problem):
+    status, code, title = 409, "suspense-not-platform", "The item to write off went to somebody else"
+
+
 class HoldClosed(Problem):
     status, code, title = 409, "hold-closed", "The hold does not admit this any more"
 

@@ -32,9 +32,8 @@ class SuspenseBody(Body):
 
 
 class CorrectionBody(SuspenseBody):
-    """From the reconciliation: `actor` is the person who decided it, as our service knows them."""
+    """From the reconciliation; who decided it stands in `Acting-For`."""
 
-    actor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
     write_off: bool = Field(default=False, description="the platform bears it, or keeps it")
 
 
