@@ -12,7 +12,7 @@ from seeded_day import Seeded
 from platform_cli.embedded.fuzzing import EXAMPLES, fuzz
 
 
-@pytest.mark.timeout(max(180, EXAMPLES * 30))
+@pytest.mark.timeout(max(600, EXAMPLES * 30))
 async def test_every_answer_is_one_that_the_document_promises(
     service: Service, seeded: Seeded, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from payment_gateway.domain.versions import CURRENT
 from platform_cli.embedded.fuzzing import EXAMPLES, fuzz
 
 
-@pytest.mark.timeout(max(180, EXAMPLES * 30))
+@pytest.mark.timeout(max(600, EXAMPLES * 30))
 async def test_every_answer_is_one_that_the_document_promises(
     gateway: RunningGateway, tmp_path: Path
 ) -> None:
