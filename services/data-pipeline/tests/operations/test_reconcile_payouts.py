@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pipeline_rig import NOON, TODAY, World, a_line, rows
+from structlog.testing import capture_logs
 
 from data_pipeline.domain import camt053, mt940
 from data_pipeline.domain.payouts import PayoutState
@@ -205,24 +206,26 @@ async def test_a_day_without_batches_is_looked_at_in_the_currencies_of_the_weeks
 
 
 async def test_a_statement_of_another_account_is_refused_where_ours_is_set(
-    settled: Deps, world: World, capsys: pytest.CaptureFixture[str]
+    settled: Deps, world: World
 ) -> None:
     told(world, 2414, account="ANOTHER")
     assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
     strict = replace(settled, settings=settled.settings.model_copy(update={"statement_account": "PLATFORM"}))
-    assert await state_of(strict) == [(PayoutState.EXPECTED, None)]
+    with capture_logs() as told_of:
+        assert await state_of(strict) == [(PayoutState.EXPECTED, None)]
     [kept] = await rows(settled.engine, "bank_statement")
     assert (kept["fault"], kept["entry_count"]) == ("other_account", None)
-    assert "statement refused" in capsys.readouterr().out
+    assert "statement refused" in [line["event"] for line in told_of]
     told(world, 2414)
     assert await state_of(strict) == [(PayoutState.RECEIVED, 2414)]
 
 
 async def test_a_bank_that_cannot_be_asked_is_in_the_log_and_one_that_has_none_is_not(
-    settled: Deps, world: World, capsys: pytest.CaptureFixture[str]
+    settled: Deps, world: World
 ) -> None:
-    await reconcile_payouts(settled, TODAY)
-    assert "statement not available" not in capsys.readouterr().out
-    world.is_down.add("bank")
-    await reconcile_payouts(settled, TODAY)
-    assert "statement not available" in capsys.readouterr().out
+    with capture_logs() as told_of:
+        await reconcile_payouts(settled, TODAY)
+        assert "statement not available" not in [line["event"] for line in told_of]
+        world.is_down.add("bank")
+        await reconcile_payouts(settled, TODAY)
+    assert "statement not available" in [line["event"] for line in told_of]
