@@ -8,8 +8,9 @@ STATE ?= $(or $(PLATFORM_STATE),.platform)
 # What runs is found through .platform/env, unless the environment names another platform.
 WITH_ENV = if [ -z "$$GATEWAY_URL" ] && [ -f $(STATE)/env ]; then . $(abspath $(STATE))/env; fi;
 PYTEST_ARGS ?=
-# A test process per core, each with its own Postgres and Redis, a file at a time; TEST_WORKERS=0: one, in this process.
-TEST_WORKERS ?= logical --maxprocesses 4
+# TEST_WORKERS=2: so many processes, each with a Postgres and a Redis of its own, a file at a time. Tests that are about time
+# (overload, deadlines) want the machine for themselves, hence one by default.
+TEST_WORKERS ?= 0
 LOAD_ARGS ?=
 PROFILE ?= smoke
 URL ?=
