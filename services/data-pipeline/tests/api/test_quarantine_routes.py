@@ -91,7 +91,7 @@ async def test_what_does_not_say_who_which_or_why_is_refused(
 
 @pytest.mark.parametrize("path", ["", "/1"])
 async def test_nobody_reads_without_the_token(service: Service, set_aside: list[int], path: str) -> None:
-    await service.get(f"/v1/quarantine{path}", 401)
+    await service.get(f"/v1/quarantine{path}", 401, token="")
 
 
 @pytest.mark.parametrize("path", ["replay", "discard"])
