@@ -153,7 +153,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
                         "channel": nullable(TEXT),
                         "reason": nullable(TEXT),
                         "rule": nullable(TEXT),
-                        "candidates": ANYTHING | {"description": "the rule's channels, each with its reason"},
+                        "candidates": nullable(items(ANYTHING))
+                        | {"description": "the rule's channels, each with its reason"},
                     }
                 )
             ),
