@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from platform_kit.ids import earliest_id, is_id, new_id
-from platform_kit.money import CURRENCIES, CurrencyMismatch, Money, exponent, format_minor
+from platform_kit.money import CURRENCIES, CurrencyMismatch, Money, exponent, format_minor, plain_minor
 
 
 def test_amounts_of_one_currency_add_and_compare() -> None:
@@ -48,6 +48,7 @@ def test_an_amount_is_written_with_its_currencys_decimals(
     amount_minor: int, currency: str, text: str
 ) -> None:
     assert format_minor(amount_minor, currency) == text
+    assert plain_minor(amount_minor, currency) == text.replace(",", "")
 
 
 def test_the_exponents_that_payment_code_gets_wrong() -> None:

@@ -73,6 +73,12 @@ class Money:
         return other
 
 
+def plain_minor(amount_minor: int, currency: str) -> str:
+    """Decimal text for machines, nothing separated: 125000, EUR -> '1250.00'."""
+    decimals = exponent(currency)
+    return f"{Decimal(amount_minor).scaleb(-decimals):.{decimals}f}"
+
+
 def format_minor(amount_minor: int, currency: str) -> str:
     """Decimal text with the currency's own number of decimals and thousands separated: 1250, JPY -> '1,250'."""
     decimals = exponent(currency)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from platform_kit.money import exponent
+from platform_kit.money import exponent, plain_minor
 
 ENTRIES_MAX: Final = 100_000
 BATCH: Final = r"[a-z0-9_]{1,40}-[0-9]{8}-[A-Z]{3}"
@@ -94,8 +93,7 @@ def as_asked(
 
 def to_decimal(amount_minor: int, currency: str) -> str:
     """The amount without its sign, with the decimals of the currency and a point: 1250 EUR is `12.50`."""
-    decimals = exponent(currency)
-    return f"{Decimal(abs(amount_minor)).scaleb(-decimals):.{decimals}f}"
+    return plain_minor(abs(amount_minor), currency)
 
 
 def to_minor(whole: str, fraction: str, currency: str) -> int | None:

@@ -19,7 +19,7 @@ from data_pipeline.domain.payment_act import PaymentAct, movement_of, remaining_
 from data_pipeline.operations.act_on_payment import act_on_payment, ask_gateway
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.show_payment import show_payment
-from platform_kit.money import CURRENCIES, format_minor
+from platform_kit.money import CURRENCIES, format_minor, plain_minor
 from platform_kit.problems import InvalidRequest, NotFound
 
 PATH: Final = "/console/payments/{payment_id}"
@@ -113,7 +113,7 @@ def _form(
     refusal: str | None = None,
 ) -> Response:
     remaining = remaining_minor(payment, act)
-    most = format_minor(remaining, payment["currency"]).replace(",", "")
+    most = plain_minor(remaining, payment["currency"])
     return page(
         request,
         "payment_act.html",

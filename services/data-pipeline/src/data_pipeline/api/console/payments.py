@@ -19,7 +19,7 @@ from data_pipeline.domain.payment_filter import PaymentFilter
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.list_payments import PaymentPage, list_payments
 from platform_kit.ids import is_id
-from platform_kit.money import AMOUNT_MAX, CURRENCIES, format_minor
+from platform_kit.money import AMOUNT_MAX, CURRENCIES, plain_minor
 from platform_kit.problems import InvalidRequest
 
 PATH: Final = "/console/payments"
@@ -115,9 +115,9 @@ async def download_payments(typed: Typed, before: Word = "", deps: Deps = Depend
         row
         | {
             "created_at": row["created_at"].isoformat(),
-            "amount": _plain(row["amount_minor"], row["currency"]),
-            "captured": _plain(row["captured_minor"], row["currency"]),
-            "refunded": _plain(row["refunded_minor"], row["currency"]),
+            "amount": plain_minor(row["amount_minor"], row["currency"]),
+            "captured": plain_minor(row["captured_minor"], row["currency"]),
+            "refunded": plain_minor(row["refunded_minor"], row["currency"]),
         }
         for row in found.payments
     ]
@@ -185,7 +185,3 @@ def _read_key(text: str) -> tuple[datetime, str]:
         return datetime.strptime(at, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), payment_id
     except ValueError:
         raise Unclear("Go back to the first page.") from None
-
-
-def _plain(amount_minor: int, currency: str) -> str:
-    return format_minor(amount_minor, currency).replace(",", "")

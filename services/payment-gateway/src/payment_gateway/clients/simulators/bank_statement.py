@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Final
 
 import orjson
 
 from payment_gateway.clients.simulators.book import Book
 from payment_gateway.clients.simulators.settlement import FeePlan
-from platform_kit.money import exponent
+from platform_kit.money import plain_minor
 
 ACCOUNT: Final = "PLATFORM"
 CAMT: Final = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
@@ -52,7 +51,7 @@ def camt053(day: date, currency: str, entries: list[tuple[str, int]]) -> bytes:
 
     def amount(minor: int) -> str:
         mark = "CRDT" if minor >= 0 else "DBIT"
-        return f'<Amt Ccy="{currency}">{_decimal(minor, currency)}</Amt><CdtDbtInd>{mark}</CdtDbtInd>'
+        return f'<Amt Ccy="{currency}">{plain_minor(abs(minor), currency)}</Amt><CdtDbtInd>{mark}</CdtDbtInd>'
 
     def balance(code: str, minor: int) -> str:
         kind = f"<Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp>"
@@ -78,7 +77,7 @@ def mt940(day: date, currency: str, entries: list[tuple[str, int]]) -> bytes:
     """The statement as SWIFT has it."""
 
     def signed(minor: int) -> tuple[str, str]:
-        text = _decimal(minor, currency).replace(".", ",")
+        text = plain_minor(abs(minor), currency).replace(".", ",")
         return "C" if minor >= 0 else "D", text if "," in text else text + ","
 
     def balance(minor: int) -> str:
@@ -102,8 +101,3 @@ FORMATS: Final = {"camt053": camt053, "mt940": mt940}
 
 def _number(day: date) -> int:
     return day.timetuple().tm_yday
-
-
-def _decimal(minor: int, currency: str) -> str:
-    decimals = exponent(currency)
-    return f"{Decimal(abs(minor)).scaleb(-decimals):.{decimals}f}"

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 import orjson
 
 from payment_gateway.clients.simulators.book import Book
-from platform_kit.money import exponent
+from platform_kit.money import exponent, plain_minor
 
 HEADER: Final = "channel,channel_reference,channel_key,type,amount_minor,currency,fee_minor,settled_on"
 
@@ -57,7 +56,7 @@ def batch_file(book: Book, fees: FeePlan, day: str) -> bytes:
         kind = "Settled" if charged else "Refunded"
         names = ["TX", kind, str(line["channel_reference"]), str(line["key"])]
         sides = [currency, *_sides(gross, currency), currency, *_sides(gross - fee, currency), "1"]
-        shown = [_decimal(part, currency) for part in parts]
+        shown = [plain_minor(abs(part), currency) for part in parts]
         rows.append(",".join([*names, *sides, *shown, _batch(book, day, currency)]))
     payouts = [
         ",".join(["PAY", "MerchantPayout", currency, *_sides(-net, currency), _batch(book, day, currency)])
@@ -74,13 +73,8 @@ def _batch(book: Book, day: str, currency: str) -> str:
 
 def _sides(minor: int, currency: str) -> tuple[str, str]:
     """Debit and credit: one of them is empty."""
-    shown = _decimal(minor, currency)
+    shown = plain_minor(abs(minor), currency)
     return (shown, "") if minor < 0 else ("", shown)
-
-
-def _decimal(minor: int, currency: str) -> str:
-    decimals = exponent(currency)
-    return f"{Decimal(abs(minor)).scaleb(-decimals):.{decimals}f}"
 
 
 def flat_file(book: Book, fees: FeePlan, day: str) -> bytes:
