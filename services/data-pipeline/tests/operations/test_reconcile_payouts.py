@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import pytest
+import structlog
 from pipeline_rig import NOON, TODAY, World, a_line, rows
 from structlog.testing import capture_logs
 
@@ -37,6 +40,16 @@ def told(
     statement = replace(Statement("PLATFORM", 328, currency, NEXT, 0, sum(amounts), entries), **changes)
     name = form.__name__.rpartition(".")[2]
     world.statements[currency, NEXT.isoformat(), name] = form.generate(statement)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What is logged, at whatever level an earlier test has left this process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET))
+    with capture_logs() as lines:
+        yield lines
+    structlog.configure(**before)
 
 
 def later(deps: Deps, days: int) -> Deps:
@@ -206,26 +219,24 @@ async def test_a_day_without_batches_is_looked_at_in_the_currencies_of_the_weeks
 
 
 async def test_a_statement_of_another_account_is_refused_where_ours_is_set(
-    settled: Deps, world: World
+    settled: Deps, world: World, logged: list[Any]
 ) -> None:
     told(world, 2414, account="ANOTHER")
     assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
     strict = replace(settled, settings=settled.settings.model_copy(update={"statement_account": "PLATFORM"}))
-    with capture_logs() as told_of:
-        assert await state_of(strict) == [(PayoutState.EXPECTED, None)]
+    assert await state_of(strict) == [(PayoutState.EXPECTED, None)]
     [kept] = await rows(settled.engine, "bank_statement")
     assert (kept["fault"], kept["entry_count"]) == ("other_account", None)
-    assert "statement refused" in [line["event"] for line in told_of]
+    assert "statement refused" in [line["event"] for line in logged]
     told(world, 2414)
     assert await state_of(strict) == [(PayoutState.RECEIVED, 2414)]
 
 
 async def test_a_bank_that_cannot_be_asked_is_in_the_log_and_one_that_has_none_is_not(
-    settled: Deps, world: World
+    settled: Deps, world: World, logged: list[Any]
 ) -> None:
-    with capture_logs() as told_of:
-        await reconcile_payouts(settled, TODAY)
-        assert "statement not available" not in [line["event"] for line in told_of]
-        world.is_down.add("bank")
-        await reconcile_payouts(settled, TODAY)
-    assert "statement not available" in [line["event"] for line in told_of]
+    await reconcile_payouts(settled, TODAY)
+    assert "statement not available" not in [line["event"] for line in logged]
+    world.is_down.add("bank")
+    await reconcile_payouts(settled, TODAY)
+    assert "statement not available" in [line["event"] for line in logged]

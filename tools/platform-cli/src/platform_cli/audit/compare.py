@@ -187,9 +187,9 @@ def _warehouse_agrees(evidence: Evidence) -> Iterator[Finding]:
     """Money moved by currency: the ledger's own sum and the sum of what the events told."""
     if evidence.gateway_ledger is None or evidence.warehouse_ledger is None:
         return
-    ours = {currency: moved for currency, moved in evidence.gateway_ledger.items() if moved}
-    if ours != evidence.warehouse_ledger:
-        yield Finding("wrong", f"ledger moved {ours}, the warehouse says {dict(evidence.warehouse_ledger)}")
+    if evidence.gateway_ledger != evidence.warehouse_ledger:
+        ours, theirs = dict(evidence.gateway_ledger), dict(evidence.warehouse_ledger)
+        yield Finding("wrong", f"ledger moved {ours}, the warehouse says {theirs}")
 
 
 def _reconciliations_balance(evidence: Evidence) -> Iterator[Finding]:
