@@ -38,7 +38,7 @@ from benchmarks.handbook import BASE_SPLIT, CHOICES, FIRST_DAYS, FIXED, base_spl
 from benchmarks.risk import HEADERS, api_process, degraded_so_far
 from platform_cli.embedded.testing import DatabaseFactory, test_servers
 from platform_kit.redis import create_redis
-from risk_engine.api.schemas import AssessmentRequest
+from risk_engine.api.schemas.assessments import AssessmentRequest
 from risk_engine.clients.features import WARM_KEY, FeatureStore, VelocityUnavailable
 from risk_engine.clients.rule_files import PACKAGED
 from risk_engine.domain import handbook

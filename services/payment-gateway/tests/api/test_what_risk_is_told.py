@@ -9,7 +9,7 @@ from gateway_rig import RunningGateway
 from pydantic import TypeAdapter
 
 from payment_gateway.api.schemas.payments import Email
-from risk_engine.api.schemas import AssessmentRequest
+from risk_engine.api.schemas.assessments import AssessmentRequest
 
 PAYER = {"id": "c1", "country": "DE", "ip": "192.0.2.1", "device_id": "d1", "email": "Ada@Example.com"}
 

@@ -11,7 +11,7 @@ import pytest
 from risk_rig import Api, a_document, a_request, a_rule
 from sqlalchemy import text
 
-from risk_engine.api.schemas import AssessmentAnswer
+from risk_engine.api.schemas.assessments import AssessmentAnswer
 from risk_engine.clients.cel import compile_rules
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.operations import find_assessments

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.db import create_engine, sqlstate
+from risk_engine import store
 from risk_engine.operations.deps import Deps
 from risk_engine.store import tables
 from risk_engine.store.assessments import flush, new_row
@@ -138,7 +139,7 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
 
 
 def test_migrations_are_packaged_with_the_code_and_make_one_chain() -> None:
-    scripts = ScriptDirectory(str(Path(tables.__file__).parent / "migrations"))
+    scripts = ScriptDirectory(str(Path(store.__file__).parent / "migrations"))
     revisions = [revision.revision for revision in scripts.walk_revisions()]
     assert len(scripts.get_heads()) == 1
     assert revisions == sorted(revisions, reverse=True)

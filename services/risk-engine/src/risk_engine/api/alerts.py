@@ -10,7 +10,7 @@ from platform_kit.contract import answer, problems
 from platform_kit.ids import is_id
 from platform_kit.problems import InvalidRequest
 from risk_engine.api.authentication import Analyst, require_reader
-from risk_engine.api.schemas import Acknowledgement, Resolution
+from risk_engine.api.schemas.alerts import Acknowledgement, Resolution
 from risk_engine.domain.alert_kinds import Severity
 from risk_engine.domain.alerts import Status
 from risk_engine.operations.find_alerts import find_alert, find_alerts

@@ -14,7 +14,8 @@ from platform_kit.ids import is_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import InvalidRequest, Problem
 from risk_engine.api.authentication import require_internal, require_reader
-from risk_engine.api.schemas import AssessmentAnswer, AssessmentBatch, AssessmentRequest, Moment, Question
+from risk_engine.api.schemas.assessments import AssessmentAnswer, AssessmentBatch, AssessmentRequest, Question
+from risk_engine.api.schemas.fields import Moment
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps

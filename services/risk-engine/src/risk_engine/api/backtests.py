@@ -8,7 +8,7 @@ from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer, problems
 from risk_engine.api.authentication import Analyst, require_reader
-from risk_engine.api.schemas import BacktestRequest
+from risk_engine.api.schemas.backtests import BacktestRequest
 from risk_engine.operations.backtest_rule_set import ask_for_backtest, get_backtest, list_backtests
 
 router = APIRouter(prefix="/v1/backtests", tags=["rule sets"], route_class=StrictRoute)

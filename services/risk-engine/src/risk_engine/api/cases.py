@@ -8,7 +8,8 @@ from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 from risk_engine.api.authentication import Analyst, Lead, require_reader
-from risk_engine.api.schemas import CaseAssignment, CaseDecision, CaseDecisions, CaseNote, Name
+from risk_engine.api.schemas.cases import CaseAssignment, CaseDecision, CaseDecisions, CaseNote
+from risk_engine.api.schemas.fields import Name
 from risk_engine.domain.cases import CaseStatus
 from risk_engine.operations import show_cases, work_cases
 from risk_engine.operations.decide_case import decide_case, decide_cases

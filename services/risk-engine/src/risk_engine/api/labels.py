@@ -8,7 +8,8 @@ from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 from risk_engine.api.authentication import Analyst, require_reader
-from risk_engine.api.schemas import Id, LabelUpload, Moment
+from risk_engine.api.schemas.fields import Id, Moment
+from risk_engine.api.schemas.labels import LabelUpload
 from risk_engine.domain.labels import LabelSource
 from risk_engine.operations.record_labels import list_labels, upload_labels
 

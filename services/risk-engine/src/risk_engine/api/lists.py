@@ -10,7 +10,8 @@ from platform_kit.contract import answer, problems
 from platform_kit.ids import is_id
 from platform_kit.problems import InvalidRequest
 from risk_engine.api.authentication import Analyst, require_reader
-from risk_engine.api.schemas import ListName, NewEntries, NewList
+from risk_engine.api.schemas.fields import ListName
+from risk_engine.api.schemas.lists import NewEntries, NewList
 from risk_engine.operations.manage_lists import (
     add_entries,
     all_lists,

@@ -8,7 +8,7 @@ from platform_kit.contract import answer
 from platform_kit.ids import is_id
 from platform_kit.problems import InvalidRequest
 from risk_engine.api.authentication import require_reader
-from risk_engine.api.schemas import ChainCheckRequest, ReplayRequest
+from risk_engine.api.schemas.proofs import ChainCheckRequest, ReplayRequest
 from risk_engine.operations.chain_assessments import check_chain
 from risk_engine.operations.replay_decisions import replay_decisions
 

@@ -8,7 +8,7 @@ from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer, problems
 from risk_engine.api.authentication import Analyst, Lead, require_reader
-from risk_engine.api.schemas import Approval, RuleDocument, TrialRequest
+from risk_engine.api.schemas.rule_sets import Approval, RuleDocument, TrialRequest
 from risk_engine.operations.manage_rule_sets import (
     approve_rule_set,
     check_rule_set,

@@ -8,7 +8,7 @@ from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer
 from risk_engine.api.authentication import Lead, require_reader
-from risk_engine.api.schemas import NewSnooze
+from risk_engine.api.schemas.snoozes import NewSnooze
 from risk_engine.operations.snooze_rules import end_snooze, list_snoozes, snooze_rule
 
 router = APIRouter(prefix="/v1/snoozes", tags=["snoozes"], route_class=StrictRoute)

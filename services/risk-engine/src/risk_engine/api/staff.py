@@ -6,7 +6,7 @@ from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer, problems
 from risk_engine.api.authentication import require_internal
-from risk_engine.api.schemas import NewStaff
+from risk_engine.api.schemas.staff import NewStaff
 from risk_engine.operations.manage_staff import admit_staff, end_staff, list_staff
 
 router = APIRouter(

@@ -6,7 +6,7 @@ from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer, problems
 from risk_engine.api.authentication import Analyst
-from risk_engine.api.schemas import ThresholdQuestion
+from risk_engine.api.schemas.thresholds import ThresholdQuestion
 from risk_engine.operations.propose_thresholds import propose_thresholds
 
 router = APIRouter(prefix="/v1/threshold-proposals", tags=["rule sets"], route_class=StrictRoute)
