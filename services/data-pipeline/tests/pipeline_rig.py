@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -199,6 +199,10 @@ class World:
     refusals: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Currency -> the problem with which its corrections are refused."""
     is_down: set[str] = field(default_factory=set)
+    accounts_max: int = 2000
+    """How many of the ledger's accounts the gateway tells in one answer."""
+    journals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Journal -> what the gateway tells of it."""
     histories: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Payment -> what the gateway tells of it."""
     acts: list[dict[str, Any]] = field(default_factory=list)
@@ -225,15 +229,58 @@ class World:
         if "gateway" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return web.Response(status=503)
         moved: Counter[str] = Counter()
-        for journal in {
-            told["id"]: told for event in self.events["gateway"] if (told := event.data.get("journal"))
-        }.values():
-            for line in journal["transfers"]:
-                if line["kind"] in ("posted", "post"):
-                    moved[line["currency"]] += line["amount_minor"]
+        for line in self._lines():
+            if line["kind"] in ("posted", "post"):
+                moved[line["currency"]] += line["amount_minor"]
         head = max([0, *(event.position or 0 for event in self.events["gateway"])])
         currencies = [{"currency": name, "moved_minor": amount} for name, amount in sorted(moved.items())]
         return web.json_response({"position": head, "currencies": currencies})
+
+    def _lines(self) -> list[dict[str, Any]]:
+        journals = {
+            told["id"]: told for event in self.events["gateway"] if (told := event.data.get("journal"))
+        }
+        return [line for journal in journals.values() for line in journal["transfers"]]
+
+    async def _balances(self, request: web.Request) -> web.Response:
+        """As `_ledger`, account by account; `accounts_max` to an answer."""
+        if "gateway" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return web.Response(status=503)
+        counters: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for line in self._lines():
+            for side in ("debit", "credit"):
+                row = counters[line[side], line["currency"]]
+                if line["kind"] in ("posted", "post"):
+                    row[f"{side}s_minor"] += line["amount_minor"]
+                if line["kind"] != "posted":
+                    held = line["amount_minor"] if line["kind"] == "pending" else -line["amount_minor"]
+                    row[f"{side}s_pending_minor"] += held
+        account, _, currency = request.query["after"].rpartition(":")
+        names = sorted(name for name in counters if name > (account, currency))
+        page = names[: self.accounts_max]
+        members = ("debits_minor", "credits_minor", "debits_pending_minor", "credits_pending_minor")
+        accounts = [
+            {
+                "account": name[0],
+                "currency": name[1],
+                **{member: counters[name][member] for member in members},
+            }
+            for name in page
+        ]
+        head = max([0, *(event.position or 0 for event in self.events["gateway"])])
+        chain = {
+            "position": len(self._lines()),
+            "hash": "c0ffee" * 10 + "beef",
+            "chained_at": isoformat(NOON),
+        }
+        told = {"position": head, "accounts": accounts, "chain": chain, "has_more": len(names) > len(page)}
+        return web.json_response(told)
+
+    async def _journal(self, request: web.Request) -> web.Response:
+        told = self.journals.get(request.match_info["journal"])
+        if "gateway" in self.is_down:
+            return web.Response(status=503)
+        return web.json_response(told) if told else web.json_response({"title": "no such"}, status=404)
 
     async def _settlement(self, request: web.Request) -> web.Response:
         if "channels" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -280,6 +327,8 @@ class World:
         app = web.Application()
         app.router.add_get("/{name}/internal/events", self._events)
         app.router.add_get("/gateway/internal/ledger/totals", self._ledger)
+        app.router.add_get("/gateway/internal/ledger/balances", self._balances)
+        app.router.add_get("/gateway/internal/ledger/journals/{journal}", self._journal)
         app.router.add_get("/channels/settlement", self._settlement)
         app.router.add_get("/channels/bank-statement", self._statement)
         app.router.add_get("/gateway/internal/payments/{payment}", self._history)

@@ -24,6 +24,7 @@ from data_pipeline.api import (
 )
 from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console import (
+    ledger,
     risk_alerts,
     risk_decisions,
     risk_lists,
@@ -86,6 +87,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             payments,
             payment,
             console,
+            ledger.router,
             risk_queue.router,
             risk_decisions.router,
             risk_rules.router,

@@ -53,6 +53,10 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
         "payments-none": "/console/payments?status=expired",
         "payment": payment,
         "payment-refund": f"{payment}/refund",
+        "ledger-as-of": "/console/ledger?as_of=2026-11-23T11:45",
+        "ledger-account": "/console/ledger/accounts/merchant:mer_00000000000000000000000001:available:EUR",
+        "ledger-accounts": "/console/ledger/accounts",
+        "ledger-transfer": f"/console/ledger/transfers/{told_journal(seeded)}",
         "not-found": "/console/search?q=nothing",
         "not-understood": "/console/reconciliation?day=tomorrow",
     }
@@ -69,6 +73,10 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
                     found[f"{name} {width} {scheme}"] = violations
     assert not found, "\n".join(f"{name}: {told}" for name, told in found.items())
     assert [told for told in page.complaints if "status of 4" not in told] == []
+
+
+def told_journal(seeded: Seeded) -> str:
+    return next(str(event.data["journal"]["id"]) for event in seeded.payments if event.data["journal"])
 
 
 async def test_the_log_in_is_accessible_and_lets_in(service: Service, page: Page, tmp_path: Path) -> None:

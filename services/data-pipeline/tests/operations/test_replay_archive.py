@@ -45,7 +45,9 @@ from platform_cli.embedded.testing import TestDatabase
 from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
 
-GOLD = ("fact_payment", "fact_refund", "fact_transfer", "fact_assessment", "rollup", "rollup_latency")
+GOLD = (
+    "fact_payment", "fact_refund", "fact_transfer", "fact_assessment", "rollup", "rollup_latency", "rollup_account",
+)  # fmt: skip
 
 
 @pytest.fixture

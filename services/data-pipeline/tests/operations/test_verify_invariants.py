@@ -47,6 +47,10 @@ async def test_all_hold_on_a_day_like_any_other(a_day: Deps) -> None:
 # One fault each, made by hand where no program of ours could make it.
 FAULTS = {
     L: "DELETE FROM pipeline.fact_transfer WHERE ctid = (SELECT min(ctid) FROM pipeline.fact_transfer)",
+    Invariant.BALANCES_EQUAL_LEDGER: "UPDATE pipeline.rollup_account SET credits_held_minor = credits_held_minor + 1"
+    " WHERE period = 'all' AND account LIKE 'merchant:%' AND currency = 'EUR'",
+    Invariant.BALANCES_EQUAL_TRANSFERS: "UPDATE pipeline.rollup_account SET debits_minor = debits_minor + 1"
+    " WHERE period = 'hour'",
     Invariant.POSITIONS_WITHOUT_GAP: "DELETE FROM pipeline.stored_event WHERE position = 5",
     Invariant.JOURNALS_ARE_WHOLE: "UPDATE pipeline.fact_transfer SET line = line + 1 WHERE position ="
     " (SELECT max(position) FROM pipeline.fact_transfer)",
@@ -84,6 +88,55 @@ async def test_a_cent_of_difference_is_seen(a_day: Deps, world: World) -> None:
     assert sides["ledger_minor"] - sides["warehouse_minor"] == 1
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "UPDATE pipeline.rollup_account SET credits_minor = credits_minor + 1 WHERE period = 'day'",
+        "UPDATE pipeline.rollup_account SET entry_count = entry_count + 1 WHERE period = 'all'",
+        "DELETE FROM pipeline.rollup_account WHERE period = 'hour' AND account LIKE 'merchant:%'",
+        "UPDATE pipeline.fact_transfer SET amount_minor = amount_minor + 1 WHERE debit LIKE 'channel:wallet%'",
+    ],
+)
+async def test_a_roll_up_of_accounts_that_is_not_the_sum_of_its_parts_is_seen(
+    a_day: Deps, database: TestDatabase, fault: str
+) -> None:
+    admin = create_engine(settings_for(database.admin_url))
+    async with admin.begin() as conn:
+        await conn.execute(text(fault))
+    await admin.dispose()
+    assert Invariant.BALANCES_EQUAL_TRANSFERS in await broken(a_day)
+
+
+async def test_accounts_are_compared_to_the_last_look_by_look(
+    a_day: Deps, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two accounts an answer, one answer a look: the fault stands in the last account."""
+    names = sorted({(row["account"], row["currency"]) for row in await rows(a_day.engine, "rollup_account")})
+    monkeypatch.setattr(job, "ANSWERS_MAX", 1)
+    world.accounts_max = 2
+    for event in world.events["gateway"]:
+        for line in (event.data["journal"] or {"transfers": []})["transfers"]:
+            if names[-1] in ((line["debit"], line["currency"]), (line["credit"], line["currency"])):
+                line["amount_minor"] += 1
+                break
+    kept = [await look(a_day) for _ in range(len(names) // 2 + 1)]
+    assert False in kept
+    assert len(kept) > 2
+
+
+async def look(deps: Deps) -> bool | None:
+    checks = await verify_invariants(deps)
+    return next(check.is_kept for check in checks if check.invariant is Invariant.BALANCES_EQUAL_LEDGER)
+
+
+async def test_balances_are_compared_as_of_the_position_that_the_gateway_names(
+    a_day: Deps, world: World
+) -> None:
+    """The consumer reads on meanwhile: what it has read beyond that position is taken off again."""
+    await ingest(a_day.engine, [a_sale(900)])
+    assert await look(a_day) is True
+
+
 async def test_what_is_added_since_the_last_look_is_added_up_and_a_late_one_below_it_is_no_difference(
     deps: Deps, world: World
 ) -> None:
@@ -102,9 +155,10 @@ async def test_what_is_added_since_the_last_look_is_added_up_and_a_late_one_belo
 
 async def test_without_the_gateway_nothing_is_judged_and_that_is_said(a_day: Deps, world: World) -> None:
     world.is_down.add("gateway")
-    [check] = [check for check in await verify_invariants(a_day) if check.invariant is L]
-    assert check.is_kept is None
-    assert "does not tell its totals" in check.figures["why"]
+    checks = {check.invariant: check for check in await verify_invariants(a_day)}
+    assert checks[L].is_kept is None
+    assert "does not tell its totals" in checks[L].figures["why"]
+    assert "does not tell its balances" in checks[Invariant.BALANCES_EQUAL_LEDGER].figures["why"]
     assert not (await report_invariants(a_day))["kept"]
 
 
@@ -125,7 +179,9 @@ async def test_what_held_is_forgotten_and_what_did_not_is_kept(a_day: Deps, worl
     await verify_invariants(replace(a_day, clock=FixedClock(NOON + timedelta(days=15))))
     history = (await report_history(a_day, L, 10))["data"]
     assert [row["checked_at"] for row in history] == [NOON + timedelta(days=15), NOON]
-    assert len(await rows(a_day.engine, "invariant_check")) == len(Invariant) + 1
+    assert (
+        len(await rows(a_day.engine, "invariant_check")) == len(Invariant) + 2
+    )  # by currency and by account
 
 
 async def test_a_transfer_that_is_lost_later_is_seen_by_the_first_look_of_the_next_hour(

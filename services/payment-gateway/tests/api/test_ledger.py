@@ -268,12 +268,16 @@ async def told_totals(gateway: RunningGateway) -> dict[str, Any]:
         return told
 
 
-async def test_the_totals_are_those_of_the_last_numbered_event(gateway: RunningGateway) -> None:
-    """What is moved and has no number yet is not counted: no reader of events can know of it."""
-    await open_two(gateway)
-    await move(gateway, 100)
-    held = await hold(gateway, 30)
-    assert await told_totals(gateway) == {"position": 0, "currencies": []}
+async def as_service(gateway: RunningGateway, path: str, status: int = 200) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with gateway.session.get(f"{gateway.url}/internal/ledger/{path}", headers=headers) as reply:
+        assert reply.status == status, await reply.text()
+        told: dict[str, Any] = await reply.json()
+        return told
+
+
+async def number_all_events(gateway: RunningGateway) -> None:
+    """What the relay does."""
     async with gateway.deps.engine.begin() as conn:
         await conn.execute(
             text(
@@ -286,6 +290,59 @@ async def test_the_totals_are_those_of_the_last_numbered_event(gateway: RunningG
                 "INSERT INTO payments.outbox_head (last_position) SELECT max(position) FROM payments.outbox_event"
             )
         )
+
+
+async def test_balances_are_those_of_the_last_numbered_event_account_by_account(
+    gateway: RunningGateway,
+) -> None:
+    await open_two(gateway)
+    await move(gateway, 100)
+    held = await hold(gateway, 30)
+    assert {
+        account["debits_minor"] + account["debits_pending_minor"]
+        for account in (await as_service(gateway, "balances"))["accounts"]
+    } == {0}
+    await number_all_events(gateway)
+    await chain_ledger(gateway.deps)
+    told = await as_service(gateway, "balances")
+    counters = [tuple(account.values())[1:] for account in told["accounts"]]
+    assert sorted(counters) == [("EUR", 0, 100, 0, 30), ("EUR", 100, 0, 30, 0)]
+    assert told["chain"]["position"] == 2
+    assert len(told["chain"]["hash"]) == 64
+    await gateway.post(f"/v1/ledger/holds/{held}/post")
+    await move(gateway, 5)
+    assert (await as_service(gateway, "balances"))["accounts"] == told["accounts"]
+    first = await as_service(gateway, "balances?limit=1")
+    assert first["has_more"]
+    last = "{account}:{currency}".format(**first["accounts"][0])
+    second = await as_service(gateway, f"balances?limit=1&after={last}")
+    assert first["accounts"] + second["accounts"] == told["accounts"]
+
+
+async def test_a_journal_says_what_it_took_back_and_where_it_stands_in_the_chain(
+    gateway: RunningGateway,
+) -> None:
+    await open_two(gateway)
+    journal_id = (await move(gateway, 100)).body["id"]
+    reply = await gateway.post(f"/v1/ledger/journals/{journal_id}/reverse", {"reason": "typed twice"})
+    taken_back = reply.body
+    await chain_ledger(gateway.deps)
+    told = await as_service(gateway, f"journals/{journal_id}")
+    assert (told["reverses"], told["reversed_by"]) == (None, taken_back["id"])
+    [line] = told["lines"]
+    assert (line["link"], len(line["hash"])) == (1, 64)
+    reversal = await as_service(gateway, f"journals/{taken_back['id']}")
+    assert (reversal["reverses"], reversal["reason"]) == (journal_id, "typed twice")
+    await as_service(gateway, "journals/je_none", 404)
+
+
+async def test_the_totals_are_those_of_the_last_numbered_event(gateway: RunningGateway) -> None:
+    """What is moved and has no number yet is not counted: no reader of events can know of it."""
+    await open_two(gateway)
+    await move(gateway, 100)
+    held = await hold(gateway, 30)
+    assert await told_totals(gateway) == {"position": 0, "currencies": []}
+    await number_all_events(gateway)
     told = await told_totals(gateway)
     assert told["position"] > 0
     assert told["currencies"] == [{"currency": "EUR", "moved_minor": 100}]

@@ -158,6 +158,8 @@ OTHERS = {
     ("PUT", "/v1/merchants/{merchant_id}/terms"): "administrator",
     ("GET", "/v1/ledger/verification"): "administrator",
     ("GET", "/internal/events"): "services",
+    ("GET", "/internal/ledger/balances"): "services",
+    ("GET", "/internal/ledger/journals/{journal_id}"): "services",
     ("GET", "/internal/ledger/totals"): "services",
     ("GET", "/internal/payments/{payment_id}"): "services",
     ("POST", "/internal/payments/{payment_id}/capture"): "services",

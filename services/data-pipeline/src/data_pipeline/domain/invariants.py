@@ -19,6 +19,8 @@ class Invariant(StrEnum):
     """Each is a sentence that is true or not."""
 
     LEDGER_EQUALS_WAREHOUSE = "ledger_equals_warehouse"
+    BALANCES_EQUAL_LEDGER = "balances_equal_ledger"
+    BALANCES_EQUAL_TRANSFERS = "balances_equal_transfers"
     POSITIONS_WITHOUT_GAP = "positions_without_gap"
     JOURNALS_ARE_WHOLE = "journals_are_whole"
     ROLLUP_EQUALS_DETAIL = "rollup_equals_detail"
@@ -59,3 +61,16 @@ def compare_totals(ledger: Mapping[str, int], warehouse: Mapping[str, int], posi
     )
     figures = {"currencies": currencies, "differing": differing}
     return Check(Invariant.LEDGER_EQUALS_WAREHOUSE, not differing, figures, position)
+
+
+def compare_balances(
+    ledger: Mapping[tuple[str, str], tuple[int, ...]],
+    warehouse: Mapping[tuple[str, str], tuple[int, ...]],
+) -> list[str]:
+    """Accounts with currency whose counters differ; one that a side does not have is one of zeros."""
+    nothing = (0, 0, 0, 0)
+    return [
+        ":".join(name)
+        for name in sorted({*ledger, *warehouse})
+        if ledger.get(name, nothing) != warehouse.get(name, nothing)
+    ]

@@ -8,10 +8,13 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from data_pipeline.clients.event_sources import PAYMENTS
+from data_pipeline.domain.balances import turnover_of
 from data_pipeline.domain.event_facts import facts_of
 from data_pipeline.domain.events import Fault, Refused
 from data_pipeline.domain.facts import Facts, PaymentFact, supersede
 from data_pipeline.domain.rollups import changes, latency_changes
+from data_pipeline.store import balances as balance_store
 from data_pipeline.store import events as event_store
 from data_pipeline.store import facts as fact_store
 from data_pipeline.store import quarantine as quarantine_store
@@ -29,14 +32,16 @@ class EventRefused(ValueError):
 
 
 def ingest_into(stream: str) -> Apply:
-    """The effect of one stream's events. The first batch of a process looks after hours that an older release left
-    out: it holds the cursor, so nobody else moves roll-ups meanwhile."""
+    """The effect of one stream's events. The first batch of a process looks after roll-ups that an older release left
+    out: it holds the cursor, so nobody else moves them meanwhile."""
     is_complete = False
 
     async def apply(conn: AsyncConnection, events: Sequence[Event]) -> None:
         nonlocal is_complete
         if not is_complete:
             await rollup_store.complete_hours(conn)
+            if stream == PAYMENTS:  # whose cursor is held, and nobody else tells of transfers
+                await balance_store.complete(conn)
             is_complete = True
         await ingest_events(conn, stream, events)
 
@@ -92,7 +97,8 @@ async def apply_facts(conn: AsyncConnection, facts: Sequence[Facts]) -> None:
     if payments := [fact.payment for fact in facts if fact.payment]:
         await _apply_payments(conn, payments)
     if transfers := [transfer for fact in facts for transfer in fact.transfers]:
-        await fact_store.insert_transfers(conn, transfers)
+        new = await fact_store.insert_transfers(conn, transfers)
+        await balance_store.add(conn, turnover_of(new))
     if refunds := [fact.refund for fact in facts if fact.refund]:
         await fact_store.save_refunds(conn, refunds)
     if assessments := [fact.assessment for fact in facts if fact.assessment]:

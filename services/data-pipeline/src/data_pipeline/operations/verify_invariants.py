@@ -1,4 +1,4 @@
-"""Look every minute whether what must hold does: ledger = warehouse to the minor unit, and the warehouse in itself."""
+"""Look every minute whether what must hold does: the ledger is the warehouse's, and the warehouse is whole."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.clients.gateway_ledger import LedgerNotAvailable
-from data_pipeline.domain.invariants import Check, Invariant, compare_totals
+from data_pipeline.domain.invariants import Check, Invariant, compare_balances, compare_totals
 from data_pipeline.domain.rollups import Grain, bucket_start
 from data_pipeline.operations.deps import Deps
 from data_pipeline.settings import CONSUMER
+from data_pipeline.store import balances as balance_store
 from data_pipeline.store import invariants as invariant_store
 from data_pipeline.store.tables import cursor
 from platform_kit import inbox
@@ -28,6 +29,8 @@ WINDOW: Final = 20_000  # positions looked at for holes and torn journals: forty
 DETAIL: Final = timedelta(hours=1)  # of payments that are added up again
 GRAINS: Final = timedelta(days=1)
 KEPT_FOR: Final = timedelta(days=14)
+ANSWERS_MAX: Final = 5  # of 2,000 accounts each in one look
+DIFFERING_MAX: Final = 20  # named in the figures
 
 invariant_broken = Gauge("pipeline_invariant_broken", "1 while it does not hold.", ["invariant", "severity"])
 invariant_judged_at = Gauge("pipeline_invariant_judged_at_seconds", "When it was last judged.", ["invariant"])
@@ -38,7 +41,7 @@ log = get_logger(__name__)
 async def verify_invariants(deps: Deps) -> list[Check]:
     """Judge every invariant, write down what was found, and alarm. What cannot be judged now says why."""
     now = deps.clock.now()
-    checks = [await _ledger_equals_warehouse(deps)]
+    checks = [await _ledger_equals_warehouse(deps), await verify_balances(deps)]
     async with deps.engine.connect() as conn:
         checks += await _within_warehouse(conn, deps)
     async with deps.engine.begin() as conn:
@@ -67,15 +70,67 @@ async def _ledger_equals_warehouse(deps: Deps) -> Check:
     try:
         told = await deps.ledger.totals()
     except LedgerNotAvailable as error:
-        return _not_judged(f"the gateway does not tell its totals: {error}")
+        return _not_judged(
+            Invariant.LEDGER_EQUALS_WAREHOUSE, f"the gateway does not tell its totals: {error}"
+        )
     if (read := await _wait_until_read(deps, told.position)) < told.position:
-        return _not_judged(f"the warehouse is at {read} of {told.position}")
+        return _not_judged(
+            Invariant.LEDGER_EQUALS_WAREHOUSE, f"the warehouse is at {read} of {told.position}"
+        )
     if quick := await _moved_since_last_kept(deps, told.position):
         check = compare_totals(told.moved, quick, told.position)
         if check.is_kept:
             return check  # a difference is never judged by the short cut: a replay adds below its position
     async with deps.engine.connect() as conn:
         return compare_totals(told.moved, await invariant_store.moved(conn, 0, told.position), told.position)
+
+
+async def verify_balances(deps: Deps) -> Check:
+    """Account by account, each answer of the gateway as of its own position. With more accounts than a look takes,
+    the next look goes on where this one ended."""
+    invariant = Invariant.BALANCES_EQUAL_LEDGER
+    async with deps.engine.connect() as conn:
+        after = await _where_the_last_look_ended(conn)
+    differing: list[str] = []
+    count, position, chain, has_more = 0, 0, None, True
+    for _ in range(ANSWERS_MAX):
+        try:
+            told = await deps.ledger.balances(after)
+        except LedgerNotAvailable as error:
+            return _not_judged(invariant, f"the gateway does not tell its balances: {error}")
+        if (read := await _wait_until_read(deps, told.position)) < told.position:
+            return _not_judged(invariant, f"the warehouse is at {read} of {told.position}")
+        last = max(told.accounts) if told.has_more else None
+        async with deps.engine.connect() as conn:
+            kept = await balance_store.as_of_position(conn, told.position, after, last)
+        ours = {
+            name: (had.debits_minor, had.credits_minor, had.debits_held_minor, had.credits_held_minor)
+            for name, had in kept.items()
+        }
+        differing += compare_balances(told.accounts, ours)
+        count, position, chain, has_more = (
+            count + len(told.accounts),
+            told.position,
+            told.chain,
+            told.has_more,
+        )
+        if last is None:
+            break
+        after = last
+    figures = {
+        "accounts": count,
+        "differing": differing[:DIFFERING_MAX],
+        "differing_count": len(differing),
+        "chain": chain,
+        "ended_at": list(after) if has_more else None,
+    }
+    return Check(invariant, not differing, figures, position)
+
+
+async def _where_the_last_look_ended(conn: AsyncConnection) -> tuple[str, str]:
+    looks = await invariant_store.history(conn, Invariant.BALANCES_EQUAL_LEDGER, 1)
+    ended_at = looks[0]["figures"].get("ended_at") if looks else None
+    return (ended_at[0], ended_at[1]) if ended_at else ("", "")
 
 
 async def _wait_until_read(deps: Deps, position: int) -> int:
@@ -110,7 +165,12 @@ async def _within_warehouse(conn: AsyncConnection, deps: Deps) -> list[Check]:
     minutes = await invariant_store.rollup_differences(conn, bucket_start(now - DETAIL, Grain.MINUTE))
     days = await invariant_store.grain_differences(conn, bucket_start(now - GRAINS, Grain.DAY))
     over = await invariant_store.over_refunded(conn)
+    accounts = await balance_store.differences(
+        conn, bucket_start(now - DETAIL, Grain.HOUR), bucket_start(now - GRAINS, Grain.DAY)
+    )
+    unlike = [f"{row['account']}:{row['currency']}" for row in accounts]
     return [
+        Check(Invariant.BALANCES_EQUAL_TRANSFERS, not unlike, {"accounts": unlike}, position),
         Check(Invariant.POSITIONS_WITHOUT_GAP, not any(missing.values()), {"missing": missing}, position),
         Check(Invariant.JOURNALS_ARE_WHOLE, not torn, {"journals": torn}, position),
         Check(Invariant.ROLLUP_EQUALS_DETAIL, not minutes, {"differing_rows": minutes}, position),
@@ -119,6 +179,6 @@ async def _within_warehouse(conn: AsyncConnection, deps: Deps) -> list[Check]:
     ]
 
 
-def _not_judged(why: str) -> Check:
+def _not_judged(invariant: Invariant, why: str) -> Check:
     figures: Mapping[str, Any] = {"why": why}
-    return Check(Invariant.LEDGER_EQUALS_WAREHOUSE, None, figures)
+    return Check(invariant, None, figures)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from data_pipeline.domain.balances import Moved
 from data_pipeline.domain.facts import AssessmentFact, PaymentFact, RefundFact, TransferFact
 from data_pipeline.domain.matching import LedgerLine
 from data_pipeline.domain.reconciliation import HoldStatus
@@ -46,7 +47,9 @@ SAVE_REFUNDS = insert_many(
     f"ON CONFLICT (refund_id) DO UPDATE SET {_update_of(_REFUND, 'refund_id')} "
     "WHERE fact_refund.position < excluded.position",
 )
-INSERT_TRANSFERS = insert_many(fact_transfer, _TRANSFER, "ON CONFLICT DO NOTHING")
+INSERT_TRANSFERS = insert_many(
+    fact_transfer, _TRANSFER, f"ON CONFLICT DO NOTHING RETURNING {', '.join(Moved._fields)}"
+)
 INSERT_ASSESSMENTS = insert_many(fact_assessment, _ASSESSMENT, "ON CONFLICT DO NOTHING")
 
 # One line per journal: a journal with several transfers at one channel is one operation there.
@@ -142,8 +145,9 @@ async def save_refunds(conn: AsyncConnection, refunds: Iterable[RefundFact]) -> 
     await conn.execute(SAVE_REFUNDS, arrays(newest.values(), _REFUND))
 
 
-async def insert_transfers(conn: AsyncConnection, transfers: Sequence[TransferFact]) -> None:
-    await conn.execute(INSERT_TRANSFERS, arrays(transfers, _TRANSFER))
+async def insert_transfers(conn: AsyncConnection, transfers: Sequence[TransferFact]) -> list[Moved]:
+    """Those that were not known: several events may tell of one journal."""
+    return [Moved(*row) for row in await conn.execute(INSERT_TRANSFERS, arrays(transfers, _TRANSFER))]
 
 
 async def insert_assessments(conn: AsyncConnection, assessments: Sequence[AssessmentFact]) -> None:

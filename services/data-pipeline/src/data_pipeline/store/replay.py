@@ -17,7 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from data_pipeline.domain.archive import ArchiveFile
 from data_pipeline.domain.replay import ReplayState
 
-_REBUILT: Final = re.compile(r"\b(fact_(?:payment|refund|transfer|assessment)|rollup(?:_latency)?)\b")
+_REBUILT: Final = re.compile(
+    r"\b(fact_(?:payment|refund|transfer|assessment)|rollup(?:_(?:latency|account))?)\b"
+)
 
 BEGIN_REPLAY = text("SELECT pipeline.begin_replay()")
 SWAP = text("SELECT pipeline.swap_replayed()")
@@ -42,6 +44,12 @@ TOTALS = text(
     UNION ALL SELECT 'refunded by ' || grain || ' ' || currency, sum(refunded_minor)::bigint
               FROM pipeline.rollup GROUP BY grain, currency
     UNION ALL SELECT 'latencies', sum(payment_count)::bigint FROM pipeline.rollup_latency
+    UNION ALL SELECT 'debits by ' || period || ' ' || currency, sum(debits_minor)::bigint
+              FROM pipeline.rollup_account GROUP BY period, currency
+    UNION ALL SELECT 'credits by ' || period || ' ' || currency, sum(credits_minor)::bigint
+              FROM pipeline.rollup_account GROUP BY period, currency
+    UNION ALL SELECT 'held by ' || period || ' ' || currency, sum(debits_held_minor)::bigint
+              FROM pipeline.rollup_account GROUP BY period, currency
     """
 )
 # A replay reads each stored event once: the consumer is held, and what it stored last came from the store itself.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Operator, engine_of, require_internal
+from payment_gateway.api.documented import READ
 from payment_gateway.api.schemas.suspense import CorrectionBody
 from payment_gateway.domain.suspense import Direction, Suspense, suspense_id
 from payment_gateway.operations.correct_channel import CorrectChannel, correct_channel
 from payment_gateway.operations.receive_channel_event import receive_channel_event
+from payment_gateway.operations.tell_ledger import tell_balances, tell_journal
 from payment_gateway.operations.total_ledger import total_ledger
 from payment_gateway.store.tables import outbox
 from platform_kit.app import JsonResponse
@@ -44,6 +47,31 @@ async def totals(deps: GatewayDeps) -> Response:
             "currencies": [{"currency": name, "moved_minor": amount} for name, amount in moved.items()],
         }
     )
+
+
+@router.get(
+    "/internal/ledger/balances",
+    dependencies=[Depends(require_internal)],
+    responses=READ | answer("LedgerBalances"),
+)
+async def balances(
+    deps: GatewayDeps,
+    after: Annotated[str, Query(max_length=300, pattern=r"^([^\x00]+:[A-Z]{3})?$")] = "",
+    limit: Annotated[int, Query(ge=1, le=2000)] = 2000,
+) -> Response:
+    """Accounts by name and currency after `after` (`platform:fees:EUR`), each as of the last numbered event."""
+    account, _, currency = after.rpartition(":")
+    return JsonResponse(await tell_balances(deps, (account, currency), limit))
+
+
+@router.get(
+    "/internal/ledger/journals/{journal_id}",
+    dependencies=[Depends(require_internal)],
+    responses=READ | answer("ToldJournal"),
+)
+async def journal(journal_id: str, deps: GatewayDeps) -> Response:
+    """What events do not tell of a journal: reversals, reason, metadata, and the links of its lines in the chain."""
+    return JsonResponse(await tell_journal(deps, journal_id))
 
 
 @corrections.post("/internal/corrections", status_code=201, include_in_schema=False)

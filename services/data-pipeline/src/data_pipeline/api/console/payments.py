@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from data_pipeline.api.access import deps_of
+from data_pipeline.api.console.moment import moment
 from data_pipeline.api.console.render import SECURITY_HEADERS, page
 from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.table_csv import csv_of
@@ -143,8 +144,8 @@ def _understood(typed: dict[str, str]) -> PaymentFilter:
         decision=typed.get("decision"),
         amount_min=_amount(typed.get("min")),
         amount_max=_amount(typed.get("max")),
-        since=_time(typed.get("from")),
-        until=_time(typed.get("to")),
+        since=moment(typed.get("from", "")),
+        until=moment(typed.get("to", "")),
     )
 
 
@@ -158,17 +159,6 @@ def _amount(text: str | None) -> Decimal | None:
     if not (value.is_finite() and 0 <= value <= AMOUNT_MAX):
         raise Unclear("An amount lies between nothing and ten billion.")
     return value
-
-
-def _time(text: str | None) -> datetime | None:
-    """A day or a minute, in UTC unless it says otherwise."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Unclear("A time is written like 2026-11-23 or 2026-11-23T14:30, in UTC.") from None
 
 
 def _key(found: PaymentPage) -> str:

@@ -24,6 +24,7 @@ class Entry:
 RAIL: Final[Sequence[Entry]] = (
     Entry("/console", "Overview"),
     Entry("/console/payments", "Payments"),
+    Entry("/console/ledger", "Ledger"),
     Entry("/console/risk/queue", "Queue", group="Risk"),
     Entry("/console/risk/decisions", "Decisions", group="Risk"),
     Entry("/console/risk/rules", "Rules", group="Risk"),

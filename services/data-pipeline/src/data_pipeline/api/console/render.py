@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 from fastapi import Request
@@ -14,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from data_pipeline.api.console.rail import RAIL
 from data_pipeline.api.console.session import session_id_of
+from data_pipeline.domain.balances import OWN_LEDGER
 from data_pipeline.domain.operators import form_token
 from data_pipeline.operations.enter_console import Visit
 from platform_kit.money import format_minor
@@ -144,6 +146,22 @@ def account(name: str) -> str:
     return " ".join(f"…{part[-6:]}" if len(part) > 20 else part for part in name.split(":"))
 
 
+def account_path(name: str, currency: str) -> str:
+    """Where an account's page is."""
+    return f"/console/ledger/accounts/{quote(f'{name}:{currency}', safe=':')}"
+
+
+def account_class(name: str) -> str:
+    """`merchant:available` -> `Merchants: available`."""
+    if name == OWN_LEDGER:
+        return "Merchants' own ledgers"
+    owner, _, kind = name.partition(":")
+    return f"{OWNERS.get(owner, owner)}: {kind.replace('_', ' ')}"
+
+
+OWNERS: Final = {"merchant": "Merchants", "channel": "Channels", "platform": "Platform"}
+
+
 def counted(value: int, singular: str, plural: str | None = None) -> str:
     """`1 line`, `2 lines`, `2 currencies`."""
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
@@ -179,6 +197,11 @@ def clock(at: datetime) -> str:
     return at.strftime("%H:%M:%S.") + f"{at.microsecond // 1000:03d}"
 
 
+def stamp(at: datetime) -> str:
+    """Day and time to the second, in UTC."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
 def absolute(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
@@ -197,6 +220,7 @@ _templates = Environment(
 _templates.filters.update(
     moment=datetime.fromisoformat,  # of another service's JSON
     money=money,
+    amount=format_minor,  # under a heading that names the currency
     words=words,
     tone=tone,
     icon_of=icon_of,
@@ -204,6 +228,9 @@ _templates.filters.update(
     number=number,
     counted=counted,
     account=account,
+    account_class=account_class,
+    account_path=account_path,
+    stamp=stamp,
     movement=movement,
     span=span,
     milliseconds=milliseconds,

@@ -1,6 +1,7 @@
 """The schema `pipeline`: bronze (events as received), facts, roll-ups, reconciliation, quarantine, operators."""
 
 from data_pipeline.store.tables.archive import archive_cursor, archive_file
+from data_pipeline.store.tables.balances import rollup_account
 from data_pipeline.store.tables.events import (
     cursor,
     event_count,
@@ -51,6 +52,7 @@ __all__ = [
     "replay_file",
     "replay_run",
     "rollup",
+    "rollup_account",
     "rollup_latency",
     "settlement_file",
     "stored_event",

@@ -118,6 +118,16 @@ Index(
 )
 
 Index("fact_transfer_position_idx", fact_transfer.c.position, postgresql_using="brin")
+Index("fact_transfer_time_idx", fact_transfer.c.occurred_at, postgresql_using="brin")
+for _name in ("debit", "credit"):  # an account's entries in their order
+    Index(
+        f"fact_transfer_{_name}_idx",
+        fact_transfer.c[_name],
+        fact_transfer.c.currency,
+        fact_transfer.c.occurred_at,
+        fact_transfer.c.position,
+        fact_transfer.c.line,
+    )
 
 fact_assessment = Table(
     "fact_assessment",

@@ -148,6 +148,49 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "currencies": items(shape({"currency": TEXT, "moved_minor": COUNT})),
         }
     ),
+    "LedgerBalances": shape(
+        {
+            "position": COUNT,
+            "accounts": items(
+                shape(
+                    {
+                        "account": TEXT,
+                        "currency": TEXT,
+                        "debits_minor": MINOR,
+                        "credits_minor": MINOR,
+                        "debits_pending_minor": MINOR,
+                        "credits_pending_minor": MINOR,
+                    }
+                )
+            ),
+            "chain": nullable(shape({"position": COUNT, "hash": TEXT, "chained_at": TIME})),
+            "has_more": FLAG,
+        }
+    ),
+    "ToldJournal": thing(
+        "journal",
+        {
+            "id": TEXT,
+            "merchant_id": nullable(TEXT),
+            "reverses": nullable(TEXT),
+            "reversed_by": nullable(TEXT),
+            "reason": nullable(TEXT),
+            "description": nullable(TEXT),
+            "metadata": LABELS,
+            "recorded_at": TIME,
+            "lines": items(
+                shape(
+                    {
+                        "payment_id": nullable(TEXT),
+                        "hold_id": nullable(TEXT),
+                        "effective_at": TIME,
+                        "link": nullable(COUNT),
+                        "hash": nullable(TEXT),
+                    }
+                )
+            ),
+        },
+    ),
     "Verification": shape(
         {
             "balanced": FLAG,
