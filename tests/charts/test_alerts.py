@@ -163,6 +163,7 @@ OTHERS = {
     "WebhooksLate": gauge("webhook_waiting_seconds", 400, 200),
     "ConsoleStale": gauge("pipeline_age_seconds", 1000, 800, labels=',stream="s"', stream="s"),
     "QuarantineForgotten": gauge("pipeline_quarantine_age_seconds", 90000, 80000),
+    "ArchiveBehind": gauge("pipeline_archive_age_seconds", 4000, 3000),
     "WarehouseInvariantBroken": gauge(
         "pipeline_invariant_broken", 1, 0, labels=',invariant="i",severity="critical"', invariant="i"
     ),

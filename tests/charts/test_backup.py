@@ -9,6 +9,7 @@ import yaml
 if TYPE_CHECKING:
     from tests.charts.conftest import Helm, Object
 
+CLAIM = "PersistentVolumeClaim"
 S3 = (
     "backup.target.kind=s3,backup.target.s3.bucket=payments,backup.target.s3.endpoint=http://store.example:9000,"
     "backup.target.s3.existingSecret=bucket,backup.keep=3"
@@ -81,10 +82,10 @@ def test_the_drills_server_may_fill_its_scratch_volume(helm: Helm) -> None:
 
 
 def test_backups_outlive_the_release(helm: Helm) -> None:
-    claim = next(thing for thing in helm.template() if thing["kind"] == "PersistentVolumeClaim")
-    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    claims = {c["metadata"]["name"]: c["metadata"] for c in helm.template() if c["kind"] == CLAIM}
+    assert claims["platform-backup"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     own = helm.template("--set", "backup.target.claim.existingClaim=mine")
-    assert "PersistentVolumeClaim" not in {thing["kind"] for thing in own}
+    assert (CLAIM, "platform-backup") not in {(thing["kind"], thing["metadata"]["name"]) for thing in own}
     volumes = backups(helm, "--set", "backup.target.claim.existingClaim=mine")["platform-backup"]["volumes"]
     assert {"name": "backups", "persistentVolumeClaim": {"claimName": "mine"}} in volumes
 
@@ -99,7 +100,8 @@ def test_to_a_bucket_the_dump_is_uploaded_after_it_is_whole(helm: Helm) -> None:
     assert "BACKUP_KEEP" not in environment(dump)
     assert environment(upload)["RCLONE_CONFIG_TARGET_ENDPOINT"] == "http://store.example:9000"
     assert not any("KEY" in name for name in environment(upload)), "the keys are a file"
-    assert "PersistentVolumeClaim" not in {thing["kind"] for thing in helm.template("--set", S3)}
+    rendered = {(thing["kind"], thing["metadata"]["name"]) for thing in helm.template("--set", S3)}
+    assert (CLAIM, "platform-backup") not in rendered
 
 
 def test_a_drill_and_a_restore_fetch_from_the_bucket(helm: Helm) -> None:

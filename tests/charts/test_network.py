@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -173,3 +174,82 @@ def test_with_external_servers_their_ports_are_open(helm: Helm) -> None:
             ports = [port["port"] for rule in thing["spec"]["egress"] for port in rule["ports"]]
             assert 6432 in ports
             assert 5432 not in ports
+
+
+def _rules_of(objects: list[Object], name: str) -> list[dict[str, Any]]:
+    (policy,) = (
+        thing["spec"]
+        for thing in objects
+        if thing["kind"] == "NetworkPolicy" and thing["metadata"]["name"] == f"platform-{name}"
+    )
+    return list(policy["egress"])
+
+
+def _simulators(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        rule
+        for rule in rules
+        for peer in rule.get("to", [])
+        if peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/component") == "channels"
+    ]
+
+
+REAL = (
+    "--set=payment-gateway.simulators.enabled=false",
+    "--set=payment-gateway.channels.cardUrl=https://cards.example:8443",
+    "--set=payment-gateway.channels.walletUrl=https://wallets.example",
+    "--set=data-pipeline.channels.url=http://files.example:8080",
+)
+
+
+def test_real_channels_are_reached_on_their_own_ports_at_public_addresses(helm: Helm) -> None:
+    objects = helm.template(*REAL)
+    for name, ports in (
+        ("payment-gateway-api", [443, 8443]),
+        ("data-pipeline-worker", [8080]),
+        ("data-pipeline-api", [8080]),
+    ):
+        rules = _rules_of(objects, name)
+        (open_,) = (rule for rule in rules if rule.get("to", [{}])[0].get("ipBlock"))
+        assert [port["port"] for port in open_["ports"]] == ports
+        assert "10.0.0.0/8" in open_["to"][0]["ipBlock"]["except"]
+        assert not _simulators(rules), name
+
+
+def test_real_channels_at_addresses_of_ours_are_named(helm: Helm) -> None:
+    within = [{"ipBlock": {"cidr": "10.4.0.0/16"}}]
+    objects = helm.template(
+        *REAL,
+        "--set-json",
+        f"payment-gateway.channels.peers={json.dumps(within)}",
+        "--set-json",
+        f"data-pipeline.channels.peers={json.dumps(within)}",
+    )
+    for name in ("payment-gateway-api", "data-pipeline-worker"):
+        blocks = [rule["to"] for rule in _rules_of(objects, name) if "ipBlock" in rule.get("to", [{}])[0]]
+        assert blocks == [within], name
+
+
+def test_one_real_channel_beside_the_simulators_opens_both_ways(helm: Helm) -> None:
+    rules = _rules_of(
+        helm.template("--set=payment-gateway.channels.bankUrl=https://bank.example"), "payment-gateway-api"
+    )
+    assert _simulators(rules)
+    assert [rule["ports"] for rule in rules if rule.get("to", [{}])[0].get("ipBlock")] == [
+        [{"port": 443, "protocol": "TCP"}]
+    ]
+
+
+def test_the_bucket_of_exports_and_archive_is_reached_by_those_who_use_it(helm: Helm) -> None:
+    options = [
+        f"--set=data-pipeline.files.{part}"
+        for part in ("kind=s3", "s3.bucket=history", "s3.endpoint=http://minio.storage:9000")
+    ]
+    objects = helm.template(*options)
+    for name, is_open in (
+        ("data-pipeline-api", True),
+        ("data-pipeline-worker", True),
+        ("data-pipeline-consumer", False),
+    ):
+        ports = [port["port"] for rule in _rules_of(objects, name) for port in rule["ports"]]
+        assert (9000 in ports) == is_open, name

@@ -657,9 +657,6 @@ def _(render: Render) -> Problems:
         for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
             for peer in [*rule.get("from", []), *rule.get("to", [])]:
                 ours = "podSelector" in peer and "namespaceSelector" not in peer
-                labels = peer.get("podSelector", {}).get("matchLabels", {})
-                if labels.get("app.kubernetes.io/component") == "channels" and render.profile == "production":
-                    continue  # the simulators' edge stays where they are off: nobody is behind it
                 if ours and not render.selected(peer["podSelector"].get("matchLabels", {})):
                     yield f"{name} lets nobody in: {peer}"
 

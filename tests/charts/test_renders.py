@@ -156,6 +156,78 @@ def test_real_channels_must_be_named_when_the_simulators_are_off(helm: Helm) -> 
     assert "channels.cardUrl and channels.walletUrl" in refusal
 
 
+def test_the_pipeline_must_know_where_real_channels_keep_their_files(helm: Helm) -> None:
+    real = "payment-gateway.channels.cardUrl=https://c.example,payment-gateway.channels.walletUrl=https://w.example"
+    refusal = helm.refusal("--set", f"payment-gateway.simulators.enabled=false,{real}")
+    assert "data-pipeline.channels.url must say" in refusal
+
+
+PIPELINE = "platform-data-pipeline-"
+
+
+def pipeline_pods(objects: list[Object]) -> dict[str, Any]:
+    """Pod specs of the pipeline's Deployments by process."""
+    return {
+        thing["metadata"]["name"].removeprefix(PIPELINE): thing["spec"]["template"]["spec"]
+        for thing in objects
+        if thing["kind"] == "Deployment" and thing["metadata"]["name"].startswith(PIPELINE)
+    }
+
+
+def settings_of(objects: list[Object]) -> dict[str, str]:
+    (found,) = (
+        thing["data"]
+        for thing in objects
+        if thing["kind"] == "ConfigMap" and thing["metadata"]["name"] == "platform-data-pipeline"
+    )
+    return dict(found)
+
+
+def test_exports_and_archive_lie_where_api_and_worker_both_see_them(helm: Helm) -> None:
+    objects = helm.template()
+    settings = settings_of(objects)
+    for name in ("EXPORTS_URL", "ARCHIVE_URL"):
+        assert settings[name].startswith("file:///var/lib/platform/"), name
+    claims = [thing for thing in objects if thing["metadata"]["name"] == f"{PIPELINE}files"]
+    assert [thing["kind"] for thing in claims] == ["PersistentVolumeClaim"]
+    holds = {
+        process: [
+            mount["mountPath"]
+            for volume in pod["volumes"]
+            if volume.get("persistentVolumeClaim", {}).get("claimName") == f"{PIPELINE}files"
+            for mount in pod["containers"][0]["volumeMounts"]
+            if mount["name"] == volume["name"]
+        ]
+        for process, pod in pipeline_pods(objects).items()
+    }
+    assert holds == {"api": ["/var/lib/platform"], "worker": ["/var/lib/platform"], "consumer": []}
+
+
+def test_a_claim_of_your_own_is_used_and_none_is_made(helm: Helm) -> None:
+    objects = helm.template("--set", "data-pipeline.files.claim.existingClaim=history")
+    assert not [thing for thing in objects if thing["metadata"]["name"] == f"{PIPELINE}files"]
+    volumes = pipeline_pods(objects)["worker"]["volumes"]
+    assert {"name": "files", "persistentVolumeClaim": {"claimName": "history"}} in volumes
+
+
+def test_a_bucket_takes_the_place_of_the_volume(helm: Helm) -> None:
+    bucket = "kind=s3,s3.bucket=history,s3.endpoint=http://minio:9000,s3.existingSecret=keys,archive=false"
+    objects = helm.template(*(f"--set=data-pipeline.files.{part}" for part in bucket.split(",")))
+    settings = settings_of(objects)
+    assert settings["EXPORTS_URL"] == "s3://history/data-pipeline/exports"
+    assert settings["AWS_ENDPOINT_URL"] == "http://minio:9000"
+    assert "ARCHIVE_URL" not in settings
+    assert not [thing for thing in objects if thing["metadata"]["name"] == f"{PIPELINE}files"]
+    for process, pod in pipeline_pods(objects).items():
+        mounted = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert ("/run/secrets/bucket" in mounted) == (process != "consumer"), process
+    assert settings["AWS_SHARED_CREDENTIALS_FILE"] == "/run/secrets/bucket/credentials"
+
+
+def test_a_bucket_without_a_name_is_an_error(helm: Helm) -> None:
+    assert "files.s3.bucket must be set" in helm.refusal("--set", "data-pipeline.files.kind=s3")
+
+
 def test_the_notes_make_the_first_payment_and_warn_without_a_metrics_api(helm: Helm) -> None:
     if helm.run("version", "--short").stdout.startswith("v3"):
         pytest.skip(

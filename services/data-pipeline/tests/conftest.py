@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from data_pipeline.app import create_pipeline
 from data_pipeline.operations.deps import Deps
@@ -84,3 +88,13 @@ async def service(database: TestDatabase, world: World) -> AsyncIterator[Service
 async def seeded(service: Service, world: World) -> Seeded:
     """The simulated hour before noon."""
     return await fill(service.deps, world, NOON)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What is logged, at whatever level an earlier test has left this process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET))
+    with capture_logs() as lines:
+        yield lines
+    structlog.configure(**before)

@@ -22,6 +22,7 @@ def test_the_schedule_has_its_jobs_at_their_pace() -> None:
     app = celery_app(Settings(reconcile_every_s=30))
     assert {job.task.name: job.every_s for job in app.jobs} == {
         "pipeline.reconcile_recent": 30,
+        "pipeline.check_archive": 60,
         "pipeline.check_freshness": 15,
         "pipeline.check_quarantine": 60,
         "pipeline.verify_invariants": 60,

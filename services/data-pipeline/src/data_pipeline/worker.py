@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data_pipeline.operations.archive_events import archive_events
-from data_pipeline.operations.check_freshness import check_freshness, check_quarantine
+from data_pipeline.operations.check_freshness import check_archive, check_freshness, check_quarantine
 from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.make_exports import drop_exports, make_exports
 from data_pipeline.operations.reconcile_recent import reconcile_recent
@@ -31,6 +31,11 @@ async def check_freshness_task(deps: Deps) -> None:
 @async_task("pipeline.check_quarantine", time_limit_s=10)
 async def check_quarantine_task(deps: Deps) -> None:
     await check_quarantine(deps)
+
+
+@async_task("pipeline.check_archive", time_limit_s=10)
+async def check_archive_task(deps: Deps) -> None:
+    await check_archive(deps)
 
 
 @async_task("pipeline.verify_invariants", time_limit_s=55)
@@ -73,6 +78,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(reconcile_recent_task, every_s=settings.reconcile_every_s),
             periodic(check_freshness_task, every_s=15),
             periodic(check_quarantine_task, every_s=60),
+            periodic(check_archive_task, every_s=60),
             periodic(verify_invariants_task, every_s=60),
             periodic(archive_events_task, every_s=300),
             periodic(tend_archive_task, every_s=3600),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pipeline_rig import (
@@ -22,6 +23,7 @@ from pipeline_rig import (
     scalar,
     settings_for,
 )
+from prometheus_client import REGISTRY
 from seeded_day import simulate
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -31,6 +33,7 @@ from data_pipeline.clients.event_sources import RISK
 from data_pipeline.domain.archive import ArchivedEvent
 from data_pipeline.operations import archive_events as job
 from data_pipeline.operations.archive_events import archive_events, archive_lease
+from data_pipeline.operations.check_freshness import check_archive
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.replay_quarantine import replay_quarantine
 from data_pipeline.operations.tend_archive import drop_old_partitions, tend_archive
@@ -292,3 +295,24 @@ async def test_any_fsspec_location_will_do(deps: Deps) -> None:
     assert file.path in await remote.archive.paths()
     assert (await remote.archive.written_at(file.path)).tzinfo
     assert (await tend_archive(remote)).deleted == 0
+
+
+async def test_events_that_wait_for_the_archive_are_seen_by_their_age(deps: Deps, logged: list[Any]) -> None:
+    def age() -> float | None:
+        return REGISTRY.get_sample_value("pipeline_archive_age_seconds")
+
+    await ingest(deps.engine, [a_sale(1)])
+    await archive_events(deps)
+    await check_archive(deps)
+    assert age() == 0
+
+    await ingest(deps.engine, [a_sale(2)])
+    came_at = await scalar(deps.engine, "SELECT received_at FROM pipeline.stored_event WHERE position = 2")
+    late = replace(deps, clock=FixedClock(came_at + timedelta(minutes=31)))
+    await check_archive(late)
+    assert age() == 31 * 60
+    assert [line["event"] for line in logged] == ["events wait for the archive"]
+
+    await archive_events(deps)
+    await check_archive(late)
+    assert age() == 0

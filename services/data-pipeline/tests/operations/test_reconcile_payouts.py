@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import pytest
-import structlog
 from pipeline_rig import NOON, TODAY, World, a_line, rows
-from structlog.testing import capture_logs
 
 from data_pipeline.domain import camt053, mt940
 from data_pipeline.domain.payouts import PayoutState
@@ -40,16 +36,6 @@ def told(
     statement = replace(Statement("PLATFORM", 328, currency, NEXT, 0, sum(amounts), entries), **changes)
     name = form.__name__.rpartition(".")[2]
     world.statements[currency, NEXT.isoformat(), name] = form.generate(statement)
-
-
-@pytest.fixture
-def logged() -> Iterator[list[Any]]:
-    """What is logged, at whatever level an earlier test has left this process."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET))
-    with capture_logs() as lines:
-        yield lines
-    structlog.configure(**before)
 
 
 def later(deps: Deps, days: int) -> Deps:

@@ -1,4 +1,4 @@
-"""Checks that run on a schedule and alarm in the log and in metrics: stale streams, old quarantine."""
+"""Checks that run on a schedule and alarm in the log and in metrics: stale streams, old quarantine, a late archive."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from prometheus_client import Gauge
 
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_status import Freshness, read_streams
+from data_pipeline.store import archive as archive_store
 from data_pipeline.store import quarantine as quarantine_store
 from platform_kit.logging import get_logger
 
+ARCHIVE_AGE_MAX: Final = timedelta(minutes=30)  # it is written every five
 QUARANTINE_AGE_MAX: Final = timedelta(minutes=15)  # a person should have looked by then
 
 pipeline_age_seconds = Gauge("pipeline_age_seconds", "Age of what the console shows.", ["stream"])
 quarantine_open = Gauge("pipeline_quarantine_open", "Events that wait for a person.")
 quarantine_age_seconds = Gauge("pipeline_quarantine_age_seconds", "Age of the oldest of them.")
+archive_age_seconds = Gauge("pipeline_archive_age_seconds", "Age of the oldest event that is not archived.")
 
 log = get_logger(__name__)
 
@@ -42,3 +45,15 @@ async def check_quarantine(deps: Deps) -> None:
     quarantine_age_seconds.set(age.total_seconds())
     if age > QUARANTINE_AGE_MAX:
         log.error("events wait in quarantine", count=count, oldest_s=round(age.total_seconds()))
+
+
+async def check_archive(deps: Deps) -> None:
+    """Log an error when events wait for the archive longer than ARCHIVE_AGE_MAX; nothing where there is none."""
+    if not deps.archive.is_configured:
+        return
+    async with deps.engine.connect() as conn:
+        oldest_at = await archive_store.oldest_waiting(conn)
+    age = max(deps.clock.now() - oldest_at, timedelta()) if oldest_at else timedelta()
+    archive_age_seconds.set(age.total_seconds())
+    if age > ARCHIVE_AGE_MAX:
+        log.error("events wait for the archive", oldest_s=round(age.total_seconds()))

@@ -99,6 +99,22 @@ KNOWN = text("SELECT path FROM pipeline.archive_file WHERE path = ANY(:paths)")
 FORGET = text("DELETE FROM pipeline.archive_file WHERE path = ANY(:paths)")
 
 
+# The next position that is not archived; positions are dense, so it is found by the primary key.
+OLDEST_WAITING = text(
+    """
+    SELECT min(next.received_at) FROM pipeline.archive_cursor a CROSS JOIN LATERAL (
+        SELECT e.received_at FROM pipeline.stored_event e
+        WHERE e.stream = a.stream AND e.position > a.position ORDER BY e.position LIMIT 1) next
+    """
+)
+
+
+async def oldest_waiting(conn: AsyncConnection) -> datetime | None:
+    """When the oldest event came that is not archived yet; None when all are, or nothing was ever archived."""
+    found: datetime | None = await conn.scalar(OLDEST_WAITING)
+    return found
+
+
 async def read_cursor(conn: AsyncConnection, stream: str) -> int:
     """Up to which position the stream is archived."""
     await conn.execute(BEGIN, {"stream": stream})

@@ -3,6 +3,8 @@ The pod of one process. Context "process" (see _names.tpl), and optionally "moun
 */}}
 {{- define "platform-service.pod" -}}
 {{- $live := and (hasKey .chart.Values.processes (trimSuffix "-canary" .name)) (include (printf "%s.live-files" .chart.Chart.Name) .chart | fromYaml) -}}
+{{- $claim := and .process.files (eq .chart.Values.files.kind "claim") -}}
+{{- $bucket := and .process.files (eq .chart.Values.files.kind "s3") .chart.Values.files.s3.existingSecret -}}
 metadata:
   annotations:
     # A changed setting rolls the pods: environment variables never change in a running one. There is no checksum of
@@ -111,6 +113,15 @@ spec:
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+        {{- if $claim }}
+        - name: files
+          mountPath: /var/lib/platform
+        {{- end }}
+        {{- if $bucket }}
+        - name: bucket
+          mountPath: /run/secrets/bucket
+          readOnly: true
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
@@ -118,6 +129,19 @@ spec:
     - name: live
       configMap:
         name: {{ include "platform-service.fullname" .chart }}-live
+    {{- end }}
+    {{- if $claim }}
+    - name: files
+      persistentVolumeClaim:
+        claimName: {{ .chart.Values.files.claim.existingClaim | default (printf "%s-files" (include "platform-service.fullname" .chart)) }}
+    {{- end }}
+    {{- if $bucket }}
+    - name: bucket
+      secret:
+        secretName: {{ .chart.Values.files.s3.existingSecret }}
+        defaultMode: 0440
+        items:
+          - {key: credentials, path: credentials}
     {{- end }}
     {{- include "platform-service.secret-volume" (dict "chart" .chart "files" .process.secretFiles) | nindent 4 }}
 {{- end }}

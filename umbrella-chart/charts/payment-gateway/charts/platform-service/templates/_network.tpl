@@ -60,6 +60,14 @@ spec:
     {{- range .process.reaches }}
     {{- include "platform-service.egress" (dict "chart" $.chart "peer" .) | nindent 4 }}
     {{- end }}
+    {{- if and .process.files (eq .chart.Values.files.kind "s3") }}
+    # the bucket
+    - ports: {{ include "platform-service.ports" (list (include "platform-service.port-of" (.chart.Values.files.s3.endpoint | default "https://s3"))) }}
+      {{- with .chart.Values.files.s3.peers }}
+      to:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    {{- end }}
     {{- $mesh := include "platform-service.mesh" .chart }}
     {{- if and (has $mesh (list "linkerd" "istio-sidecar")) (ne .name "migrate") }}
     # the sidecar's own control plane: certificates, policies, where everybody is
@@ -75,19 +83,25 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* Context: dict "chart" <chart> "peer" <name>. One egress rule. */}}
+{{/* Context: dict "chart" <chart> "peer" <name>. Its egress rules: one, or two for channels of which some are simulated. */}}
 {{- define "platform-service.egress" -}}
 {{- $global := .chart.Values.global | default dict }}
 {{- $external := dig "networkPolicy" "external" dict $global }}
-{{- $real := and (eq .peer "channels") (hasKey .chart.Values "simulators") (not ((.chart.Values.simulators).enabled)) }}
-{{- if or (eq .peer "internet") $real }}
+{{- $real := eq .peer "channels" | ternary (include "platform-service.channel-ports" .chart | fromJsonArray) list }}
+{{- if and $real (.chart.Values.channels).peers }}
+# real channels at addresses of ours
+- to:
+    {{- toYaml .chart.Values.channels.peers | nindent 4 }}
+  ports: {{ include "platform-service.ports" $real }}
+{{- else if or $real (eq .peer "internet") }}
 # real channels, merchants' webhooks: public addresses only, so that a URL given by a merchant cannot reach inside
 - to:
     - ipBlock:
         cidr: 0.0.0.0/0
         except: [10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
-  ports: [{port: 443, protocol: TCP}, {port: 80, protocol: TCP}]
-{{- else if and (eq .peer "postgres") (dig "database" "host" "" $global) }}
+  ports: {{ include "platform-service.ports" ($real | default (list "443" "80")) }}
+{{- end }}
+{{- if and (eq .peer "postgres") (dig "database" "host" "" $global) }}
 - ports: [{port: {{ dig "database" "port" 5432 $global }}, protocol: TCP}]
   {{- with $external.postgres }}
   to:
@@ -99,7 +113,7 @@ spec:
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-{{- else }}
+{{- else if not (or (eq .peer "internet") (and $real (not (.chart.Values.simulators).enabled))) }}
 {{- $ports := dict "postgres" 5432 "redis" 6379 "payment-gateway" 8000 "risk-engine" 8001 "data-pipeline" 8002 "channels" 8003 }}
 {{- $components := dict "postgres" "postgres" "redis" "redis" "channels" "channels" }}
 - to:
@@ -116,4 +130,25 @@ spec:
         {{- end }}
   ports: [{port: {{ get $ports .peer }}, protocol: TCP}{{ include "platform-service.mesh-port" .chart }}]
 {{- end }}
+{{- end }}
+
+{{/* Context: the chart. The ports of the real channels that its values name, as JSON; none while they are the simulators. */}}
+{{- define "platform-service.channel-ports" -}}
+{{- $ports := list }}
+{{- range $name, $url := .Values.channels }}
+{{- if and (kindIs "string" $url) $url }}
+{{- $ports = append $ports (include "platform-service.port-of" $url) }}
+{{- end }}
+{{- end }}
+{{- $ports | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/* Context: a URL. Its port, or that of its scheme. */}}
+{{- define "platform-service.port-of" -}}
+{{- (urlParse .).host | regexFind ":[0-9]+$" | trimPrefix ":" | default (hasPrefix "http://" . | ternary "80" "443") }}
+{{- end }}
+
+{{/* Context: port numbers. */}}
+{{- define "platform-service.ports" -}}
+[{{ range $n, $port := . }}{{ if $n }}, {{ end }}{port: {{ $port }}, protocol: TCP}{{ end }}]
 {{- end }}
