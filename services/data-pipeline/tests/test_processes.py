@@ -25,6 +25,8 @@ from platform_cli.embedded.running import free_port
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
 from platform_kit.redis import create_redis
 
+pytestmark = pytest.mark.timing
+
 PROGRAM = str(Path(sys.executable).parent / "data-pipeline")
 READY_MAX_S = 60.0
 

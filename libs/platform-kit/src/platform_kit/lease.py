@@ -40,14 +40,18 @@ class Lease:
 
 
 @asynccontextmanager
-async def held(engine: AsyncEngine, name: str, stop: asyncio.Event) -> AsyncIterator[Lease | None]:
-    """Wait for the lock called `name` and hold it; yields None when `stop` came first.
+async def held(
+    engine: AsyncEngine, name: str, stop: asyncio.Event | None = None
+) -> AsyncIterator[Lease | None]:
+    """Wait for the lock called `name` and hold it; yields None when `stop` came first. Without `stop` nothing is waited
+    for: None says that somebody else holds it just now.
 
     A session lock needs a connection that is ours alone: behind PgBouncer it must be a session pool.
     """
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not await _wait(connection, lock_key(name), stop):
+        take = _try(connection, lock_key(name)) if stop is None else _wait(connection, lock_key(name), stop)
+        if not await take:
             yield None
             return
         log.info("lock taken", lock=name)
@@ -59,10 +63,14 @@ async def held(engine: AsyncEngine, name: str, stop: asyncio.Event) -> AsyncIter
 
 async def _wait(connection: AsyncConnection, key: int, stop: asyncio.Event) -> bool:
     while not stop.is_set():
-        if await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
+        if await _try(connection, key):
             return True
         await sleep_unless(stop, STANDBY_S)
     return False
+
+
+async def _try(connection: AsyncConnection, key: int) -> bool:
+    return bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}))
 
 
 async def _release(connection: AsyncConnection, key: int) -> None:

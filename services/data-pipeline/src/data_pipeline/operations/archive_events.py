@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -19,7 +18,6 @@ from platform_kit.logging import get_logger
 RANGE: Final = 20_000  # positions of one round: 40 MB of events of 2 kB
 ROUNDS_MAX: Final = 100  # of a stream and tick; the rest waits for the next
 LEASE: Final = "archive"
-LEASE_WAIT_S: Final = 1.0
 
 log = get_logger(__name__)
 
@@ -27,9 +25,7 @@ log = get_logger(__name__)
 @asynccontextmanager
 async def archive_lease(deps: Deps) -> AsyncIterator[bool]:
     """Hold what allows to change the archive; yields False when somebody else has it."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().call_later(LEASE_WAIT_S, stop.set)
-    async with lease.held(deps.engine, LEASE, stop) as held:
+    async with lease.held(deps.engine, LEASE) as held:
         yield held is not None
 
 
