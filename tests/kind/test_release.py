@@ -237,6 +237,7 @@ def test_uninstall_leaves_the_volumes_and_the_secret_and_nothing_else(
         ("PersistentVolumeClaim", "data-platform-redis-0"),
         ("PersistentVolumeClaim", "journal-platform-channels-0"),
         ("PersistentVolumeClaim", "platform-backup"),
+        ("PersistentVolumeClaim", "platform-data-pipeline-files"),
     }
 
 
