@@ -8,9 +8,9 @@ STATE ?= $(or $(PLATFORM_STATE),.platform)
 # What runs is found through .platform/env, unless the environment names another platform.
 WITH_ENV = if [ -z "$$GATEWAY_URL" ] && [ -f $(STATE)/env ]; then . $(abspath $(STATE))/env; fi;
 PYTEST_ARGS ?=
-# TEST_WORKERS=2: so many processes, each with a Postgres and a Redis of its own, a file at a time. Tests that are about time
-# (overload, deadlines) want the machine for themselves, hence one by default.
-TEST_WORKERS ?= 0
+# So many processes, each with a Postgres and a Redis of its own, a file at a time; 0 is this one alone. Tests marked `timing`
+# (overload, deadlines, kills) want the machine for themselves and come afterwards, one by one.
+TEST_WORKERS ?= 2
 LOAD_ARGS ?=
 PROFILE ?= smoke
 URL ?=
@@ -57,7 +57,8 @@ check: bootstrap ## Format, lint, types, import boundaries, requirements
 
 .PHONY: test
 test: bootstrap ## All tests that need no cluster, on embedded servers (TEST_BACKEND=containers: in Docker)
-	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@run() { $(BIN)/pytest "$$@" $(PYTEST_ARGS) || { code=$$?; [ $$code = 5 ] || failed=$$code; }; }; \
+	  run -m "not timing" -n $(TEST_WORKERS) --dist loadfile; run -m timing; exit $${failed:-0}  # 5: none of this kind
 
 .PHONY: e2e
 e2e: bootstrap ## The HTTP suite against `make up`, or against GATEWAY_URL and its neighbours

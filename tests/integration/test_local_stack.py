@@ -20,6 +20,8 @@ from platform_cli.stack.roles import ROLES
 from platform_cli.stack.state import State, clone
 from platform_cli.stack.supervision import MARK
 
+pytestmark = pytest.mark.timing
+
 PLATFORM = str(Path(sys.executable).with_name("platform"))
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "GATEWAY_URL")  # of another copy whose env file was sourced
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import pytest
 
 from platform_cli.embedded.running import free_port
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import subprocess
 
     from tests.loadtests.conftest import Run
+
+pytestmark = pytest.mark.timing
 
 Toy = Callable[..., str]
 Load = Callable[..., "Run"]

@@ -9,8 +9,12 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.loadtests.conftest import Run
+
+pytestmark = pytest.mark.timing
 
 Toy = Callable[..., str]
 Load = Callable[..., "Run"]

@@ -15,6 +15,8 @@ from platform_kit.committer import Committer, CommitUnknown, NotCommitted, TryFl
 from platform_kit.db import create_engine
 from platform_kit.settings import ServiceSettings
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture
 async def engine(fresh_database: FreshDatabase) -> AsyncIterator[AsyncEngine]:

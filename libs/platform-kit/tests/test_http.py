@@ -17,6 +17,8 @@ from platform_kit.breaker import Breaker, State
 from platform_kit.deadline import Deadline
 from platform_kit.http import CallFailed, HttpClient, NoAnswer, NotSent, RetryBudget
 
+pytestmark = pytest.mark.timing
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

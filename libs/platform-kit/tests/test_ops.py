@@ -11,6 +11,8 @@ import pytest
 from platform_kit import ops
 from platform_kit.ops import OpsServer
 
+pytestmark = pytest.mark.timing
+
 
 async def fails() -> None:
     raise ConnectionRefusedError("secret detail")

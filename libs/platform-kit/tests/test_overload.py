@@ -23,6 +23,8 @@ from platform_kit.overload import (
     watching,
 )
 
+pytestmark = pytest.mark.timing
+
 LAG_S = 0.01
 
 

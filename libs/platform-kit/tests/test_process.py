@@ -12,6 +12,8 @@ import pytest
 
 from platform_kit.process import sleep_unless
 
+pytestmark = pytest.mark.timing
+
 PROGRAM = """
 import asyncio, sys
 from platform_kit.process import run_until_signalled, sleep_unless

@@ -6,6 +6,7 @@ import asyncio
 import time
 from itertools import count
 
+import pytest
 from event_rig import OwnRedis
 from redis.asyncio import Redis
 
@@ -18,6 +19,8 @@ from platform_kit.rate_limits import (
     TokenBucket,
 )
 from platform_kit.redis import create_redis
+
+pytestmark = pytest.mark.timing
 
 _owners = count(1)
 

@@ -12,6 +12,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from platform_kit.redis import create_redis, ping_redis
 
+pytestmark = pytest.mark.timing
+
 
 async def test_a_command_that_times_out_is_sent_once(own_redis: OwnRedis) -> None:
     """redis-py 8.1 by default repeats it: one XADD against a frozen server appended two entries."""

@@ -23,6 +23,8 @@ from sqlalchemy import text
 
 from platform_kit import tasks, telemetry
 
+pytestmark = pytest.mark.timing
+
 AN_AGE_S = 1e9  # a slot that no test outlives
 
 

@@ -29,6 +29,8 @@ from risk_engine.store.alerts import quarantine
 from risk_engine.store.assessments import flush, new_row
 from risk_engine.worker import create_worker
 
+pytestmark = pytest.mark.timing
+
 Start = Callable[..., Any]
 
 

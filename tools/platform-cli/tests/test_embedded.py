@@ -18,6 +18,8 @@ from redis.asyncio import Redis
 from platform_cli.embedded import running, testing
 from platform_cli.embedded.unprivileged import ServerUser, is_reachable, server_user, temporary_root
 
+pytestmark = pytest.mark.timing
+
 CRASHING_RUN = """
 import os, sys
 from platform_cli.embedded.testing import test_servers

@@ -21,6 +21,8 @@ from platform_cli.stack.backends import choose_backends, foreign_url
 from platform_cli.stack.ports import choose_port
 from platform_cli.stack.state import State
 
+pytestmark = pytest.mark.timing
+
 Found = TypeVar("Found")
 SLEEPER = supervision.Program("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], {}, 5, True)
 CRASHER = supervision.Program("crasher", [sys.executable, "-c", "raise SystemExit(3)"], {}, 5, True)

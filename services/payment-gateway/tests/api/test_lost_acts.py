@@ -13,6 +13,8 @@ from sqlalchemy import text
 
 from payment_gateway.operations.resolve_attempts import resolve_attempts
 
+pytestmark = pytest.mark.timing
+
 
 async def resolve(gateway: RunningGateway) -> None:
     """As if a minute had passed: whatever is unresolved is asked about until nothing is."""

@@ -14,6 +14,8 @@ from payment_gateway.api.priorities import priority_of
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.overload import LIMIT_LEAST, Priority
 
+pytestmark = pytest.mark.timing
+
 BEHIND = {"overload_lag_s": 1e-9}  # no loop is that punctual: the limit is at its least within a second
 
 

@@ -17,6 +17,8 @@ from test_api_keys import merchant_routes
 from payment_gateway.api import access
 from payment_gateway.store.tenancy import BECOME
 
+pytestmark = pytest.mark.timing
+
 LINE = {"debit_account": "funding", "credit_account": "savings", "amount_minor": 1, "currency": "EUR"}
 A_PAYOUT = {"amount_minor": 1, "currency": "EUR", "destination": "ba_pays"}
 

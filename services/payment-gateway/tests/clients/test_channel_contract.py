@@ -30,6 +30,8 @@ from payment_gateway.domain.attempt import (
 )
 from payment_gateway.settings import Settings
 
+pytestmark = pytest.mark.timing
+
 
 @dataclass(frozen=True)
 class Example:

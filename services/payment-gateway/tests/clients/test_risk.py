@@ -16,6 +16,8 @@ from payment_gateway.domain.risk import Assessment
 from platform_kit import canonical, telemetry
 from platform_kit.http import HttpClient
 
+pytestmark = pytest.mark.timing
+
 DEADLINE_S = 5.0
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -9,6 +9,8 @@ from standardwebhooks import Webhook
 
 from payment_gateway.clients.simulators.faults import Delays
 
+pytestmark = pytest.mark.timing
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEVER = Delays(decide_least_s=60, decide_most_s=60)
 

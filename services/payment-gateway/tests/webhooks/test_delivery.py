@@ -23,6 +23,8 @@ from payment_gateway.store import webhook_endpoints, webhooks
 from payment_gateway.store.events import page
 from platform_cli.embedded.testing import FreshDatabase
 
+pytestmark = pytest.mark.timing
+
 
 async def the_only(rig: WebhookRig) -> Any:
     (delivery,) = await rig.deliveries()

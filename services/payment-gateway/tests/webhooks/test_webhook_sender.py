@@ -23,6 +23,8 @@ from lying_server import (
 from payment_gateway.clients.webhooks import WebhookSender
 from payment_gateway.domain.webhook import Answer
 
+pytestmark = pytest.mark.timing
+
 TIMEOUT_S = 1.0
 
 

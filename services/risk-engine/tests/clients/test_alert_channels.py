@@ -18,6 +18,8 @@ from standardwebhooks import Webhook
 from risk_engine.clients.alert_channels import AlertSender, InvalidChannels, read_channels
 from risk_engine.domain.alert_message import trial_message
 
+pytestmark = pytest.mark.timing
+
 MESSAGE = trial_message("ops", "ada", NOON)
 
 

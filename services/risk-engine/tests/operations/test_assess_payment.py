@@ -31,6 +31,8 @@ from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deployed, Deps, RulesInUse, open_deps
 from risk_engine.store import assessments
 
+pytestmark = pytest.mark.timing
+
 # One amount per band of the rig's rule set, in euro cents.
 AMOUNTS = {Band.LOW: 1_250, Band.MEDIUM: 5_000, Band.HIGH: 50_000, Band.VERY_HIGH: 200_000}
 

@@ -21,6 +21,8 @@ from risk_engine.operations.handle_alert import resolve_alert, try_channel
 from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.operations.send_heartbeat import send_heartbeat
 
+pytestmark = pytest.mark.timing
+
 ALL_DUE = text("UPDATE risk.alert_delivery SET due_at = now() WHERE status = 'due'")
 LOOKED = text("""
     INSERT INTO risk.job_run (job, slot, finished_at)

@@ -45,6 +45,8 @@ from risk_engine.operations.publish_rule_set import (
 from risk_engine.operations.reload_rules import reload_rules, watch_rules
 from risk_engine.store import rule_sets
 
+pytestmark = pytest.mark.timing
+
 
 def marked(number: int) -> dict[str, Any]:
     """Two rules that always match and both carry the number: half of one set with half of another would show."""
