@@ -201,6 +201,12 @@ class World:
     is_down: set[str] = field(default_factory=set)
     accounts_max: int = 2000
     """How many of the ledger's accounts the gateway tells in one answer."""
+    hangs: set[str] = field(default_factory=set)
+    """Services that take a question about themselves and do not answer it."""
+    not_ready: dict[str, dict[str, str]] = field(default_factory=dict)
+    risk_lists: dict[str, int] = field(default_factory=dict)
+    """How many cases and alerts the risk engine lists."""
+    asked_lists: int = 0
     journals: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Journal -> what the gateway tells of it."""
     histories: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -282,6 +288,22 @@ class World:
             return web.Response(status=503)
         return web.json_response(told) if told else web.json_response({"title": "no such"}, status=404)
 
+    async def _version(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] in self.hangs:
+            await asyncio.sleep(30)
+        return web.json_response({"service": request.match_info["name"], "version": "1.2.3"})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        failing = self.not_ready.get(request.match_info["name"])
+        return web.json_response({"failing": failing} if failing else {}, status=503 if failing else 200)
+
+    async def _risk_list(self, request: web.Request) -> web.Response:
+        self.asked_lists += 1
+        if "risk" in self.hangs:
+            await asyncio.sleep(30)
+        count = self.risk_lists.get(request.match_info["list"], 0)
+        return web.json_response({"data": [{}] * count, "next_cursor": None})
+
     async def _settlement(self, request: web.Request) -> web.Response:
         if "channels" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return web.Response(status=503)
@@ -326,6 +348,9 @@ class World:
     async def serve(self) -> AsyncIterator[World]:
         app = web.Application()
         app.router.add_get("/{name}/internal/events", self._events)
+        app.router.add_get("/{name}/version", self._version)
+        app.router.add_get("/{name}/health/ready", self._ready)
+        app.router.add_get("/risk/v1/{list:cases|alerts}", self._risk_list)
         app.router.add_get("/gateway/internal/ledger/totals", self._ledger)
         app.router.add_get("/gateway/internal/ledger/balances", self._balances)
         app.router.add_get("/gateway/internal/ledger/journals/{journal}", self._journal)

@@ -48,6 +48,13 @@ async def is_migrated(engine: AsyncEngine, package: str, schema: str) -> bool:
     return current is not None and (current == scripts.get_current_head() or not _knows(scripts, current))
 
 
+async def revisions(engine: AsyncEngine, package: str, schema: str) -> tuple[str | None, str | None]:
+    """The schema's revision, and the newest that this code knows."""
+    async with engine.connect() as connection:
+        current = await connection.run_sync(_current, schema)
+    return current, _scripts(package).get_current_head()
+
+
 def run_env(metadata: MetaData) -> None:
     """The whole of a service's `env.py`: run the chosen command on the connection that `upgrade` opened."""
     connection: Connection = context.config.attributes["connection"]

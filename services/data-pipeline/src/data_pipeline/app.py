@@ -30,6 +30,7 @@ from data_pipeline.api.console import (
     risk_lists,
     risk_queue,
     risk_rules,
+    system,
     webhooks,
 )
 from data_pipeline.api.console.log_in import router as log_in
@@ -94,6 +95,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             risk_lists.router,
             risk_alerts.router,
             webhooks.router,
+            system.router,
         ],
         open_deps=open_deps,
         checks=_checks,

@@ -6,7 +6,9 @@ call that carries who the person is. The service writes that name into its own a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from data_pipeline.domain.operators import Operator
@@ -15,6 +17,7 @@ from platform_kit.http import CallFailed, HttpClient, HttpResponse, NoAnswer
 ACTING_FOR: Final = "Acting-For"
 READ_TIMEOUT_S: Final = 2.0  # a page shows what it has without it
 ACT_TIMEOUT_S: Final = 30.0  # an act may wait for a channel
+DOOR_TIMEOUT_S: Final = 0.5  # a page asks several, and must not wait for one that hangs
 
 
 class ServiceAway(Exception):
@@ -38,6 +41,15 @@ class ServiceRefused(Exception):
         self.title = title
         self.detail = detail
         self.errors = errors  # what is wrong with which part of what was sent
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a service says of itself: its version, None when it does not answer, and what keeps it from being ready."""
+
+    service: str
+    version: str | None
+    failing: Mapping[str, str]
 
 
 class ServiceApi:
@@ -69,6 +81,18 @@ class ServiceApi:
             return self._read(answered)
         except CallFailed as error:
             raise ServiceAway(self.name, may_be_done=isinstance(error, NoAnswer)) from error
+
+    async def door(self) -> Door:
+        """Never raises: no answer is one, too."""
+        try:
+            async with asyncio.timeout(DOOR_TIMEOUT_S):
+                version = await self._reading.get("/version")
+                ready = await self._reading.get("/health/ready")
+            told = version.json() if version.status == 200 else {}
+            failing = {} if ready.status == 200 else ready.json().get("failing", {"ready": str(ready.status)})
+            return Door(self.name, told.get("version"), failing)
+        except (CallFailed, TimeoutError, AttributeError):
+            return Door(self.name, None, {})
 
     def _read(self, response: HttpResponse) -> Any:
         if response.status >= 500:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from data_pipeline.domain.operators import Operator, hash_session, is_live
+from data_pipeline.operations.count_waiting import count_waiting
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_status import StreamStatus, read_streams
 from data_pipeline.store import breaks as break_store
@@ -38,6 +39,7 @@ async def enter_console(deps: Deps, session_id: str, *, is_active: bool = True) 
         if is_active and now - session.seen_at >= TOUCH_EVERY:
             await operators.touch(conn, id_hash, now)
         waiting = {
+            **count_waiting(deps, session.operator),
             "breaks": await break_store.count_open(conn),
             "quarantine": (await quarantine_store.open_summary(conn))[0],
         }

@@ -105,6 +105,13 @@ ACCOUNTS = text(
     ORDER BY account, currency LIMIT :limit                                      -- rollup_account_period_idx
     """  # noqa: S608
 )
+HELD_AT_CHANNELS = text(
+    """
+    SELECT currency, sum(debits_held_minor)::bigint AS held_minor FROM pipeline.rollup_account
+    WHERE period = 'all' AND bucket_at = to_timestamp(0) AND account >= 'channel:' AND account < 'channel;'
+    GROUP BY currency HAVING sum(debits_held_minor) <> 0 ORDER BY sum(entry_count) DESC, currency
+    """  # rollup_account_period_idx
+)
 NOW = text(
     f"""
     SELECT {", ".join(_MEASURES)} FROM pipeline.rollup_account
@@ -211,9 +218,9 @@ async def complete(conn: AsyncConnection) -> bool:
 
     A release that knew no accounts may have stored transfers since. Only for who holds the cursor.
     """
+    await conn.execute(text("SET LOCAL statement_timeout = 0"))  # it counts all transfers
     if await conn.scalar(IS_COMPLETE):
         return False
-    await conn.execute(text("SET LOCAL statement_timeout = 0"))
     await conn.execute(FORGET)
     await conn.execute(REBUILD)
     return True
@@ -239,6 +246,11 @@ async def accounts(
     values: dict[str, Any] = {"wanted": wanted, "account_class": account_class, "currency": currency}
     values |= {"after_account": account, "after_currency": code, "limit": limit}
     return [dict(row) for row in (await conn.execute(ACCOUNTS, values)).mappings()]
+
+
+async def held_at_channels(conn: AsyncConnection) -> list[dict[str, Any]]:
+    """What channels have authorised and we have not captured, by currency, the busiest first."""
+    return [dict(row) for row in (await conn.execute(HELD_AT_CHANNELS)).mappings()]
 
 
 async def balance(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -118,6 +118,14 @@ STATUS_COUNTS = text(
     FROM pipeline.fact_payment WHERE status = 'unknown'   -- fact_payment_unknown_idx
     """
 )
+UNKNOWN_BY_SLOT = text(
+    """
+    SELECT date_bin(:slot, created_at, :after) AS slot, count(*) AS payment_count FROM pipeline.fact_payment
+    WHERE status = 'unknown' AND created_at >= :after AND created_at < :before GROUP BY 1  -- fact_payment_unknown_idx
+    """
+)
+# Ids are in the order of time.
+DECIDED_BY = text("SELECT rule_set, model FROM pipeline.fact_assessment ORDER BY assessment_id DESC LIMIT 1")
 LEDGER_TOTALS = text(
     """
     SELECT currency, count(*) AS transfer_count,
@@ -225,3 +233,17 @@ async def unknown_now(conn: AsyncConnection) -> tuple[int, datetime | None]:
 async def ledger_totals(conn: AsyncConnection) -> list[dict[str, Any]]:
     """Money moved by currency. Each transfer is one debit and one credit, so both sides have this sum."""
     return [dict(row) for row in (await conn.execute(LEDGER_TOTALS)).mappings()]
+
+
+async def unknown_by_slot(
+    conn: AsyncConnection, after: datetime, before: datetime, slot: timedelta
+) -> list[dict[str, Any]]:
+    """Payments that are unknown now, by the slot of [after, before) in which they were created."""
+    values = {"after": after, "before": before, "slot": slot}
+    return [dict(row) for row in (await conn.execute(UNKNOWN_BY_SLOT, values)).mappings()]
+
+
+async def decided_by(conn: AsyncConnection) -> dict[str, str | None]:
+    """Versions of rules and model that decided last."""
+    row = (await conn.execute(DECIDED_BY)).one_or_none()
+    return {"rule set": row.rule_set if row else None, "model": row.model if row else None}

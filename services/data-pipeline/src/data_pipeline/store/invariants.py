@@ -94,8 +94,11 @@ FORGET = text("DELETE FROM pipeline.invariant_check WHERE checked_at < :before A
 _SHOWN = "name, severity, checked_at, position, is_kept, figures"
 LATEST = text(
     f"""
-    SELECT DISTINCT ON (name) {_SHOWN} FROM pipeline.invariant_check
-    WHERE name = ANY(:names) ORDER BY name, id DESC                           -- invariant_check_latest_idx
+    SELECT {_SHOWN} FROM unnest(CAST(:names AS text[])) AS wanted (wanted)
+    CROSS JOIN LATERAL (
+        SELECT {_SHOWN} FROM pipeline.invariant_check
+        WHERE name = wanted ORDER BY id DESC LIMIT 1                          -- invariant_check_latest_idx
+    ) AS newest ORDER BY name
     """  # noqa: S608 - columns of our own
 )
 HISTORY = text(

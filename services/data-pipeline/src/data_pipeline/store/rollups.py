@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -87,6 +87,33 @@ HOURS_FROM_MINUTES = text(
     FROM pipeline.rollup WHERE grain = 'minute' GROUP BY 1, 2, 3, 4, 5, 6
     """  # noqa: S608
 )
+BY_SLOT = text(
+    """
+    SELECT date_bin(:slot, bucket_at, :after) AS slot, channel, decision, sum(payment_count)::bigint AS payment_count,
+           sum(approved_count)::bigint AS approved_count, sum(declined_count)::bigint AS declined_count
+    FROM pipeline.rollup WHERE grain = 'minute' AND bucket_at >= :after AND bucket_at < :before  -- primary key
+    GROUP BY 1, 2, 3 HAVING sum(payment_count) > 0
+    """
+)
+LATENCIES_BY_SLOT = text(
+    """
+    SELECT date_bin(:slot, bucket_at, :after) AS slot, bound_ms, sum(payment_count)::bigint AS payment_count
+    FROM pipeline.rollup_latency WHERE bucket_at >= :after AND bucket_at < :before
+    GROUP BY 1, 2 HAVING sum(payment_count) > 0
+    """
+)
+# Each is one probe of an index.
+NEWEST = text(
+    """
+    SELECT 'payments by minute' AS name,
+           (SELECT max(bucket_at) FROM pipeline.rollup WHERE grain = 'minute') AS bucket_at
+    UNION ALL SELECT 'payments by hour', (SELECT max(bucket_at) FROM pipeline.rollup WHERE grain = 'hour')
+    UNION ALL SELECT 'payments by day', (SELECT max(bucket_at) FROM pipeline.rollup WHERE grain = 'day')
+    UNION ALL SELECT 'times to outcome by minute', (SELECT max(bucket_at) FROM pipeline.rollup_latency)
+    UNION ALL SELECT 'accounts by hour',
+              (SELECT max(bucket_at) FROM pipeline.rollup_account WHERE period = 'hour')
+    """
+)
 LATENCIES = text(
     """
     SELECT bound_ms, sum(payment_count)::bigint AS payment_count FROM pipeline.rollup_latency
@@ -156,6 +183,27 @@ async def by_bucket(
     return [dict(row) for row in (await conn.execute(BY_BUCKET, values)).mappings()]
 
 
+async def by_slot(
+    conn: AsyncConnection, after: datetime, before: datetime, slot: timedelta
+) -> list[dict[str, Any]]:
+    """Payments of the minutes in [after, before) by slot, channel and decision."""
+    values = {"after": after, "before": before, "slot": slot}
+    return [dict(row) for row in (await conn.execute(BY_SLOT, values)).mappings()]
+
+
+async def latencies_by_slot(
+    conn: AsyncConnection, after: datetime, before: datetime, slot: timedelta
+) -> list[dict[str, Any]]:
+    """Decided payments of the minutes in [after, before) by slot and upper bound of the time that they took."""
+    values = {"after": after, "before": before, "slot": slot}
+    return [dict(row) for row in (await conn.execute(LATENCIES_BY_SLOT, values)).mappings()]
+
+
 async def latencies(conn: AsyncConnection, after: datetime) -> dict[int, int]:
     """Payments decided since `after` by upper bound of the time it took, in ms."""
     return {row.bound_ms: row.payment_count for row in await conn.execute(LATENCIES, {"after": after})}
+
+
+async def newest(conn: AsyncConnection) -> list[dict[str, Any]]:
+    """The newest bucket of each roll-up; None of one that is empty."""
+    return [dict(row) for row in (await conn.execute(NEWEST)).mappings()]

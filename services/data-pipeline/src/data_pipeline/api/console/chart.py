@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 PLOT_HEIGHT_PX: Final = 180
@@ -23,6 +23,10 @@ class Bar:
     other: tuple[float, float]
     count: int
     title: str
+
+    @property
+    def until(self) -> datetime:
+        return self.at + timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,29 @@ def minute_chart(minutes: Sequence[dict[str, Any]]) -> MinuteChart:
         summary=f"{total:,} payments in the last {len(minutes)} minutes, at most "
         f"{max((row['payment_count'] for row in minutes), default=0):,} in one minute",
     )
+
+
+SPARK_WIDTH: Final = 100
+SPARK_HEIGHT: Final = 28
+
+
+def spark_lines(values: Sequence[float | None]) -> list[str]:
+    """Points of polylines in a box of SPARK_WIDTH by SPARK_HEIGHT: a slot without a value is a gap between two lines.
+    The bottom is zero, the top the highest value."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return []
+    top = max(known) or 1
+    step = SPARK_WIDTH / max(1, len(values) - 1)
+    lines: list[list[str]] = [[]]
+    for place, value in enumerate(values):
+        if value is None:
+            lines.append([])
+        else:
+            y = 2 + (SPARK_HEIGHT - 4) * (1 - value / top)
+            lines[-1].append(f"{place * step:.1f},{y:.1f}")
+    # A line of one point is drawn as a dot, by its round ends.
+    return [" ".join(line if len(line) > 1 else line * 2) for line in lines if line]
 
 
 def nice_ceiling(value: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import date, timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from data_pipeline.api.console.chart import minute_chart
 from data_pipeline.api.console.ledger import LEDGER
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
+from data_pipeline.operations.compare_hours import compare_hours
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.find_in_ledger import InLedger, find_in_ledger
 from data_pipeline.operations.find_payment import find_payment
@@ -36,11 +38,12 @@ async def go_to_console() -> Response:
 @router.get("/console")
 async def show_overview_page(request: Request, deps: Deps = Depends(deps_of)) -> Response:
     """Is money moving normally now?"""
-    overview = await report_overview(deps)
+    overview, hours = await asyncio.gather(report_overview(deps), compare_hours(deps))
     return page(
         request,
         "overview.html",
         overview=overview,
+        hours=hours,
         chart=minute_chart(overview.minutes),
     )
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from data_pipeline.api.console.chart import spark_lines
 from data_pipeline.api.console.rail import RAIL
 from data_pipeline.api.console.session import session_id_of
 from data_pipeline.domain.balances import OWN_LEDGER
@@ -90,6 +91,14 @@ TONES: Final = {
     "warning": ("attention", "dots"),
     "info": ("quiet", "minus"),
     "given_up": ("bad", "cross"),
+    # Jobs and replays
+    "done": ("good", "check"),
+    "running": ("attention", "dots"),
+    "late": ("bad", "stop"),
+    "requested": ("attention", "dots"),
+    "building": ("attention", "dots"),
+    "swapped": ("good", "check"),
+    "differs": ("bad", "cross"),
 }
 WORDS: Final = {
     "allow": "allowed",
@@ -127,7 +136,7 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{share * 100:.1f} %"
 
 
-def number(value: int | None) -> str:
+def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
@@ -187,7 +196,7 @@ def milliseconds(taken: timedelta) -> str:
     return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.2f} s"
 
 
-def took(value_ms: int) -> str:
+def took(value_ms: float) -> str:
     """The same of whole milliseconds."""
     return milliseconds(timedelta(milliseconds=value_ms))
 
@@ -200,6 +209,11 @@ def clock(at: datetime) -> str:
 def stamp(at: datetime) -> str:
     """Day and time to the second, in UTC."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def minute(at: datetime) -> str:
+    """As a filter has it in the address."""
+    return at.strftime("%Y-%m-%dT%H:%M")
 
 
 def absolute(at: datetime) -> str:
@@ -231,6 +245,7 @@ _templates.filters.update(
     account_class=account_class,
     account_path=account_path,
     stamp=stamp,
+    minute=minute,
     movement=movement,
     span=span,
     milliseconds=milliseconds,
@@ -240,6 +255,7 @@ _templates.filters.update(
     pretty_json=pretty_json,
 )
 _templates.globals["ago"] = ago
+_templates.globals["spark_lines"] = spark_lines
 
 
 def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
