@@ -18,6 +18,7 @@ from platform_cli.embedded.testing import FreshDatabase
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/data-pipeline/tests"))
 
 from pipeline_rig import TOKEN, an_event, ingest, rows, settings_for
+from running_service import employ
 
 from data_pipeline.app import create_pipeline
 from data_pipeline.operations.archive_events import archive_events
@@ -53,6 +54,7 @@ async def pipeline(fresh_database: FreshDatabase, tmp_path: Path) -> AsyncIterat
         running = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
+        await employ(app.state.deps, ada="operator")
         yield Pipeline(f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.deps)
         server.should_exit = True
         await running

@@ -5,7 +5,8 @@ from __future__ import annotations
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.check_freshness import check_archive, check_freshness, check_quarantine
 from data_pipeline.operations.deps import Deps, open_deps
-from data_pipeline.operations.make_exports import drop_exports, make_exports
+from data_pipeline.operations.drop_exports import drop_exports
+from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.operations.reconcile_recent import reconcile_recent
 from data_pipeline.operations.replay_archive import replay_archive
 from data_pipeline.operations.tend_archive import tend_archive

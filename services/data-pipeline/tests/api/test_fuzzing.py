@@ -16,7 +16,7 @@ from platform_cli.embedded.fuzzing import EXAMPLES, fuzz
 async def test_every_answer_is_one_that_the_document_promises(
     service: Service, seeded: Seeded, tmp_path: Path
 ) -> None:
-    await employ(service.deps, ada="finance")  # the example of the document
+    await employ(service.deps, ada="admin")  # the example of the document
     found = await fuzz(service.url, {"internalToken": TOKEN}, directory=tmp_path, examples=4, weight=3)
     assert found.passed, found.told
     assert found.cases >= 50, found.told

@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 from pipeline_rig import TOKEN, a_payment, a_sale, an_event, ingest, rows, scalar
-from running_service import Service
+from running_service import Service, employ
 from sqlalchemy import text
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+ADA = {"Acting-For": "ada"}
+
+
+@pytest.fixture(autouse=True)
+async def _operators(service: Service) -> None:
+    await employ(service.deps, ada="operator", finn="finance")
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ async def test_pages_follow_one_another_by_key(service: Service, set_aside: list
         page = await get(service, f"?state=open&limit=2&after={after}")
         seen += [row["id"] for row in page["data"]]
         after = page["next_after"]
-        await service.post("/v1/quarantine/discard", {"actor": "ada", "reason": "x", "ids": seen[:1]})
+        await service.post("/v1/quarantine/discard", {"reason": "x", "ids": seen[:1]}, headers=ADA)
     assert seen == set_aside
     assert [row["owner"] for row in page["data"]] == ["payment-gateway"]
 
@@ -59,33 +65,48 @@ async def test_one_shows_the_event_as_received(service: Service, set_aside: list
 
 
 async def test_a_replay_says_what_became_of_each(service: Service, set_aside: list[int]) -> None:
-    status, done = await service.post("/v1/quarantine/replay", {"actor": "ada", "all": True})
+    status, done = await service.post("/v1/quarantine/replay", {"all": True}, headers=ADA)
     assert status == 200
     assert [one["outcome"] for one in done["data"]] == ["applied", "refused", "applied", "refused", "applied"]
     assert done["remaining"] == 0
     assert await scalar(service.deps.engine, "SELECT count(*) FROM pipeline.fact_payment") == 3
     assert (await get(service, "?state=replayed"))["data"][0]["resolved_by"] == "ada"
-    _, again = await service.post("/v1/quarantine/replay", {"actor": "ada", "ids": set_aside})
+    _, again = await service.post("/v1/quarantine/replay", {"ids": set_aside}, headers=ADA)
     assert [one["outcome"] for one in again["data"]] == ["not_open", "refused"] * 2 + ["not_open"]
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("path", "body", "by"),
     [
-        ("replay", {"actor": "ada"}),
-        ("replay", {"actor": "ada", "ids": []}),
-        ("replay", {"actor": "", "all": True}),
-        ("replay", {"all": True}),
-        ("discard", {"actor": "ada", "all": True}),
-        ("discard", {"actor": "ada", "all": True, "reason": ""}),
-        ("discard", {"actor": "ada", "reason": "because"}),
+        ("replay", {}, ADA),
+        ("replay", {"ids": []}, ADA),
+        ("replay", {"actor": "ada", "all": True}, ADA),
+        ("replay", {"all": True}, {}),
+        ("replay", {"all": True}, {"Acting-For": ""}),
+        ("discard", {"all": True}, ADA),
+        ("discard", {"all": True, "reason": ""}, ADA),
+        ("discard", {"reason": "because"}, ADA),
     ],
 )
 async def test_what_does_not_say_who_which_or_why_is_refused(
-    service: Service, set_aside: list[int], path: str, body: dict[str, Any]
+    service: Service, set_aside: list[int], path: str, body: dict[str, Any], by: dict[str, str]
 ) -> None:
-    status, _ = await service.post(f"/v1/quarantine/{path}", body)
+    status, _ = await service.post(f"/v1/quarantine/{path}", body, headers=by)
     assert status == 422
+    assert {row["state"] for row in await rows(service.deps.engine, "quarantine")} == {"open"}
+
+
+@pytest.mark.parametrize(
+    ("by", "why"), [("eve", "no enabled operator"), ("finn", "The role finance may not")]
+)
+@pytest.mark.parametrize("path", ["quarantine/replay", "quarantine/discard", "replays"])
+async def test_only_an_operator_who_may_replay_does(
+    service: Service, set_aside: list[int], path: str, by: str, why: str
+) -> None:
+    body = {"reason": "x"} | ({} if path == "replays" else {"all": True})
+    status, problem = await service.post(f"/v1/{path}", body, headers={"Acting-For": by})
+    assert (status, problem["type"]) == (403, "/problems/may-not-act")
+    assert why in problem["detail"]
     assert {row["state"] for row in await rows(service.deps.engine, "quarantine")} == {"open"}
 
 
@@ -96,8 +117,8 @@ async def test_nobody_reads_without_the_token(service: Service, set_aside: list[
 
 @pytest.mark.parametrize("path", ["replay", "discard"])
 async def test_nobody_acts_without_the_token(service: Service, set_aside: list[int], path: str) -> None:
-    body = {"actor": "eve", "reason": "x", "all": True}
-    status, _ = await service.post(f"/v1/quarantine/{path}", body, token="guess")
+    body = {"reason": "x", "all": True}
+    status, _ = await service.post(f"/v1/quarantine/{path}", body, token="guess", headers=ADA)
     assert status == 401
     await ingest(service.deps.engine, [a_sale(6)])
     assert {row["state"] for row in await rows(service.deps.engine, "quarantine")} == {"open"}

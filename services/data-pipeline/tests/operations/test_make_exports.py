@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_rig import NOON, a_payment, a_sale, an_event, ingest
-from running_service import Service
+from running_service import Service, employ
 from seeded_day import SEEDED, Seeded
 from sqlalchemy import text
 
@@ -30,24 +30,26 @@ from data_pipeline.domain.exports import FileFormat, Totals, is_signed, safe_cel
 from data_pipeline.domain.reports import Column, Unit
 from data_pipeline.operations import make_exports as operation
 from data_pipeline.operations.deps import Deps
-from data_pipeline.operations.make_exports import drop_exports, make_exports
+from data_pipeline.operations.drop_exports import drop_exports
+from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.store import exports as export_store
 from platform_kit.clock import FixedClock
 
-ACTING = {"actor": "ada"}
+ACTING = {"Acting-For": "ada"}
 DAY = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-24T00:00:00Z"}
 
 
 @pytest.fixture(autouse=True)
-def kept_in(service: Service, tmp_path: Path) -> Path:
-    """Exports of a test are kept in its own directory."""
+async def kept_in(service: Service, tmp_path: Path) -> Path:
+    """Exports of a test are kept in its own directory; `ada` asks for them."""
+    await employ(service.deps, ada="viewer")
     settings = service.deps.settings.model_copy(update={"exports_url": f"file://{tmp_path}/exports"})
     service.app.state.deps = service.deps = replace(service.deps, settings=settings)
     return tmp_path / "exports"
 
 
 async def asked(service: Service, **body: Any) -> dict[str, Any]:
-    status, told = await service.post("/v1/exports", DAY | ACTING | body)
+    status, told = await service.post("/v1/exports", DAY | body, headers=ACTING)
     assert status == 202, told
     return dict(told)
 
@@ -289,11 +291,33 @@ async def test_a_file_whose_time_is_over_is_removed(service: Service, seeded: Se
     await service.get(export["download"]["path"], status=410)
 
 
+async def test_a_file_that_was_never_noted_is_removed_and_a_noted_or_a_young_one_stays(
+    service: Service, seeded: Seeded, kept_in: Path
+) -> None:
+    """A worker killed between file and note: nobody can fetch what it left, and no expiry knows of it."""
+    export = await made(service, subject="payments")
+    noted = sorted(os.listdir(kept_in))
+    left = [
+        f"{export['id']}-9.csv",
+        f"{export['id']}-9.manifest.json",
+        "exp_0000000000000000000000000z-1.xlsx.writing",
+    ]
+    hour_ago = (service.deps.clock.now() - timedelta(hours=1, seconds=1)).timestamp()
+    for name in [*left, "notes.txt", *noted]:
+        (kept_in / name).touch()
+        os.utime(kept_in / name, (hour_ago, hour_ago))
+    (kept_in / f"{export['id']}-8.csv").touch()  # written just now, by the clock of the disk
+    await drop_exports(service.deps)
+    assert sorted(os.listdir(kept_in)) == sorted([*noted, "notes.txt", f"{export['id']}-8.csv"])
+    assert await fetched(service, await shown(service, export["id"]))
+
+
 async def test_nobody_asks_without_the_token_or_a_name(service: Service) -> None:
-    assert (await service.post("/v1/exports", {"subject": "volume"} | ACTING, token="wrong"))[0] == 401
-    assert (await service.post("/v1/exports", {"subject": "volume"}))[0] == 422
+    body: dict[str, Any] = {"subject": "volume"}
+    assert (await service.post("/v1/exports", body, token="wrong", headers=ACTING))[0] == 401
+    assert (await service.post("/v1/exports", body))[0] == 422
     for body in ({"subject": "payments", "grain": "day"}, {"subject": "risk", "channel": "card_sim"}):
-        assert (await service.post("/v1/exports", body | ACTING))[0] == 422
+        assert (await service.post("/v1/exports", body, headers=ACTING))[0] == 422
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from data_pipeline.api.access import answer, deps_of, require_internal
+from data_pipeline.api.access import ActingFor, Name, answer, deps_of, require_internal
 from data_pipeline.domain.closing import Act, State
 from data_pipeline.domain.reconciliation import BreakClass
 from data_pipeline.operations.close_break import CloseBreak, close_break
@@ -26,15 +26,6 @@ router = APIRouter(
 )
 
 BreakId = Annotated[str, Path(pattern=r"^brk_[a-z2-7]{26}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
-Actor = Annotated[
-    Name,
-    Header(
-        alias="Acting-For",
-        description="the operator who acts; whoever has the token vouches for it",
-        examples=["ada"],
-    ),
-]
 UNKNOWN = problems({404: "`not-found`: there is no such break."})
 ACTED = UNKNOWN | problems(
     {
@@ -78,7 +69,7 @@ async def show(break_id: BreakId, deps: Deps = Depends(deps_of)) -> Response:
 
 
 @router.post("/{break_id}/acts", responses=ACTED | answers("WorkedBreak"))
-async def act(break_id: BreakId, body: ActBody, actor: Actor, deps: Deps = Depends(deps_of)) -> Response:
+async def act(break_id: BreakId, body: ActBody, actor: ActingFor, deps: Deps = Depends(deps_of)) -> Response:
     """Close it with a reason, approve or reject what another person proposed, note, or assign. Above a limit a reason
     is a proposal that takes a second person."""
     command = CloseBreak(break_id, Act(body.act), actor, body.note, body.owner)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from data_pipeline.api.access import answer, deps_of, require_internal
+from data_pipeline.api.access import MAY_NOT_ACT, ByAnyOperator, answer, deps_of, require_internal
 from data_pipeline.api.reports import EARLIEST, LATEST, REPORT_SPAN, InvalidQuestion
 from data_pipeline.domain.exports import MEDIA_TYPES, PAYMENTS, FileFormat
 from data_pipeline.domain.questions import BadQuestion, Grain, Question, ask
@@ -47,11 +47,10 @@ _FILE: Final[Responses] = {
 
 
 class ExportRequest(BaseModel):
-    """Who asks, and what goes into the file: a report with its question, or `payments` of a range."""
+    """What goes into the file: a report with its question, or `payments` of a range."""
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.@:-]+$")
     subject: Literal["payments"] | ReportName
     format: FileFormat = FileFormat.CSV
     after: Moment | None = Field(default=None, alias="from")
@@ -91,11 +90,15 @@ class ExportRequest(BaseModel):
     "",
     status_code=202,
     dependencies=_TOKEN,
-    responses=answers("Export", 202) | problems({422: "invalid-question: this cannot be exported"}),
+    responses=answers("Export", 202)
+    | MAY_NOT_ACT
+    | problems({422: "invalid-question: this cannot be exported"}),
 )
-async def create_export(request: ExportRequest, deps: Annotated[Deps, Depends(deps_of)]) -> Response:
+async def create_export(
+    request: ExportRequest, by: ByAnyOperator, deps: Annotated[Deps, Depends(deps_of)]
+) -> Response:
     """Ask for a file. It is made within seconds or minutes: poll the export until its state is `done`."""
-    command = RequestExport(request.subject, request.question(deps), request.format, request.actor)
+    command = RequestExport(request.subject, request.question(deps), request.format, by.name)
     return answer(await request_export(deps, command), 202)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from data_pipeline.api.access import answer, deps_of, require_internal
+from data_pipeline.api.access import MAY_NOT_ACT, ByReplayer, answer, deps_of, require_internal
 from data_pipeline.clients.event_sources import STREAMS
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.discard_quarantine import discard_quarantine
@@ -37,11 +37,10 @@ class NothingChosen(InvalidRequest):
 
 
 class Choice(BaseModel):
-    """Which open events, and who acts: those that fit every given member, or `all`."""
+    """Which open events: those that fit every given member, or `all`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.@:-]+$")
     ids: list[Id] | None = Field(default=None, min_length=1, max_length=REPLAY_MAX)
     stream: Literal[*STREAMS] | None = None  # type: ignore[valid-type]
     first_position: Id | None = None
@@ -100,18 +99,18 @@ async def show_one(
     return answer(await show_quarantined(deps, quarantine_id))
 
 
-CHOICE_REFUSED = problems({422: "nothing-chosen: the choice is empty"})
+REFUSED = MAY_NOT_ACT | problems({422: "nothing-chosen: the choice is empty"})
 
 
-@router.post("/replay", responses=answers("QuarantineReplay") | CHOICE_REFUSED)
-async def replay(request: Replaying, deps: Deps = Depends(deps_of)) -> Response:
+@router.post("/replay", responses=answers("QuarantineReplay") | REFUSED)
+async def replay(request: Replaying, by: ByReplayer, deps: Deps = Depends(deps_of)) -> Response:
     """Try open events again, in order; what was applied before is left alone, and the outcome says so."""
-    done = await replay_quarantine(deps, request.chosen(), request.actor, request.reason)
+    done = await replay_quarantine(deps, request.chosen(), by.name, request.reason)
     return answer({"data": done.events, "remaining": done.remaining})
 
 
-@router.post("/discard", responses=answers("QuarantineDiscard") | CHOICE_REFUSED)
-async def discard(request: Discarding, deps: Deps = Depends(deps_of)) -> Response:
+@router.post("/discard", responses=answers("QuarantineDiscard") | REFUSED)
+async def discard(request: Discarding, by: ByReplayer, deps: Deps = Depends(deps_of)) -> Response:
     """Close open events without effect. They stay readable, with who decided and why."""
-    discarded = await discard_quarantine(deps, request.chosen(), request.actor, request.reason)
+    discarded = await discard_quarantine(deps, request.chosen(), by.name, request.reason)
     return answer({"discarded": discarded})

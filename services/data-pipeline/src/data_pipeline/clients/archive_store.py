@@ -1,6 +1,6 @@
 """The archive's files: Parquet on whatever fsspec can reach, a directory by default.
 
-pyarrow and fsspec are imported when a file is read or written: the API and the consumer go without their megabytes.
+pyarrow is imported when a file is read or written: the API and the consumer go without its megabytes.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
+from data_pipeline.clients.object_store import ObjectStore
 from data_pipeline.domain.archive import ArchivedEvent, ArchiveFile, described
 
 _COLUMNS: Final = tuple(field.name for field in fields(ArchivedEvent))
@@ -24,17 +25,15 @@ class ArchiveDamaged(Exception):
 
 
 class ArchiveStore:
-    """Files below one address, such as `file:///var/lib/archive` or `s3://bucket/events` (extra `s3`).
-
-    A file is written under another name and then renamed: whoever lists the directory sees whole files only.
-    """
+    """Files below one address, such as `file:///var/lib/archive` or `s3://bucket/events` (extra `s3`), seen whole or not
+    at all."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._files = ObjectStore(url.rstrip("/"))
 
     @property
     def is_configured(self) -> bool:
-        return bool(self._url)
+        return bool(self._files.url)
 
     async def write(self, events: Sequence[ArchivedEvent]) -> ArchiveFile:
         """Write events of one stream and day, sorted by position; the manifest's line for the file."""
@@ -46,30 +45,25 @@ class ArchiveStore:
 
     async def delete(self, path: str) -> None:
         """Take a file away; one that is not there is no error."""
-        await asyncio.to_thread(self._delete, path)
+        await asyncio.to_thread(self._files.remove, path)
 
     async def paths(self) -> list[str]:
         """All files below the address, whoever wrote them, relative to it."""
-        return await asyncio.to_thread(self._paths)
+        return await asyncio.to_thread(self._files.names)
 
     async def written_at(self, path: str) -> datetime:
         """When the file was last written, by the clock of where it lies."""
-        return await asyncio.to_thread(self._written_at, path)
+        return await asyncio.to_thread(self._files.written_at, path)
 
     def _write(self, events: Sequence[ArchivedEvent]) -> ArchiveFile:
         content = _encode(events)
         file = described(events, len(content), hashlib.sha256(content).hexdigest())
-        system, root = self._open()
-        target = f"{root}/{file.path}"
-        system.makedirs(target.rpartition("/")[0], exist_ok=True)
-        system.pipe_file(f"{target}.writing", content)
-        system.mv(f"{target}.writing", target)
+        self._files.put_bytes(content, file.path)
         return file
 
     def _read(self, file: ArchiveFile) -> list[ArchivedEvent]:
-        system, root = self._open()
         try:
-            content = system.cat_file(f"{root}/{file.path}")
+            content = self._files.read_whole(file.path)
         except FileNotFoundError as error:
             raise ArchiveDamaged(f"{file.path} is not there") from error
         if hashlib.sha256(content).hexdigest() != file.sha256:
@@ -79,26 +73,6 @@ class ArchiveStore:
         if seen != (file.row_count, file.first_position, file.last_position):
             raise ArchiveDamaged(f"{file.path} holds other rows than its manifest says")
         return events
-
-    def _delete(self, path: str) -> None:
-        system, root = self._open()
-        if system.exists(f"{root}/{path}"):
-            system.rm_file(f"{root}/{path}")
-
-    def _paths(self) -> list[str]:
-        system, root = self._open()
-        system.invalidate_cache()  # an object store's listing may be remembered from before
-        return sorted(name.removeprefix(root).lstrip("/") for name in system.find(root))
-
-    def _written_at(self, path: str) -> datetime:
-        system, root = self._open()
-        at: datetime = system.modified(f"{root}/{path}")
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-    def _open(self) -> tuple[Any, str]:
-        import fsspec
-
-        return fsspec.core.url_to_fs(self._url)  # type: ignore[no-any-return]
 
 
 def _encode(events: Sequence[ArchivedEvent]) -> bytes:

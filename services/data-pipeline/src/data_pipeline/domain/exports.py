@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -63,6 +64,22 @@ PAYMENT_COLUMNS: Final = (
 def stored_name(row: Mapping[str, Any]) -> str:
     """Under which name the file of a finished export is kept; before names were written down it was this one."""
     return str(row["stored_name"] or f"{row['id']}.{row['format']}")
+
+
+_STORED: Final = re.compile(
+    r"(?P<id>exp_[0-9a-z]{26})(?:-[0-9]+)?\.(?:csv|xlsx|parquet|manifest\.json)(?:\.writing)?"
+)
+
+
+def named_export(name: str) -> str | None:
+    """The export of a file whose name is one that we give; None for any other file."""
+    found = _STORED.fullmatch(name)
+    return found["id"] if found else None
+
+
+def names_of(stored: str) -> tuple[str, str]:
+    """A file of an export, and its manifest beside it."""
+    return stored, f"{stored.rpartition('.')[0]}.manifest.json"
 
 
 @dataclass(slots=True)

@@ -25,9 +25,10 @@ from data_pipeline.domain.closing import (
     State,
 )
 from data_pipeline.domain.operators import Permission
+from data_pipeline.operations.admit_operator import admitted
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.show_break import show_break
-from data_pipeline.store import breaks, operators
+from data_pipeline.store import breaks
 from data_pipeline.store.breaks import ActRow
 from platform_kit import canonical
 from platform_kit.ids import new_id
@@ -35,6 +36,8 @@ from platform_kit.problems import NotFound, Problem
 
 DECIDING: Final = (*BOOKS, Act.APPROVE)
 """What books, and books again what a try before it could not: a note moves no money."""
+FREE: Final = (Act.NOTE, Act.ASSIGN)
+"""What every operator may do."""
 OTHER_SIDES: Final = "The sides say something else by now: what is left of the difference is open."
 
 
@@ -44,10 +47,6 @@ class ActNotPossible(Problem):
 
 class FourEyes(Problem):
     status, code, title = 403, "four-eyes", "It takes another person"
-
-
-class MayNotAct(Problem):
-    status, code, title = 403, "may-not-act", "Who acts may not do this"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,8 @@ async def close_break(deps: Deps, command: CloseBreak) -> dict[str, Any]:
     CorrectionRefused."""
     now = deps.clock.now()
     async with deps.engine.begin() as conn:  # 1. commit what was decided
-        await _may_act(conn, command)
+        needed = None if command.act in FREE else Permission.CLOSE_BREAKS
+        await admitted(conn, command.actor, needed)
         found, sides = await _locked(conn, command.break_id)
         before = breaks.standing_of(found)
         after = _decided(before, sides, command, deps.settings.four_eyes_above)
@@ -139,17 +139,6 @@ async def _end(
         details = {"suspense": ids, "booked_minor": booked_minor, "number": decision.number}
         row = ActRow(new_id("act"), break_id, act, breaks.THE_PLATFORM, note, None, after.state, details, now)
         await breaks.add_act(conn, row)
-
-
-async def _may_act(conn: AsyncConnection, command: CloseBreak) -> None:
-    """Names are lower-case in the store, so one person has one name."""
-    operator = await operators.enabled(conn, command.actor)
-    if operator is None:
-        raise MayNotAct(
-            "There is no enabled operator of this name: `data-pipeline operator add`, in lower case."
-        )
-    if command.act not in (Act.NOTE, Act.ASSIGN) and not operator.may(Permission.CLOSE_BREAKS):
-        raise MayNotAct(f"The role {operator.role} may not {Permission.CLOSE_BREAKS}.")
 
 
 async def _locked(conn: AsyncConnection, break_id: str) -> tuple[dict[str, Any], Sides]:

@@ -21,7 +21,7 @@ import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_pipeline.clients.table_files import TooManyRows, open_table_file
-from data_pipeline.domain.exports import PAYMENT_COLUMNS, PAYMENTS, FileFormat, Totals, stored_name
+from data_pipeline.domain.exports import PAYMENT_COLUMNS, PAYMENTS, FileFormat, Totals, names_of
 from data_pipeline.domain.questions import Grain, Question, ask
 from data_pipeline.domain.reports import Column, ReportName
 from data_pipeline.operations.deps import Deps
@@ -122,20 +122,8 @@ async def make_export(deps: Deps, row: dict[str, Any]) -> bool:
 
 
 async def _remove(deps: Deps, stored: str) -> None:
-    for name in (stored, Path(stored).with_suffix(".manifest.json").name):
+    for name in names_of(stored):
         await asyncio.to_thread(deps.exports.remove, name)
-
-
-async def drop_exports(deps: Deps) -> int:
-    """Remove files whose time is over, then say so; a crash in between removes them once more."""
-    async with deps.engine.connect() as conn:
-        over = await export_store.expired(conn, deps.clock.now())
-    for row in over:
-        await _remove(deps, stored_name(row))
-    if over:
-        async with deps.engine.begin() as conn:
-            await export_store.expire(conn, [row["id"] for row in over])
-    return len(over)
 
 
 def question_of(asked: dict[str, Any]) -> Question:

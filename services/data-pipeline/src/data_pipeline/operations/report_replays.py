@@ -9,10 +9,10 @@ from data_pipeline.store import replay as replay_store
 from platform_kit.problems import NotFound
 
 
-async def report_replays(deps: Deps, limit: int) -> dict[str, Any]:
-    """The latest replays, newest first."""
+async def list_replays(deps: Deps, limit: int) -> list[dict[str, Any]]:
+    """The latest first."""
     async with deps.engine.connect() as conn:
-        return {"data": await replay_store.latest(conn, limit)}
+        return await replay_store.latest(conn, limit)
 
 
 async def show_replay(deps: Deps, run_id: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,6 +67,7 @@ LATEST = text("SELECT * FROM pipeline.export ORDER BY requested_at DESC, id DESC
 EXPIRED = text(
     "SELECT * FROM pipeline.export WHERE state = 'done' AND expires_at < :now ORDER BY expires_at LIMIT 100"
 )
+FINISHED = text("SELECT * FROM pipeline.export WHERE id = ANY(:ids) AND state = 'done'")
 EXPIRE = text("UPDATE pipeline.export SET state = 'expired' WHERE id = ANY(:ids) AND state = 'done'")
 
 _WITHIN = """
@@ -161,6 +163,11 @@ async def latest(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
 async def expired(conn: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
     """Exports whose files' time is over."""
     return [dict(row) for row in (await conn.execute(EXPIRED, {"now": now})).mappings()]
+
+
+async def finished(conn: AsyncConnection, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Which of these are done: their files are somebody's."""
+    return [dict(row) for row in (await conn.execute(FINISHED, {"ids": list(ids)})).mappings()]
 
 
 async def expire(conn: AsyncConnection, ids: list[str]) -> None:

@@ -10,14 +10,17 @@ from rich.table import Table
 
 from platform_cli.daily.amounts import written
 from platform_cli.daily.telling import Json, console, print_json, print_table, told
-from platform_cli.data.pipeline import operator, pipeline
+from platform_cli.data.pipeline import acting_for, pipeline
 
 PATH = "/v1/breaks"
 
-BreakId = Annotated[str, typer.Argument(help="brk_…")]
 By = Annotated[
-    str | None, typer.Option("--by", help="who you are; PLATFORM_OPERATOR, or your name here, by default")
+    str | None,
+    typer.Option(
+        "--as", "--by", help="which operator you are; PLATFORM_OPERATOR, or your name here, by default"
+    ),
 ]
+BreakId = Annotated[str, typer.Argument(help="brk_…")]
 Note = Annotated[str, typer.Option(help="why, for whoever reads it in a year")]
 
 
@@ -124,7 +127,7 @@ def evidence(break_id: BreakId) -> None:
 
 
 def _act(break_id: str, body: Mapping[str, Any], by: str | None) -> dict[str, Any]:
-    return pipeline().change("POST", f"{PATH}/{break_id}/acts", body, {"Acting-For": operator(by)})
+    return pipeline().change("POST", f"{PATH}/{break_id}/acts", body, acting_for(by))
 
 
 def _tell(found: dict[str, Any], as_json: bool) -> None:

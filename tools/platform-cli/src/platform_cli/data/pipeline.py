@@ -2,6 +2,9 @@
 
 import getpass
 import os
+from typing import Annotated
+
+import typer
 
 from platform_cli.daily.gateway import Gateway, NothingRuns
 from platform_cli.daily.telling import say
@@ -9,6 +12,13 @@ from platform_cli.stack.environment_file import read_environment_file
 from platform_cli.stack.state import State
 
 OPERATOR = "PLATFORM_OPERATOR"
+DEMO = "CONSOLE_OPERATOR"
+
+
+As = Annotated[
+    str | None,
+    typer.Option("--as", help="which operator you are; PLATFORM_OPERATOR, or your name here, by default"),
+]
 
 
 def pipeline() -> Gateway:
@@ -19,6 +29,9 @@ def pipeline() -> Gateway:
     return Gateway(values["PIPELINE_URL"], values["INTERNAL_TOKEN"], say)
 
 
-def operator(given: str | None) -> str:
-    """Who acts, for the row: what was given, PLATFORM_OPERATOR, or the name on this machine."""
-    return given or os.environ.get(OPERATOR) or getpass.getuser()
+def acting_for(given: str | None) -> dict[str, str]:
+    """The header that says who acts: what was given, PLATFORM_OPERATOR, the laptop's demo operator, or the name on
+    this machine. The pipeline knows its operators and refuses anybody else."""
+    known = {**read_environment_file(State.default().environment_file), **os.environ}
+    name = given or known.get(OPERATOR) or known.get(DEMO) or getpass.getuser()
+    return {"Acting-For": name}

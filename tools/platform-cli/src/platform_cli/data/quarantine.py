@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from platform_cli.daily.telling import REFUSED, Json, Unclear, console, print_json, print_table, told
-from platform_cli.data.pipeline import operator, pipeline
+from platform_cli.data.pipeline import As, acting_for, pipeline
 
 PATH = "/v1/quarantine"
 CALLS_MAX = 1000  # of 500 events each
@@ -19,9 +19,6 @@ Last = Annotated[int | None, typer.Option("--to", min=1, help="last position of 
 Kind = Annotated[str | None, typer.Option("--type", help="such as payment.captured.v1")]
 Fault = Annotated[str | None, typer.Option(help="unknown_type, contract_violation, …")]
 All = Annotated[bool, typer.Option("--all", help="everything that is open")]
-Actor = Annotated[
-    str | None, typer.Option("--as", help="your name; PLATFORM_OPERATOR, or that on this machine")
-]
 
 
 class State(StrEnum):
@@ -90,7 +87,7 @@ def replay(
     fault: Fault = None,
     everything: All = False,
     reason: Annotated[str | None, typer.Option(help="for whoever reads it in a year")] = None,
-    actor: Actor = None,
+    operator: As = None,
     as_json: Json = False,
 ) -> None:
     """Try open events again: rows, a range, or --all. What was applied before is left alone. Exit 1 when some are
@@ -98,7 +95,7 @@ def replay(
     body = _choice(ids, stream, first, last, type_, fault, everything) | {"reason": reason}
     server, found = pipeline(), dict[int, dict[str, Any]]()
     for _ in range(CALLS_MAX):
-        done = server.change("POST", f"{PATH}/replay", body | {"actor": operator(actor)})
+        done = server.change("POST", f"{PATH}/replay", body, acting_for(operator))
         new = {one["id"]: one for one in done["data"] if one["id"] not in found}
         found |= new
         if not done["remaining"] or not new:
@@ -124,12 +121,12 @@ def discard(
     type_: Kind = None,
     fault: Fault = None,
     everything: All = False,
-    actor: Actor = None,
+    operator: As = None,
     as_json: Json = False,
 ) -> None:
     """Close open events without effect. The warehouse goes without them; they stay readable."""
     body = _choice(ids, stream, first, last, type_, fault, everything) | {"reason": reason}
-    done = pipeline().change("POST", f"{PATH}/discard", body | {"actor": operator(actor)})
+    done = pipeline().change("POST", f"{PATH}/discard", body, acting_for(operator))
     print_json(done) if as_json else console.print(f"{len(done['discarded'])} discarded")
 
 

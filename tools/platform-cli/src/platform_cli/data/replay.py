@@ -9,15 +9,12 @@ from rich.table import Table
 
 from platform_cli.daily.gateway import Gateway
 from platform_cli.daily.telling import REFUSED, Json, console, errors, print_json, print_table, told
-from platform_cli.data.pipeline import operator, pipeline
+from platform_cli.data.pipeline import As, acting_for, pipeline
 
 PATH = "/v1/replays"
 POLL_S = 1.0
 OPEN = ("requested", "building")
 
-Actor = Annotated[
-    str | None, typer.Option("--as", help="your name; PLATFORM_OPERATOR, or that on this machine")
-]
 RunId = Annotated[str, typer.Argument(help="rpl_…")]
 Watch = Annotated[bool, typer.Option("--watch", help="wait for its end, with a progress bar")]
 
@@ -36,13 +33,13 @@ def start(
         bool, typer.Option("--may-differ", help="swap also when totals are others")
     ] = False,
     watch: Watch = False,
-    actor: Actor = None,
+    operator: As = None,
     as_json: Json = False,
 ) -> None:
     """Ask for a replay: the worker builds copies, compares, and swaps them in. With --watch, exit 1 unless it did."""
     server = pipeline()
-    body = {"actor": operator(actor), "reason": reason, "may_differ": may_differ}
-    _tell(server, server.change("POST", PATH, body), watch, as_json)
+    body = {"reason": reason, "may_differ": may_differ}
+    _tell(server, server.change("POST", PATH, body, acting_for(operator)), watch, as_json)
 
 
 def list_replays(as_json: Json = False) -> None:
@@ -64,10 +61,10 @@ def show(run: RunId, watch: Watch = False, as_json: Json = False) -> None:
     _tell(server, server.get(f"{PATH}/{run}"), watch, as_json)
 
 
-def cancel(run: RunId, actor: Actor = None, as_json: Json = False) -> None:
+def cancel(run: RunId, operator: As = None, as_json: Json = False) -> None:
     """Stop an open replay; the live tables were never touched."""
     server = pipeline()
-    _tell(server, server.change("POST", f"{PATH}/{run}/cancel", {"actor": operator(actor)}), False, as_json)
+    _tell(server, server.change("POST", f"{PATH}/{run}/cancel", {}, acting_for(operator)), False, as_json)
 
 
 def _tell(server: Gateway, run: dict[str, Any], watch: bool, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from platform_cli.daily.telling import REFUSED, Json, console, print_json, print_table, told
-from platform_cli.data.pipeline import operator, pipeline
+from platform_cli.data.pipeline import As, acting_for, pipeline
 
 WAIT_MAX_S = 600.0
 POLL_S = 1.0
@@ -87,9 +87,7 @@ def export(
     channel: Channel = None,
     method: Method = None,
     currency: Currency = None,
-    actor: Annotated[
-        str | None, typer.Option("--as", help="your name; PLATFORM_OPERATOR, or that on this machine")
-    ] = None,
+    operator: As = None,
     as_json: Json = False,
 ) -> None:
     """Ask for a file, wait until it is made, fetch it and check it against its manifest. Exit 1 when it cannot be."""
@@ -98,7 +96,7 @@ def export(
         "by": by or [], "merchant_id": merchant, "channel": channel, "method": method, "currency": currency,
     }  # fmt: skip
     door = pipeline()
-    made = door.change("POST", "/v1/exports", body | {"actor": operator(actor)})
+    made = door.change("POST", "/v1/exports", body, acting_for(operator))
     until = time.monotonic() + WAIT_MAX_S
     with console.status("due") as status:
         while made["state"] in ("due", "running") and time.monotonic() < until:
