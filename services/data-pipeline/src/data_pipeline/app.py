@@ -33,11 +33,17 @@ from data_pipeline.api.console import (
     system,
     webhooks,
 )
+from data_pipeline.api.console.archive import router as archive_page
+from data_pipeline.api.console.breaks import router as break_pages
+from data_pipeline.api.console.exports import router as export_pages
 from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.payment import router as payment
 from data_pipeline.api.console.payments import router as payments
+from data_pipeline.api.console.quarantine import router as quarantine_pages
+from data_pipeline.api.console.reconciliation import router as reconciliation_pages
 from data_pipeline.api.console.render import STATIC_FILES
+from data_pipeline.api.console.reports import router as report_pages
 from data_pipeline.domain.operators import Role
 from data_pipeline.operations.consume_streams import consume_streams
 from data_pipeline.operations.deps import Deps, open_deps
@@ -89,6 +95,12 @@ def create_pipeline(settings: Settings) -> FastAPI:
             payment,
             console,
             ledger.router,
+            reconciliation_pages,
+            break_pages,
+            quarantine_pages,
+            report_pages,
+            export_pages,
+            archive_page,
             risk_queue.router,
             risk_decisions.router,
             risk_rules.router,

@@ -11,13 +11,14 @@ import pytest
 from pipeline_rig import NOON, TODAY, World, a_line, rows
 
 from data_pipeline.domain import camt053, mt940
+from data_pipeline.domain.break_filter import BreakFilter
 from data_pipeline.domain.payouts import PayoutState
 from data_pipeline.domain.statements import Statement, StatementEntry
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.reconcile_day import ReconcileDay, reconcile_day
 from data_pipeline.operations.reconcile_payouts import reconcile_payouts, report_payouts
 from data_pipeline.operations.reconcile_recent import reconcile_recent
-from data_pipeline.operations.show_break import ListBreaks, list_breaks
+from data_pipeline.operations.show_break import list_breaks
 from platform_kit.clock import FixedClock
 
 NEXT = TODAY + timedelta(days=1)
@@ -179,7 +180,7 @@ async def test_what_no_batch_expects_is_a_break_until_the_statement_lacks_it(
     entries = (StatementEntry(2414, BATCH), StatementEntry(700, late), StatementEntry(-150_000, "RENT"))
     told(world, entries=entries, closing_minor=2414 + 700 - 150_000)
     assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
-    found = await list_breaks(settled, ListBreaks(break_class="unexpected_on_statement"))
+    found = await list_breaks(settled, BreakFilter(break_class="unexpected_on_statement"))
     assert sorted(
         (one["channel"], one["channel_reference"], one["difference_minor"], one["takes_four_eyes"])
         for one in found
@@ -189,6 +190,47 @@ async def test_what_no_batch_expects_is_a_break_until_the_statement_lacks_it(
     told(world, 2414)
     await reconcile_payouts(settled, TODAY)
     assert "unexpected_on_statement" not in await open_classes(settled)
+
+
+async def test_a_late_payout_closes_its_break_with_a_link_and_is_no_second_one(
+    settled: Deps, world: World
+) -> None:
+    """Not on its own statement, but on the one two days later, under the name of its batch."""
+    told(world, entries=(StatementEntry(-5, "RENT"),), closing_minor=-5)
+    assert await state_of(settled) == [(PayoutState.MISSING, None)]
+    assert "payout_not_received" in await open_classes(settled)
+    later_day = NEXT + timedelta(days=2)
+    late = Statement("PLATFORM", 330, "EUR", later_day, 0, 2414, (StatementEntry(2414, BATCH),))
+    world.statements["EUR", later_day.isoformat(), "camt053"] = camt053.generate(late)
+
+    await reconcile_payouts(later(settled, 4), later_day - timedelta(days=1))
+
+    assert await open_classes(settled) == {"missing_in_ledger", "unexpected_on_statement"}  # RENT
+    [payout] = await report_payouts(settled, TODAY, TODAY)
+    assert (payout["state"], payout["received_minor"], payout["arrived_on"]) == ("received", 2414, later_day)
+    [act] = await rows(settled.engine, "break_act")
+    assert (act["act"], act["actor"], act["details"]["booked_on"], act["details"]["late"]) == (
+        "closed", "platform", later_day.isoformat(), True,
+    )  # fmt: skip
+    [statement] = [
+        row for row in await rows(settled.engine, "bank_statement") if row["booked_on"] == later_day
+    ]
+    assert act["details"]["statement_sha256"] == statement["sha256"]
+    await reconcile_payouts(later(settled, 4), later_day - timedelta(days=1))  # and it stays so
+    assert len(await rows(settled.engine, "break_act")) == 1
+
+
+async def test_what_comes_twice_is_too_much_of_its_own_batch(settled: Deps, world: World) -> None:
+    told(world, 2414)
+    assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
+    again = Statement(
+        "PLATFORM", 329, "EUR", NEXT + timedelta(days=1), 0, 2414, (StatementEntry(2414, BATCH),)
+    )
+    world.statements["EUR", again.booked_on.isoformat(), "camt053"] = camt053.generate(again)
+    await reconcile_payouts(later(settled, 2), NEXT)
+    [payout] = await report_payouts(settled, TODAY, TODAY)
+    assert (payout["state"], payout["received_minor"]) == ("differs", 4828)
+    assert "payout_amount_differs" in await open_classes(settled)
 
 
 async def test_a_day_without_batches_is_looked_at_in_the_currencies_of_the_weeks_before(

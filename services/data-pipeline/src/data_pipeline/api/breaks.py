@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_pipeline.api.access import ActingFor, Name, answer, deps_of, require_internal
+from data_pipeline.domain.break_filter import BreakFilter, Which
 from data_pipeline.domain.closing import Act, State
 from data_pipeline.domain.reconciliation import BreakClass
 from data_pipeline.operations.close_break import CloseBreak, close_break
 from data_pipeline.operations.deps import Deps
-from data_pipeline.operations.show_break import LIST_MAX, ListBreaks, bundle_evidence, list_breaks, show_break
+from data_pipeline.operations.show_break import LIST_MAX, bundle_evidence, list_breaks, show_break
 from platform_kit.body import StrictRoute
 from platform_kit.contract import answer as answers
 from platform_kit.contract import problems
@@ -58,8 +59,9 @@ async def list_all(
     deps: Deps = Depends(deps_of),
 ) -> Response:
     """Breaks, the oldest first: open ones with `open=true`, closed ones with `open=false`."""
-    query = ListBreaks(open, channel, break_class, state, owner, limit)
-    return answer({"data": await list_breaks(deps, query)})
+    which = {None: Which.ALL, True: Which.OPEN, False: Which.CLOSED}[open]
+    wanted = BreakFilter(which, None, channel, break_class, state, owner)
+    return answer({"data": await list_breaks(deps, wanted, limit=limit)})
 
 
 @router.get("/{break_id}", responses=UNKNOWN | answers("WorkedBreak"))

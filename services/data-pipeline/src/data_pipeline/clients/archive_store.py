@@ -25,8 +25,7 @@ class ArchiveDamaged(Exception):
 
 
 class ArchiveStore:
-    """Files below one address, such as `file:///var/lib/archive` or `s3://bucket/events` (extra `s3`), seen whole or not
-    at all."""
+    """Files below one address, such as `file:///var/lib/archive` or `s3://bucket/events` (extra `s3`)."""
 
     def __init__(self, url: str) -> None:
         self._files = ObjectStore(url.rstrip("/"))

@@ -37,6 +37,8 @@ class Act(StrEnum):
     """By the platform: the ledger refused an entry, and people decide once more."""
     REOPENED = "reopened"
     """By the platform: a later file says something else than what was closed."""
+    CLOSED = "closed"
+    """By the platform: a run does not find it any more, its counterpart has come."""
 
 
 REASONS: Final = (Act.ACCEPT, Act.WRITE_OFF, Act.CLAIM, Act.CORRECT)
@@ -138,13 +140,23 @@ def differences(sides: Sides) -> dict[str, int]:
     return {currency: minor for currency, minor in sums.items() if minor}
 
 
+def left_minor(sides: Sides) -> dict[str, int]:
+    """Currency -> what is left of the difference over what was booked of it."""
+    found = differences(sides)
+    left = {
+        currency: found.get(currency, 0) - sides.booked_minor.get(currency, 0)
+        for currency in found.keys() | sides.booked_minor.keys()
+    }
+    return {currency: minor for currency, minor in left.items() if minor}
+
+
 def corrections(sides: Sides) -> tuple[Correction, ...]:
     """The entries that put the ledger right, by currency: what is left of the difference over what was booked. None for
     what closes by itself."""
     if sides.break_class not in _BOOKABLE:
         return ()
     return tuple(
-        Correction(minor > 0, abs(minor), currency) for currency, minor in sorted(_left(sides).items())
+        Correction(minor > 0, abs(minor), currency) for currency, minor in sorted(left_minor(sides).items())
     )
 
 
@@ -157,7 +169,7 @@ def needs_four_eyes(sides: Sides, above_units: int) -> bool:
     """Whether the difference, or what is left of it to book, is above `above_units` whole units of its currency."""
     return any(
         abs(minor) > above_units * 10 ** exponent(currency)
-        for currency, minor in (*differences(sides).items(), *_left(sides).items())
+        for currency, minor in (*differences(sides).items(), *left_minor(sides).items())
     )
 
 
@@ -183,6 +195,18 @@ def decide(standing: Standing, sides: Sides, act: Act, actor: str, *, four_eyes_
     if act is not Act.CLAIM and needs_four_eyes(sides, four_eyes_above):
         return replace(chosen, state=State.PROPOSED)
     return _agreed(chosen)
+
+
+def possible(standing: Standing, sides: Sides, actor: str, *, four_eyes_above: int) -> tuple[Act, ...]:
+    """Which reasons and answers `decide` takes from this person now."""
+    found = []
+    for act in (*REASONS, Act.APPROVE, Act.REJECT):
+        try:
+            decide(standing, sides, act, actor, four_eyes_above=four_eyes_above)
+        except MayNot:
+            continue
+        found.append(act)
+    return tuple(found)
 
 
 def booked(standing: Standing, sides: Sides) -> Standing:
@@ -217,15 +241,6 @@ _AGREED: Final[Mapping[Act, State]] = {
 
 def _opened(standing: Standing) -> Standing:
     return replace(standing, state=State.OPEN, resolution=None, decided_by=None)
-
-
-def _left(sides: Sides) -> dict[str, int]:
-    found = differences(sides)
-    left = {
-        currency: found.get(currency, 0) - sides.booked_minor.get(currency, 0)
-        for currency in found.keys() | sides.booked_minor.keys()
-    }
-    return {currency: minor for currency, minor in left.items() if minor}
 
 
 def _agreed(standing: Standing) -> Standing:

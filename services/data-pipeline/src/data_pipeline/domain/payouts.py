@@ -54,13 +54,26 @@ class Payout:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a statement after the day's own has under a batch's name: it came late, and is the batch's all the same."""
+
+    batch: str
+    amount_minor: int
+    booked_on: date
+    sha256: str
+    """Of the statement."""
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedPayout:
-    """A batch and what the bank says of it; `entries` is how many lines name it, `received_minor` their sum."""
+    """A batch and what the bank says of it; `entries` is how many lines name it, `received_minor` their sum, those of
+    `late` among them."""
 
     payout: Payout
     state: PayoutState
     received_minor: int | None
     entries: int
+    late: tuple[Arrival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +106,37 @@ def payouts_of(
 
 
 def judge_payouts(
-    payouts: Iterable[Payout], statements: Mapping[str, Iterable[StatementEntry]]
+    payouts: Iterable[Payout],
+    statements: Mapping[str, Iterable[StatementEntry]],
+    late: Iterable[Arrival] = (),
 ) -> list[JudgedPayout]:
-    """Match N:1 by currency and batch number: several lines of one batch add up. `statements` are by currency; a
-    currency without one is expected still. Lines of no batch are left out here: see `unexpected_entries`."""
+    """Match N:1 by currency and batch number: several lines of one batch add up, whenever they were booked.
+    `statements` are by currency; a currency without one is expected still, unless something came late. Lines of no
+    batch are left out here: see `unexpected_entries`."""
     booked = _by_name(statements)
+    came: dict[str, list[Arrival]] = {}
+    for arrival in late:
+        came.setdefault(arrival.batch, []).append(arrival)
     return [
-        _judged(payout, booked.get((payout.currency, payout.batch), []), payout.currency in statements)
+        _judged(
+            payout,
+            booked.get((payout.currency, payout.batch), []),
+            tuple(came.get(payout.batch, ())),
+            payout.currency in statements,
+        )
         for payout in payouts
     ]
 
 
 def unexpected_entries(
-    payouts: Iterable[Payout], statements: Mapping[str, Iterable[StatementEntry]]
+    payouts: Iterable[Payout],
+    statements: Mapping[str, Iterable[StatementEntry]],
+    earlier: Collection[str] = (),
 ) -> list[UnexpectedEntries]:
-    """The rest of the statements: what `judge_payouts` with all batches of the day matches with none of them."""
+    """The rest of the statements: what `judge_payouts` with all batches of the day matches with none of them. What
+    names a batch of an `earlier` day is that batch's."""
     expected = {(payout.currency, payout.batch) for payout in payouts}
+    expected |= {(batch.rpartition("-")[2], batch) for batch in earlier}
     return [
         UnexpectedEntries(reference, currency, sum(amounts))
         for (currency, reference), amounts in sorted(_by_name(statements).items())
@@ -125,10 +153,9 @@ def _by_name(statements: Mapping[str, Iterable[StatementEntry]]) -> dict[tuple[s
     return booked
 
 
-def _judged(payout: Payout, amounts: list[int], has_come: bool) -> JudgedPayout:
-    if not has_come:
-        return JudgedPayout(payout, PayoutState.EXPECTED, None, 0)
+def _judged(payout: Payout, amounts: list[int], late: tuple[Arrival, ...], has_come: bool) -> JudgedPayout:
+    amounts = [*amounts, *(one.amount_minor for one in late)]
     if not amounts:
-        return JudgedPayout(payout, PayoutState.MISSING, None, 0)
+        return JudgedPayout(payout, PayoutState.MISSING if has_come else PayoutState.EXPECTED, None, 0)
     state = PayoutState.RECEIVED if sum(amounts) == payout.net_minor else PayoutState.DIFFERS
-    return JudgedPayout(payout, state, sum(amounts), len(amounts))
+    return JudgedPayout(payout, state, sum(amounts), len(amounts), late)

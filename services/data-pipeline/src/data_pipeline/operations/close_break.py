@@ -86,6 +86,15 @@ async def close_break(deps: Deps, command: CloseBreak) -> dict[str, Any]:
     return await show_break(deps, command.break_id)
 
 
+async def possible_acts(deps: Deps, break_id: str, actor: str) -> tuple[Act, ...]:
+    """Which reasons and answers are taken from this person, as the break stands now. Raises NotFound."""
+    async with deps.engine.begin() as conn:
+        found, sides = await _locked(conn, break_id)
+    return closing.possible(
+        breaks.standing_of(found), sides, actor, four_eyes_above=deps.settings.four_eyes_above
+    )
+
+
 async def _book(deps: Deps, found: dict[str, Any], decision: Decision) -> None:
     """In the ledger, once per currency, under the names of break and decision; then 3. commit what came of it."""
     ids: list[str] = []

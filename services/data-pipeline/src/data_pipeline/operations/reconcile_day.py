@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.domain.layouts import read_file
@@ -23,7 +23,7 @@ from data_pipeline.settings import CONSUMER
 from data_pipeline.store import breaks as break_store
 from data_pipeline.store import facts as fact_store
 from data_pipeline.store import positions, runs, settlement_files
-from data_pipeline.store.breaks import BreakRow, Finding
+from data_pipeline.store.breaks import BreakRow, Counterparts, Finding, nowhere
 from data_pipeline.store.runs import RunRow, judged_run, refused_run
 from data_pipeline.store.settlement_files import KeptFile
 from platform_kit import canonical
@@ -63,6 +63,7 @@ class _Judged:
 
     run: RunRow
     breaks: list[BreakRow] | None
+    counterparts: Counterparts = nowhere
 
 
 async def reconcile_day(deps: Deps, command: ReconcileDay) -> RunRow:
@@ -143,7 +144,24 @@ async def _judge(deps: Deps, file: KeptFile, read: SettlementFile, position: int
     outcome = await _tell_held(deps, file, outcome)
     run = judged_run(file, read, ledger, outcome, position, deps.clock.now())
     text_of = _lines_of(file.raw) if outcome.breaks else str
-    return _Judged(run, [break_store.break_row(run, file, broken, text_of) for broken in outcome.breaks])
+    found = [break_store.break_row(run, file, broken, text_of) for broken in outcome.breaks]
+    return _Judged(run, found, lambda closed: _counterparts(closed, file, outcome))
+
+
+def _counterparts(
+    closed: Sequence[Mapping[str, Any]], file: KeptFile, outcome: Reconciliation
+) -> dict[str, dict[str, Any]]:
+    """Where the file has what a line of the ledger waited for: its line, or that a neighbouring day's file has it."""
+    waited = {row["journal_id"]: row["id"] for row in closed if row["journal_id"]}
+    came: dict[str, dict[str, Any]] = {
+        waited[pair.ledger.journal_id]: {"file_sha256": file.sha256, "file_line": pair.file.number}
+        for pair in outcome.matches
+        if pair.ledger.journal_id in waited
+    }
+    for excluded in outcome.excluded:
+        if excluded.ledger.journal_id in waited:
+            came[waited[excluded.ledger.journal_id]] = {"excluded": excluded.reason}
+    return came
 
 
 async def _tell_held(deps: Deps, file: KeptFile, outcome: Reconciliation) -> Reconciliation:
@@ -175,5 +193,5 @@ async def _keep(deps: Deps, file: KeptFile, judged: _Judged) -> RunRow:
         await runs.forget_old_runs(conn, run.channel, run.day)
         if judged.breaks is not None and is_newest:
             finding = Finding(run.id, run.day, run.channel, run.finished_at)
-            await break_store.replace_breaks(conn, finding, judged.breaks)
+            await break_store.replace_breaks(conn, finding, judged.breaks, judged.counterparts)
     return run

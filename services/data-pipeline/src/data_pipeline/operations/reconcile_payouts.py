@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from data_pipeline.domain import camt053, mt940
 from data_pipeline.domain.layouts import read_file
 from data_pipeline.domain.payouts import (
     OVERDUE_AFTER,
@@ -26,10 +25,11 @@ from data_pipeline.domain.reconciliation import BreakClass, break_id
 from data_pipeline.domain.settlement import SettlementFile, SettlementType
 from data_pipeline.domain.statements import RefusedStatement, Statement, StatementEntry, as_asked
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.find_late_payouts import READERS, earlier_batches, late_arrivals
 from data_pipeline.store import breaks as break_store
 from data_pipeline.store import payouts as payout_store
 from data_pipeline.store import runs, settlement_files
-from data_pipeline.store.breaks import BreakRow, Finding
+from data_pipeline.store.breaks import BreakRow, Counterparts, Finding
 from data_pipeline.store.payouts import PayoutRow, StatementRow
 from platform_kit import canonical
 from platform_kit.ids import new_id
@@ -38,7 +38,6 @@ from platform_kit.logging import get_logger
 PAID_AFTER: Final = timedelta(days=1)
 LOOK_BACK: Final = timedelta(days=30)
 """How far back currencies are known from payouts, and a statement that never came is still asked for."""
-READERS: Final = {"camt053": camt053.parse, "mt940": mt940.parse}
 BREAKS: Final = {
     PayoutState.MISSING: BreakClass.PAYOUT_NOT_RECEIVED,
     PayoutState.DIFFERS: BreakClass.PAYOUT_AMOUNT_DIFFERS,
@@ -59,15 +58,28 @@ class Taken:
 async def reconcile_payouts(deps: Deps, day: date) -> list[JudgedPayout]:
     """The payouts of a day that is over, each as it stands at the bank. By currency: a statement that has not come, or
     is refused, leaves its currency expected and moves none of its breaks, until the day is OVERDUE_AFTER old. Then
-    what is expected is not received. A statement that came once stands until a newer one is taken."""
+    what is expected is not received. A statement that came once stands until a newer one is taken.
+
+    A line that names a batch of an earlier day is that batch's: its day is judged again, with what came late."""
+    judged, earlier = await _judge_day(deps, day)
+    for other in sorted(earlier):
+        await _judge_day(deps, other)
+    return judged
+
+
+async def _judge_day(deps: Deps, day: date) -> tuple[list[JudgedPayout], set[date]]:
+    """The payouts of the day, and the days before whose batches its statements name."""
     batches = await _batches(deps, day)
     everything = [payout for payouts in batches.values() for payout in payouts]
     statements = await _statements(deps, day, {payout.currency for payout in everything})
     entries = {currency: one.entries for currency, one in statements.items()}
-    judged = {channel: judge_payouts(payouts, entries) for channel, payouts in batches.items()}
-    broken = await _keep(deps, day, judged, unexpected_entries(everything, entries), statements)
+    late = await late_arrivals(deps, everything, day + PAID_AFTER)
+    earlier = await earlier_batches(deps, entries, day)
+    judged = {channel: judge_payouts(payouts, entries, late) for channel, payouts in batches.items()}
+    unexpected = unexpected_entries(everything, entries, earlier)
+    broken = await _keep(deps, day, judged, unexpected, statements)
     canonical.add(payout_count=len(everything), payout_breaks=broken)
-    return [one for payouts in judged.values() for one in payouts]
+    return [one for payouts in judged.values() for one in payouts], set(earlier.values())
 
 
 async def report_payouts(deps: Deps, first: date, last: date) -> list[dict[str, Any]]:
@@ -164,7 +176,8 @@ async def _keep(
     """How many breaks the day has now."""
     now = deps.clock.now()
     is_overdue = now.date() - day > OVERDUE_AFTER
-    decided = None if is_overdue else tuple(statements)  # what has no statement yet moves no break
+    came = {one.payout.currency for payouts in judged.values() for one in payouts if one.late}
+    decided = None if is_overdue else tuple({*statements, *came})  # what has no statement yet moves no break
     channels = deps.settings.channels
     count = 0
     async with deps.engine.begin() as conn:
@@ -183,9 +196,33 @@ async def _keep(
                 for one in unexpected
                 if one.channel(channels) == channel
             ]
-            await break_store.replace_breaks(conn, finding, broken)
+            await break_store.replace_breaks(conn, finding, broken, _arrivals(payouts, statements))
             count += len(broken)
     return count
+
+
+def _arrivals(payouts: Sequence[JudgedPayout], statements: Mapping[str, Taken]) -> Counterparts:
+    """On which statement the money is that a payout's break waited for."""
+    came = {
+        one.payout.batch: {"statement_sha256": found, "booked_on": _arrived_on(one), "late": bool(one.late)}
+        for one in payouts
+        if (found := _statement_of(one, statements))
+    }
+    return lambda closed: {
+        row["id"]: came[row["channel_reference"]] for row in closed if row["channel_reference"] in came
+    }
+
+
+def _statement_of(one: JudgedPayout, statements: Mapping[str, Taken]) -> str | None:
+    """The SHA-256 of the last statement that speaks of the batch; None while none has come."""
+    if one.late:
+        return one.late[-1].sha256
+    taken = statements.get(one.payout.currency)
+    return taken.sha256 if taken else None
+
+
+def _arrived_on(one: JudgedPayout) -> date:
+    return one.late[-1].booked_on if one.late else one.payout.settled_on + PAID_AFTER
 
 
 def _break_class(one: JudgedPayout, *, is_overdue: bool) -> BreakClass | None:
@@ -208,10 +245,9 @@ def _payout_row(one: JudgedPayout, statements: Mapping[str, Taken], at: datetime
         state=one.state,
         received_minor=one.received_minor,
         entry_count=one.entries,
-        statement_sha256=statements[payout.currency].sha256
-        if one.state is not PayoutState.EXPECTED
-        else None,
+        statement_sha256=_statement_of(one, statements),
         checked_at=at,
+        arrived_on=_arrived_on(one) if one.late else None,
     )
 
 
@@ -229,7 +265,7 @@ def _break_row(
         file_minor=abs(payout.net_minor),
         fee_minor=payout.fee_minor,
         bank_minor=one.received_minor,
-        bank_sha256=None if one.state is PayoutState.EXPECTED else statements[payout.currency].sha256,
+        bank_sha256=_statement_of(one, statements),
     )
 
 

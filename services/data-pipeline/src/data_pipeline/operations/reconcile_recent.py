@@ -15,7 +15,7 @@ from platform_kit.logging import get_logger
 
 PAYOUT_DAYS: Final = (1, 2, 3)
 """Days whose payouts are looked for in any case: one arrives on the day after, and statements of a weekend may be late.
-Older ones are looked for as long as one is expected, at most LOOK_BACK."""
+Older ones are looked for as long as one has not come, at most LOOK_BACK."""
 
 log = get_logger(__name__)
 
@@ -34,7 +34,7 @@ async def reconcile_recent(deps: Deps) -> None:
     for back in PAYOUT_DAYS:
         await reconcile_payouts(deps, today - timedelta(days=back))
     async with deps.engine.connect() as conn:
-        overdue = await payout_store.expected_days(
+        overdue = await payout_store.awaited_days(
             conn, today - LOOK_BACK, today - timedelta(days=PAYOUT_DAYS[-1] + 1)
         )
     for day in overdue:

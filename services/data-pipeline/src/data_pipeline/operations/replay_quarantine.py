@@ -53,15 +53,17 @@ class Replay:
     remaining: int
 
 
-async def replay_quarantine(deps: Deps, chosen: Chosen, actor: str, reason: str | None = None) -> Replay:
-    """Apply what is open of `chosen`, at most REPLAY_MAX, aggregate by aggregate in the order of positions.
+async def replay_quarantine(
+    deps: Deps, chosen: Chosen, actor: str, reason: str | None = None, limit: int = REPLAY_MAX
+) -> Replay:
+    """Apply what is open of `chosen`, at most `limit`, aggregate by aggregate in the order of positions.
 
     One transaction an aggregate: what is done stays done when a later one fails. An event that is refused again
     stays open with one attempt more, and holds nothing else back (ADR 31). An event that had its effects already
     has none again, and the outcome says so.
     """
     async with deps.engine.connect() as conn:
-        waiting = await quarantine_store.waiting(conn, chosen, REPLAY_MAX)
+        waiting = await quarantine_store.waiting(conn, chosen, limit)
         told = await _not_open(conn, chosen, {row.id for row in waiting})
     for rows in _by_aggregate(waiting):
         async with deps.engine.begin() as conn:
@@ -70,7 +72,10 @@ async def replay_quarantine(deps: Deps, chosen: Chosen, actor: str, reason: str 
         still_open = await quarantine_store.count_waiting(conn, chosen)
     refused = sum(one.outcome is Outcome.REFUSED for one in told)
     log.info("quarantine replayed", actor=actor, count=len(told), refused=refused)
-    return Replay(tuple(sorted(told, key=lambda one: one.id)), max(0, still_open - refused))
+    tried = (
+        0 if chosen.seen_before else refused
+    )  # what was tried just now is no longer among those not seen since
+    return Replay(tuple(sorted(told, key=lambda one: one.id)), max(0, still_open - tried))
 
 
 async def _not_open(conn: AsyncConnection, chosen: Chosen, open_ids: set[int]) -> list[Replayed]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from data_pipeline.clients.event_sources import PAYMENTS, RISK
@@ -10,6 +12,7 @@ from data_pipeline.store import quarantine as quarantine_store
 from data_pipeline.store.quarantine import Chosen
 from platform_kit.problems import NotFound
 
+GROUPS_MAX: Final = 50
 OWNERS: Final = {PAYMENTS: "payment-gateway", RISK: "risk-engine"}
 """Who tells the events of a stream, and so mends one that breaks its contract."""
 
@@ -22,6 +25,24 @@ async def report_quarantine(
         rows = await quarantine_store.page(conn, chosen, state, after, limit + 1)
     shown = [_owned(row) for row in rows[:limit]]
     return {"data": shown, "next_after": shown[-1]["id"] if len(rows) > limit else None}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is open: by reason, how many fit a choice, and the moment that this is true of, by the database's clock."""
+
+    groups: list[dict[str, Any]]
+    chosen_count: int
+    at: datetime
+
+
+async def survey_quarantine(deps: Deps, chosen: Chosen) -> Waiting:
+    """What waits for a person, and how much of it is chosen."""
+    async with deps.engine.connect() as conn:
+        at = await quarantine_store.now(conn)
+        groups = await quarantine_store.groups(conn, GROUPS_MAX)
+        count = await quarantine_store.count_waiting(conn, chosen)
+    return Waiting([_owned(row) for row in groups], count, at)
 
 
 async def show_quarantined(deps: Deps, row_id: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,38 +11,26 @@ import orjson
 
 from data_pipeline.domain import closing
 from data_pipeline.domain.ageing import age_band, days_open
+from data_pipeline.domain.break_filter import BreakFilter
 from data_pipeline.operations.deps import Deps
-from data_pipeline.store import breaks
+from data_pipeline.store import break_list, breaks
 from platform_kit.problems import NotFound
 
 LIST_MAX: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class ListBreaks:
-    """Which breaks; None = any. At most LIST_MAX, the oldest first."""
-
-    is_open: bool | None = True
-    channel: str | None = None
-    break_class: str | None = None
-    state: str | None = None
-    owner: str | None = None
-    limit: int = 100
+Key = tuple[datetime, str]
+"""Where a page ends: when its last break was opened, and its id."""
 
 
-async def list_breaks(deps: Deps, query: ListBreaks) -> list[dict[str, Any]]:
-    async with deps.engine.connect() as conn:
-        found = await breaks.list_breaks(
-            conn,
-            is_open=query.is_open,
-            limit=min(query.limit, LIST_MAX),
-            channel=query.channel,
-            break_class=query.break_class,
-            state=query.state,
-            owner=query.owner,
-        )
-        booked = await breaks.booked_of(conn, [one["id"] for one in found])
+async def list_breaks(
+    deps: Deps, wanted: BreakFilter, after: Key | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """At most LIST_MAX, the oldest first."""
     now = deps.clock.now()
+    async with deps.engine.connect() as conn:
+        found = await break_list.page(conn, wanted, now, after, min(limit, LIST_MAX))
+        booked = await breaks.booked_of(conn, [one["id"] for one in found])
     return [_shown(deps, one, booked.get(one["id"], {}), now) for one in found]
 
 
@@ -103,6 +90,7 @@ def _shown(deps: Deps, found: dict[str, Any], booked: Mapping[str, int], now: da
     days = days_open(found["opened_at"], found["closed_at"] or now)
     return found | {
         "difference_minor": closing.differences(sides),
+        "left_minor": closing.left_minor(sides),
         "takes_four_eyes": closing.needs_four_eyes(sides, deps.settings.four_eyes_above),
         "days_open": days,
         "age_band": age_band(days),

@@ -77,6 +77,16 @@ PROGRESS = text(
     LEFT JOIN pipeline.consumer_cursor c ON c.stream = a.stream AND c.consumer = :consumer ORDER BY a.stream
     """
 )
+# Positions that are in no file, and rightly: set aside and never stored, or stored later and not archived yet.
+OUTSIDE = text(
+    """
+    SELECT q.stream, count(*) AS outside_count
+    FROM pipeline.quarantine q JOIN pipeline.archive_cursor a ON a.stream = q.stream AND q.position <= a.position
+    WHERE NOT EXISTS (SELECT FROM pipeline.stored_event e WHERE (e.stream, e.position) = (q.stream, q.position))
+       OR (q.state = 'replayed' AND q.outcome = 'applied' AND NOT q.is_archived)
+    GROUP BY q.stream
+    """
+)
 # Archived rows and stored rows up to the archive's cursor: equal, unless retention has let partitions go.
 STORED = text(
     """
@@ -173,6 +183,11 @@ async def count_stored(
     """Events of [since, before) that should be archived: stored, at most at `until`, not waiting as late ones."""
     values = {"stream": stream, "until": until, "since": since, "before": before}
     return int(await conn.scalar(STORED, values) or 0)
+
+
+async def outside(conn: AsyncConnection) -> dict[str, int]:
+    """Stream -> positions up to the archive's own that are rightly in none of its files."""
+    return {row.stream: int(row.outside_count) for row in await conn.execute(OUTSIDE)}
 
 
 async def count_archived(conn: AsyncConnection, stream: str) -> int:

@@ -55,17 +55,7 @@ CLOSE_OTHERS = text(
       AND state <> 'booking'  -- it ends when the ledger has answered
       AND (break_class = ANY(:payout_classes)) = :of_payouts
       AND (CAST(:currencies AS text[]) IS NULL OR file_currency = ANY(CAST(:currencies AS text[])))
-    """
-)
-LIST = text(
-    """
-    SELECT * FROM pipeline.reconciliation_break
-    WHERE (CAST(:is_open AS boolean) IS NULL OR (closed_at IS NULL) = CAST(:is_open AS boolean))
-      AND channel = coalesce(CAST(:channel AS text), channel)
-      AND break_class = coalesce(CAST(:break_class AS text), break_class)
-      AND state = coalesce(CAST(:state AS text), state)
-      AND (CAST(:owner AS text) IS NULL OR owner = CAST(:owner AS text))
-    ORDER BY opened_at, id LIMIT :limit
+    RETURNING id, state, journal_id, channel_reference
     """
 )
 ONE = text("SELECT * FROM pipeline.reconciliation_break WHERE id = :id")
@@ -210,19 +200,28 @@ class Finding:
     currencies: tuple[str, ...] | None = None
 
 
-async def replace_breaks(conn: AsyncConnection, finding: Finding, breaks: Sequence[BreakRow]) -> None:
-    """Open what this run found, close what it did not find again; what people closed on other figures opens again."""
+Counterparts = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, dict[str, Any]]]
+"""Rows of breaks that close by themselves -> by id, where what they waited for is."""
+
+
+def nowhere(_rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """No counterpart is known: the run's id alone says why they closed."""
+    return {}
+
+
+async def replace_breaks(
+    conn: AsyncConnection,
+    finding: Finding,
+    breaks: Sequence[BreakRow],
+    counterparts: Counterparts = nowhere,
+) -> None:
+    """Open what this run found, close what it did not find again; what people closed on other figures opens again. Each
+    that closes has an act with the run and its counterpart."""
     changed = await conn.scalars(REOPEN_CHANGED, arrays(breaks, ("id", *_MONEY)))
     for break_id in changed.all():
-        await add_act(
-            conn,
-            ActRow(
-                new_id("act"), break_id, "reopened", THE_PLATFORM, None, None, "open", {"run_id": finding.run_id},
-                finding.at,
-            ),
-        )  # fmt: skip
+        await add_act(conn, _by_run(finding, break_id, Act.REOPENED, State.OPEN))
     await conn.execute(OPEN_BREAKS, arrays(breaks, _COLUMNS))
-    await conn.execute(
+    result = await conn.execute(
         CLOSE_OTHERS,
         {
             "day": finding.day,
@@ -234,33 +233,24 @@ async def replace_breaks(conn: AsyncConnection, finding: Finding, breaks: Sequen
             "currencies": None if finding.currencies is None else list(finding.currencies),
         },
     )
+    closed = [dict(row) for row in result.mappings()]
+    came = counterparts(closed) if closed else {}
+    for row in closed:
+        await add_act(
+            conn, _by_run(finding, row["id"], Act.CLOSED, State(row["state"]), came.get(row["id"], {}))
+        )
+
+
+def _by_run(
+    finding: Finding, break_id: str, act: Act, state: State, details: Mapping[str, Any] | None = None
+) -> ActRow:
+    told = {"run_id": finding.run_id} | dict(details or {})
+    return ActRow(new_id("act"), break_id, act, THE_PLATFORM, None, None, state, told, finding.at)
 
 
 async def open_breaks(conn: AsyncConnection, first: date, last: date, limit: int) -> list[dict[str, Any]]:
     result = await conn.execute(BREAKS, {"first": first, "last": last, "limit": limit})
     return [dict(row) for row in result.mappings()]
-
-
-async def list_breaks(
-    conn: AsyncConnection,
-    *,
-    is_open: bool | None,
-    limit: int,
-    channel: str | None = None,
-    break_class: str | None = None,
-    state: str | None = None,
-    owner: str | None = None,
-) -> list[dict[str, Any]]:
-    """The oldest first: that is the order of work."""
-    values = {
-        "is_open": is_open,
-        "channel": channel,
-        "break_class": break_class,
-        "state": state,
-        "owner": owner,
-        "limit": limit,
-    }
-    return [dict(row) for row in (await conn.execute(LIST, values)).mappings()]
 
 
 async def get(conn: AsyncConnection, break_id: str) -> dict[str, Any] | None:

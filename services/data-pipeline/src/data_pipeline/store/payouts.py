@@ -32,6 +32,23 @@ NEWEST_TAKEN = text(
     ORDER BY fetched_at DESC LIMIT 1
     """
 )
+# Only the newest of a day counts, and only one that has the name in it is read.
+STATEMENTS_NAMING = text(
+    """
+    SELECT booked_on, sha256, raw FROM (
+        SELECT DISTINCT ON (booked_on) booked_on, sha256, raw FROM pipeline.bank_statement
+        WHERE currency = :currency AND booked_on BETWEEN :first AND :last AND fault IS NULL   -- bank_statement_pkey
+        ORDER BY booked_on, fetched_at DESC
+    ) AS newest WHERE position(convert_to(CAST(:batch AS text), 'UTF8') IN raw) > 0 ORDER BY booked_on
+    """
+)
+STATEMENT = text("SELECT raw FROM pipeline.bank_statement WHERE sha256 = :sha256 LIMIT 1")
+DAYS_OF = text(
+    """
+    SELECT batch, settled_on FROM pipeline.channel_payout
+    WHERE batch = ANY(CAST(:batches AS text[])) AND settled_on < :before      -- channel_payout_pkey
+    """
+)
 SAVE_PAYOUTS = insert_many(
     channel_payout,
     _COLUMNS,
@@ -48,10 +65,10 @@ PAYOUTS = text(
 CURRENCIES_OF = text(
     "SELECT DISTINCT currency FROM pipeline.channel_payout WHERE settled_on BETWEEN :first AND :last"
 )
-EXPECTED_DAYS = text(
+AWAITED_DAYS = text(
     """
     SELECT DISTINCT settled_on FROM pipeline.channel_payout
-    WHERE settled_on BETWEEN :first AND :last AND state = 'expected'
+    WHERE settled_on BETWEEN :first AND :last AND state IN ('expected', 'missing')
     ORDER BY settled_on DESC
     """
 )
@@ -88,6 +105,8 @@ class PayoutRow:
     entry_count: int
     statement_sha256: str | None
     checked_at: datetime
+    arrived_on: date | None = None
+    """The last day on which a line of it was booked, when that was after the day's own statement."""
 
 
 async def keep_statement(conn: AsyncConnection, statement: StatementRow) -> None:
@@ -105,9 +124,29 @@ async def currencies_of(conn: AsyncConnection, first: date, last: date) -> set[s
     return set(await conn.scalars(CURRENCIES_OF, {"first": first, "last": last}))
 
 
-async def expected_days(conn: AsyncConnection, first: date, last: date) -> list[date]:
-    """Which of these days have a payout that is expected still, newest first."""
-    return list(await conn.scalars(EXPECTED_DAYS, {"first": first, "last": last}))
+async def awaited_days(conn: AsyncConnection, first: date, last: date) -> list[date]:
+    """Which of these days have a payout that has not come, newest first."""
+    return list(await conn.scalars(AWAITED_DAYS, {"first": first, "last": last}))
+
+
+async def statements_naming(
+    conn: AsyncConnection, currency: str, batch: str, first: date, last: date
+) -> list[dict[str, Any]]:
+    """Taken statements booked on these days, the newest of each day, that have the batch's name somewhere."""
+    values = {"currency": currency, "batch": batch, "first": first, "last": last}
+    return [dict(row) for row in (await conn.execute(STATEMENTS_NAMING, values)).mappings()]
+
+
+async def statement(conn: AsyncConnection, sha256: str) -> bytes | None:
+    """A statement as it came."""
+    found: bytes | None = await conn.scalar(STATEMENT, {"sha256": sha256})
+    return found
+
+
+async def days_of(conn: AsyncConnection, batches: Sequence[str], before: date) -> dict[str, date]:
+    """Which of these are batches that we know, of days before that one; with their days."""
+    result = await conn.execute(DAYS_OF, {"batches": list(batches), "before": before})
+    return {row.batch: row.settled_on for row in result}
 
 
 async def save(conn: AsyncConnection, payouts: Sequence[PayoutRow]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,8 @@ _CHOSEN = """(CAST(:ids AS bigint[]) IS NULL OR id = ANY(:ids))
       AND (CAST(:first_position AS bigint) IS NULL OR position >= :first_position)
       AND (CAST(:last_position AS bigint) IS NULL OR position <= :last_position)
       AND (CAST(:type AS text) IS NULL OR type = :type)
-      AND (CAST(:fault AS text) IS NULL OR fault = :fault)"""
+      AND (CAST(:fault AS text) IS NULL OR fault = :fault)
+      AND (CAST(:seen_before AS timestamptz) IS NULL OR last_seen_at < :seen_before)"""
 PAGE = text(
     f"""
     SELECT {_SHOWN} FROM pipeline.quarantine
@@ -66,6 +67,16 @@ REFUSED_AGAIN = text(
     UPDATE pipeline.quarantine
     SET outcome = 'refused', fault = :fault, detail = :detail, attempt_count = attempt_count + 1, last_seen_at = now()
     WHERE id = :id AND state = 'open'
+    """
+)
+NOW = text("SELECT clock_timestamp()")
+GROUPS = text(
+    """
+    SELECT stream, type, fault, count(*) AS event_count, min(first_seen_at) AS oldest_at,
+           max(attempt_count) AS attempts_max, min(position) AS first_position, max(position) AS last_position,
+           (array_agg(id ORDER BY id))[1] AS sample_id, (array_agg(detail ORDER BY id))[1] AS detail
+    FROM pipeline.quarantine WHERE state = 'open'        -- quarantine_open_idx
+    GROUP BY stream, type, fault ORDER BY oldest_at LIMIT :limit
     """
 )
 DISCARD = text(
@@ -109,10 +120,13 @@ class Chosen:
     last_position: int | None = None
     type: str | None = None
     fault: str | None = None
+    seen_before: datetime | None = None
+    """Not set aside, nor tried, since then: what somebody saw on a page, and one round of a replay in steps."""
 
     @property
     def is_everything(self) -> bool:
-        return self == Chosen()
+        """Whether nothing narrows it: `seen_before` is a moment, not a choice."""
+        return replace(self, seen_before=None) == Chosen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +185,17 @@ async def mark_replayed(
 async def mark_refused(conn: AsyncConnection, row_id: int, fault: str, detail: str) -> None:
     """The row stays open, with one attempt more and the newest reason."""
     await conn.execute(REFUSED_AGAIN, {"id": row_id, "fault": fault, "detail": detail})
+
+
+async def now(conn: AsyncConnection) -> datetime:
+    """By the clock that writes `last_seen_at`."""
+    found: datetime = await conn.scalar(NOW)
+    return found
+
+
+async def groups(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
+    """What is open, by stream, type and reason, the oldest first; each with one event as a sample."""
+    return [dict(row) for row in (await conn.execute(GROUPS, {"limit": limit})).mappings()]
 
 
 async def discard(conn: AsyncConnection, chosen: Chosen, actor: str, reason: str) -> list[int]:

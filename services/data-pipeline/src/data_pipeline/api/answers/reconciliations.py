@@ -37,6 +37,11 @@ WORKED: Final = {
         "additionalProperties": MINOR,
         "description": "by currency: what the channel says less what the ledger has",
     },
+    "left_minor": {
+        "type": "object",
+        "additionalProperties": MINOR,
+        "description": "by currency: what is left of it over what was booked",
+    },
     "takes_four_eyes": FLAG,
     "days_open": COUNT,
     "age_band": TEXT,
@@ -85,6 +90,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "entry_count": COUNT,
             "statement_sha256": nullable(TEXT),
             "checked_at": TIME,
+            "arrived_on": nullable(DAY),
         }
     ),
     "ChannelPayoutList": shape({"data": items(ref("ChannelPayout"))}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import date, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -21,9 +20,7 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.find_in_ledger import InLedger, find_in_ledger
 from data_pipeline.operations.find_payment import find_payment
 from data_pipeline.operations.report_overview import report_overview
-from data_pipeline.operations.report_reconciliations import report_reconciliations
 
-MATRIX_DAYS: Final = 14
 QUERY_MAX: Final = 200
 AMOUNT: Final = re.compile(r"([0-9][0-9,]{0,14}(?:\.[0-9]{1,4})?) ?([A-Za-z]{3})?", re.ASCII)
 
@@ -69,21 +66,3 @@ def _in_ledger(place: InLedger) -> str:
     if place.account:
         return f"{LEDGER}/accounts/{quote(':'.join(place.account), safe=':')}"
     return f"{LEDGER}/accounts?{urlencode({'q': place.part})}"
-
-
-@router.get("/console/reconciliation")
-async def show_reconciliation_page(
-    request: Request, day: date | None = None, deps: Deps = Depends(deps_of)
-) -> Response:
-    """What does not match, and whose is it?"""
-    today = deps.clock.now().date()
-    found = await report_reconciliations(deps, today - timedelta(days=MATRIX_DAYS - 1), today)
-    chosen = day or (found.runs[0]["day"] if found.runs else today)
-    return page(
-        request,
-        "reconciliation.html",
-        runs=found.runs,
-        chosen=chosen,
-        chosen_runs=[run for run in found.runs if run["day"] == chosen],
-        breaks=[broken for broken in found.breaks if broken["day"] == chosen],
-    )

@@ -32,5 +32,9 @@ RAIL: Final[Sequence[Entry]] = (
     Entry("/console/risk/alerts", "Alerts", waits="alerts", group="Risk"),
     Entry("/console/reconciliation", "Reconciliation", waits="breaks"),
     Entry("/console/webhooks", "Webhooks"),
+    Entry("/console/reports", "Reports", group="Data"),
+    Entry("/console/exports", "Exports", group="Data"),
+    Entry("/console/quarantine", "Quarantine", waits="quarantine", group="Data"),
+    Entry("/console/archive", "Archive", group="Data"),
     Entry("/console/system", "System"),
 )

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from data_pipeline.api.console.bucket_chart import label_of
 from data_pipeline.api.console.chart import spark_lines
 from data_pipeline.api.console.rail import RAIL
 from data_pipeline.api.console.session import session_id_of
@@ -91,7 +92,7 @@ TONES: Final = {
     "warning": ("attention", "dots"),
     "info": ("quiet", "minus"),
     "given_up": ("bad", "cross"),
-    # Jobs and replays
+    # Jobs, breaks, payouts, quarantine, exports, replays
     "done": ("good", "check"),
     "running": ("attention", "dots"),
     "late": ("bad", "stop"),
@@ -99,6 +100,14 @@ TONES: Final = {
     "building": ("attention", "dots"),
     "swapped": ("good", "check"),
     "differs": ("bad", "cross"),
+    "proposed": ("attention", "eye"),
+    "booking": ("attention", "dots"),
+    "claimed": ("attention", "dots"),
+    "expected": ("quiet", "dots"),
+    "received": ("good", "check"),
+    "replayed": ("good", "check"),
+    "discarded": ("quiet", "minus"),
+    "payout_not_received": ("attention", "dots"),
 }
 WORDS: Final = {
     "allow": "allowed",
@@ -120,7 +129,7 @@ def money(amount_minor: int, currency: str) -> str:
 
 def words(name: str) -> str:
     """`partially_captured` -> `partially captured`."""
-    return WORDS.get(name, name.replace("_", " "))
+    return WORDS.get(name) or name.replace("_", " ")
 
 
 def tone(name: str) -> str:
@@ -224,6 +233,19 @@ def pretty_json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
 
 
+def measure_name(name: str) -> str:
+    """`captured_minor` -> `captured`: the cell says the unit."""
+    return words(name.removesuffix("_minor").removesuffix("_count").removesuffix("_ms"))
+
+
+def pretty_text(text: str) -> str:
+    """Text as received: indented when it is JSON, else as it is."""
+    try:
+        return pretty_json(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return text
+
+
 _templates = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     autoescape=select_autoescape(default=True),
@@ -253,6 +275,9 @@ _templates.filters.update(
     clock=clock,
     absolute=absolute,
     pretty_json=pretty_json,
+    pretty_text=pretty_text,
+    measure_name=measure_name,
+    bucket=label_of,
 )
 _templates.globals["ago"] = ago
 _templates.globals["spark_lines"] = spark_lines

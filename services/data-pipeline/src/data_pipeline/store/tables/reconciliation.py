@@ -162,6 +162,7 @@ channel_payout = Table(
     Column("entry_count", BigInteger, nullable=False),
     Column("statement_sha256", Text),
     Column("checked_at", Time, nullable=False),
+    Column("arrived_on", Date),  # of what came late: when its last line was booked
     one_of("state", PayoutState),
     CheckConstraint("net_minor = charge_minor - refund_minor - fee_minor", name="equation"),
 )

@@ -1,0 +1,110 @@
+"""Reconciliation by day and channel, and the payouts of channels against the bank."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from data_pipeline.api.access import deps_of
+from data_pipeline.api.console.render import page
+from data_pipeline.api.console.route import ConsoleRoute
+from data_pipeline.api.console.table_csv import as_download
+from data_pipeline.domain.payouts import PayoutState
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.reconcile_payouts import report_payouts
+from data_pipeline.operations.report_days import report_days
+from data_pipeline.operations.report_reconciliations import report_reconciliations
+from platform_kit.money import plain_minor
+
+PATH: Final = "/console/reconciliation"
+MATRIX_DAYS: Final = 14
+PAYOUT_COLUMNS: Final = (
+    "batch", "channel", "settled_on", "currency", "charges", "refunds", "fees", "net", "state", "received",
+    "difference", "arrived_on",
+)  # fmt: skip
+EARLIEST: Final = date(2000, 1, 1)
+
+router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
+State = Annotated[PayoutState | Literal[""], Query()]
+Day = Annotated[date | None, Query(ge=EARLIEST, le=date(2999, 12, 31))]
+
+
+@router.get(PATH)
+async def show_reconciliation_page(
+    request: Request, day: Day = None, deps: Deps = Depends(deps_of)
+) -> Response:
+    """What does not match, on which day and channel? The matrix ends with `day` when that lies further back."""
+    today = deps.clock.now().date()
+    last = today if day is None or day > today - timedelta(days=MATRIX_DAYS) else day
+    matrix = await report_days(deps, last, MATRIX_DAYS)
+    judged = [one for one, _ in matrix.cells]
+    chosen = day or max(judged, default=today)
+    found = await report_reconciliations(deps, chosen, chosen)
+    return page(
+        request,
+        "reconciliation.html",
+        matrix=matrix,
+        chosen=chosen,
+        chosen_runs=found.runs,
+        breaks=found.breaks,
+        today=today,
+        older=f"{PATH}?day={matrix.days[-1] - timedelta(days=1)}",
+        newer=None if last == today else PATH,
+    )
+
+
+@router.get(f"{PATH}/payouts")
+async def show_payouts_page(
+    request: Request,
+    to: Day = None,
+    days: Annotated[int, Query(ge=1, le=92)] = 14,
+    state: State = "",
+    deps: Deps = Depends(deps_of),
+) -> Response:
+    """Did what the channels owe arrive at the bank?"""
+    last = to or deps.clock.now().date()
+    found = await report_payouts(deps, last - timedelta(days=days - 1), last)
+    query = f"to={last}&days={days}" + (f"&state={state}" if state else "")
+    return page(
+        request,
+        "payouts.html",
+        payouts=[one for one in found if state in ("", one["state"])],
+        counts={word: sum(one["state"] == word for one in found) for word in PayoutState},
+        state=state,
+        to=last,
+        days=days,
+        csv=f"{PATH}/payouts.csv?{query}",
+        older=f"{PATH}/payouts?to={last - timedelta(days=days)}&days={days}",
+        states=list(PayoutState),
+    )
+
+
+@router.get(f"{PATH}/payouts.csv")
+async def download_payouts(
+    to: Day = None,
+    days: Annotated[int, Query(ge=1, le=92)] = 14,
+    state: State = "",
+    deps: Deps = Depends(deps_of),
+) -> Response:
+    """What the page with this address shows; amounts as decimals of their currency."""
+    last = to or deps.clock.now().date()
+    found = await report_payouts(deps, last - timedelta(days=days - 1), last)
+    rows = [_as_decimals(one) for one in found if state in ("", one["state"])]
+    return as_download("payouts", PAYOUT_COLUMNS, rows)
+
+
+def _as_decimals(one: dict[str, Any]) -> dict[str, Any]:
+    minor = {
+        "charges": one["charge_minor"],
+        "refunds": one["refund_minor"],
+        "fees": one["fee_minor"],
+        "net": one["net_minor"],
+        "received": one["received_minor"],
+        "difference": one["difference_minor"],
+    }
+    return one | {
+        name: "" if value is None else plain_minor(value, one["currency"]) for name, value in minor.items()
+    }

@@ -1,0 +1,80 @@
+"""Reports: a question in the address, its answer as a table, as bars where time is asked for, and the rows behind."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from data_pipeline.api.access import deps_of
+from data_pipeline.api.console.asked import Unanswerable, address_of, form_values, question_of, typed_of
+from data_pipeline.api.console.bucket_chart import bucket_chart
+from data_pipeline.api.console.render import page
+from data_pipeline.api.console.report_rows import behind
+from data_pipeline.api.console.route import ConsoleRoute
+from data_pipeline.api.console.table_csv import as_download
+from data_pipeline.domain.questions import Grain, Question, zones
+from data_pipeline.domain.reports import DIMENSIONS, REPORTS, ReportName, Unit
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.run_report import run_report
+from platform_kit.money import plain_minor
+
+PATH: Final = "/console/reports"
+SHOWN_MAX: Final = 300  # rows on the screen; the file has up to 10,000
+
+router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
+
+
+@router.get(PATH)
+async def show_report_page(
+    request: Request, report: str = "volume", deps: Deps = Depends(deps_of)
+) -> Response:
+    """One report; what cannot be answered is said beside the question, which stays."""
+    typed, question, told, refusal = typed_of(request.query_params), None, None, None
+    name = report if report in set(ReportName) else ReportName.VOLUME
+    try:
+        question = question_of(report, typed, deps.clock.now())
+        told = await run_report(deps, question)
+    except Unanswerable as unanswerable:
+        refusal = str(unanswerable.detail)
+    rows = told["rows"] if told else []
+    return page(
+        request,
+        "reports.html",
+        status=422 if refusal else 200,
+        reports=REPORTS,
+        definition=REPORTS[ReportName(name)],
+        typed=form_values(typed),
+        refusal=refusal,
+        question=question,
+        told=told,
+        rows=[(row, behind(question, row) if question else None) for row in rows[:SHOWN_MAX]],
+        row_count=len(rows),
+        chart=bucket_chart(question, rows) if question else None,
+        grains=list(Grain),
+        dimensions=DIMENSIONS,
+        zones=sorted(zones()),
+        units=Unit,
+        csv=f"{PATH}.csv?{address_of(typed, report=name)}",
+        export=f"/console/exports?{address_of(typed, subject=name)}",
+    )
+
+
+@router.get(f"{PATH}.csv")
+async def download_report(
+    request: Request, report: str = "volume", deps: Deps = Depends(deps_of)
+) -> Response:
+    """The whole answer, at most 10,000 rows; amounts as decimals of their currency."""
+    question = question_of(report, typed_of(request.query_params), deps.clock.now())
+    told = await run_report(deps, question)
+    columns = [column["name"] for column in told["columns"]]
+    return as_download(report, columns, [_as_decimals(question, row) for row in told["rows"]])
+
+
+def _as_decimals(question: Question, row: dict[str, Any]) -> dict[str, Any]:
+    minor = {one.name for one in question.report.measures if one.unit is Unit.MINOR}
+    return {
+        name: plain_minor(value, row["currency"]) if name in minor and value is not None else value
+        for name, value in row.items()
+    }
