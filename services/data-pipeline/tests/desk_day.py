@@ -68,7 +68,7 @@ async def _yesterday(service: Service, world: World, after: int) -> None:
     await reconcile_day(service.deps, ReconcileDay("card_sim", BATCH_DAY))
     entries = (
         StatementEntry(180_000, f"card_sim-{BATCH_DAY:%Y%m%d}-EUR"),
-        StatementEntry(-120_000, "RENT 11/26"),
+        StatementEntry(-120_000, "RENT-1126"),
     )
     statement = Statement("PLATFORM", 328, "EUR", TODAY, 0, 60_000, entries)
     world.statements["EUR", TODAY.isoformat(), "camt053"] = camt053.generate(statement)

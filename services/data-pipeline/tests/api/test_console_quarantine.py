@@ -28,7 +28,7 @@ async def set_aside(service: Service) -> list[int]:
                 " 'payment.captured.v1') WHERE type = 'payment.teleported.v1'"
             )
         )
-    return [row["id"] for row in await rows(service.deps.engine, "quarantine", "id")]
+    return [row["id"] for row in await rows(service.deps.engine, "quarantine", order="id")]
 
 
 def form_of(html: str, action: str) -> dict[str, str]:
@@ -39,7 +39,7 @@ def form_of(html: str, action: str) -> dict[str, str]:
 
 
 async def states(service: Service) -> list[str]:
-    return [row["state"] for row in await rows(service.deps.engine, "quarantine", "id")]
+    return [row["state"] for row in await rows(service.deps.engine, "quarantine", order="id")]
 
 
 async def test_what_waits_is_told_by_reason_with_a_sample(service: Service, set_aside: list[int]) -> None:
@@ -90,7 +90,7 @@ async def test_all_are_replayed_in_steps_and_each_is_tried_once(
     assert told == [("2", "5"), ("4", "5"), ("5", "5")]
     assert "2 events are still open" in html
     assert await states(service) == ["replayed", "open", "replayed", "open", "replayed", "open"]
-    tries = [row["attempt_count"] for row in await rows(service.deps.engine, "quarantine", "id")]
+    tries = [row["attempt_count"] for row in await rows(service.deps.engine, "quarantine", order="id")]
     assert tries == [2, 2, 2, 2, 2, 1]
     assert await scalar(service.deps.engine, "SELECT count(*) FROM pipeline.fact_payment") == 3
 

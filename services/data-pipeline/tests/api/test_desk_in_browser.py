@@ -103,7 +103,7 @@ async def test_a_replay_in_steps_goes_on_by_itself(
     await page.open(service.url + "/console/quarantine")
     await page.ask("document.querySelector('[action=\"/console/quarantine/replay\"] button').click(); true")
     await until(page, "document.body.innerText.includes('still open with the newest reason')")
-    tries = [row["attempt_count"] for row in await rows(service.deps.engine, "quarantine", "id")]
+    tries = [row["attempt_count"] for row in await rows(service.deps.engine, "quarantine", order="id")]
     assert tries == [2] * 6
 
 

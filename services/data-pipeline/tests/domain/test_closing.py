@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_rig import NOON
 
-from data_pipeline.domain.ageing import BANDS, OLDEST, age_band, days_open
+from data_pipeline.domain.ageing import BANDS, NAMES, OLDEST, age_band, days_of, days_open
 from data_pipeline.domain.closing import (
     BOOKS,
     BY_PEOPLE,
@@ -28,6 +28,7 @@ from data_pipeline.domain.closing import (
     decide,
     differences,
     needs_four_eyes,
+    possible,
     refused,
 )
 from data_pipeline.domain.reconciliation import BreakClass
@@ -175,3 +176,23 @@ def test_bands_follow_whole_days() -> None:
     ]  # fmt: skip
     assert days_open(NOON, NOON + timedelta(days=2, hours=-1)) == 1
     assert days_open(NOON, NOON - timedelta(seconds=5)) == 0
+
+
+@given(days=st.integers(0, 400))
+def test_a_band_holds_the_days_that_it_names_and_no_others(days: int) -> None:
+    for band in NAMES:
+        first, last = days_of(band)
+        assert (first <= days and (last is None or days <= last)) == (age_band(days) == band)
+
+
+def test_what_is_offered_is_what_is_taken() -> None:
+    """A person is shown no act that `decide` would refuse, and every one that it would take."""
+    large = replace(MISSING, file_minor=200_000)
+    proposed = decide(Standing(), large, Act.CORRECT, "ada", four_eyes_above=1000)
+    reasons = (Act.ACCEPT, Act.WRITE_OFF, Act.CLAIM, Act.CORRECT)
+    assert possible(Standing(), MISSING, "ada", four_eyes_above=1000) == reasons
+    assert possible(proposed, large, "ada", four_eyes_above=1000) == (Act.REJECT,)
+    assert possible(proposed, large, "grace", four_eyes_above=1000) == (Act.APPROVE, Act.REJECT)
+    assert possible(Standing(state=State.RESOLVED), MISSING, "ada", four_eyes_above=1000) == ()
+    timing = Sides(BreakClass.TIMING, CHARGE, ledger_minor=1, ledger_currency="EUR")
+    assert possible(Standing(), timing, "ada", four_eyes_above=1000) == (Act.ACCEPT, Act.CLAIM)

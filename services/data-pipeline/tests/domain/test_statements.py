@@ -17,6 +17,7 @@ from pipeline_rig import TODAY, a_line
 from data_pipeline.domain import camt053, mt940
 from data_pipeline.domain.payouts import (
     THE_BANK,
+    Arrival,
     Payout,
     PayoutState,
     judge_payouts,
@@ -202,6 +203,22 @@ def test_what_no_batch_expects_is_told_apart_by_currency_and_never_counted_to_a_
     ]  # fmt: skip
     assert [one.channel(("card_sim",)) for one in found] == ["card_sim", THE_BANK, "card_sim"]
     assert {one.channel(()) for one in found} == {THE_BANK}
+
+
+def test_a_late_line_is_its_batch_s_and_unexpected_nowhere() -> None:
+    payout = Payout("card_sim", TODAY, "EUR", 957)
+    late = Arrival(payout.batch, 957, TODAY + timedelta(days=4), "5e")
+    for statements, came in (
+        ({}, 957),
+        ({"EUR": []}, 957),
+        ({"EUR": [StatementEntry(3, payout.batch)]}, 960),
+    ):
+        [judged] = judge_payouts([payout], statements, [late])
+        assert (judged.received_minor, judged.late) == (came, (late,))
+        assert judged.state is (PayoutState.RECEIVED if came == 957 else PayoutState.DIFFERS)
+    other_day = {"EUR": [StatementEntry(957, payout.batch)], "USD": [StatementEntry(1, payout.batch)]}
+    assert [one.currency for one in unexpected_entries([], other_day, [payout.batch])] == ["USD"]
+    assert len(unexpected_entries([], other_day)) == 2
 
 
 @given(

@@ -17,6 +17,7 @@ from platform_kit.problems import InvalidRequest
 
 SPAN: Final = timedelta(days=30)
 TEXT_MAX: Final = 64
+DAY_LENGTH: Final = len("2026-11-23")
 ONCE: Final = ("from", "to", "zone", "grain", *FILTERS)
 
 
@@ -63,9 +64,13 @@ def question_of(subject: str, typed: Mapping[str, str], now: datetime) -> Questi
 
 
 def form_values(typed: Mapping[str, str]) -> dict[str, Any]:
-    """What the form's fields hold."""
+    """What the form's fields hold; a day is shown as its first minute, for the field is of minutes."""
     blank: dict[str, Any] = dict.fromkeys((*ONCE, "by"), "")
-    return {**blank, "zone": "UTC", "grain": "total", **typed, "splits": typed.get("by", "").split(",")}
+    ends = {
+        name: f"{text}T00:00" for name in ("from", "to") if len(text := typed.get(name, "")) == DAY_LENGTH
+    }
+    splits = typed.get("by", "").split(",")
+    return {**blank, "zone": "UTC", "grain": "total", **typed, **ends, "splits": splits}
 
 
 def _name(text: str) -> ReportName:

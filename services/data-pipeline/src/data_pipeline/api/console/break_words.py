@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from data_pipeline.domain.closing import Act
 from data_pipeline.domain.reconciliation import OF_PAYOUTS, BreakClass
 from data_pipeline.operations.show_sides import BankSide
 from platform_kit.money import format_minor
+
+DONE: Final = {
+    Act.ACCEPT: "Accepted",
+    Act.WRITE_OFF: "Written off",
+    Act.CLAIM: "Claimed",
+    Act.CORRECT: "Corrected",
+    Act.APPROVE: "Approved",
+    Act.REJECT: "Rejected",
+    Act.NOTE: "Noted",
+    Act.ASSIGN: "Given",
+    Act.BOOKED: "Booked",
+    Act.REFUSED: "Refused",
+    Act.REOPENED: "Reopened",
+    Act.CLOSED: "Closed",
+}
+"""Acts as a history tells them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from data_pipeline.api.access import deps_of
-from data_pipeline.api.console.break_words import compared, consequences
+from data_pipeline.api.console.break_words import DONE, compared, consequences
 from data_pipeline.api.console.keyset import Unclear, key_of, read_key
 from data_pipeline.api.console.render import SECURITY_HEADERS, page
 from data_pipeline.api.console.route import ConsoleRoute
@@ -188,6 +188,7 @@ async def _one(
         b=found,
         bank=bank,
         rows=compared(found, bank),
+        done=DONE,
         acts=[(act, consequences(found, act)) for act in acts],
         operators=await _operators(deps),
         told=TOLD.get(told),

@@ -33,7 +33,7 @@ class BucketBar:
 
 @dataclass(frozen=True, slots=True)
 class BucketChart:
-    title: str
+    measure: str
     unit: str
     bars: list[BucketBar]
     y_ticks: list[Tick]
@@ -79,7 +79,7 @@ def _drawn(
 
     every = -(-len(buckets) // LABELS_MAX)
     return BucketChart(
-        title=name.removesuffix("_minor").removesuffix("_count").replace("_", " "),
+        measure=name,
         unit=currency or "count",
         bars=[
             BucketBar(

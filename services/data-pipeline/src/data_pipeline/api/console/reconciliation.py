@@ -42,11 +42,13 @@ async def show_reconciliation_page(
     matrix = await report_days(deps, last, MATRIX_DAYS)
     judged = [one for one, _ in matrix.cells]
     chosen = day or max(judged, default=today)
+    first = min([*judged, chosen])  # days before the first run say nothing
     found = await report_reconciliations(deps, chosen, chosen)
     return page(
         request,
         "reconciliation.html",
         matrix=matrix,
+        days=[one for one in matrix.days if one >= first],
         chosen=chosen,
         chosen_runs=found.runs,
         breaks=found.breaks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -233,9 +234,20 @@ def pretty_json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
 
 
+NOUNS: Final = frozenset({"payment", "assessment", "break", "charge", "refund"})
+
+
 def measure_name(name: str) -> str:
-    """`captured_minor` -> `captured`: the cell says the unit."""
-    return words(name.removesuffix("_minor").removesuffix("_count").removesuffix("_ms"))
+    """`captured_minor` -> `Captured`, `payment_count` -> `Payments`, `captured_count` -> `No. captured`."""
+    stem = name.removesuffix("_minor").removesuffix("_count").removesuffix("_ms").replace("_", " ")
+    if name.endswith("_count"):
+        stem = f"{stem}s" if stem in NOUNS else f"no. {stem}"
+    return stem[:1].upper() + stem[1:]
+
+
+def formula(text: str) -> str:
+    """`a_count / (b_count + c_count)` in the names that the table's head has."""
+    return re.sub(r"[a-z_]+", lambda found: measure_name(found[0]).lower(), text)
 
 
 def pretty_text(text: str) -> str:
@@ -277,6 +289,7 @@ _templates.filters.update(
     pretty_json=pretty_json,
     pretty_text=pretty_text,
     measure_name=measure_name,
+    formula=formula,
     bucket=label_of,
 )
 _templates.globals["ago"] = ago
