@@ -88,8 +88,12 @@ async def close_break(deps: Deps, command: CloseBreak) -> dict[str, Any]:
 
 async def possible_acts(deps: Deps, break_id: str, actor: str) -> tuple[Act, ...]:
     """Which reasons and answers are taken from this person, as the break stands now. Raises NotFound."""
-    async with deps.engine.begin() as conn:
-        found, sides = await _locked(conn, break_id)
+    async with deps.engine.connect() as conn:
+        found = await breaks.get(conn, break_id)
+        booked = await breaks.booked_of(conn, [break_id])
+    if found is None:
+        raise NotFound("There is no such break.")
+    sides = breaks.sides_of(found, booked.get(break_id, {}))
     return closing.possible(
         breaks.standing_of(found), sides, actor, four_eyes_above=deps.settings.four_eyes_above
     )

@@ -15,7 +15,8 @@ from data_pipeline.domain.questions import BadQuestion, Grain, Question, ask, zo
 from data_pipeline.domain.reports import FILTERS, REPORTS, ReportName
 from platform_kit.problems import InvalidRequest
 
-SPAN: Final = timedelta(days=30)
+SPAN: Final = timedelta(days=7)
+"""Of a page that nobody has asked anything yet: shorter than the API's month, so that it is there at once."""
 TEXT_MAX: Final = 64
 DAY_LENGTH: Final = len("2026-11-23")
 ONCE: Final = ("from", "to", "zone", "grain", *FILTERS)
