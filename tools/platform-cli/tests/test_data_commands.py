@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from platform_cli.data.pipeline import acting_for
 from platform_cli.embedded.testing import FreshDatabase
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/data-pipeline/tests"))
@@ -134,3 +135,14 @@ async def test_a_report_is_shown_and_its_file_fetched_and_checked(pipeline: Pipe
     assert code == 0, err
     assert ("2 rows" in out, "captured_minor 2,500" in out) == (True, True)
     assert len(out_file.read_text().splitlines()) == 3
+
+
+def test_who_acts_is_who_was_named_and_else_the_operator_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONSOLE_OPERATOR", "demo")
+    monkeypatch.delenv("PLATFORM_OPERATOR", raising=False)
+    assert acting_for(None) == {"Acting-For": "demo"}
+    monkeypatch.setenv("PLATFORM_OPERATOR", "grace")
+    assert acting_for(None) == {"Acting-For": "grace"}
+    assert acting_for("ada") == {"Acting-For": "ada"}

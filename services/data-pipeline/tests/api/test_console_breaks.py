@@ -59,7 +59,8 @@ async def test_days_and_channels_say_what_matched_broke_and_is_late_with_amounts
     assert f'href="{LIST}?day=2026-11-23&amp;channel=card_sim"' in html
     assert "?day=2026-11-22" not in html  # nothing ran before
     assert "?day=2026-11-09" in html  # the page before
-    assert "was not reconciled" in text_of(await service.page("/console/reconciliation?day=2026-10-01"))
+    old = text_of(await service.page("/console/reconciliation?day=2026-10-01"))
+    assert "Nothing was reconciled in the 14 days up to 2026-10-01" in old
 
 
 async def test_filters_stand_in_the_address_and_pages_follow_by_key(service: Service, world: World) -> None:

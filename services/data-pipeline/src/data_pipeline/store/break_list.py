@@ -12,6 +12,7 @@ from data_pipeline.domain.ageing import days_of
 from data_pipeline.domain.break_filter import NOBODY, BreakFilter, Which
 from data_pipeline.store.tables import reconciliation_break as b
 
+_NAMES: Final = tuple(str(column.name) for column in b.columns)  # plain strings: JSON takes no others as keys
 _EQUAL: Final = ("day", "channel", "break_class", "state")
 
 # A difference is a sum, so rows of one kind and one sign may be added up before it is taken.
@@ -59,7 +60,7 @@ async def page(
             found = found.where(until - b.c.opened_at < timedelta(days=last + 1))
     if after is not None:
         found = found.where(tuple_(b.c.opened_at, b.c.id) > tuple_(*after))
-    return [dict(row) for row in (await conn.execute(found)).mappings()]
+    return [dict(zip(_NAMES, row, strict=True)) for row in await conn.execute(found)]
 
 
 async def open_sums(conn: AsyncConnection, first: date, last: date) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ async def show_quarantine_page(
     )
 
 
-@router.get(PATH + "/{row_id:int}")
+@router.get(PATH + "/{row_id}")
 async def show_quarantined_page(
     request: Request, row_id: RowId, told: Word = "", deps: Deps = Depends(deps_of)
 ) -> Response:
@@ -93,7 +93,7 @@ async def show_quarantined_page(
     return await _one(request, deps, row_id, told=told)
 
 
-@router.post(PATH + "/{row_id:int}/replay", dependencies=MAY_REPLAY)
+@router.post(PATH + "/{row_id}/replay", dependencies=MAY_REPLAY)
 async def replay_one(
     row_id: RowId, form: PostedForm, by: ByOperator, deps: Deps = Depends(deps_of)
 ) -> Response:
@@ -102,7 +102,7 @@ async def replay_one(
     return RedirectResponse(f"{PATH}/{row_id}?told={done.events[0].outcome}", 303)
 
 
-@router.post(PATH + "/{row_id:int}/discard", dependencies=MAY_REPLAY)
+@router.post(PATH + "/{row_id}/discard", dependencies=MAY_REPLAY)
 async def discard_one(
     request: Request, row_id: RowId, form: PostedForm, by: ByOperator, deps: Deps = Depends(deps_of)
 ) -> Response:
