@@ -8,6 +8,7 @@ from typing import Any
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import ledger_told
 from platform_kit.clock import isoformat
+from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
 
@@ -26,8 +27,10 @@ async def tell_balances(deps: Deps, after: tuple[str, str], limit: int) -> dict[
 
 async def tell_journal(deps: Deps, journal_id: str) -> dict[str, Any]:
     """Raises NotFound."""
-    async with deps.engine.connect() as conn:
-        found = await ledger_told.journal(conn, journal_id)
+    found = None
+    if is_id("je", journal_id):
+        async with deps.engine.connect() as conn:
+            found = await ledger_told.journal(conn, journal_id)
     if found is None:
         raise NotFound("No journal has this id.")
     return {"object": "journal", **_members(found), "lines": [_members(line) for line in found["lines"]]}
