@@ -6,6 +6,7 @@ Level: cluster (one node, laptop profile). Run by `make kind-test`, without rand
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -71,7 +72,10 @@ def test_helm_test_pays_replays_refunds_and_verifies_the_ledger(cluster: Cluster
 
 @pytest.mark.proof("service discovery", "the HTTP suite passes through the Services")
 def test_the_e2e_suite_passes_through_the_node_ports(cluster: Cluster) -> None:
-    secret = cluster.secret()
+    secret, password = cluster.secret(), secrets.token_hex(12)
+    # As docs/console.md says: an operator is made in the pod of the console, whose password comes by standard input.
+    add = "kubectl exec -i deployment/platform-data-pipeline-api -- data-pipeline operator add e2e --role operator"
+    cluster.run("bash", "-euc", f'echo "$PASSWORD" | {add}', PASSWORD=password)
     with (
         cluster.port_forward("platform-channels", 8003) as channels,
         cluster.port_forward("platform-risk-engine", 8001) as risk,
@@ -87,6 +91,8 @@ def test_the_e2e_suite_passes_through_the_node_ports(cluster: Cluster) -> None:
             RISK_URL=risk,
             ADMIN_API_KEY=secret["admin_api_key"],
             INTERNAL_TOKEN=secret["internal_token"],
+            CONSOLE_OPERATOR="e2e",
+            CONSOLE_PASSWORD=password,
             # Webhooks go to public addresses only (settings and NetworkPolicy): this machine is not one.
             E2E_WEBHOOK_HOST="none",
         )
