@@ -38,6 +38,7 @@ async def page(tmp_path: Path, service: Service) -> AsyncIterator[Page]:
         yield page
 
 
+@pytest.mark.timeout(900)  # every page six times: it grows with each, and a shared machine is slow
 async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     service: Service, seeded: Seeded, world: World, page: Page, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from running_service import Service
 from seeded_day import Seeded
 from sqlalchemy import text
 
+from data_pipeline.clients import service_api
 from data_pipeline.operations import count_waiting
 from data_pipeline.operations.verify_invariants import verify_invariants
 from platform_cli.embedded.testing import TestDatabase
@@ -98,6 +99,16 @@ async def test_a_service_that_does_not_answer_takes_nothing_else_away(
     other = {"gateway": "risk", "risk": "gateway"}[service_away]
     assert f"{other} version 1.2.3 ready" in page
     assert "warehouse payments" in page
+
+
+async def test_a_service_that_hangs_is_left_long_before_a_read_would_end(
+    service: Service, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_api, "DOOR_TIMEOUT_S", 0.05)
+    world.hangs.add("gateway")
+    began = time.perf_counter()
+    assert (await service.deps.gateway.door()).version is None
+    assert time.perf_counter() - began < service_api.READ_TIMEOUT_S
 
 
 async def test_a_service_that_is_not_ready_says_why(service: Service, world: World) -> None:
