@@ -130,7 +130,7 @@ async def record_history(redis_url: str, bodies: Sequence[dict[str, Any]], kind:
         features = FeatureStore(redis, timeout_s=60)
         for start in range(0, len(bodies), RECORDED_AT_ONCE):
             piece = [
-                AssessmentRequest.model_validate(body).subject(now)
+                AssessmentRequest.model_validate(body).subject(now, lambda ip: "")
                 for body in bodies[start : start + RECORDED_AT_ONCE]
             ]
             for tries_left in range(

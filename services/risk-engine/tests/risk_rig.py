@@ -25,13 +25,12 @@ from platform_kit.ids import new_id
 from risk_engine.clients.rule_files import PACKAGED, read_rule_document
 from risk_engine.domain.assessment import LIFETIME, Assessment
 from risk_engine.domain.decision import Decision
-from risk_engine.domain.facts import Subject, build_facts
+from risk_engine.domain.facts import Subject, build_facts, no_windows
 from risk_engine.domain.failure_policy import Band, Fault
 from risk_engine.domain.features import MODEL_FEATURES
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.rules import Evaluation, Reason, RuleSet
 from risk_engine.domain.staff import Actor, Role
-from risk_engine.domain.velocity import empty_windows
 from risk_engine.operations.backtest_rule_set import ask_for_backtest, get_backtest, run_backtests
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.manage_rule_sets import approve_rule_set, save_rule_set
@@ -76,7 +75,7 @@ def a_subject(number: int = 1, **changes: Any) -> Subject:
 
 def facts_of(subject: Subject | None = None, **windows: Any) -> dict[str, Any]:
     """All declared facts of a payment, with the given ones replaced."""
-    made = build_facts(subject or a_subject(), Band.LOW, 1250, empty_windows(), 0)
+    made = build_facts(subject or a_subject(), Band.LOW, 1250, no_windows(), 0)
     return made | windows
 
 

@@ -23,6 +23,7 @@ from platform_cli.embedded.running import free_port
 from platform_kit.clock import isoformat
 from platform_kit.db import create_engine
 from platform_kit.outbox import Event
+from risk_engine.clients.features import WARM_KEY
 from risk_engine.operations.deps import Deps
 from risk_engine.settings import Settings
 from risk_engine.store.alerts import quarantine
@@ -103,7 +104,7 @@ async def test_the_consumer_stores_outcomes_warms_the_windows_and_leaves(
                 return await count(engine, "SELECT count(*) FROM risk.payment_outcome") == 1
 
             async def is_warm() -> bool:
-                return bool(await redis.exists("vel:warm"))
+                return bool(await redis.exists(WARM_KEY))
 
             await eventually(is_stored, 30)
             await eventually(is_warm, 30)

@@ -23,6 +23,9 @@ class Settings(ServiceSettings):
     model_file: Path | None = Field(
         default=None, description=".txt or .onnx with its .json beside it; empty = packaged"
     )
+    ip_country_file: Path | None = Field(
+        default=None, description="where addresses are, .mmdb or .csv; empty = only documentation ranges"
+    )
     deadline_ms: int = Field(
         default=50, ge=5, le=1000, description="of one decision, then the failure policy answers"
     )
@@ -36,6 +39,11 @@ class Settings(ServiceSettings):
     )
     let_through_max_minor: int = Field(
         default=5_000, ge=0, description="up to this amount, in minor units of the reference currency"
+    )
+    let_through_per_hour_max: int = Field(
+        default=20,
+        ge=0,
+        description="however many would be drawn: an attack that is blocked is drawn from, too",
     )
     four_eyes_from_minor: int = Field(
         default=100_000,

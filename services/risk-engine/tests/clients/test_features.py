@@ -4,6 +4,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,10 +14,12 @@ from risk_rig import NOON, KillableRedis, a_subject
 
 from platform_kit.redis import create_redis
 from risk_engine.clients.features import FeatureStore, VelocityUnavailable, key_of, program
+from risk_engine.clients.links import names_of
 from risk_engine.clients.shared_script import ROUND_TRIP_S
-from risk_engine.domain import velocity
-from risk_engine.domain.facts import Subject
-from risk_engine.domain.velocity import SERIES, Event, Series, empty_windows
+from risk_engine.domain import links, velocity
+from risk_engine.domain.facts import Subject, no_windows
+from risk_engine.domain.links import FRAUD, Memory, Place, Remembered
+from risk_engine.domain.velocity import SERIES, Event, Series
 
 
 @pytest.fixture
@@ -27,15 +31,16 @@ async def features(clean_redis_url: str) -> AsyncIterator[FeatureStore]:
 
 
 class PlainWindows:
-    """The same windows kept by `domain/velocity.py` alone."""
+    """The same windows and memory kept by `domain/velocity.py` and `domain/links.py` alone."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], tuple[Event, ...]] = defaultdict(tuple)
+        self.memory: Memory = {}
 
     def assess(self, subject: Subject, amount: int, records: str) -> dict[str, int | bool]:
         entities = subject.entities()
         event = Event(subject.event_id, subject.occurred_at_ms, amount, subject.card, subject.country)
-        facts = empty_windows()
+        facts = no_windows() | self.remembered(subject, records)
         for series in SERIES:
             if series.entity not in entities:
                 continue
@@ -44,6 +49,21 @@ class PlainWindows:
                 self.kept[key] = velocity.record(series, self.kept[key], event)
             facts |= velocity.windows_of(series, self.kept[key], event.at_ms)
         return facts
+
+    def remembered(self, subject: Subject, records: str) -> dict[str, int | bool]:
+        now, own = subject.occurred_at_ms, names_of(subject)
+        if records == "declines":
+            return {}
+        if records == "frauds":
+            links.remember_fraud(self.memory, own.values(), now, subject.event_id)
+        else:
+            place = Place(now, subject.event_id, subject.ip_country)
+            links.remember_payment(self.memory, own.values(), place)
+        seen = {
+            kind: links.seen(self.memory.get(name, Remembered()), now, subject.event_id)
+            for kind, name in own.items()
+        }
+        return links.facts_of(seen, subject.ip_country) | links.reach(self.memory, own.values(), now)
 
 
 Step = tuple[int, int, int, str, str, str, str]
@@ -78,6 +98,8 @@ async def test_lua_says_what_the_definition_says(
             customer_id=customer,
             country=country,
             terminal="terminal-1" if number % 2 else "",
+            email="email-1" if number % 3 else "",
+            ip_country="US" if number % 4 else "",
         )
         answered = await features._run(subject, amount, records=records, timeout_s=5)
         assert answered.windows == plain.assess(subject, amount, records)
@@ -122,7 +144,7 @@ async def test_a_decline_is_seen_by_the_next_payment_and_counts_as_no_payment(fe
 
 
 async def test_keys_end_with_their_longest_window(features: FeatureStore) -> None:
-    subject = a_subject(terminal="terminal-1")
+    subject = a_subject(terminal="terminal-1", email="email-1")
     await features.assess(subject, 100)
     for series in SERIES:
         if series.kind == "payments":
@@ -208,3 +230,69 @@ async def test_who_lost_patience_in_the_queue_is_not_sent_any_more(killable_redi
         await asyncio.gather(first, return_exceptions=True)
         assert (await patient.assess(a_subject(3, card="later"), 1)).windows["card_count_10m"] == 1
         assert not await redis.exists(key_of(SERIES[0], "queued"))
+
+
+def a_crowd(count: int, seed: int) -> list[tuple[Subject, str]]:
+    """Payments of a few payers who share cards, devices and mailboxes, over 60 days and not in order; some are retried
+    and some are called fraud."""
+    draw, made = Random(seed), list[tuple[Subject, str]]()
+    for number in range(count):
+        at = NOON + timedelta(seconds=draw.randrange(60 * 86_400))
+        subject = a_subject(
+            draw.randrange(count) if number % 9 == 0 else number,
+            occurred_at=at,
+            card=f"card{draw.randrange(40)}",
+            customer_id=draw.choice(["", f"customer-{draw.randrange(25)}"]),
+            device=draw.choice(["", f"device{draw.randrange(30)}"]),
+            email=draw.choice(["", f"email{draw.randrange(25)}"]),
+            ip_country=draw.choice(["", "DE", "FR", "US", "SG"]),
+        )
+        made.append((subject, draw.choice(["payments"] * 8 + ["frauds", "declines"])))
+    return made
+
+
+async def test_a_simulated_history_gives_the_same_facts_both_ways(features: FeatureStore) -> None:
+    plain, most = PlainWindows(), dict[str, Any]()
+    for subject, records in a_crowd(1_500, seed=7):
+        answered = (await features._run(subject, 1250, records=records, timeout_s=5)).windows
+        assert answered == plain.assess(subject, 1250, records)
+        most = {
+            name: max(value, most.get(name, 0)) for name, value in answered.items() if name in links.FACTS
+        }
+    # The history has reached what it is to prove: two hops, the cap, frauds, ages and flights.
+    assert (most["links_saturated"], most["card_is_new"]) == (True, True)
+    assert most["linked_cards"] > 16
+    assert most[f"linked_{FRAUD}s"] > 2
+    assert most["card_age_days"] > 50
+    assert most["card_travel_kmh"] > 1_000
+
+
+async def test_the_same_is_remembered_whatever_the_order(features: FeatureStore) -> None:
+    """A rebuild reads the newest payment first, and ends where the live path had been."""
+    late = {
+        one.event_id: one for one, _ in a_crowd(300, seed=3) if one.occurred_at > NOON + timedelta(days=35)
+    }
+
+    async def all_known() -> dict[bytes, dict[bytes, bytes]]:
+        keys = await features._redis.keys("vel:*:known")
+        return {key: await features._redis.hgetall(key) for key in keys}
+
+    crowd = sorted(late.values(), key=lambda one: one.occurred_at)
+    for subject in crowd:
+        await features.record(subject, 1250, kind="payments")
+    live = await all_known()
+    await features._redis.flushall()
+    for subject in reversed(crowd):
+        await features.record(subject, 1250, kind="payments")
+    assert live
+    assert await all_known() == live
+
+
+async def test_the_memory_of_an_entity_has_a_stated_size_and_an_end(features: FeatureStore) -> None:
+    for number in range(40):
+        subject = a_subject(number, device=f"{number:024x}", email=f"{number + 99:024x}", ip_country="DE")
+        await features.assess(subject, 100)
+    key = f"vel:{{card:{a_subject().card}}}:known"
+    assert await features._redis.hlen(key) == links.NEIGHBOURS_MAX + 3  # first, place, before
+    assert await features._redis.memory_usage(key) < 1_400
+    assert 0 < await features._redis.pttl(key) <= links.REMEMBERED_MS

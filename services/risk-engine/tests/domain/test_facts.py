@@ -6,7 +6,7 @@ import pytest
 from risk_rig import a_subject, an_assessment
 
 from risk_engine.domain.assessment import request_of, subject_of
-from risk_engine.domain.facts import FACTS, build_facts, fingerprint, is_night, is_weekend
+from risk_engine.domain.facts import FACTS, Fact, build_facts, fingerprint, is_night, is_weekend, no_windows
 from risk_engine.domain.failure_policy import Band
 from risk_engine.domain.features import MODEL_FEATURES, amount_ratio, model_features
 from risk_engine.domain.velocity import empty_windows
@@ -16,14 +16,29 @@ from risk_engine.domain.velocity import empty_windows
     "subject", [a_subject(), a_subject(card="", customer_id="", ip="", device="", country="")]
 )
 def test_every_declared_fact_is_there_with_its_type(subject) -> None:  # type: ignore[no-untyped-def]
-    facts = build_facts(subject, Band.HIGH, None, empty_windows(), None)
+    facts = build_facts(subject, Band.HIGH, None, no_windows(), None)
     assert {name: type(value) for name, value in facts.items()} == dict(FACTS)
 
 
 def test_facts_say_what_is_known_of_the_payer() -> None:
-    facts = build_facts(a_subject(card="", customer_id=""), Band.LOW, 1250, empty_windows(), 7)
+    facts = build_facts(a_subject(card="", customer_id=""), Band.LOW, 1250, no_windows(), 7)
     assert (facts["has_card"], facts["has_customer"], facts["has_device"]) == (False, False, True)
     assert (facts["score"], facts["amount_reference_minor"]) == (7, 1250)
+
+
+def test_places_differ_when_both_are_known() -> None:
+    def facts(**changes: str) -> dict[str, Fact]:
+        return build_facts(a_subject(**changes), Band.LOW, 1250, no_windows(), 0)
+
+    abroad = facts(country="DE", card_country="DE", ip_country="SG")
+    assert (abroad["ip_country"], abroad["ip_card_differ"], abroad["ip_customer_differ"]) == (
+        "SG",
+        True,
+        True,
+    )
+    assert not facts(ip_country="DE", country="DE", card_country="DE")["ip_card_differ"]
+    assert not facts(ip_country="SG", country="", card_country="")["ip_card_differ"]
+    assert not facts(ip_country="", country="DE", card_country="DE")["ip_customer_differ"]
 
 
 def test_a_customer_belongs_to_a_merchant_and_a_card_to_nobody() -> None:
@@ -56,6 +71,7 @@ def test_weekend_and_night_are_those_of_the_handbook(day: int, hour: int, weeken
 def test_a_stored_request_gives_the_subject_back() -> None:
     for subject in (
         a_subject(),
+        a_subject(email="email-1", ip_country="SG", terminal="till-1", card_bin="411111", card_country="DE"),
         a_subject(card="", customer_id="", ip="", device="", country="", method="wallet"),
     ):
         assert (

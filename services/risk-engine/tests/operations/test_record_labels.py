@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from risk_rig import NOON
+from sqlalchemy import text
 
 from platform_kit.outbox import Event
-from risk_engine.domain.labels import LabelKind, LabelSource
-from risk_engine.operations.record_labels import label_of
+from risk_engine.domain.labels import Label, LabelKind, LabelSource
+from risk_engine.operations.deps import Deps
+from risk_engine.operations.record_labels import label_of, upload_labels
 
 
 def an_event(kind: str, **data: Any) -> Event:
@@ -49,3 +51,22 @@ def test_a_payment_that_the_gateway_decided_alone_has_a_label_without_an_assessm
     found = label_of(event)
     assert found is not None
     assert found.assessment_id is None
+
+
+def a_label(kind: LabelKind, payment: str = "pay_1") -> Label:
+    return Label(payment, kind, LabelSource.UPLOAD, NOON, "ada")
+
+
+async def test_a_batch_is_compared_in_its_own_order(deps: Deps) -> None:
+    """Fraud, taken back, fraud again: three things were said, and the last counts."""
+    fraud, legitimate = a_label(LabelKind.FRAUD), a_label(LabelKind.LEGITIMATE)
+    answers = await upload_labels(
+        deps, [fraud, fraud, legitimate, a_label(LabelKind.FRAUD, "pay_2"), legitimate, fraud]
+    )
+    assert [one["status"] for one in answers] == [201, 200, 201, 201, 200, 201]
+    async with deps.engine.connect() as conn:
+        kinds = (
+            await conn.scalars(text("SELECT kind FROM risk.label WHERE payment_id = 'pay_1' ORDER BY id"))
+        ).all()
+    assert kinds == ["fraud", "legitimate", "fraud"]
+    assert [one["status"] for one in await upload_labels(deps, [fraud])] == [200]

@@ -29,11 +29,12 @@ _REQUEST: Final = shape(
         "ip": nullable(TEXT),
         "occurred_at": TIME,
         "email": TEXT,
+        "ip_country": TEXT,
         "terminal": TEXT,
         "card_bin": TEXT,
         "card_country": TEXT,
     },
-    optional=("email", "terminal", "card_bin", "card_country"),
+    optional=("email", "ip_country", "terminal", "card_bin", "card_country"),
 )
 
 _DECIDED: Final = shape(

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from typing import Any
 
 import cel
 
 from risk_engine.domain.facts import LIST_FACT, SCORE_FACTS, VELOCITY_FACTS, Fact, type_of
-from risk_engine.domain.rule_documents import InvalidRuleSet
+from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.rules import Evaluation, Rule, RuleSet
 
 BUDGET_S = 0.010  # for all rules of a set; 100 rules take about 0.05 ms
@@ -144,6 +145,11 @@ def compile_rules(rule_set: RuleSet) -> CompiledRuleSet:
         raise InvalidRuleSet(faults)
     parts = (tuple(compiled[at : at + TOGETHER]) for at in range(0, len(compiled), TOGETHER))
     return CompiledRuleSet(rule_set, tuple(_together(part) for part in parts), frozenset(names))
+
+
+def compile_document(document: Mapping[str, Any]) -> CompiledRuleSet:
+    """A stored or packaged document, ready to run. Raises InvalidRuleSet."""
+    return compile_rules(parse_rule_set(document))
 
 
 def _together(rules: tuple[CompiledRule, ...]) -> Together:

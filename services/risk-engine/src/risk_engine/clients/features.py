@@ -1,4 +1,5 @@
-"""Velocity windows in Redis: one Lua call per decision records the payment and reads every window.
+"""Velocity windows in Redis: one Lua call per decision records the payment and reads every window, and what is
+remembered of the payer (`clients/links.py`).
 
 The program's tables are generated from `domain/velocity.py`. Each series is one sorted set, scored by event time, at
 most `cap` members of the form `id|amount|card|country`; an id that is already in the set is not added again, so a
@@ -9,18 +10,22 @@ On a Redis Cluster the entities of one payment live in different slots, so one c
 entity (risk.md asks for one call; the chart ships one Redis).
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from risk_engine.clients import links
 from risk_engine.clients.shared_script import SharedScript
 from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
 
-WARM_KEY = "vel:warm"  # present = the windows are complete; gone after Redis lost its data
+# Present = windows and memory are complete; gone after Redis lost its data. The number grows with what is kept there:
+# the processes that first keep more find it missing, and rebuild.
+WARM_KEY = "vel:warm:2"
 FRAUDS_KEY = "vel:frauds"  # id of the last label that was looked at for them
 DECLINES_KEY = "vel:declines"  # sequence number of the last stored decline that is in the windows
 
@@ -29,6 +34,7 @@ local series = {%(series)s}
 local id, now, amount, card, country = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local mine = id .. '|'
 local out = {redis.call('EXISTS', KEYS[1])}
+local base = #KEYS + 5
 for k = 2, #KEYS do
   local key, number = KEYS[k], tonumber(ARGV[k + 4])
   local s = series[math.abs(number)]
@@ -83,7 +89,6 @@ for k = 2, #KEYS do
   for w = 1, #values do out[#out + 1] = values[w] end
   out[#out + 1] = #found / 2 >= s.cap and 1 or 0
 end
-return out
 """
 
 
@@ -93,7 +98,7 @@ class VelocityUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Velocity:
-    """What the windows said; `is_warm` is False while they are being rebuilt after a loss."""
+    """What the windows and the memory said; `is_warm` is False while they are being rebuilt after a loss."""
 
     windows: Mapping[str, int | bool]
     is_warm: bool
@@ -101,7 +106,8 @@ class Velocity:
 
 def program() -> str:
     """The Lua program for the windows as they are defined."""
-    return PROGRAM % {"series": ",\n  ".join(_lua_series(series) for series in SERIES)}
+    windows = PROGRAM % {"series": ",\n  ".join(_lua_series(series) for series in SERIES)}
+    return windows + links.PROGRAM + "return out\n"
 
 
 def _lua_series(series: Series) -> str:
@@ -157,6 +163,16 @@ class FeatureStore:
         """Remember how far the labels were projected. Raises VelocityUnavailable."""
         await self._guard(self._redis.set(FRAUDS_KEY, label_id))
 
+    async def take_let_through(self, hour: str, at_most: int) -> bool:
+        """Whether this is one of the first `at_most` of an hour, over all processes. Raises VelocityUnavailable or
+        TimeoutError."""
+        async with asyncio.timeout(self._timeout_s):
+            key = f"let-through:{hour}"
+            taken = int(await self._guard(self._redis.incr(key)))
+            if taken == 1:
+                await self._guard(self._redis.expire(key, 2 * 3600))
+        return taken <= at_most
+
     async def _run(self, subject: Subject, amount: int, *, records: str, timeout_s: float) -> Velocity:
         entities = subject.entities()
         used = [(number, series) for number, series in enumerate(SERIES, 1) if series.entity in entities]
@@ -169,9 +185,12 @@ class FeatureStore:
             subject.card,
             subject.country,
             *numbers,
+            *links.arguments(subject, records),
         ]
         answer = await self._guard(self._script.call(keys, arguments, timeout_s))
-        return Velocity(_read(answer, [series for _, series in used]), bool(answer[0]))
+        values = iter(answer[1:])
+        windows = _read(values, [series for _, series in used])
+        return Velocity(windows | links.read(values, subject, records), bool(answer[0]))
 
     async def _guard(self, call: Awaitable[Any]) -> Any:
         try:
@@ -180,9 +199,8 @@ class FeatureStore:
             raise VelocityUnavailable(type(error).__name__) from error
 
 
-def _read(answer: Sequence[int], used: Sequence[Series]) -> dict[str, int | bool]:
+def _read(values: Iterator[int], used: Sequence[Series]) -> dict[str, int | bool]:
     windows = empty_windows()
-    values = iter(answer[1:])
     for series in used:
         for window in series.windows:
             windows[window.name] = next(values)

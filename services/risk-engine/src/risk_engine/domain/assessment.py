@@ -61,6 +61,7 @@ def request_of(subject: Subject) -> dict[str, Any]:
     """What was asked, canonically: integers, fingerprints, an explicit event time."""
     known = {
         "email": subject.email,
+        "ip_country": subject.ip_country,
         "terminal": subject.terminal,
         "card_bin": subject.card_bin,
         "card_country": subject.card_country,
@@ -94,6 +95,7 @@ def subject_of(merchant_id: str, key: str, payment_id: str, request: Mapping[str
         ip=request["ip"] or "",
         device=request["device"] or "",
         email=request.get("email", ""),
+        ip_country=request.get("ip_country", ""),
         terminal=request.get("terminal", ""),
         card_bin=request.get("card_bin", ""),
         card_country=request.get("card_country", ""),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from risk_engine.domain import velocity
+from risk_engine.domain import links, velocity
 from risk_engine.domain.failure_policy import Band
 from risk_engine.domain.features import amount_ratio
 from risk_engine.domain.rules import RuleSet
@@ -35,6 +35,7 @@ class Subject:
     customer_id: str = ""
     country: str = ""  # ISO 3166 alpha-2 of the customer
     ip: str = ""
+    ip_country: str = ""  # where that address is, by the table of addresses
     device: str = ""
     email: str = ""
     terminal: str = ""  # where the merchant took the payment: a till, a point of sale
@@ -59,7 +60,7 @@ class Subject:
             else self.card
         )
         return velocity.entities_of(
-            self.card, customer, self.device, self.ip, self.merchant_id, self.terminal
+            self.card, customer, self.device, self.ip, self.merchant_id, self.terminal, self.email
         )
 
 
@@ -85,6 +86,9 @@ INPUT_FACTS: Mapping[str, type] = MappingProxyType(
         "customer_country": str,
         "card_country": str,
         "countries_differ": bool,  # the customer's and the card's, when both are known
+        "ip_country": str,  # where the address is
+        "ip_card_differ": bool,  # the address's country and the card's, when both are known
+        "ip_customer_differ": bool,
         "hour": int,  # UTC, 0-23, of the event time
         "is_weekend": bool,
         "is_night": bool,
@@ -93,6 +97,7 @@ INPUT_FACTS: Mapping[str, type] = MappingProxyType(
 SCORE_FACTS: Mapping[str, type] = MappingProxyType({"score": int})
 VELOCITY_FACTS: Mapping[str, type] = MappingProxyType(
     {name: bool if name.endswith("_saturated") else int for name in sorted(velocity.FACTS)}
+    | dict(links.FACTS)
     | {"amount_ratio_30d": float}  # amount against the customer's mean of 30 days, 1.0 for the first payment
 )
 FACTS: Mapping[str, type] = MappingProxyType({**INPUT_FACTS, **SCORE_FACTS, **VELOCITY_FACTS})
@@ -125,7 +130,10 @@ def build_facts(
         "has_email": bool(subject.email),
         "customer_country": subject.country,
         "card_country": subject.card_country,
-        "countries_differ": "" != subject.card_country != subject.country != "",
+        "countries_differ": _differ(subject.card_country, subject.country),
+        "ip_country": subject.ip_country,
+        "ip_card_differ": _differ(subject.ip_country, subject.card_country),
+        "ip_customer_differ": _differ(subject.ip_country, subject.country),
         "hour": subject.occurred_at.hour,
         "is_weekend": is_weekend(subject.occurred_at),
         "is_night": is_night(subject.occurred_at),
@@ -133,6 +141,15 @@ def build_facts(
         **windows,
         "amount_ratio_30d": amount_ratio(amount, windows["customer_sum_30d"], windows["customer_count_30d"]),
     }
+
+
+def _differ(one: str, other: str) -> bool:
+    return "" != one != other != ""
+
+
+def no_windows() -> dict[str, int | bool]:
+    """Every fact that Redis gives, at its default: nothing was seen, nobody is known."""
+    return velocity.empty_windows() | links.no_memory()
 
 
 def sized_facts(rule_set: RuleSet, facts: Mapping[str, Fact]) -> tuple[dict[str, Fact], Band]:

@@ -40,6 +40,7 @@ _MANY_CARDS = "Several cards were tried in a short time. Ask the customer to con
 _CONFIRM = "The payment differs from what this customer usually does. Ask the customer to confirm it."
 _LARGE = "The amount is unusually high. Make sure that you know the customer before you deliver."
 _PLACE = "The card was used in several countries. Ask the customer to confirm the payment with the bank."
+_KNOW = "Make sure that you know the customer before you deliver."
 _OUR_SIDE = "The payment could not be checked completely. You may try again in a few minutes."
 _USUAL = "The payment was compared with what this customer usually does."
 
@@ -59,6 +60,39 @@ _RULES = (
     ),
     ("ip_declines", "Ten payments or more from this address were declined within an hour.", _MANY_CARDS),
     ("customer_many_cards", "The customer used four cards or more within a day.", _MANY_CARDS),
+    ("email_velocity", "The e-mail address paid eight times or more within an hour.", _ASK_AGAIN_LATER),
+    (
+        "email_many_cards",
+        "Four cards or more were used with the e-mail address within a day.",
+        _MANY_CARDS,
+    ),
+    (
+        "linked_many_cards",
+        "Eight cards or more are linked to the payer by device, e-mail address or customer.",
+        _MANY_CARDS,
+    ),
+    ("linked_to_fraud", "A payment linked to the payer was called fraud within 30 days.", _KNOW),
+    (
+        "linked_to_frauds",
+        "Three payments or more that are linked to the payer were called fraud within 30 days.",
+        _KNOW,
+    ),
+    (
+        "new_device_out_of_character",
+        "A known customer pays three times the usual from a device that was never seen.",
+        _CONFIRM,
+    ),
+    (
+        "impossible_travel",
+        "The payer was in another country too short a time ago to have travelled.",
+        _PLACE,
+    ),
+    ("three_places", "Card, customer and internet address are in three countries.", _PLACE),
+    (
+        "new_customer_abroad",
+        "A new customer pays more than 200 euro with a card of another country than the internet address.",
+        _PLACE,
+    ),
     ("country_mismatch", "The card was used from two countries within a day.", _PLACE),
     ("country_mismatch_extreme", "The card was used from three countries or more within a day.", _PLACE),
     ("amount_very_high", "The amount is very high.", _LARGE),

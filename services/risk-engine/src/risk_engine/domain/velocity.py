@@ -109,6 +109,15 @@ SERIES: tuple[Series, ...] = (
             Window("ip_cards_1h", Aggregate.DISTINCT_CARDS, HOUR_MS),
         ),
     ),
+    # A mailbox outlives the cards that are tried with it.
+    Series(
+        "email.payments", "email", "payments", 200,
+        (
+            Window("email_count_1h", Aggregate.COUNT, HOUR_MS),
+            Window("email_count_24h", Aggregate.COUNT, DAY_MS),
+            Window("email_cards_24h", Aggregate.DISTINCT_CARDS, DAY_MS),
+        ),
+    ),
     Series("card.declines", "card", "declines", 100, (Window("card_declines_1h", Aggregate.COUNT, HOUR_MS),)),
     Series("ip.declines", "ip", "declines", 200, (Window("ip_declines_1h", Aggregate.COUNT, HOUR_MS),)),
     Series(
@@ -139,7 +148,7 @@ FACTS: frozenset[str] = frozenset(WINDOWS) | {series.saturated for series in SER
 
 
 def entities_of(
-    card: str, customer: str, device: str, ip: str, merchant: str, terminal: str = ""
+    card: str, customer: str, device: str, ip: str, merchant: str, terminal: str = "", email: str = ""
 ) -> dict[str, str]:
     """The entities of one payment that are known, by entity name."""
     named = {
@@ -149,6 +158,7 @@ def entities_of(
         "ip": ip,
         "merchant": merchant,
         "terminal": terminal,
+        "email": email,
     }
     return {name: value for name, value in named.items() if value}
 

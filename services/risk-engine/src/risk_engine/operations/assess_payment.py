@@ -23,13 +23,12 @@ from risk_engine.clients.model import ModelUnavailable
 from risk_engine.domain.assessment import LIFETIME, Assessment, request_of
 from risk_engine.domain.cases import linked_entities
 from risk_engine.domain.decision import Decision
-from risk_engine.domain.facts import Fact, Subject, build_facts, is_night, is_weekend, sized_facts
+from risk_engine.domain.facts import Fact, Subject, build_facts, is_night, is_weekend, no_windows, sized_facts
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.features import model_features
 from risk_engine.domain.let_through import is_drawn, may_be_let_through
 from risk_engine.domain.rules import Evaluation, Outcome, decide
 from risk_engine.domain.trial import Verdict
-from risk_engine.domain.velocity import empty_windows
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deployed, Deps
 from risk_engine.store.assessments import new_row
@@ -85,13 +84,13 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
     watch.ended("score")
     asked = compiled.lists | heard.lists if heard else compiled.lists
     listed = deps.lists.copy.facts(asked, subject, deps.clock.now()) if asked else {}
-    facts = build_facts(subject, band, reference_minor, windows or empty_windows(), score) | listed
+    facts = build_facts(subject, band, reference_minor, windows or no_windows(), score) | listed
     evaluation = _ask_rules(
         compiled, facts, watch, faults, has_velocity=windows is not None, has_score=score is not None
     )
     evaluation = _without_snoozed(deps, subject, evaluation)
     outcome = decide(rule_set, evaluation, score, band, faults)
-    let_through = _is_let_through(deps, subject, outcome, facts, reference_minor)
+    let_through = await _is_let_through(deps, subject, outcome, facts, reference_minor)
     watch.ended("rules")
     other = (
         _hear(deps, heard, subject, facts, score, watch, faults, has_velocity=windows is not None)
@@ -187,15 +186,23 @@ def _without_snoozed(deps: Deps, subject: Subject, evaluation: Evaluation) -> Ev
     return snoozes.applied(evaluation, entities, deps.clock.now())
 
 
-def _is_let_through(
+async def _is_let_through(
     deps: Deps, subject: Subject, outcome: Outcome, facts: Mapping[str, Fact], reference_minor: int | None
 ) -> bool:
-    """Whether a payment that would be blocked is of the random share that is not."""
+    """Whether a payment that would be blocked is of the random share that is not, and the hour has room for it. Only
+    who was drawn costs a call; without an answer to it the payment stays blocked."""
     share_bp, max_minor = deps.settings.let_through_bp, deps.settings.let_through_max_minor
     if not share_bp or not may_be_let_through(outcome, facts, reference_minor, max_minor):
         return False
     secret = deps.settings.internal_token.get_secret_value().encode()
-    return is_drawn(secret, subject, share_bp)
+    if not is_drawn(secret, subject, share_bp):
+        return False
+    try:
+        return await deps.features.take_let_through(
+            f"{deps.clock.now():%Y-%m-%dT%H}", deps.settings.let_through_per_hour_max
+        )
+    except (VelocityUnavailable, TimeoutError):
+        return False
 
 
 def _hear(

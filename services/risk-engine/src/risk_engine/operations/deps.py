@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,12 +15,13 @@ from platform_kit.logging import get_logger
 from platform_kit.redis import create_redis
 from risk_engine.clients import model, rule_files
 from risk_engine.clients.alert_channels import AlertSender, Channel, read_channels
-from risk_engine.clients.cel import CompiledRuleSet, compile_rules
+from risk_engine.clients.cel import CompiledRuleSet, compile_document
 from risk_engine.clients.features import FeatureStore
+from risk_engine.clients.geography import CountryOf, InvalidGeography, open_geography
 from risk_engine.clients.model import ModelUnavailable, Scorer
 from risk_engine.clients.model_trial import open_model, try_model
 from risk_engine.domain.lists import Lists
-from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.snoozes import Snoozes
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import is_challenged
@@ -79,6 +81,14 @@ class SnoozesInUse:
     copy: Snoozes = field(default_factory=lambda: Snoozes({}))
 
 
+@dataclass(slots=True)
+class Explained:
+    """How far this process has explained decisions, and when it last looked at all that are young enough."""
+
+    to: datetime | None = None
+    whole_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The engine, the windows, the model, the rules and the committer of one process."""
@@ -96,6 +106,8 @@ class Deps:
         default_factory=dict
     )  # by hash of token, until when
     compiled_sets: dict[str, CompiledRuleSet] = field(default_factory=dict)  # of the past, by hash
+    country_of: CountryOf = field(default_factory=lambda: open_geography(None))
+    explained: Explained = field(default_factory=Explained)
     channels: tuple[Channel, ...] = ()
     alert_sender: AlertSender = field(default_factory=lambda: AlertSender(()))
     clock: Clock = field(default_factory=SystemClock)
@@ -135,6 +147,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 load_scorer(settings),
                 rules,
                 committer,
+                country_of=load_geography(settings),
                 channels=channels,
                 alert_sender=sender,
             )
@@ -150,10 +163,10 @@ def load_rules(settings: Settings) -> RulesInUse:
     if settings.rules_file is not None:
         try:
             document = rule_files.read_rule_document(settings.rules_file)
-            return RulesInUse(Deployed(compile_rules(parse_rule_set(document))))
+            return RulesInUse(Deployed(compile_document(document)))
         except (OSError, ValueError, InvalidRuleSet) as error:
             log.error("rules file refused, the packaged rules stand in", error=str(error)[:300])
-    packaged = compile_rules(parse_rule_set(rule_files.read_rule_document(rule_files.PACKAGED)))
+    packaged = compile_document(rule_files.read_rule_document(rule_files.PACKAGED))
     return RulesInUse(Deployed(packaged), is_file_refused=settings.rules_file is not None)
 
 
@@ -167,3 +180,12 @@ def load_scorer(settings: Settings) -> Scorer | None:
     except ModelUnavailable as error:
         log.error("no model, rules decide alone", error=str(error))
         return None
+
+
+def load_geography(settings: Settings) -> CountryOf:
+    """Where addresses are. A file that cannot be read is no reason not to decide: addresses are nowhere then."""
+    try:
+        return open_geography(settings.ip_country_file)
+    except (OSError, InvalidGeography) as error:
+        log.error("table of addresses refused, their countries are unknown", error=str(error)[:300])
+        return open_geography(None)

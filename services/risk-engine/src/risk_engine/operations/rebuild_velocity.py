@@ -1,6 +1,6 @@
 """Keep the velocity windows in step with Postgres: project new declines, and refill all after a loss of Redis.
 
-Redis holds a mark (`vel:warm`) and how far declines and labels were projected, so all are lost together
+Redis holds a mark (`WARM_KEY`) and how far declines and labels were projected, so all are lost together
 with what they describe. Everything here is idempotent: an event that is in its window already is not added again, so
 a crash half way, or two processes at once, do no harm. Live decisions go on meanwhile and say `velocity_cold`.
 """
@@ -72,7 +72,8 @@ async def project_declines(deps: Deps) -> int:
 
 
 async def project_frauds(deps: Deps) -> int:
-    """Bring the terminals' windows up to the newest labels, at the times of the payments; returns how many were new.
+    """Bring the terminals' windows, and what is remembered of payers, up to the newest labels, at the times of the
+    payments; returns how many were new.
 
     The last minutes are read each time again, because labels do not become visible in the order of their ids. A label
     that is taken back later stays counted until it leaves the window.
@@ -80,14 +81,12 @@ async def project_frauds(deps: Deps) -> int:
     now, seen = deps.clock.now(), await deps.features.frauds_seen()
     async with deps.engine.connect() as conn:
         begin = seen or earliest_id("lbl", now - _HORIZONS["frauds"])
-        fresh = await labels.frauds_at_terminals(conn, begin, SLICE)
+        fresh = await labels.frauds(conn, begin, SLICE)
         last = fresh[-1].label_id if len(fresh) == SLICE else await labels.last_id(conn)
-        again = await labels.frauds_at_terminals(
-            conn, min(begin, earliest_id("lbl", now - LATE_COMMIT)), SLICE
-        )
+        again = await labels.frauds(conn, min(begin, earliest_id("lbl", now - LATE_COMMIT)), SLICE)
     rows = {row.label_id: row for row in (*again, *fresh)}.values()
     await _replay(deps, [(_subject(row), 0) for row in rows], kind="frauds")
-    if last > seen:  # also past labels without a terminal: they are not looked at again
+    if last > seen:  # also past labels of legitimate payments: they are not looked at again
         await deps.features.set_frauds_seen(last)
     return len(fresh)
 

@@ -1,5 +1,6 @@
 """Labels: added, never changed; read as they were known at a time."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -44,10 +45,10 @@ _KNOWN = """
 """
 
 # By label_pkey and assessment_pkey.
-FRAUDS_AT_TERMINALS = text("""
+FRAUDS = text("""
     SELECT l.id AS label_id, a.merchant_id, a.idempotency_key, a.payment_id, a.request
     FROM risk.label l JOIN risk.assessment a ON a.id = l.assessment_id
-    WHERE l.id > :after AND l.kind = 'fraud' AND a.request ->> 'terminal' IS NOT NULL
+    WHERE l.id > :after AND l.kind = 'fraud'
     ORDER BY l.id LIMIT :limit
 """).columns(request=JSONB)
 
@@ -58,14 +59,31 @@ PAYMENTS_OF = text("SELECT id, payment_id FROM risk.assessment WHERE id = ANY(CA
 
 
 async def add(conn: AsyncConnection, labels: Sequence[Label]) -> list[str | None]:
-    """Keep labels; returns the id of each, None for one that says nothing new."""
-    if not labels:
-        return []
+    """Keep labels; returns the id of each, None for one that says nothing new. What is said twice of a payment is
+    compared in its order, as if it had come one after the other."""
     ids = [new_id("lbl") for _ in labels]
-    names = ("payment_id", "assessment_id", "kind", "source", "event_at", "labelled_at", "actor")
-    values = {name: [getattr(label, name) for label in labels] for name in names}
-    added = {row.id for row in await conn.execute(ADD, {"id": ids} | values)}
+    added: set[str] = set()
+    for turn in _turns(labels):
+        said = [labels[at] for at in turn]
+        values = {name: [getattr(label, name) for label in said] for name in _GIVEN}
+        added |= {row.id for row in await conn.execute(ADD, {"id": [ids[at] for at in turn]} | values)}
     return [one if one in added else None for one in ids]
+
+
+_GIVEN = ("payment_id", "assessment_id", "kind", "source", "event_at", "labelled_at", "actor")
+
+
+def _turns(labels: Sequence[Label]) -> list[list[int]]:
+    """Places in the batch, in as few statements as leave each payment and source at most once in one."""
+    turns: list[list[int]] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    for at, label in enumerate(labels):
+        turn = seen[label.payment_id, label.source]
+        seen[label.payment_id, label.source] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(at)
+    return turns
 
 
 async def last_id(conn: AsyncConnection) -> str:
@@ -91,9 +109,9 @@ async def known(
     return [_shown(row) for row in await conn.execute(text(f"{sql} ORDER BY l.id LIMIT :limit"), values)]
 
 
-async def frauds_at_terminals(conn: AsyncConnection, after: str, limit: int) -> Sequence[Any]:
-    """Payments with a terminal that were called fraud by a label above `after`, in order of the labels' ids."""
-    return (await conn.execute(FRAUDS_AT_TERMINALS, {"after": after, "limit": limit})).all()
+async def frauds(conn: AsyncConnection, after: str, limit: int) -> Sequence[Any]:
+    """Payments that were called fraud by a label above `after`, in order of the labels' ids."""
+    return (await conn.execute(FRAUDS, {"after": after, "limit": limit})).all()
 
 
 async def payments_of(conn: AsyncConnection, assessment_ids: Sequence[str]) -> dict[str, str]:

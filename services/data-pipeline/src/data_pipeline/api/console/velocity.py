@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _FACT: Final = re.compile(
-    r"(card|customer|device|ip|merchant|terminal)_(count|sum|declines|cards|countries|frauds)_(\d+)(m|h|d)"
+    r"(card|customer|device|email|ip|merchant|terminal)_(count|sum|declines|cards|countries|frauds)_(\d+)(m|h|d)"
 )
 _WHAT: Final = {
     "count": "payments",
@@ -18,7 +18,7 @@ _WHAT: Final = {
     "countries": "countries",
     "frauds": "frauds",
 }
-_WHOSE: Final = {"ip": "Address"}
+_WHOSE: Final = {"ip": "Address", "email": "E-mail"}
 _UNITS: Final = {"m": ("min", 1), "h": ("h", 60), "d": ("d", 1440)}
 BAR_HEIGHT_PX: Final = 24
 
@@ -49,7 +49,10 @@ def velocities_of(facts: Mapping[str, Any]) -> list[Velocity]:
             found.setdefault((whose, what), []).append(
                 (int(length) * minutes, f"{length} {word}", int(value))
             )
-    order = {name: n for n, name in enumerate(("card", "customer", "device", "ip", "terminal", "merchant"))}
+    order = {
+        name: n
+        for n, name in enumerate(("card", "customer", "email", "device", "ip", "terminal", "merchant"))
+    }
     return [
         _velocity(whose, what, sorted(windows))
         for (whose, what), windows in sorted(found.items(), key=lambda one: (order[one[0][0]], one[0][1]))

@@ -1,5 +1,6 @@
 """What is asked about payments."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -56,8 +57,9 @@ class AssessmentRequest(Body):
     customer: Customer | None = None
     occurred_at: Moment
 
-    def subject(self, now: datetime) -> Subject:
-        """What the domain assesses: card, device and address as fingerprints. Raises for a time in the future."""
+    def subject(self, now: datetime, country_of: Callable[[str], str]) -> Subject:
+        """What the domain assesses: card, device and address as fingerprints, and of the address the country that
+        `country_of` it says. Raises for a time in the future."""
         if self.occurred_at > now + FUTURE_MAX:
             raise InvalidTime("/occurred_at: at most five minutes ahead of our clock.")
         customer = self.customer or _NOBODY
@@ -73,6 +75,7 @@ class AssessmentRequest(Body):
             customer_id=customer.id or "",
             country=customer.country or "",
             ip=fingerprint("ip", customer.ip or ""),
+            ip_country=country_of(customer.ip) if customer.ip else "",
             device=fingerprint("device", customer.device_id or ""),
             email=fingerprint("email", (customer.email or "").lower()),
             terminal=fingerprint(
