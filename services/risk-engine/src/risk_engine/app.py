@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from fastapi import FastAPI, Request
@@ -44,7 +44,9 @@ from risk_engine.api.answers import CONTRACT
 from risk_engine.api.authentication import require_internal
 from risk_engine.clients.model import ModelUnavailable
 from risk_engine.domain.model_gate import Gate
+from risk_engine.domain.retraining import SILENT_DAYS, TooLittle
 from risk_engine.operations import gate_model as gates
+from risk_engine.operations import retrain_model as retraining
 from risk_engine.operations.deps import Deps, open_deps
 from risk_engine.operations.follow_payments import follow_payments
 from risk_engine.operations.link_payments import follow_links
@@ -202,10 +204,39 @@ def gate_model(
     except ModelUnavailable as error:
         typer.echo(f"not judged: {error}", err=True)
         raise typer.Exit(2) from error
+    _tell(gate)
+
+
+def _tell(gate: Gate) -> NoReturn:
     typer.echo(json.dumps({"labelled": gate.labelled, "frauds": gate.frauds, **gate.figures}))
     for why in gate.refused:
         typer.echo(f"refused: {why}", err=True)
     raise typer.Exit(0 if gate.passes else 1)
+
+
+@cli.command()
+def retrain(
+    out: Annotated[Path, typer.Option(help="directory for model, metadata, card and the gate's answer")],
+    days: Annotated[int, typer.Option(help="how far to look back", min=1)] = retraining.DAYS,
+    silent_days: Annotated[
+        int, typer.Option(help="a payment of which nobody complained for so long is legitimate", min=1)
+    ] = SILENT_DAYS,
+) -> None:
+    """Train a candidate on stored decisions and their labels and hold it against the model that scores now. Nothing is
+    deployed. Exit 1 when it may not follow that one, 2 when there is too little to learn from."""
+
+    async def train() -> retraining.Candidate:
+        async with open_deps(_begin()) as deps:
+            await reload_rules(deps)
+            return await retraining.retrain_model(deps, out, days=days, silent_days=silent_days)
+
+    try:
+        candidate = asyncio.run(train())
+    except (TooLittle, ModelUnavailable) as error:
+        typer.echo(f"not trained: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(json.dumps({"model": candidate.hash, "out": str(out)}))
+    _tell(candidate.gate)
 
 
 @cli.command()

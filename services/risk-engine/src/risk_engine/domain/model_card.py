@@ -9,7 +9,7 @@ from typing import Any
 
 from risk_engine.domain.features import FEATURES
 
-LIMITS = """\
+LIMITS_OF_SIMULATED = """\
 - It was trained and measured on **simulated payments**. On real card data average precision is several times lower:
   measure again before a threshold is trusted, and let the score review or challenge, never block alone.
 - It sees a payment only against its customer's own 30 days. A customer without history gets the defaults, which look
@@ -20,15 +20,31 @@ LIMITS = """\
 - No attribute of a person (name, age, nationality) is an input. Whether customers who pay rarely are treated unfairly
   has not been examined."""
 
+LIMITS_OF_OWN = """\
+- A payment of which nobody complained within the silent days counts as legitimate. Frauds that nobody noticed are
+  learned as what is usual.
+- What was blocked is left out, but for what was let through or labelled: the model knows least of what is blocked most.
+- It sees a payment only against its customer's own 30 days. A customer without history gets the defaults, which look
+  ordinary.
+- No attribute of a person (name, age, nationality) is an input. Whether customers who pay rarely are treated unfairly
+  has not been examined."""
 
-def model_card(metadata: Mapping[str, Any], model_hash: str) -> str:
-    """Markdown for docs/risk-model-card.md."""
+
+def model_card(
+    metadata: Mapping[str, Any],
+    model_hash: str,
+    *,
+    made_by: str = "make model",
+    limits: str = LIMITS_OF_SIMULATED,
+) -> str:
+    """Markdown, for docs/risk-model-card.md or beside a candidate."""
     trained, metrics = metadata["trained_on"], metadata["metrics"]
     recall = metrics["recall_at_score_50_by_scenario"]
+    customers = f"; {trained['customers']:,} customers" if "customers" in trained else ""
     lines = [
         "# Model card",
         "",
-        "Written by `make model` from the model itself; do not edit. How models are made and measured:",
+        f"Written by `{made_by}` from the model itself; do not edit. How models are made and measured:",
         "[risk-model.md](risk-model.md).",
         "",
         "| | |",
@@ -36,7 +52,7 @@ def model_card(metadata: Mapping[str, Any], model_hash: str) -> str:
         f"| model | `{model_hash}` |",
         f"| kind | LightGBM {metadata['lightgbm']}, {metadata['rounds']} trees; text, and ONNX made from it |",
         "| use | score 0 to 100 of a payment: its probability of fraud in percent |",
-        f"| data | {trained['source']}; {trained['customers']:,} customers |",
+        f"| data | {trained['source']}{customers} |",
         f"| data hash | `{trained['data_sha256']}` |",
         f"| trained on | {_period(trained, 'train_days')}: "
         f"{trained['train_rows']:,} payments, {trained['train_frauds']:,} frauds |",
@@ -82,7 +98,7 @@ def model_card(metadata: Mapping[str, Any], model_hash: str) -> str:
         "",
         "## Limits",
         "",
-        LIMITS,
+        limits,
     ]
     return "\n".join(lines) + "\n"
 

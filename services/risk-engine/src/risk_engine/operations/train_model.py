@@ -11,7 +11,7 @@ input, is not among them: the platform has no such labels yet.
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,6 @@ PARAMETERS: Mapping[str, Any] = {
     "min_data_in_leaf": 200,
     "lambda_l2": 10.0,
     "max_bin": 127,
-    # More or larger payments than usual never make a payment look safer.
-    "monotone_constraints": [int(FEATURES[name].only_raises) for name in MODEL_FEATURES],
     "num_threads": 1,
     "deterministic": True,
     "force_row_wise": True,
@@ -75,27 +73,42 @@ def train_model(transactions: Transactions, rounds: int = ROUNDS) -> tuple[str, 
     train, calibration, test = (
         sample_of(transactions, days) for days in (TRAIN_DAYS, CALIBRATION_DAYS, TEST_DAYS)
     )
-    data = lightgbm.Dataset(train.rows, train.labels, feature_name=list(MODEL_FEATURES))
-    booster = lightgbm.train(dict(PARAMETERS), data, num_boost_round=rounds)
+    trained_on = {
+        "source": "Fraud Detection Handbook simulator, scenario 1 left out",
+        "data_sha256": transactions.data_hash,
+        "customers": int(np.max(transactions.customer)) + 1,
+        "starts_on": STARTS_AT.date().isoformat(),
+        "train_days": list(TRAIN_DAYS),
+        "calibration_days": list(CALIBRATION_DAYS),
+        "test_days": list(TEST_DAYS),
+        "train_rows": len(train.rows),
+        "train_frauds": int(train.labels.sum()),
+    }
+    return fit(train, calibration, test, MODEL_FEATURES, trained_on, rounds)
+
+
+def fit(
+    train: Sample,
+    calibration: Sample,
+    test: Sample,
+    names: Sequence[str],
+    trained_on: Mapping[str, Any],
+    rounds: int = ROUNDS,
+) -> tuple[str, dict[str, Any]]:
+    """Model text and metadata from three periods of rows of `names`."""
+    # More or larger payments than usual never make a payment look safer.
+    constraints = {"monotone_constraints": [int(FEATURES[name].only_raises) for name in names]}
+    data = lightgbm.Dataset(train.rows, train.labels, feature_name=list(names))
+    booster = lightgbm.train({**PARAMETERS, **constraints}, data, num_boost_round=rounds)
     knots = fit_calibration(np.asarray(booster.predict(calibration.rows)), calibration.labels)
     raw = np.asarray(booster.predict(test.rows))
     probability: Floats = np.interp(raw, knots["raw"], knots["probability"])
     metadata = {
         "format": 1,
-        "features": list(MODEL_FEATURES),
-        "defaults": {name: FEATURES[name].default for name in MODEL_FEATURES},
-        "only_raises": [name for name in MODEL_FEATURES if FEATURES[name].only_raises],
-        "trained_on": {
-            "source": "Fraud Detection Handbook simulator, scenario 1 left out",
-            "data_sha256": transactions.data_hash,
-            "customers": int(np.max(transactions.customer)) + 1,
-            "starts_on": STARTS_AT.date().isoformat(),
-            "train_days": list(TRAIN_DAYS),
-            "calibration_days": list(CALIBRATION_DAYS),
-            "test_days": list(TEST_DAYS),
-            "train_rows": len(train.rows),
-            "train_frauds": int(train.labels.sum()),
-        },
+        "features": list(names),
+        "defaults": {name: FEATURES[name].default for name in names},
+        "only_raises": [name for name in names if FEATURES[name].only_raises],
+        "trained_on": dict(trained_on),
         "calibration": knots,
         "metrics": metrics_of(probability, test),
         "lightgbm": lightgbm.__version__,

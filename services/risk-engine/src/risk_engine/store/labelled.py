@@ -8,7 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_kit.ids import earliest_id
+from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.model_quality import Labelled
+from risk_engine.domain.retraining import Period
 
 LOOKED_AT_MAX = 20_000  # labels, of all models and sources: the look is bounded whatever there is
 
@@ -31,6 +34,34 @@ WITH_FACTS = text(f"""
     JOIN risk.assessment a ON a.id = l.assessment_id AND a.model = :model AND a.created_at >= :since
     ORDER BY l.payment_id, l.id DESC
 """).columns(facts=JSONB)  # noqa: S608 - our own constant
+
+
+# In order of id, by assessment_pkey, whose ids follow time; each label by label_assessment_id_idx. A block has a truth
+# only where somebody said it, or where it was let through; and a decision without windows did not see the payer.
+OF_PERIOD = text("""
+    SELECT a.id, a.facts, coalesce(known.kind = 'fraud', false) AS is_fraud
+    FROM risk.assessment a
+    LEFT JOIN LATERAL (
+        SELECT l.kind FROM risk.label l WHERE l.assessment_id = a.id AND l.labelled_at <= :known_at
+        ORDER BY l.labelled_at DESC, l.id DESC LIMIT 1) known ON true
+    WHERE a.id > :after AND a.id < :before
+      AND (known.kind IS NOT NULL OR a.decision <> 'block' OR a.outcome -> 'let_through' IS NOT NULL)
+      AND NOT (a.outcome -> 'degraded' ?| CAST(:blind AS text[]))
+    ORDER BY a.id LIMIT :limit
+""").columns(facts=JSONB)
+BLIND = [Fault.VELOCITY.value, Fault.VELOCITY_COLD.value, Fault.REFERENCE_RATE.value]
+
+
+async def of_period(conn: AsyncConnection, period: Period, after: str, limit: int) -> Sequence[Any]:
+    """Decisions of a period whose truth is known, with an id above `after`: id, facts, is_fraud."""
+    values = {
+        "after": max(after, earliest_id("asm", period.since)),
+        "before": earliest_id("asm", period.until),
+        "known_at": period.known_at,
+        "blind": BLIND,
+        "limit": limit,
+    }
+    return (await conn.execute(OF_PERIOD, values)).all()
 
 
 async def with_facts(conn: AsyncConnection, model: str, since: datetime) -> Sequence[Any]:
