@@ -78,7 +78,7 @@ async def test_an_alert_is_acknowledged_and_resolved_by_people_with_their_names(
     assert (over.status, over.body["status"], over.body["resolved_by"]) == (200, "resolved", "lea")
     record = (await api.get(path)).body
     assert [(act["act"], act["actor"], act["note"]) for act in record["acts"]] == [
-        ("raised", "risk engine", None),
+        ("raised", "system:risk-engine", None),
         ("acknowledged", "analyst", None),
         ("resolved", "lea", "A sale.\nExpected."),
     ]

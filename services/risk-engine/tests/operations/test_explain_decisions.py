@@ -87,6 +87,20 @@ async def test_an_assessment_committed_late_is_not_passed_over(deps: Deps) -> No
     assert await explain_decisions(deps) == 1
 
 
+async def test_a_look_begins_where_the_last_one_ended_and_all_of_it_is_seen_once_an_hour(deps: Deps) -> None:
+    """What is committed later than two minutes after its id was made waits for the hour."""
+    began = deps.clock.now()
+
+    def at(minutes: int) -> Deps:
+        return replace(deps, clock=FixedClock(began + timedelta(minutes=minutes)))
+
+    late = scored(deps, 1)
+    assert await explain_decisions(at(10)) == 0
+    await store(deps, late)
+    assert await explain_decisions(at(11)) == 0
+    assert await explain_decisions(at(71)) == 1
+
+
 async def test_what_is_older_than_a_day_is_left(deps: Deps) -> None:
     await store(deps, scored(deps, 1))
     later = replace(deps, clock=FixedClock(deps.clock.now() + timedelta(days=1, minutes=1)))

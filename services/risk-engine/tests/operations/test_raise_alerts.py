@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from platform_kit.clock import FixedClock
 from platform_kit.problems import NotFound
-from risk_engine.domain.alerts import ENGINE
 from risk_engine.domain.failure_policy import Fault
+from risk_engine.domain.staff import ENGINE
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_alerts import find_alert, find_alerts
 from risk_engine.operations.handle_alert import AlertIsOver, AlertIsTaken, acknowledge_alert, resolve_alert

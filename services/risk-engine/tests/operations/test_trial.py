@@ -1,11 +1,14 @@
 """A challenger beside the live set: in the shadow it changes nothing, with a share it decides that share."""
 
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from risk_rig import ADA, a_document, a_rule, a_subject, approved, codes, published, saved
 
+from platform_kit.clock import FixedClock, isoformat
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_assessments import find_assessment
@@ -107,3 +110,12 @@ async def test_what_cannot_be_tried_is_refused(deps: Deps) -> None:
         await begin_trial(deps, live, 0, ADA)
     with pytest.raises(NotApproved):
         await begin_trial(deps, await saved(deps, STRICT), 0, ADA)
+
+
+async def test_a_long_trial_is_judged_by_its_last_week(deps: Deps) -> None:
+    await on_trial(deps, 0)
+    await assessed(deps, 3)
+    assert (await trial_report(deps))["difference"]["payments"] == 3
+    later = replace(deps, clock=FixedClock(deps.clock.now() + timedelta(days=8)))
+    found = (await trial_report(later))["difference"]
+    assert (found["payments"], found["since"]) == (0, isoformat(later.clock.now() - timedelta(days=7)))

@@ -11,8 +11,6 @@ from typing import Any
 from risk_engine.domain.alert_kinds import COOLDOWN_MAX, KINDS, Severity
 from risk_engine.domain.escalation import level_at
 
-ENGINE = "risk engine"  # the actor of what nobody did by hand; no name of a person holds a space
-
 
 class Status(StrEnum):
     """Where an alert is: nobody looked yet, somebody does, it is over."""

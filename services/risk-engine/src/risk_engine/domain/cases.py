@@ -373,9 +373,6 @@ class Act:
     text: str | None = None  # the reason or the note
 
 
-ENGINE: Final = "system:risk-engine"  # the actor of what happens without a person: no name of one has a colon
-
-
 def act_of(actor: str, kind: str, before: Case, after: Case, text: str | None = None) -> Act:
     """The act that led from `before` to `after`."""
     names = [name for name in Case.__slots__ if getattr(before, name) != getattr(after, name)]

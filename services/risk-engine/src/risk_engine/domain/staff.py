@@ -6,6 +6,10 @@ reads everything and changes nothing. Two people are two names: whoever approves
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+ENGINE: Final = "system:risk-engine"  # the actor of what happens without a person: no name of one has a colon
+ENGINE_BEFORE: Final = "risk engine"  # the same, in the acts on alerts of earlier releases
 
 
 class Role(StrEnum):

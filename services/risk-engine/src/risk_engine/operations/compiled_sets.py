@@ -4,8 +4,7 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from risk_engine.clients.cel import CompiledRuleSet, compile_rules
-from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.clients.cel import CompiledRuleSet, compile_document
 from risk_engine.operations.deps import Deps
 from risk_engine.store import rule_sets
 
@@ -20,7 +19,7 @@ async def compiled_set(deps: Deps, conn: AsyncConnection, rule_set: str) -> Comp
     document = await rule_sets.document(conn, rule_set)
     if document is None:
         return None
-    made = await asyncio.to_thread(lambda: compile_rules(parse_rule_set(document)))
+    made = await asyncio.to_thread(lambda: compile_document(document))
     while len(deps.compiled_sets) >= KEPT_MAX:
         del deps.compiled_sets[next(iter(deps.compiled_sets))]
     deps.compiled_sets[rule_set] = made

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.outbox import Event
 from risk_engine.domain import cases as machine
-from risk_engine.domain.cases import ENGINE, PaymentStatus, act_of
+from risk_engine.domain.cases import PaymentStatus, act_of
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.staff import ENGINE
 from risk_engine.operations.record_labels import label_of
 from risk_engine.operations.record_outcomes import record_outcomes
 from risk_engine.store import cases, labels

@@ -1,11 +1,13 @@
 """What decides: publish an approved set, try one beside it, go back. Each is a new row that says who and why."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_kit.clock import isoformat
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
 from risk_engine.domain.staff import Actor
@@ -16,6 +18,7 @@ from risk_engine.store import rule_sets
 from risk_engine.store.rule_sets import Publication
 
 CHANNEL = "risk:rule-sets"  # pub/sub: wakes the other processes; their poll catches what it loses
+TRIAL_LOOKS_BACK = timedelta(days=7)  # each day of the week once; every look counts the payments of it
 THE_PLATFORM = "system:platform"  # no name that a person may have
 
 log = get_logger(__name__)
@@ -84,13 +87,15 @@ async def end_trial(deps: Deps, by: Actor) -> Publication:
 
 
 async def trial_report(deps: Deps) -> dict[str, Any]:
-    """How the challenger differs from the live set so far. Raises NoTrial."""
+    """How the challenger differs from the live set since the trial began, or in its last days. Raises NoTrial."""
     async with deps.engine.connect() as conn:
         live = await rule_sets.live(conn)
         if live is None or live.challenger is None:
             raise NoTrial("Begin one first.")
-        pairs = await rule_sets.pairs(conn, live.rule_set, live.challenger, live.published_at)
-    return live.as_answer() | {"object": "rule_set_trial", "difference": difference(pairs).as_answer()}
+        since = max(live.published_at, deps.clock.now() - TRIAL_LOOKS_BACK)
+        pairs = await rule_sets.pairs(conn, live.rule_set, live.challenger, since)
+    found = {"since": isoformat(since)} | difference(pairs).as_answer()
+    return live.as_answer() | {"object": "rule_set_trial", "difference": found}
 
 
 async def publish_first_rule_set(deps: Deps) -> Publication:

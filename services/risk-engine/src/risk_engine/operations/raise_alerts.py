@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.logging import get_logger
-from risk_engine.clients.cel import compile_rules
+from risk_engine.clients.cel import compile_document
 from risk_engine.clients.features import VelocityUnavailable
 from risk_engine.domain import card_testing
 from risk_engine.domain.alert_kinds import KINDS
@@ -22,7 +22,7 @@ from risk_engine.domain.card_testing import find_card_testing
 from risk_engine.domain.decision_mix import Counts, find_mix, find_silence
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.part_faults import find_missing_parts, find_skew
-from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.settle_alerts import settle_alerts
@@ -135,7 +135,7 @@ async def _in_parts(deps: Deps, published: Sequence[dict[str, object]], *, has_t
 
 def _refusal_of(document: dict[str, object]) -> str | None:
     try:
-        compile_rules(parse_rule_set(document))
+        compile_document(document)
     except InvalidRuleSet as refused:
         return str(refused)[:300]
     return None

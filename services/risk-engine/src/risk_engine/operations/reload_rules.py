@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
-from risk_engine.clients.cel import compile_rules
-from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.clients.cel import compile_document
+from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deployed, Deps
 from risk_engine.operations.manage_lists import follow_lists
@@ -61,7 +61,7 @@ async def reload_rules(deps: Deps) -> bool:
 
 
 def _deployed(live: Publication, documents: Mapping[str, Mapping[str, Any]]) -> Deployed:
-    sets = {name: compile_rules(parse_rule_set(document)) for name, document in documents.items()}
+    sets = {name: compile_document(document) for name, document in documents.items()}
     challenger = sets[live.challenger] if live.challenger else None
     return Deployed(sets[live.rule_set], challenger, live.share_bp or 0, live.id)
 

@@ -12,7 +12,6 @@ from platform_kit.logging import get_logger
 from platform_kit.outbox import Event
 from risk_engine.domain.alert_message import message_of
 from risk_engine.domain.alerts import (
-    ENGINE,
     TOLD,
     Act,
     Change,
@@ -25,6 +24,7 @@ from risk_engine.domain.alerts import (
     changes_of,
     remembered_since,
 )
+from risk_engine.domain.staff import ENGINE
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
 from risk_engine.store import alert_deliveries, alerts, tables

@@ -8,10 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.logging import get_logger
 from platform_kit.problems import Problem
-from risk_engine.domain.alerts import ENGINE
 from risk_engine.domain.drift import SAMPLE_SIZE, SCORE, Columns, Drift, compare, find_drift, spread
 from risk_engine.domain.features import features_of_decision
-from risk_engine.domain.staff import Actor
+from risk_engine.domain.staff import ENGINE, Actor
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.settle_alerts import settle_alerts
 from risk_engine.store import assessments, drift

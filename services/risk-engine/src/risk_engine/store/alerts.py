@@ -14,7 +14,8 @@ from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from risk_engine.domain.alert_kinds import Severity
-from risk_engine.domain.alerts import ENGINE, Act, Signal, Status, Tracked
+from risk_engine.domain.alerts import Act, Signal, Status, Tracked
+from risk_engine.domain.staff import ENGINE, ENGINE_BEFORE
 
 ID_MAX = "alr_~"  # after every id
 
@@ -114,7 +115,7 @@ async def tracked(conn: AsyncConnection, resolved_since: datetime) -> list[Track
             firing_since=row.firing_since,
             last_seen_at=row.last_seen_at,
             resolved_at=row.resolved_at,
-            is_resolved_by_hand=row.resolved_by not in (None, ENGINE),
+            is_resolved_by_hand=row.resolved_by not in (None, ENGINE, ENGINE_BEFORE),
         )
         for row in await conn.execute(TRACKED, {"since": resolved_since})
     ]

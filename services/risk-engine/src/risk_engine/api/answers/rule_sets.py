@@ -33,6 +33,7 @@ PUBLICATION: Final = {
 }
 
 DIFFERENCE: Final = {
+    "since": TIME | {"description": "what is counted: since the trial began, at most seven days"},
     "payments": COUNT,
     "live_alert_rate": RATE | {"description": "share of payments that were not simply allowed"},
     "challenger_alert_rate": RATE,
