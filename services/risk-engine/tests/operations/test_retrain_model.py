@@ -9,15 +9,16 @@ from typing import Any
 
 import orjson
 import pytest
-from risk_rig import facts_of
+from risk_rig import a_document, facts_of
 from sqlalchemy import text
 
 from platform_kit.clock import FixedClock
 from platform_kit.ids import earliest_id
+from risk_engine.clients.cel import compile_document
 from risk_engine.clients.model import PACKAGED, ModelUnavailable
 from risk_engine.clients.model_trial import open_model
 from risk_engine.domain.retraining import Period, TooLittle, periods_of
-from risk_engine.operations.deps import Deps
+from risk_engine.operations.deps import Deployed, Deps, RulesInUse
 from risk_engine.operations.retrain_model import retrain_model
 from risk_engine.store import labelled
 
@@ -90,7 +91,8 @@ async def a_history(deps: Deps) -> None:
 async def test_a_candidate_is_trained_carded_judged_and_left_for_a_person(then: Deps, tmp_path: Path) -> None:
     await a_history(then)
     before = then.scorer
-    made = await retrain_model(then, tmp_path / "new", days=DAYS)
+    silent = replace(then, rules=RulesInUse(Deployed(compile_document(a_document(score_bands=[])))))
+    made = await retrain_model(silent, tmp_path / "new", days=DAYS)
     assert made.gate.passes, made.gate.refused
     found = made.gate.figures["average_precision"]
     assert found["candidate"] > found["current"] + 0.2
@@ -107,6 +109,12 @@ async def test_a_candidate_is_trained_carded_judged_and_left_for_a_person(then: 
     trained = json.loads((tmp_path / "new" / "model.json").read_text())["trained_on"]
     assert trained["train_days"] == [0, 60]
     assert 4_500 < trained["train_rows"] < 5_000
+    # The same candidate where scores lead to reviews: it finds frauds that nobody found, so many more are looked at.
+    refused = (await retrain_model(then, tmp_path / "again", days=DAYS)).gate
+    assert [why.split(" of ")[0] for why in refused.refused] == [
+        f"it alerts on {refused.figures['alert_share']['candidate']:.2%}"
+    ]
+    assert (tmp_path / "again" / "model.txt").exists()
     # Nothing was deployed: what scores is the same object, and the packaged file says what it said.
     assert then.scorer is before
     assert open_model(PACKAGED).hash == getattr(before, "hash", None)
