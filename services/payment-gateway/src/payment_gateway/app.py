@@ -14,6 +14,7 @@ from payment_gateway.api import (
     balance,
     customers,
     disputes,
+    erasures,
     events,
     idempotency_keys,
     internal,
@@ -87,6 +88,8 @@ def create_gateway(settings: Settings) -> FastAPI:
             suspense.router,
             customers.router,
             payment_methods.router,
+            erasures.router,
+            erasures.proofs,
             internal.router,
             overseen_payments.router,
             overseen_webhooks.router,
@@ -145,11 +148,11 @@ def migrate() -> None:
 
 @main.command()
 def rotate_vault_keys() -> None:
-    """Bring every card and webhook secret under the newest of VAULT_KEYS; the older keys can go afterwards."""
+    """Bring every card, subject and webhook secret under the newest of VAULT_KEYS; the older keys can go afterwards."""
     settings = Settings.load()
     configure_logging(settings, SERVICE)
-    cards, endpoints = asyncio.run(_rotate(settings))
-    typer.echo(f"{cards} cards re-wrapped, {endpoints} webhook endpoints sealed")
+    keys, endpoints = asyncio.run(_rotate(settings))
+    typer.echo(f"{keys} keys of cards and subjects re-wrapped, {endpoints} webhook endpoints sealed")
 
 
 async def _rotate(settings: Settings) -> tuple[int, int]:

@@ -63,6 +63,11 @@ class Settings(ServiceSettings):
     vault_owner_password: SecretStr | None = None
     vault_keys: SecretStr = Field(default=SecretStr(""), description="id:base64,id:base64, the newest first")
     vault_fingerprint_key: SecretStr = SecretStr("")
+    subjects_remembered_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="how long a process uses a subject's key; an erasure waits twice as long",
+    )
 
     # the channel simulators' own process
     gateway_url: str = "http://127.0.0.1:8000"

@@ -8,6 +8,7 @@ from payment_gateway.operations.chain_ledger import chain_ledger
 from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.erase_subjects import erase_subjects
 from payment_gateway.operations.expire_holds import expire_holds
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
@@ -17,6 +18,7 @@ from payment_gateway.operations.receive_channel_event import replay_parked_event
 from payment_gateway.operations.release_reserves import release_reserves
 from payment_gateway.operations.resolve_attempts import resolve_attempts
 from payment_gateway.operations.rotate_vault_keys import rotate_vault_keys
+from payment_gateway.operations.seal_personal_data import seal_personal_data
 from payment_gateway.operations.send_payouts import send_payouts
 from payment_gateway.operations.settle_captures import settle_captures
 from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
@@ -72,6 +74,16 @@ async def watch(deps: Deps) -> None:
 async def rotate(deps: Deps) -> None:
     await rotate_vault_keys(deps.vault)
     await rotate_webhook_secrets(deps.vault, deps.engine)
+
+
+@async_task("privacy.seal", time_limit_s=300)
+async def seal(deps: Deps) -> None:
+    await seal_personal_data(deps)
+
+
+@async_task("privacy.erase", time_limit_s=300)
+async def erase(deps: Deps) -> None:
+    await erase_subjects(deps)
 
 
 @async_task("money.settle", time_limit_s=300)
@@ -130,6 +142,8 @@ SCHEDULE = [
     periodic(watch_sums, every_s=60),
     periodic(reap, every_s=3600),
     periodic(rotate, every_s=300),
+    periodic(seal, every_s=60),
+    periodic(erase, every_s=10),
     periodic(settle, every_s=15),
     periodic(book_costs, every_s=60),
     periodic(pay_out, every_s=300),

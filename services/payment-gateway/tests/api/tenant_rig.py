@@ -40,6 +40,8 @@ async def furnish(gateway: RunningGateway) -> dict[str, str]:
     payout = await made(
         gateway, "/v1/payouts", {"amount_minor": 500, "currency": "EUR", "destination": "ba_pays"}
     )
+    payer = {"payment_id": str((await gateway.pay(customer={"id": "ada-17"})).body["id"])}
+    erasure = await made(gateway, "/v1/erasures", payer)
     refund = await made(gateway, f"/v1/payments/{payment_id}/refunds", {"amount_minor": 100})
     setup = await gateway.call(
         "POST", "/stripe/v1/setup_intents", raw=f"customer={customer}".encode(), headers=FORM
@@ -63,6 +65,7 @@ async def furnish(gateway: RunningGateway) -> dict[str, str]:
         "journal_id": str(moved.body["id"]),
         "key_id": await made(gateway, "/v1/api-keys", {}),
         "customer_id": customer,
+        "erasure_id": erasure,
         "payment_method_id": method,
         "stripe:intent": payment_id.replace("pay_", "pi_"),
         "stripe:charge": payment_id.replace("pay_", "ch_"),

@@ -10,6 +10,9 @@ import pytest
 from gateway_rig import ADMIN, Reply, RunningGateway, a_sale
 from jsonschema import Draft202012Validator
 from money_rig import disputed, funded, operate, ready
+from sqlalchemy import text
+
+from payment_gateway.operations.erase_subjects import erase_subjects
 
 CARD = {
     "type": "card",
@@ -74,6 +77,24 @@ async def test_payments_and_refunds_are_as_documented(api: Documented) -> None:
     await api.post("/v1/payments/{payment_id}/cancel", payment_id=challenge["id"])
     await api.post("/v1/idempotency-keys/cancel", {"key": "never-came"})
     assert (await api.post("/v1/payments", {"nonsense": 1}))["errors"]
+
+
+async def test_erasures_are_as_documented(api: Documented, gateway: RunningGateway) -> None:
+    await api.post("/v1/payments", a_sale(customer={"id": "ada-17", "email": "ada@example.com"}))
+    asked = await api.post("/v1/erasures", {"customer": "ada-17"})
+    one = {"erasure_id": asked["id"]}
+    await api.get("/v1/erasures/{erasure_id}", **one)
+    await api.get("/v1/erasures")
+    await api.get("/v1/admin/erasures", token=ADMIN)
+    early = await api.get("/v1/admin/erasures/{erasure_id}", token=ADMIN, **one)
+    assert early["type"] == "/problems/not-erased-yet"
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(text("UPDATE payments.erasure SET due_at = now()"))
+    await erase_subjects(gateway.deps)
+    await api.get("/v1/admin/erasures/{erasure_id}", token=ADMIN, **one)
+    place = {"place": "payments.payment", "read": 1, "values": 0, "tokens": 1}
+    report = {"verdict": "clean", "scanned_at": "2026-11-27T12:00:00Z", "places": [place], "values_sought": 2}
+    await api.post("/v1/admin/erasures/{erasure_id}/report", report, token=ADMIN, **one)
 
 
 async def test_customers_and_their_cards_are_as_documented(api: Documented) -> None:

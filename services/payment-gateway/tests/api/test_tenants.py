@@ -83,6 +83,9 @@ ROWS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("GET", "/v1/customers/{customer_id}"): None,
     ("POST", "/v1/customers/{customer_id}"): {"name": "Eve"},
     ("DELETE", "/v1/customers/{customer_id}"): None,
+    ("POST", "/v1/erasures"): {"customer": "ada-17"},
+    ("GET", "/v1/erasures"): None,
+    ("GET", "/v1/erasures/{erasure_id}"): None,
     ("POST", "/v1/payment-methods"): {"type": "card", "card": {"token": "tok_visa"}},
     ("GET", "/v1/payment-methods"): None,
     ("GET", "/v1/payment-methods/{payment_method_id}"): None,
@@ -155,6 +158,9 @@ OTHERS = {
     ("GET", "/v1/merchants/{merchant_id}/api-keys"): "administrator",
     ("POST", "/v1/merchants/{merchant_id}/api-keys/{key_id}/revoke"): "administrator",
     ("GET", "/v1/admin/audit-log"): "administrator",
+    ("GET", "/v1/admin/erasures"): "administrator",
+    ("GET", "/v1/admin/erasures/{erasure_id}"): "administrator",
+    ("POST", "/v1/admin/erasures/{erasure_id}/report"): "administrator",
     ("POST", "/v1/admin/suspense"): "administrator",
     ("GET", "/v1/admin/suspense"): "administrator",
     ("POST", "/v1/admin/suspense/{item_id}/resolve"): "administrator",
@@ -179,6 +185,8 @@ OTHERS = {
 }
 # References in bodies and queries: what one's own object is told to use of the other merchant's.
 CROSSINGS = {
+    "an erasure of their customer": ("POST", "/v1/erasures", {"customer_id": "{customer_id}"}),
+    "an erasure of their payer": ("POST", "/v1/erasures", {"payment_id": "{payment_id}"}),
     "a payment for their customer": ("POST", "/v1/payments", a_sale() | {"customer_id": "{customer_id}"}),
     "a payment by their method": (
         "POST",
@@ -296,7 +304,7 @@ async def snapshot(gateway: RunningGateway) -> dict[str, Any]:
     found = {}
     async with gateway.deps.engine.connect() as connection:
         for table in ("payment", "refund", "customer", "payment_method", "setup_intent", "dispute", "payout",
-                      "webhook_endpoint", "api_key"):  # fmt: skip
+                      "webhook_endpoint", "api_key", "erasure"):  # fmt: skip
             rows = f"SELECT t::text AS row FROM payments.{table} t WHERE merchant_id = :id"
             statement = f"SELECT md5(string_agg(row, '' ORDER BY row)) FROM ({rows}) AS theirs"
             found[table] = await connection.scalar(text(statement), {"id": gateway.merchant_id})

@@ -21,9 +21,11 @@ def told(gateway: RunningGateway) -> dict[str, Any]:
     return question
 
 
-async def test_the_payer_is_told_whole(gateway: RunningGateway) -> None:
+async def test_the_payer_is_told_whole_and_named_by_a_token(gateway: RunningGateway) -> None:
     assert (await gateway.pay(customer=PAYER)).status == 201
-    assert told(gateway)["customer"] == PAYER
+    customer = told(gateway)["customer"]
+    assert customer | {"id": PAYER["id"]} == PAYER
+    assert customer["id"].startswith("sub_")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from payment_gateway.api.personal_data import opened
 from payment_gateway.domain.versions import CURRENT, VERSION_HEADER, VERSIONS, shown_at
 from platform_kit.body import StrictRoute
 from platform_kit.canonical import ANSWER_HEADERS
@@ -49,7 +50,7 @@ class VersionedRoute(StrictRoute):
             version = scope[_VERSION] = asked or CURRENT
             scope[_IS_ASKED] = asked is not None
             scope[ANSWER_HEADERS] = (_ANSWER[version],)
-            response = await handle(request)
+            response = await opened(request, await handle(request))
             version = scope[_VERSION]
             return response if version == CURRENT else _shown(response, version)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from payment_gateway.domain.cards import card_of_token
+from payment_gateway.domain.personal_data import member_of
 from platform_kit.clock import isoformat
 
 
@@ -19,10 +20,10 @@ class Customer:
     merchant_id: str
     created_at: datetime
     updated_at: datetime
-    name: str | None = None
-    email: str | None = None
-    description: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    personal: Mapping[str, Any] | None = None
+    """What the merchant says of them, sealed: name, email, description, metadata. None once they are deleted."""
+    email_hash: str | None = None
+    """By which they are found: a keyed fingerprint of the e-mail as it was written."""
     deleted_at: datetime | None = None
 
 
@@ -40,6 +41,7 @@ class PaymentMethod:
     card: Mapping[str, Any] | None = None
     customer_id: str | None = None
     billing_details: Mapping[str, Any] = field(default_factory=dict)
+    """Sealed, or empty."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     detached_at: datetime | None = None
     """Given up for good: it can neither pay nor be attached again."""
@@ -90,15 +92,17 @@ def verification_of_token(token: str) -> Verification:
     return Verification("action_required" if test_card.needs_action else "succeeded")
 
 
+NOTHING_SAID: Final[Mapping[str, Any]] = {"name": None, "email": None, "description": None, "metadata": {}}
+"""Of somebody of whom the merchant has said nothing yet."""
+
+
 def customer_object(customer: Customer) -> dict[str, Any]:
-    """What a merchant sees of a customer."""
+    """What a merchant sees of a customer, once it is opened."""
+    said = customer.personal
     return {
         "id": customer.id,
         "object": "customer",
-        "name": customer.name,
-        "email": customer.email,
-        "description": customer.description,
-        "metadata": customer.metadata,
+        **({name: member_of(said, name) for name in NOTHING_SAID} if said else NOTHING_SAID),
         "created_at": isoformat(customer.created_at),
         "updated_at": isoformat(customer.updated_at),
     }

@@ -1,4 +1,4 @@
-"""Envelope encryption of one card: its own data key seals the card, a key-encryption key seals the data key.
+"""Envelope encryption of a card or a person's data: its own data key seals it, a key-encryption key the data key.
 
 Both by AES-256-GCM with a random nonce. The associated data binds each ciphertext to the row that it lies in and to
 the key that sealed it: a ciphertext that is moved to another row does not open.
@@ -57,6 +57,15 @@ class SealedCard:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedKey:
+    """A data key without what it seals. `wrapped_key` begins with its nonce."""
+
+    id: str
+    kek_id: str
+    wrapped_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Keyring:
     """The live key-encryption keys by id, the newest first, and the key of the fingerprints."""
 
@@ -75,13 +84,13 @@ class Keyring:
             id=card_id,
             kek_id=self.newest,
             wrapped_key=self._wrap(self.newest, card_id, data_key),
-            ciphertext=_seal(data_key, text, f"card {card_id}"),
+            ciphertext=seal_bytes(data_key, text, f"card {card_id}"),
             fingerprint=self.fingerprint(card.number),
         )
 
     def open(self, sealed: SealedCard) -> CardNumber:
         """Raises UnknownKey or Tampered."""
-        text = _open(self._unwrap(sealed), sealed.ciphertext, f"card {sealed.id}")
+        text = open_bytes(self._unwrap(sealed), sealed.ciphertext, f"card {sealed.id}")
         number, month, year = text.decode().split("/")
         return CardNumber(number, int(month), int(year))
 
@@ -92,6 +101,25 @@ class Keyring:
         """
         wrapped = self._wrap(self.newest, sealed.id, self._unwrap(sealed))
         return replace(sealed, kek_id=self.newest, wrapped_key=wrapped)
+
+    def new_key(self, owner_id: str) -> SealedKey:
+        """A new data key of its own, wrapped with the newest key."""
+        data_key = AESGCM.generate_key(KEY_BYTES * 8)
+        return SealedKey(owner_id, self.newest, self._wrap(self.newest, owner_id, data_key))
+
+    def open_key(self, sealed: SealedKey) -> bytes:
+        """Raises UnknownKey or Tampered."""
+        return self._unwrap(sealed)
+
+    def rewrap_key(self, sealed: SealedKey) -> SealedKey:
+        """The same data key under the newest key. Raises UnknownKey or Tampered."""
+        wrapped = self._wrap(self.newest, sealed.id, self._unwrap(sealed))
+        return replace(sealed, kek_id=self.newest, wrapped_key=wrapped)
+
+    def reference(self, merchant_id: str, reference: str) -> str:
+        """By what a merchant's customer is found again without being named: keyed, for references can be guessed."""
+        key = hmac.digest(self.fingerprint_key, b"subject", "sha256")  # a key for each purpose
+        return hmac.digest(key, f"{merchant_id}/{reference}".encode(), "sha256").hex()
 
     def fingerprint(self, number: str) -> str:
         """The same for the same number, on the whole platform. Keyed: numbers are few enough to hash them all. Letters
@@ -111,7 +139,7 @@ class Keyring:
 
     def seal_text(self, bound_to: str, text: str) -> str:
         """A short secret under the newest key itself: a data key of its own would be no shorter than what it guards."""
-        sealed = _seal(self.keks[self.newest], text.encode(), f"text {self.newest} {bound_to}")
+        sealed = seal_bytes(self.keks[self.newest], text.encode(), f"text {self.newest} {bound_to}")
         return self.sealed_by_newest + base64.b64encode(sealed).decode()
 
     def open_text(self, bound_to: str, sealed: str) -> str:
@@ -122,14 +150,14 @@ class Keyring:
             raise UnknownKey(kek_id)
         return _open_text(kek, f"text {kek_id} {bound_to}", sealed)
 
-    def _wrap(self, kek_id: str, card_id: str, data_key: bytes) -> bytes:
-        return _seal(self.keks[kek_id], data_key, f"key {kek_id} {card_id}")
+    def _wrap(self, kek_id: str, owner_id: str, data_key: bytes) -> bytes:
+        return seal_bytes(self.keks[kek_id], data_key, f"key {kek_id} {owner_id}")
 
-    def _unwrap(self, sealed: SealedCard) -> bytes:
+    def _unwrap(self, sealed: SealedCard | SealedKey) -> bytes:
         kek = self.keks.get(sealed.kek_id)
         if kek is None:
             raise UnknownKey(sealed.kek_id)
-        return _open(kek, sealed.wrapped_key, f"key {sealed.kek_id} {sealed.id}")
+        return open_bytes(kek, sealed.wrapped_key, f"key {sealed.kek_id} {sealed.id}")
 
 
 def sealing_key_of(sealed: str) -> str:
@@ -164,15 +192,15 @@ def _open_text(kek: bytes, bound_to: str, sealed: str) -> str:
         ciphertext = base64.b64decode(sealed.rpartition(":")[2], validate=True)
     except binascii.Error:
         raise Tampered(f"a ciphertext of {bound_to.rpartition(' ')[2]} is not base64") from None
-    return _open(kek, ciphertext, bound_to).decode()
+    return open_bytes(kek, ciphertext, bound_to).decode()
 
 
-def _seal(key: bytes, text: bytes, bound_to: str) -> bytes:
+def seal_bytes(key: bytes, text: bytes, bound_to: str) -> bytes:
     nonce = os.urandom(NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, text, bound_to.encode())
 
 
-def _open(key: bytes, sealed: bytes, bound_to: str) -> bytes:
+def open_bytes(key: bytes, sealed: bytes, bound_to: str) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
     except InvalidTag:

@@ -16,12 +16,13 @@ from payment_gateway.domain.attempt import (
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.ledger_hold import Hold
 from payment_gateway.domain.payment import Payment
+from payment_gateway.domain.personal_data import token_of
 from payment_gateway.domain.refund import Refund
 from platform_kit.clock import isoformat
 
 
 def payment_object(payment: Payment) -> dict[str, Any]:
-    """What a merchant sees of a payment. Amounts in minor units of `currency`."""
+    """What a merchant sees of a payment, once `customer` is opened. Amounts in minor units of `currency`."""
     return {
         "id": payment.id,
         "object": "payment",
@@ -51,6 +52,11 @@ def payment_object(payment: Payment) -> dict[str, Any]:
         "created_at": isoformat(payment.created_at),
         "updated_at": isoformat(payment.updated_at),
     }
+
+
+def payment_told(payment: Payment) -> dict[str, Any]:
+    """A payment as events tell it: who pays by token, and no ciphertext, for events are kept where we erase nothing."""
+    return payment_object(payment) | {"customer": token_of(payment.customer)}
 
 
 def refund_object(refund: Refund) -> dict[str, Any]:

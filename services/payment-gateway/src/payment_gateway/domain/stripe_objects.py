@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from payment_gateway.domain.personal_data import is_sealed, member_of
+
 Object = Mapping[str, Any]
 
 
@@ -88,7 +90,7 @@ def payment_intent(payment: Object) -> dict[str, Any]:
         "confirmation_method": "automatic",
         "created": _epoch(payment["created_at"]),
         "currency": payment["currency"].lower(),
-        "customer": (payment.get("customer") or {}).get("id"),
+        "customer": _of_payer(payment, "id"),
         "description": payment["description"],
         "last_payment_error": _last_error(payment),
         "latest_charge": charge,
@@ -97,10 +99,15 @@ def payment_intent(payment: Object) -> dict[str, Any]:
         "next_action": _next_action(payment.get("next_action")),
         "payment_method": method.get("payment_method") or method.get("token_hint"),
         "payment_method_types": [method.get("type", "card")],
-        "receipt_email": (payment.get("customer") or {}).get("email"),
+        "receipt_email": _of_payer(payment, "email"),
         "statement_descriptor": payment.get("statement_descriptor"),
         "status": _STATUS[payment["status"]],
     }
+
+
+def _of_payer(payment: Object, name: str) -> Any:
+    payer = payment.get("customer") or {}
+    return member_of(payer, name) if is_sealed(payer) else payer.get(name)
 
 
 def charge(payment: Object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -36,6 +36,8 @@ class StoredEvent:
     data: str
     shown_at: str = CURRENT
     """The API version to which the merchant is pinned."""
+    customer: Mapping[str, Any] | None = None
+    """What the payment has of its payer, sealed: the merchant's own data, which the outbox does not hold."""
 
 
 def native_body(event: StoredEvent) -> bytes:

@@ -13,6 +13,7 @@ from payment_gateway.domain import dispute as machine
 from payment_gateway.domain.dispute import Dispute, DisputeChange, DisputeEvent, dispute_object
 from payment_gateway.domain.moves import IllegalMove
 from payment_gateway.domain.payment import Payment
+from payment_gateway.domain.personal_data import Subject, is_sealed, payer_reference
 from payment_gateway.operations.answer_request import Answer, claim, find_stored
 from payment_gateway.operations.change_dispute import commit_of_change
 from payment_gateway.operations.deps import Deps
@@ -47,10 +48,14 @@ async def answer_dispute(deps: Deps, command: AnswerDispute) -> Answer:
     async with as_merchant(deps.engine, command.merchant_id) as connection:
         payment = await payments.get(connection, dispute.payment_id, command.merchant_id)
     assert payment is not None
+    subject = await _subject(deps, dispute, payment) if command.evidence else None
 
     def change(locked: Dispute | None, held: Payment, seen: Locked) -> DisputeChange:
         assert locked is not None
-        evidence = {**locked.evidence, **command.evidence}
+        evidence = locked.evidence
+        if subject is not None:
+            before = subject.open(evidence) if is_sealed(evidence) else evidence
+            evidence = subject.seal({**before, **command.evidence})
         is_late = seen.now > locked.evidence_due_at
         if is_late and command.event is not DisputeEvent.ACCEPT:
             raise IllegalMove("dispute whose evidence was due", locked.status, command.event, ["accept"])
@@ -70,6 +75,16 @@ async def answer_dispute(deps: Deps, command: AnswerDispute) -> Answer:
         return done
     assert done.response is not None
     return Answer(done.response.status, done.response.body)
+
+
+async def _subject(deps: Deps, dispute: Dispute, payment: Payment) -> Subject:
+    """Under whose key the evidence is kept: it tells of who paid. Raises VaultClosed."""
+    for kept in (dispute.evidence, payment.customer):
+        if kept and is_sealed(kept):
+            known = await deps.subjects.by_id([kept["subject"]])
+            if known:
+                return known[kept["subject"]]
+    return await deps.subjects.of(dispute.merchant_id, payer_reference({}, payment.id))
 
 
 async def get_dispute(deps: Deps, merchant_id: str, dispute_id: str) -> Dispute:

@@ -54,7 +54,8 @@ async def charge_payment(
     Raises KeyReused, KeyInProgress, NoChannel, NotCommitted (nothing was charged), CommitUnknown.
     """
     assert payment.method is not None
-    assessment = await deps.risk.assess(_assessment_request(deps, payment, wanted.key))
+    payer = await _payer(deps, payment)
+    assessment = await deps.risk.assess(_assessment_request(deps, payment, payer, wanted.key))
     try:
         routing = _route(deps, payment, assessment, wanted.subject)
     except NoRoute:
@@ -142,9 +143,16 @@ def _attempt(payment: Payment, wanted: Claim) -> Attempt:
     )
 
 
-def _assessment_request(deps: Deps, payment: Payment, key: str) -> dict[str, Any]:
+async def _payer(deps: Deps, payment: Payment) -> dict[str, Any]:
+    """What risk is told of who pays: known by token, what rules count and compare in clear for this one question."""
+    if payment.customer is None:
+        return {}
+    told: dict[str, Any] = await deps.subjects.opened(payment.customer)
+    return told | {"id": payment.customer.get("subject") if told.get("id") else None}
+
+
+def _assessment_request(deps: Deps, payment: Payment, payer: Mapping[str, Any], key: str) -> dict[str, Any]:
     assert payment.method is not None
-    customer = payment.customer or {}
     return {
         "merchant_id": payment.merchant_id,
         "idempotency_key": key,
@@ -153,7 +161,7 @@ def _assessment_request(deps: Deps, payment: Payment, key: str) -> dict[str, Any
         "currency": payment.currency,
         "method": payment.method["type"],
         **_card(payment.method),
-        "customer": {name: customer.get(name) for name in ("id", "country", "ip", "device_id", "email")},
+        "customer": {name: payer.get(name) for name in ("id", "country", "ip", "device_id", "email")},
         "occurred_at": isoformat(deps.clock.now()),
     }
 

@@ -18,7 +18,7 @@ from payment_gateway.operations.charge_payment import charge_payment
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.mark_and_ask import first_attempt_id
-from payment_gateway.operations.saved_method import with_saved
+from payment_gateway.operations.saved_method import sealed_payer, with_saved
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit import canonical
 from platform_kit.idempotency import Claim, IdempotencyKey
@@ -52,7 +52,7 @@ class CreatePayment:
 async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
     """201 with the payment: as the channel answered, or waiting for its confirmation; 202 when that is not known yet.
 
-    Raises what `with_saved` and `charge_payment` raise.
+    Raises what `with_saved`, `sealed_payer` and `charge_payment` raise.
     """
     payment_id = new_id("pay")
     wanted = command.key.claim(f"{command.merchant_id} {CREATE_ROUTE}", first_attempt_id(payment_id))
@@ -69,6 +69,7 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
         method=command.method,
         customer=command.customer,
     )
+    customer = await sealed_payer(deps, command.merchant_id, payment_id, customer)
     command = replace(command, method=method, customer=customer)
     payment = _new(deps, payment_id, command)
     if not command.confirm:

@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
+from payment_gateway.domain.personal_data import with_payer
 from payment_gateway.domain.versions import VERSION_HEADER
 from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step
 from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
 from payment_gateway.domain.webhook_keys import headers_of
-from payment_gateway.domain.webhook_style import NATIVE, render_event, style_headers
+from payment_gateway.domain.webhook_style import NATIVE, StoredEvent, render_event, style_headers
 from payment_gateway.operations.disable_webhook_endpoints import disable_webhook_endpoints
 from payment_gateway.operations.webhook_metrics import observe_attempt
 from payment_gateway.operations.webhook_secrets import opened_keys
@@ -98,12 +101,21 @@ async def _send(deps: Deps, delivery: DueDelivery) -> Attempted:
     """One attempt, signed anew: the id stays, the timestamp is the attempt's own."""
     started = time.monotonic()
     try:
-        headers, body = _message(deps, delivery)
+        event = await _with_payer(deps, delivery.event)
+        headers, body = _message(deps, replace(delivery, event=event))
     except Exception:  # a renderer's bug about one event must not stop everybody else's
         log.exception("webhook not rendered", delivery_id=delivery.id, event_id=delivery.event.id)
         return Attempted(delivery, Answer(error="not-rendered"), 0.0)
     answer = await deps.webhooks.send(delivery.url, headers, body)
     return Attempted(delivery, answer, time.monotonic() - started)
+
+
+async def _with_payer(deps: Deps, event: StoredEvent) -> StoredEvent:
+    """The event with who pays, as its merchant told us; nothing of that is written anywhere on the way."""
+    if event.customer is None:
+        return event
+    data = with_payer(orjson.loads(event.data), event.customer)
+    return replace(event, data=orjson.dumps(await deps.subjects.opened(data)).decode())
 
 
 def _message(deps: Deps, delivery: DueDelivery) -> tuple[dict[str, str], bytes]:

@@ -16,6 +16,7 @@ from payment_gateway.clients.webhooks import WebhookSender
 from payment_gateway.operations.note_key_uses import KeyUses, open_key_uses
 from payment_gateway.operations.request_limits import RequestLimits, open_limits
 from payment_gateway.operations.routing_state import Routing, open_routing
+from payment_gateway.operations.subjects import Subjects
 from payment_gateway.operations.vault import Vault, open_vault
 from payment_gateway.settings import Settings
 from payment_gateway.store import commit
@@ -47,6 +48,7 @@ class Deps:
     risk: RiskClient
     webhooks: WebhookSender
     vault: Vault
+    subjects: Subjects
     limits: RequestLimits
     key_uses: KeyUses
     clock: Clock
@@ -94,6 +96,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             risk=RiskClient(risk, settings.risk_deadline_s),
             webhooks=webhooks,
             vault=vault,
+            subjects=Subjects(vault, settings.subjects_remembered_s),
             limits=await stack.enter_async_context(open_limits(settings)),
             key_uses=await stack.enter_async_context(open_key_uses(engine, clock)),
             clock=clock,

@@ -7,7 +7,7 @@ from typing import Any
 
 from payment_gateway.domain.attempt import Attempt, Outcome
 from payment_gateway.domain.ledger import Journal
-from payment_gateway.domain.objects import attempt_object, journal_object, payment_object, refund_object
+from payment_gateway.domain.objects import attempt_object, journal_object, payment_told, refund_object
 from payment_gateway.domain.payment import Payment
 from payment_gateway.domain.refund import Refund
 from platform_kit.ids import new_id
@@ -27,7 +27,7 @@ def payment_event(
 ) -> Event:
     """`kind` is a type such as `payment.captured.v1`; its time is `at`, or else the payment's last change."""
     data = {
-        "payment": payment_object(payment),
+        "payment": payment_told(payment),
         "refund": refund_object(refund) if refund else None,
         "journal": journal_object(journal),
         "attempt": attempt_object(attempt, outcome) if attempt else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from payment_gateway.domain.payment import Payment
+from payment_gateway.domain.personal_data import saved_reference
 from payment_gateway.domain.refund import Refund
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import payments, refunds
@@ -27,6 +28,11 @@ async def get_payment(deps: Deps, merchant_id: str, payment_id: str) -> Payment:
 
 async def list_payments(deps: Deps, merchant_id: str, window: Window, **filters: str | None) -> Page[Payment]:
     """Newest first. `filters`: status, reference, customer (its id), channel_was_asked ("true" or "false")."""
+    if customer := filters.pop("customer", None):
+        known = await deps.subjects.known(merchant_id, [saved_reference(customer)])
+        if not known:
+            return Page([], has_more=False)
+        filters["subject"] = known[-1]
     async with as_merchant(deps.engine, merchant_id) as connection:
         return await payments.page(connection, merchant_id, window, **filters)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from payment_gateway.domain import dispute as machine
 from payment_gateway.domain.dispute import Dispute, DisputeChange, DisputeEvent, DisputeStatus
 from payment_gateway.domain.payment import Payment
@@ -42,7 +44,8 @@ async def send_dispute_answers(deps: Deps) -> int:
     told = 0
     for dispute in waiting:
         path = "accept" if dispute.status is DisputeStatus.LOST else "evidence"
-        if await deps.banking.answer_dispute(dispute, path):
+        told_bank = replace(dispute, evidence=await deps.subjects.opened(dispute.evidence))
+        if await deps.banking.answer_dispute(told_bank, path):
             told += 1
             async with deps.engine.begin() as connection:
                 await disputes.sent(connection, dispute.id)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from payment_gateway.domain.customer import Customer, PaymentMethod, customer_object
-from payment_gateway.operations.answer_request import Answer
+from payment_gateway.domain.customer import NOTHING_SAID, Customer, PaymentMethod, customer_object
+from payment_gateway.domain.personal_data import Subject, saved_reference
+from payment_gateway.operations.answer_request import Answer, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.forget_card import forget_cards
 from payment_gateway.operations.write_once import write, write_once
@@ -31,12 +32,16 @@ class CreateCustomer:
 
 
 async def create_customer(deps: Deps, command: CreateCustomer) -> Answer:
-    """Raises KeyReused, KeyInProgress, NotCommitted."""
+    """Raises KeyReused, KeyInProgress, NotCommitted, VaultClosed."""
     customer_id = new_id("cus")
     wanted = command.key.claim(f"{command.merchant_id} POST /v1/customers", customer_id)
+    if stored := await find_stored(deps, wanted):
+        return stored
+    subject = await deps.subjects.of(command.merchant_id, saved_reference(customer_id))
+    kept = _kept(deps, subject, command.merchant_id, {**NOTHING_SAID, **command.values})
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
-        made = Customer(customer_id, command.merchant_id, locked.now, locked.now, **command.values)
+        made = Customer(customer_id, command.merchant_id, locked.now, locked.now, **kept)
         return ((customers, made),), customer_object(made)
 
     return await write_once(deps, wanted, decide)
@@ -57,8 +62,9 @@ async def list_customers(
     deps: Deps, merchant_id: str, window: Window, *, email: str | None
 ) -> Page[Customer]:
     """Newest first."""
+    email_hash = deps.subjects.hidden(merchant_id, f"email:{email}") if email else None
     async with as_merchant(deps.engine, merchant_id) as connection:
-        return await customers.page(connection, merchant_id, window, email=email)
+        return await customers.page(connection, merchant_id, window, email_hash=email_hash)
 
 
 async def update_customer(
@@ -74,9 +80,13 @@ async def update_customer(
     """
     customer = await get_customer(deps, merchant_id, customer_id)
     wanted = key.claim(f"{merchant_id} POST /v1/customers/{{id}}", new_id("req"))
+    subject = await deps.subjects.of(merchant_id, saved_reference(customer.id))
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
-        changed = replace(locked_customer(locked, customer.id, merchant_id), **changes, updated_at=locked.now)
+        before = locked_customer(locked, customer.id, merchant_id)
+        said = subject.open(before.personal) if before.personal else NOTHING_SAID
+        kept = _kept(deps, subject, merchant_id, {**said, **changes})
+        changed = replace(before, **kept, updated_at=locked.now)
         return ((customers, changed),), customer_object(changed)
 
     return await write_once(deps, wanted, decide, also=((customers, customer.id),), status=200)
@@ -91,13 +101,16 @@ async def delete_customer(deps: Deps, merchant_id: str, customer_id: str) -> Map
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         gone = replace(
             locked_customer(locked, customer.id, merchant_id),
-            name=None, email=None, description=None, metadata={}, updated_at=locked.now, deleted_at=locked.now,
+            personal=None, email_hash=None, updated_at=locked.now, deleted_at=locked.now,
         )  # fmt: skip
         rows: list[tuple[RowKind, Any]] = [(customers, gone)]
         for method_id in attached:
             method: PaymentMethod = locked.rows[method_id]
             if method.customer_id == customer.id:
-                given_up = replace(method, customer_id=None, detached_at=locked.now, updated_at=locked.now)
+                given_up = replace(
+                    method,
+                    customer_id=None, billing_details={}, detached_at=locked.now, updated_at=locked.now,
+                )  # fmt: skip
                 rows.append((payment_methods, given_up))
         return tuple(rows), {"id": customer.id, "object": "customer", "deleted": True}
 
@@ -106,6 +119,13 @@ async def delete_customer(deps: Deps, merchant_id: str, customer_id: str) -> Map
     shown = await write(deps, decide, also=tuple(also))
     await forget_cards(deps, merchant_id, attached)
     return shown
+
+
+def _kept(deps: Deps, subject: Subject, merchant_id: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the merchant says of them, as it is kept."""
+    email = said["email"]
+    email_hash = deps.subjects.hidden(merchant_id, f"email:{email}") if email else None
+    return {"personal": subject.seal(said), "email_hash": email_hash}
 
 
 def locked_customer(locked: Locked, customer_id: str, merchant_id: str) -> Customer:

@@ -16,6 +16,7 @@ from payment_gateway.domain.cards import (
     shown_token,
 )
 from payment_gateway.domain.customer import PaymentMethod, payment_method_object
+from payment_gateway.domain.personal_data import method_reference
 from payment_gateway.operations.answer_request import Answer, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.forget_card import forget_cards
@@ -75,6 +76,7 @@ async def create_payment_method(deps: Deps, command: CreatePaymentMethod) -> Ans
     wanted = command.key.claim(f"{command.merchant_id} POST /v1/payment-methods", method_id)
     if stored := await find_stored(deps, wanted):
         return stored
+    billing_details = await _sealed(deps, command.merchant_id, method_id, command.billing_details)
     method, shown, kept = await _kept(deps, command)
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
@@ -84,7 +86,7 @@ async def create_payment_method(deps: Deps, command: CreatePaymentMethod) -> Ans
             type=command.type,
             method=method,
             card=shown,
-            billing_details=command.billing_details,
+            billing_details=billing_details,
             metadata=command.metadata,
             created_at=locked.now,
             updated_at=locked.now,
@@ -99,6 +101,14 @@ async def create_payment_method(deps: Deps, command: CreatePaymentMethod) -> Ans
     if answer.replayed:  # a request with the same key was quicker: its card is the one that is named
         await _forget(deps, kept)
     return answer
+
+
+async def _sealed(
+    deps: Deps, merchant_id: str, method_id: str, billing_details: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    if not billing_details:
+        return {}
+    return (await deps.subjects.of(merchant_id, method_reference(method_id))).seal(billing_details)
 
 
 async def _forget(deps: Deps, kept: str | None) -> None:
@@ -177,6 +187,9 @@ async def update_payment_method(
     await get_payment_method(deps, merchant_id, method_id)
     native = f"{merchant_id} POST /v1/payment-methods/{{id}}"
     wanted = key.claim(native, new_id("req"))
+    if "billing_details" in changes:
+        sealed = await _sealed(deps, merchant_id, method_id, changes["billing_details"])
+        changes = {**changes, "billing_details": sealed}
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         changed = replace(locked.rows[method_id], **changes, updated_at=locked.now)
@@ -214,7 +227,10 @@ async def attach_payment_method(
 
 
 async def detach_payment_method(deps: Deps, merchant_id: str, method_id: str, key: IdempotencyKey) -> Answer:
-    """Give it up for good; its card leaves the vault. Raises NotFound, KeyReused, KeyInProgress."""
+    """Give it up for good: its card leaves the vault, and its billing details go.
+
+    Raises NotFound, KeyReused, KeyInProgress.
+    """
     await get_payment_method(deps, merchant_id, method_id)
     native = f"{merchant_id} POST /v1/payment-methods/{{id}}/detach"
     wanted = key.claim(native, new_id("req"))
@@ -222,7 +238,9 @@ async def detach_payment_method(deps: Deps, merchant_id: str, method_id: str, ke
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         method: PaymentMethod = locked.rows[method_id]
         at = method.detached_at or locked.now
-        detached = replace(method, customer_id=None, detached_at=at, updated_at=locked.now)
+        detached = replace(
+            method, customer_id=None, billing_details={}, detached_at=at, updated_at=locked.now
+        )
         return ((payment_methods, detached),), payment_method_object(detached)
 
     answer = await write_once(deps, wanted, decide, also=((payment_methods, method_id),), status=200)

@@ -8,7 +8,7 @@ from typing import Any
 from payment_gateway.domain.dispute import DisputeChange, DisputeStatus, dispute_object, step_key
 from payment_gateway.domain.fx import Rate, rate_object
 from payment_gateway.domain.ledger import Journal
-from payment_gateway.domain.objects import journal_object, payment_object
+from payment_gateway.domain.objects import journal_object, payment_told
 from payment_gateway.domain.payout import PayoutChange, payout_object
 from payment_gateway.domain.reserve import Reserve, reserve_object
 from payment_gateway.domain.suspense import Suspense, suspense_object
@@ -24,8 +24,9 @@ def dispute_event(change: DisputeChange, journal: Journal | None, source: dict[s
         source = {"id": step_key(dispute), "channel_reference": None}
     assert change.event is not None
     data = {
-        "dispute": dispute_object(dispute),
-        "payment": payment_object(change.payment),
+        "dispute": dispute_object(dispute)
+        | {"evidence": {}},  # who paid stands in there: for the bank, not for events
+        "payment": payment_told(change.payment),
         "journal": journal_object(journal),
         "attempt": source,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from payment_gateway.domain.objects import payment_object
+from payment_gateway.domain.objects import payment_told
 from payment_gateway.domain.payment import Payment
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import payment_history
@@ -33,7 +33,7 @@ async def look_into_payment(deps: Deps, payment_id: str) -> dict[str, Any]:
         history = await payment_history.of_payment(connection, payment)
     return {
         "object": "payment_history",
-        "payment": payment_object(payment),
+        "payment": payment_told(payment),
         **{name: [_told(row) for row in rows] for name, rows in history.items()},
     }
 

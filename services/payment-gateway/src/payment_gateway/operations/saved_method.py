@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from payment_gateway.domain.customer import is_usable_for
+from payment_gateway.domain.personal_data import payer_reference
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_customers import get_customer
 from payment_gateway.operations.manage_payment_methods import usable_payment_method
@@ -41,3 +42,13 @@ async def with_saved(
     except NotFound as missing:
         raise UnknownReference(missing.detail) from None
     return method, {**(customer or {}), "id": customer_id} if customer_id else customer
+
+
+async def sealed_payer(
+    deps: Deps, merchant_id: str, payment_id: str, customer: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """A payment's `customer` as it is kept: sealed under the key of whom it is about. Raises VaultClosed."""
+    if not customer:
+        return None
+    subject = await deps.subjects.of(merchant_id, payer_reference(customer, payment_id))
+    return subject.seal(customer)

@@ -13,7 +13,7 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.problems import stored_refusal
-from payment_gateway.operations.saved_method import with_saved
+from payment_gateway.operations.saved_method import sealed_payer, with_saved
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit.idempotency import IdempotencyKey
 from platform_kit.ids import new_id
@@ -56,10 +56,10 @@ async def update_payment(deps: Deps, command: UpdatePayment) -> Answer:
 
 
 async def _with_saved(deps: Deps, command: UpdatePayment) -> Mapping[str, Any]:
-    """The changes, with what was saved in the place of `payment_method` and `customer_id`."""
+    """The changes, with what was saved in the place of `payment_method` and `customer_id`, and the payer sealed."""
     changes = dict(command.changes)
     named, customer_id = changes.pop("payment_method", None), changes.pop("customer_id", None)
-    if named is None and customer_id is None:
+    if named is None and customer_id is None and "customer" not in changes:
         return changes
     method, customer = await with_saved(
         deps,
@@ -69,6 +69,7 @@ async def _with_saved(deps: Deps, command: UpdatePayment) -> Mapping[str, Any]:
         method=changes.get("method"),
         customer=changes.get("customer"),
     )
+    customer = await sealed_payer(deps, command.merchant_id, command.payment_id, customer)
     changed = {"method": method, "customer": customer}
     return changes | {name: value for name, value in changed.items() if value is not None}
 

@@ -24,7 +24,10 @@ class VaultClosed(Unavailable):
     code, title = "vault-closed", "This gateway runs without a card vault"
 
     def __init__(self) -> None:
-        super().__init__("Card numbers cannot be taken here; test tokens can. See docs/vault.md.", 60)
+        super().__init__(
+            "Neither card numbers nor personal data can be taken here; test tokens can. See docs/vault.md.",
+            60,
+        )
 
 
 class NoSuchCard(Exception):
@@ -44,7 +47,7 @@ class Vault:
 
     async def tokenise(self, card: CardNumber) -> SealedCard:
         """Keep a card; the token is the sealed card's id. Raises VaultClosed."""
-        engine, keyring = self._opened()
+        engine, keyring = self.opened()
         sealed = keyring.seal(new_id("card"), card)
         async with engine.begin() as connection:
             await cards.insert(connection, sealed)
@@ -52,7 +55,7 @@ class Vault:
 
     async def reveal(self, token: str) -> CardNumber:
         """The card of a token. Raises NoSuchCard, UnknownKey, Tampered, VaultClosed."""
-        engine, keyring = self._opened()
+        engine, keyring = self.opened()
         async with engine.connect() as connection:
             sealed = await cards.get(connection, token)
         if sealed is None:
@@ -61,13 +64,13 @@ class Vault:
 
     async def forget(self, token: str) -> None:
         """Delete a card for good; one that is gone already is gone. Raises VaultClosed."""
-        engine, _ = self._opened()
+        engine, _ = self.opened()
         async with engine.begin() as connection:
             await cards.delete(connection, token)
 
     async def cards_by_key(self) -> Mapping[str, int]:
         """How many cards each key holds. Raises VaultClosed."""
-        engine, _ = self._opened()
+        engine, _ = self.opened()
         async with engine.connect() as connection:
             return await cards.count_by_kek(connection)
 
@@ -76,7 +79,7 @@ class Vault:
 
         Raises UnknownKey before anything is written, Tampered, VaultClosed.
         """
-        engine, keyring = self._opened()
+        engine, keyring = self.opened()
         async with engine.begin() as connection:
             old = await cards.lock_old(connection, keyring.newest, limit)
             if old:
@@ -85,16 +88,17 @@ class Vault:
 
     async def check_keys(self) -> None:
         """Raises UnknownKey when a card is under a key that this process does not have."""
-        _, keyring = self._opened()
+        _, keyring = self.opened()
         for key_id in sorted(await self.cards_by_key()):
             if key_id not in keyring.keks:
                 raise UnknownKey(key_id)
 
     def request_fingerprint(self, path: str, body: bytes) -> bytes:
         """A keyed fingerprint of a request that holds a card number. Raises VaultClosed."""
-        return self._opened()[1].request_fingerprint(path, body)
+        return self.opened()[1].request_fingerprint(path, body)
 
-    def _opened(self) -> tuple[AsyncEngine, Keyring]:
+    def opened(self) -> tuple[AsyncEngine, Keyring]:
+        """Connections and keys, for what else lies in the vault's schema. Raises VaultClosed."""
         if self.engine is None or self.keyring is None:
             raise VaultClosed()
         return self.engine, self.keyring

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
@@ -27,12 +27,13 @@ GET = text(
     " WHERE id = :id AND merchant_id = :merchant_id AND deleted_at IS NULL"
 )
 # customer_by_merchant_idx; keyset, newest first
-PAGE = PageQuery(table, _COLUMNS, {"email": "email = :email"}, where="deleted_at IS NULL")
+PAGE = PageQuery(table, _COLUMNS, {"email_hash": "email_hash = :email_hash"}, where="deleted_at IS NULL")
+
+_BEFORE: Final[dict[str, Any]] = {"name": None, "email": None, "description": None, "metadata": {}}
+"""Where an older version kept in clear what is sealed in `personal`: empty from now on."""
 
 _INSERT = rows.insert_statement(table)
-_UPDATE = rows.update_statement(
-    table, ("name", "email", "description", "metadata", "updated_at", "deleted_at")
-)
+_UPDATE = rows.update_statement(table, ("personal", "email_hash", "updated_at", "deleted_at", *_BEFORE))
 
 
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Customer]:
@@ -62,7 +63,7 @@ def update(writes: Writes, customers: Iterable[Customer]) -> None:
 
 
 def _row(customer: Customer) -> dict[str, Any]:
-    return {name: getattr(customer, name) for name in _FIELDS}
+    return {name: getattr(customer, name) for name in _FIELDS} | _BEFORE
 
 
 def _customer(row: Row[Any]) -> Customer:

@@ -12,27 +12,34 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payment_gateway.store.tables import outbox
+from payment_gateway.domain.personal_data import with_payer
+from payment_gateway.store.tables import outbox, payment
 from platform_kit.clock import isoformat
 
 _EVENT = outbox.event.fullname
-_COLUMNS = "id, type, aggregate_id, merchant_id, occurred_at, data"
+_COLUMNS = (
+    "event.id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at, event.data,"
+    " payment.customer"
+)
+# What an event leaves out of who pays, its merchant reads from the payment (payment_pkey).
+_SOURCE = f"{_EVENT} AS event LEFT JOIN {payment.fullname} AS payment ON payment.id = event.aggregate_id"
 POSITION_OF = text(f"SELECT position FROM {_EVENT} WHERE id = :id AND merchant_id = :merchant_id")
 GET_EVENT = text(
-    f"SELECT {_COLUMNS} FROM {_EVENT} WHERE id = :id AND merchant_id = :merchant_id AND position IS NOT NULL"
+    f"SELECT {_COLUMNS} FROM {_SOURCE}"
+    " WHERE event.id = :id AND event.merchant_id = :merchant_id AND event.position IS NOT NULL"
 )
 # event_by_merchant_idx, or event_by_aggregate_idx for one object's, read in either direction.
 _PAGE = f"""
-    SELECT {_COLUMNS} FROM {_EVENT}
-    WHERE merchant_id = :merchant_id AND position > :after
-      AND (CAST(:before AS bigint) IS NULL OR position < :before)
-      AND (CAST(:type AS text) IS NULL OR type = :type
-           OR (right(:type, 2) = '.*' AND starts_with(type, left(:type, -1))))
-      AND (CAST(:aggregate_id AS text) IS NULL OR aggregate_id = :aggregate_id)
-      AND (CAST(:types AS text[]) IS NULL OR type = ANY(CAST(:types AS text[])))
-      AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
-      AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
-    ORDER BY position"""
+    SELECT {_COLUMNS} FROM {_SOURCE}
+    WHERE event.merchant_id = :merchant_id AND event.position > :after
+      AND (CAST(:before AS bigint) IS NULL OR event.position < :before)
+      AND (CAST(:type AS text) IS NULL OR event.type = :type
+           OR (right(:type, 2) = '.*' AND starts_with(event.type, left(:type, -1))))
+      AND (CAST(:aggregate_id AS text) IS NULL OR event.aggregate_id = :aggregate_id)
+      AND (CAST(:types AS text[]) IS NULL OR event.type = ANY(CAST(:types AS text[])))
+      AND (CAST(:since AS timestamptz) IS NULL OR event.occurred_at >= :since)
+      AND (CAST(:until AS timestamptz) IS NULL OR event.occurred_at < :until)
+    ORDER BY event.position"""
 OLDEST_FIRST, NEWEST_FIRST = text(f"{_PAGE} ASC LIMIT :limit"), text(f"{_PAGE} DESC LIMIT :limit")
 
 
@@ -87,5 +94,5 @@ def _event(row: Any) -> dict[str, Any]:
         "occurred_at": isoformat(row.occurred_at),
         "aggregate_id": row.aggregate_id,
         "merchant_id": row.merchant_id,
-        "data": row.data,
+        "data": with_payer(row.data, row.customer),
     }

@@ -39,14 +39,14 @@ GET_ASSESSED = text(f"""
     SELECT {_COLUMNS} FROM {table.fullname}
     WHERE risk ->> 'assessment_id' = :assessment_id AND risk ->> 'decision' = 'review'
 """)  # noqa: S608
-# payment_by_merchant_idx
+# payment_by_merchant_idx, payment_by_subject_idx
 PAYMENTS = PageQuery(
     table,
     _COLUMNS,
     {
         "status": "status = :status",
         "reference": "reference = :reference",
-        "customer": "customer ->> 'id' = :customer",
+        "subject": "customer ->> 'subject' = :subject",
         "channel_was_asked": "(channel IS NOT NULL) = CAST(:channel_was_asked AS boolean)",
     },
 )

@@ -19,6 +19,7 @@ from payment_gateway.domain.webhook_style import StoredEvent
 from payment_gateway.store.tables import (
     merchant,
     outbox,
+    payment,
     webhook_attempt,
     webhook_cursor,
     webhook_delivery,
@@ -99,11 +100,12 @@ CLAIM_DUE_DELIVERIES = text(f"""
            endpoint.failing_since IS NOT NULL AS is_failing,
            merchant.api_version,
            event.id AS event_id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at,
-           CAST(event.data AS text) AS data
+           CAST(event.data AS text) AS data, payment.customer
     FROM claimed
     JOIN {_ENDPOINT} AS endpoint ON endpoint.id = claimed.endpoint_id
     JOIN {merchant.fullname} AS merchant ON merchant.id = endpoint.merchant_id
-    JOIN {_EVENT} AS event ON event.id = claimed.event_id""")
+    JOIN {_EVENT} AS event ON event.id = claimed.event_id
+    LEFT JOIN {payment.fullname} AS payment ON payment.id = event.aggregate_id""")
 # A delivery that another run finished meanwhile (its lease ran out) stays finished, except that a success is the truth
 # also of one that was given up. What belongs to the
 # cycle before a replay no longer decides anything. Pauses are added to the database's own time.
@@ -270,6 +272,7 @@ def _due(row: Any) -> DueDelivery:
             merchant_id=row.merchant_id,
             occurred_at=row.occurred_at,
             data=row.data,
+            customer=row.customer,
             shown_at=row.api_version,
         ),
         first=FirstAttempt(row.age_s, row.is_failing) if row.attempts == 0 and row.cycle == 1 else None,

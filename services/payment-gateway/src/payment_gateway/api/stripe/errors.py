@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from payment_gateway.api.personal_data import opened
 from payment_gateway.domain.stripe_objects import API_VERSION
 from platform_kit.ids import new_id
 from platform_kit.problems import Problem
@@ -106,7 +107,7 @@ class StripeRoute(APIRoute):
 
         async def handle_in_envelope(request: Request) -> Response:
             try:
-                response = await handle(request)
+                response = await opened(request, await handle(request))
             except InvalidParameter as error:
                 members = {"param": error.param, "code": error.stripe_code}
                 response = envelope(400, error.body(None, None), None, **members)

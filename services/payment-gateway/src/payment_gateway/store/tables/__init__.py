@@ -3,6 +3,7 @@
 from payment_gateway.store.tables.audit import audit_entry
 from payment_gateway.store.tables.channels import parked_event, routing_decision, routing_rule_set
 from payment_gateway.store.tables.customers import customer, payment_method
+from payment_gateway.store.tables.erasures import erasure
 from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
 from payment_gateway.store.tables.ledger import account, hold, journal, ledger_chain, transfer
 from payment_gateway.store.tables.merchants import api_key, merchant
@@ -30,6 +31,7 @@ __all__ = [
     "consumer_cursor",
     "customer",
     "dispute",
+    "erasure",
     "hold",
     "idempotency_key",
     "job_run",

@@ -7,6 +7,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from payment_gateway.store.tables.schema import Id, Time, metadata, one_of
 
+UNSEALED_CUSTOMER = "personal IS NULL AND deleted_at IS NULL"
+UNSEALED_BILLING = "billing_details <> '{}'::jsonb AND (billing_details ->> 'subject') IS NULL"
+
 customer = Table(
     "customer",
     metadata,
@@ -16,11 +19,16 @@ customer = Table(
     Column("email", String),
     Column("description", String),
     Column("metadata", JSONB, nullable=False),
+    Column("personal", JSONB),
+    Column("email_hash", String(collation="C")),
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
     Column("deleted_at", Time),
     ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
     Index("customer_by_merchant_idx", "merchant_id", "id"),
+    Index("customer_by_email_idx", "email_hash", postgresql_where=text("email_hash IS NOT NULL")),
+    # The work list of who seals what an older version kept in clear.
+    Index("customer_unsealed_idx", "id", postgresql_where=text(UNSEALED_CUSTOMER)),
 )
 
 payment_method = Table(
@@ -49,4 +57,5 @@ payment_method = Table(
         "id",
         postgresql_where=text("customer_id IS NOT NULL"),
     ),
+    Index("payment_method_unsealed_idx", "id", postgresql_where=text(UNSEALED_BILLING)),
 )

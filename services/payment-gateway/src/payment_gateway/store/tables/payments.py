@@ -19,6 +19,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from payment_gateway.domain.payment import Status
 from payment_gateway.store.tables.schema import NOW, Id, Time, metadata, one_of
 
+UNSEALED_PAYER = "jsonb_typeof(customer) = 'object' AND (customer ->> 'subject') IS NULL"
+
 payment = Table(
     "payment",
     metadata,
@@ -82,6 +84,12 @@ payment = Table(
         "payment_by_assessment_idx", text("(risk ->> 'assessment_id')"),
         postgresql_where=text("risk ->> 'decision' = 'review'"),
     ),
+    # All of one payer, and the work list of who seals what an older version kept in clear.
+    Index(
+        "payment_by_subject_idx", text("(customer ->> 'subject')"),
+        postgresql_where=text("(customer ->> 'subject') IS NOT NULL"),
+    ),
+    Index("payment_unsealed_idx", "id", postgresql_where=text(UNSEALED_PAYER)),
     # Holds and payers' actions that run out: the expiry job's work list.
     Index(
         "payment_may_expire_idx", "created_at",

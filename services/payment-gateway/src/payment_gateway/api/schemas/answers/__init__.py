@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from payment_gateway.api.schemas.answers import ledger, merchants, money, payments, webhooks
+from payment_gateway.api.schemas.answers import erasures, ledger, merchants, money, payments, webhooks
 from platform_kit.contract import Schema
 
 SCHEMAS: Final[dict[str, Schema]] = {
@@ -17,4 +17,5 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **webhooks.SCHEMAS,
     **ledger.SCHEMAS,
     **merchants.SCHEMAS,
+    **erasures.SCHEMAS,
 }

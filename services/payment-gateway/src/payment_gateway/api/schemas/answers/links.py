@@ -22,6 +22,7 @@ LINKS: Final[Links] = {
     "Suspense": _by_id("item_id", "suspense_resolve"),
     "Payout": _by_id("payout_id", "balance_get", "balance_cancel"),
     "StoredCustomer": _by_id("customer_id", "customers_get", "customers_update", "customers_delete"),
+    "Erasure": _by_id("erasure_id", "erasures_get"),
     "PaymentMethod": _by_id(
         "payment_method_id", *(f"payment_methods_{act}" for act in ("get", "update", "attach", "detach"))
     ),

@@ -1,0 +1,128 @@
+"""Destroy the keys of those who are to be forgotten, unless a dispute needs to know them still. A job.
+
+    look      a short transaction: disputes that are open block; what the scan will look for is kept, sealed
+    destroy   the vault's own transaction: key and reference go
+    record    a short transaction: erased, evidence emptied, the audit log
+
+A crash anywhere is repeated from the start, and each step changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from payment_gateway.domain.audit import THE_PLATFORM, Entry
+from payment_gateway.domain.dispute import DisputeStatus
+from payment_gateway.domain.erasure import (
+    SOUGHT_LIFETIME,
+    Erasure,
+    ErasureStatus,
+    sought_in,
+    sought_reference,
+)
+from payment_gateway.domain.personal_data import is_sealed
+from payment_gateway.operations.manage_customers import delete_customer
+from payment_gateway.store import audit_log, erasures
+from platform_kit import canonical
+from platform_kit.problems import NotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from payment_gateway.operations.deps import Deps
+
+RUN_MAX: Final = 50  # erasures of one run
+LOOK_AGAIN: Final = timedelta(minutes=5)  # a dispute lasts for days
+OVER: Final = frozenset({DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.WARNING_CLOSED})
+
+
+async def erase_subjects(deps: Deps) -> int:
+    """How many erasures were carried out. May run anywhere and at once."""
+    if not deps.vault.is_open:
+        return 0
+    async with deps.engine.connect() as connection:
+        due = await erasures.due(connection, RUN_MAX)
+        old = await erasures.unreported(connection, deps.clock.now() - SOUGHT_LIFETIME, RUN_MAX)
+    erased = 0
+    for erasure_id in due:
+        erased += await _erase(deps, erasure_id)
+    for erasure_id in old:
+        await forget_sought(deps, erasure_id)
+    canonical.add(erased=erased)
+    return erased
+
+
+async def _erase(deps: Deps, erasure_id: str) -> bool:
+    async with deps.engine.begin() as connection:
+        erasure = await erasures.lock_free(connection, erasure_id)
+        if erasure is None or erasure.status is ErasureStatus.ERASED:
+            return False
+        disputes = await erasures.disputes_of(connection, erasure.subjects)
+        open_ones = [
+            {"dispute_id": row.id, "status": row.status} for row in disputes if row.status not in OVER
+        ]
+        if open_ones:
+            await _block(deps, connection, erasure, open_ones)
+            return False
+        customers = await erasures.customers_of(connection, erasure.merchant_id, erasure.subjects)
+        if erasure.sought is None:
+            told = [
+                *await erasures.payers(connection, erasure.subjects),
+                *(row.personal for row in customers),
+                *(row.evidence for row in disputes),
+            ]
+            erasure = await _with_sought(deps, erasure, told)
+            await erasures.save(connection, erasure)
+    for row in customers:
+        try:
+            await delete_customer(deps, erasure.merchant_id, row.id)
+        except NotFound:
+            continue  # by its merchant, just now
+    await deps.subjects.erase(erasure.subjects)
+    return await _record(deps, erasure, [row.id for row in disputes])
+
+
+async def _block(
+    deps: Deps, connection: AsyncConnection, erasure: Erasure, disputes: Sequence[Mapping[str, str]]
+) -> None:
+    due_at = deps.clock.now() + LOOK_AGAIN
+    if erasure.status is not ErasureStatus.BLOCKED:
+        told = {"disputes": [one["dispute_id"] for one in disputes]}
+        entry = Entry("erasure.blocked", erasure.merchant_id, erasure.id, told)
+        await audit_log.record(connection, THE_PLATFORM, entry)
+    blocked = replace(erasure, status=ErasureStatus.BLOCKED, blocked_by=disputes, due_at=due_at)
+    await erasures.save(connection, blocked)
+
+
+async def _with_sought(deps: Deps, erasure: Erasure, told: Sequence[Any]) -> Erasure:
+    """With what the scan must not find, under a key of its own; tokens may be found, and are counted."""
+    values = sought_in([await deps.subjects.opened(one) for one in told if is_sealed(one)])
+    keeper = await deps.subjects.of(erasure.merchant_id, sought_reference(erasure.id))
+    return replace(erasure, sought=keeper.seal({"values": values}))
+
+
+async def _record(deps: Deps, erasure: Erasure, disputes: Sequence[str]) -> bool:
+    async with deps.engine.begin() as connection:
+        now = deps.clock.now()
+        held = await erasures.lock_free(connection, erasure.id)
+        if held is None or held.status is ErasureStatus.ERASED:
+            return False
+        await erasures.empty_evidence(connection, disputes)
+        done = replace(held, status=ErasureStatus.ERASED, blocked_by=[], erased_at=now)
+        await erasures.save(connection, done)
+        entry = Entry("erasure.erased", held.merchant_id, held.id, {"subjects": list(held.subjects)})
+        await audit_log.record(connection, THE_PLATFORM, entry)
+    return True
+
+
+async def forget_sought(deps: Deps, erasure_id: str) -> None:
+    """Nothing is looked for any more: the clear values of the scan go the way of the rest."""
+    async with deps.engine.begin() as connection:
+        erasure = await erasures.lock_free(connection, erasure_id)
+        if erasure is None or erasure.sought is None:
+            return
+        await deps.subjects.erase([erasure.sought["subject"]])
+        await erasures.save(connection, replace(erasure, sought=None))

@@ -1,0 +1,76 @@
+"""Seal what an older version kept in clear: payers, customers, billing details. A job until there is none left.
+
+Only rows that may change are reached. Events that were told before, and copies of them elsewhere, stay as they are
+(docs/privacy.md says where, and how long).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from payment_gateway.domain.customer import NOTHING_SAID
+from payment_gateway.domain.personal_data import Subject, method_reference, payer_reference, saved_reference
+from payment_gateway.store import unsealed
+from platform_kit import canonical
+
+if TYPE_CHECKING:
+    from payment_gateway.operations.deps import Deps
+
+BATCH: Final = 200  # rows of one transaction, each with two statements of the vault at most for 64
+
+
+async def seal_personal_data(deps: Deps, batch: int = BATCH) -> int:
+    """How many rows were sealed; 0 where there is no vault. May run anywhere and at once: a batch is locked."""
+    if not deps.vault.is_open:
+        return 0
+    sealed = 0
+    for seal_some in (_payers, _customers, _billing_details):
+        while done := await seal_some(deps, batch):
+            sealed += done
+    canonical.add(sealed=sealed)
+    return sealed
+
+
+async def _subjects(deps: Deps, rows: Sequence[Any], reference_of: Callable[[Any], str]) -> Sequence[Subject]:
+    """All at once: they share their statements."""
+    return await asyncio.gather(*(deps.subjects.of(row.merchant_id, reference_of(row)) for row in rows))
+
+
+async def _payers(deps: Deps, batch: int) -> int:
+    async with deps.engine.begin() as connection:
+        found = await unsealed.lock_payments(connection, batch)
+        subjects = await _subjects(deps, found, lambda row: payer_reference(row.customer, row.id))
+        rows = [
+            {"id": row.id, "customer": subject.seal(row.customer)}
+            for row, subject in zip(found, subjects, strict=True)
+        ]
+        await unsealed.seal_payments(connection, rows)
+    return len(found)
+
+
+async def _customers(deps: Deps, batch: int) -> int:
+    async with deps.engine.begin() as connection:
+        found = await unsealed.lock_customers(connection, batch)
+        subjects = await _subjects(deps, found, lambda row: saved_reference(row.id))
+        rows: list[dict[str, Any]] = []
+        for row, subject in zip(found, subjects, strict=True):
+            email = row.email
+            said = {name: getattr(row, name) for name in NOTHING_SAID}
+            hidden = deps.subjects.hidden(row.merchant_id, f"email:{email}") if email else None
+            rows.append({"id": row.id, "personal": subject.seal(said), "email_hash": hidden})
+        await unsealed.seal_customers(connection, rows)
+    return len(found)
+
+
+async def _billing_details(deps: Deps, batch: int) -> int:
+    async with deps.engine.begin() as connection:
+        found = await unsealed.lock_payment_methods(connection, batch)
+        subjects = await _subjects(deps, found, lambda row: method_reference(row.id))
+        rows = [
+            {"id": row.id, "billing_details": subject.seal(row.billing_details)}
+            for row, subject in zip(found, subjects, strict=True)
+        ]
+        await unsealed.seal_payment_methods(connection, rows)
+    return len(found)
