@@ -16,6 +16,7 @@ from platform_cli.backup.commands import backup, restore
 from platform_cli.daily.commands import add_daily_commands
 from platform_cli.data.commands import data_commands
 from platform_cli.k8s.commands import kubernetes_commands
+from platform_cli.privacy.commands import privacy_commands
 from platform_cli.risk.commands import risk_commands
 from platform_cli.stack import supervision
 from platform_cli.stack.health import DidNotBecomeReady, Health, process_table
@@ -132,6 +133,7 @@ main.command(rich_help_panel=HERE)(restore)
 main.add_typer(kubernetes_commands(), name="k8s", rich_help_panel=HERE)
 main.add_typer(risk_commands(), name="risk", rich_help_panel=HERE)
 main.add_typer(data_commands(), name="data", rich_help_panel=HERE)
+main.add_typer(privacy_commands(), name="privacy", rich_help_panel=HERE)
 add_daily_commands(main)
 
 
