@@ -49,7 +49,9 @@ async def database(fresh_database: FreshDatabase) -> TestDatabase:
 @pytest.fixture
 async def gateway(database: TestDatabase, tmp_path: Path) -> AsyncIterator[RunningGateway]:
     """One that forgets keys at once, so that an erasure is due at once."""
-    async with run_gateway(database, tmp_path / "journals", subjects_remembered_s=0) as running:
+    async with run_gateway(
+        database, tmp_path / "journals", subjects_remembered_s=0, channel_timeout_s=20.0
+    ) as running:
         yield running
 
 

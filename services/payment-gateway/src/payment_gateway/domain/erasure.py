@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from platform_kit.clock import isoformat
+from platform_kit.ids import is_id
 
 SOUGHT_MAX: Final = 500  # values that a scan looks for
 SOUGHT_LIFETIME: Final = timedelta(
@@ -71,7 +72,7 @@ def sought_in(told: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str) and value.strip():
+    if isinstance(value, str) and value.strip() and not is_id("cus", value):  # that names nobody: we made it
         yield value
     elif isinstance(value, Mapping):
         for name, one in value.items():

@@ -1,6 +1,6 @@
 """Destroy the keys of those who are to be forgotten, unless a dispute needs to know them still. A job.
 
-    look      a short transaction: disputes that are open block; what the scan will look for is kept, sealed
+    look      a short transaction: disputes that are open block
     destroy   the vault's own transaction: key and reference go
     record    a short transaction: erased, evidence emptied, the audit log
 
@@ -12,18 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from payment_gateway.domain.audit import THE_PLATFORM, Entry
 from payment_gateway.domain.dispute import DisputeStatus
-from payment_gateway.domain.erasure import (
-    SOUGHT_LIFETIME,
-    Erasure,
-    ErasureStatus,
-    sought_in,
-    sought_reference,
-)
-from payment_gateway.domain.personal_data import is_sealed
+from payment_gateway.domain.erasure import SOUGHT_LIFETIME, Erasure, ErasureStatus
 from payment_gateway.operations.manage_customers import delete_customer
 from payment_gateway.store import audit_log, erasures
 from platform_kit import canonical
@@ -68,14 +61,6 @@ async def _erase(deps: Deps, erasure_id: str) -> bool:
             await _block(deps, connection, erasure, open_ones)
             return False
         customers = await erasures.customers_of(connection, erasure.merchant_id, erasure.subjects)
-        if erasure.sought is None:
-            told = [
-                *await erasures.payers(connection, erasure.subjects),
-                *(row.personal for row in customers),
-                *(row.evidence for row in disputes),
-            ]
-            erasure = await _with_sought(deps, erasure, told)
-            await erasures.save(connection, erasure)
     for row in customers:
         try:
             await delete_customer(deps, erasure.merchant_id, row.id)
@@ -95,13 +80,6 @@ async def _block(
         await audit_log.record(connection, THE_PLATFORM, entry)
     blocked = replace(erasure, status=ErasureStatus.BLOCKED, blocked_by=disputes, due_at=due_at)
     await erasures.save(connection, blocked)
-
-
-async def _with_sought(deps: Deps, erasure: Erasure, told: Sequence[Any]) -> Erasure:
-    """With what the scan must not find, under a key of its own; tokens may be found, and are counted."""
-    values = sought_in([await deps.subjects.opened(one) for one in told if is_sealed(one)])
-    keeper = await deps.subjects.of(erasure.merchant_id, sought_reference(erasure.id))
-    return replace(erasure, sought=keeper.seal({"values": values}))
 
 
 async def _record(deps: Deps, erasure: Erasure, disputes: Sequence[str]) -> bool:

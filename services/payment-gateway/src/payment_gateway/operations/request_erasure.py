@@ -11,8 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 from payment_gateway.domain.audit import Actor, Entry, StoredEntry
-from payment_gateway.domain.erasure import Erasure, ErasureStatus, erasure_object
-from payment_gateway.domain.personal_data import method_reference, saved_reference
+from payment_gateway.domain.erasure import (
+    Erasure,
+    ErasureStatus,
+    erasure_object,
+    sought_in,
+    sought_reference,
+)
+from payment_gateway.domain.personal_data import is_sealed, method_reference, saved_reference
 from payment_gateway.operations.answer_request import Answer, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.find_payments import get_payment
@@ -63,6 +69,7 @@ async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
     subjects = await _subjects(deps, command)
     if not subjects:
         raise UnknownReference("Nothing is held of them, or it was erased before.")
+    sought = await _sought(deps, command.merchant_id, erasure_id, subjects)
     await deps.subjects.close(subjects)  # first: what waits must be closed, whatever happens next
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
@@ -72,6 +79,7 @@ async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
             status=ErasureStatus.WAITING,
             subjects=list(subjects),
             blocked_by=[],
+            sought=sought,
             created_at=locked.now,
             # twice: a process may have taken the key just before the close, and a request may outlive the memory
             due_at=locked.now + timedelta(seconds=2 * deps.subjects.remember_s),
@@ -103,6 +111,22 @@ async def _subjects(deps: Deps, command: RequestErasure) -> Sequence[str]:
         raise UnknownReference(missing.detail) from None
     reference = f"id:{command.customer}" if command.customer else f"email:{(command.email or '').lower()}"
     return await deps.subjects.known(merchant_id, [reference])
+
+
+async def _sought(
+    deps: Deps, merchant_id: str, erasure_id: str, subjects: Sequence[str]
+) -> Mapping[str, Any]:
+    """What the scan must not find afterwards, under a key of its own, while it can still be read."""
+    async with deps.engine.connect() as connection:
+        told = [
+            *await erasures.payers(connection, subjects),
+            *(row.personal for row in await erasures.customers_of(connection, merchant_id, subjects)),
+            *await erasures.billing_of(connection, merchant_id, subjects),
+            *(row.evidence for row in await erasures.disputes_of(connection, subjects)),
+        ]
+    values = sought_in([await deps.subjects.opened(one) for one in told if is_sealed(one)])
+    keeper = await deps.subjects.of(merchant_id, sought_reference(erasure_id))
+    return keeper.seal({"values": values})
 
 
 async def get_erasure(deps: Deps, merchant_id: str, erasure_id: str) -> Erasure:

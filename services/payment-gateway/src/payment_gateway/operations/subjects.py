@@ -17,12 +17,20 @@ from payment_gateway.operations.vault import POOL_SIZE, Vault
 from payment_gateway.store.vault import subjects
 from payment_gateway.store.vault.subjects import Wanted
 from platform_kit.ids import new_id
+from platform_kit.problems import Unavailable
 from platform_kit.together import Together
 
 REMEMBERED_MAX: Final = 20_000  # of a process: some 10 MB
 TOGETHER_MAX: Final = 64  # subjects of one statement
 TRIES_MAX: Final = 3  # for a subject that another process adds at the same moment
-WAIT_MAX_S: Final = 5.0
+WAIT_MAX_S: Final = 20.0  # within what a client waits
+
+
+class VaultBusy(Unavailable):
+    code, title = "vault-busy", "The vault does not answer in time"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was written. Repeat the same key.", 1)
 
 
 class Subjects:
@@ -43,13 +51,16 @@ class Subjects:
 
     async def of(self, merchant_id: str, reference: str) -> Subject:
         """The open subject of a merchant's reference, made if there is none. One statement of the vault, shared with
-        all who wait, unless this process has just had it. Raises VaultClosed, UnknownKey."""
+        all who wait, unless this process has just had it. Raises VaultClosed, VaultBusy, UnknownKey."""
         _, keyring = self._vault.opened()
         hidden = keyring.reference(merchant_id, reference)
         known = self._by_reference.get(hidden)
         if known is None:
             wanted = Wanted(merchant_id, hidden, keyring.new_key(new_id("sub")))
-            known = await self._asking.call(wanted, WAIT_MAX_S)
+            try:
+                known = await self._asking.call(wanted, WAIT_MAX_S)
+            except TimeoutError:
+                raise VaultBusy() from None
         return known
 
     async def by_id(self, ids: Collection[str]) -> Mapping[str, Subject]:

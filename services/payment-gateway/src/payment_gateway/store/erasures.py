@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from payment_gateway.domain.erasure import Erasure, ErasureStatus
 from payment_gateway.store import rows
 from payment_gateway.store.pages import Page, PageQuery, Window
-from payment_gateway.store.tables import customer, dispute, payment
+from payment_gateway.store.tables import customer, dispute, payment, payment_method
 from payment_gateway.store.tables import erasure as table
 from platform_kit.writes import Writes
 
@@ -55,6 +55,11 @@ CUSTOMERS = text(f"""
     SELECT id, personal FROM {customer.fullname}
     WHERE merchant_id = :merchant_id AND personal ->> 'subject' = ANY(CAST(:subjects AS text[]))
       AND deleted_at IS NULL""")
+
+# payment_method_by_merchant_idx
+BILLING = text(f"""
+    SELECT billing_details FROM {payment_method.fullname}
+    WHERE merchant_id = :merchant_id AND billing_details ->> 'subject' = ANY(CAST(:subjects AS text[]))""")
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, _MUTABLE)
@@ -109,6 +114,14 @@ async def customers_of(
     """(id, personal) of the saved customers that these subjects are."""
     values = {"merchant_id": merchant_id, "subjects": list(subjects)}
     return (await conn.execute(CUSTOMERS, values)).all()
+
+
+async def billing_of(
+    conn: AsyncConnection, merchant_id: str, subjects: Sequence[str]
+) -> Sequence[Mapping[str, Any]]:
+    """The billing details that these subjects are, sealed."""
+    values = {"merchant_id": merchant_id, "subjects": list(subjects)}
+    return [row.billing_details for row in await conn.execute(BILLING, values)]
 
 
 async def disputes_of(conn: AsyncConnection, subjects: Sequence[str]) -> Sequence[Row[Any]]:
