@@ -64,6 +64,14 @@ def test_what_is_not_there_proves_nothing(tmp_path: Path) -> None:
         scan_files(f"file://{tmp_path}/none", sought_of([EMAIL], []))
 
 
+def test_a_report_names_files_without_their_numbers_and_those_with_a_value_first() -> None:
+    findings = Findings(
+        [Place("tables", read=1), Place("/archive/0000004242-4242424242424242.parquet", 1, 1)]
+    )
+    places = [place["place"] for place in findings.report(sought_of([EMAIL], []))["places"]]
+    assert places == ["/archive/…-….parquet", "tables"]
+
+
 def test_a_verdict_is_clean_only_when_all_was_read_and_nothing_found() -> None:
     assert Findings().verdict == "incomplete"
     assert Findings([Place("a", read=3, tokens=3)]).verdict == "clean"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 LEAST = 5  # characters: a shorter text is found in everything
+PLACES_MAX, LEFT_OUT_MAX = 1_000, 100  # what the gateway keeps of a report, those with a value first
+LONG_NUMBER = re.compile(r"\d{5,}")  # of a file: the gateway takes no text that may hold a card's
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,16 @@ class Findings:
             "verdict": self.verdict,
             "scanned_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "places": [
-                {"place": one.place, "read": one.read, "values": one.values, "tokens": one.tokens}
-                for one in self.places
+                {"place": _shown(one.place), "read": one.read, "values": one.values, "tokens": one.tokens}
+                for one in sorted(self.places, key=lambda place: -place.values)[:PLACES_MAX]
             ],
-            "left_out": self.left_out,
+            "left_out": [_shown(one) for one in self.left_out[:LEFT_OUT_MAX]],
             "values_sought": sought.count,
         }
+
+
+def _shown(place: str) -> str:
+    return LONG_NUMBER.sub("…", place)
 
 
 def sought_of(values: Iterable[str], tokens: Iterable[str]) -> Sought:

@@ -7,11 +7,12 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from payment_gateway.api.schemas.fields import Body, ShortText, given
+from payment_gateway.api.schemas.fields import Body, SafeText, ShortText, given
 from payment_gateway.api.schemas.payments import CustomerId, Email
 
 _WHOM = ("customer_id", "customer", "email", "payment_id")
 PLACES_MAX = 1000
+Words = Annotated[SafeText, StringConstraints(min_length=1, max_length=300)]
 
 
 class ErasureBody(Body):
@@ -30,7 +31,7 @@ class ErasureBody(Body):
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if sum(bool(getattr(self, name)) for name in _WHOM) != 1:
+        if sum(getattr(self, name) is not None for name in _WHOM) != 1:
             raise PydanticCustomError("invalid-request", "name exactly one of " + ", ".join(_WHOM))
         return self
 
@@ -38,7 +39,7 @@ class ErasureBody(Body):
 class Place(Body):
     """Somewhere that was searched: a table, keys of Redis, files; how much was read, and what was found there."""
 
-    place: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    place: Words
     read: int = Field(ge=0, le=10**15, description="rows, entries or files")
     values: int = Field(ge=0, le=10**15, description="of them with a value in clear")
     tokens: int = Field(ge=0, le=10**15, description="of them with a subject's token")
@@ -47,16 +48,30 @@ class Place(Body):
 class ReportBody(Body):
     """`clean` when no place holds a value in clear, and none was left out."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"verdict": {"const": "clean"}}},
+            "then": {
+                "properties": {
+                    "places": {"items": {"properties": {"values": {"maximum": 0}}}},
+                    "left_out": {"maxItems": 0},
+                }
+            },
+        }
+    )
+
     verdict: Literal["clean", "readable", "incomplete"]
-    scanned_at: Annotated[str, StringConstraints(min_length=20, max_length=40)]
+    scanned_at: Annotated[SafeText, StringConstraints(min_length=20, max_length=40)]
     places: Annotated[list[Place], Field(min_length=1, max_length=PLACES_MAX)]
-    left_out: Annotated[
-        list[Annotated[str, StringConstraints(min_length=1, max_length=300)]], Field(max_length=100)
-    ] = Field(default_factory=list, description="what was not searched, and why")
+    left_out: Annotated[list[Words], Field(max_length=100)] = Field(
+        default_factory=list, description="what was not searched, and why"
+    )
     values_sought: int = Field(ge=0, le=10**6)
 
     @model_validator(mode="after")
     def _verdict_follows(self) -> Self:
-        if self.verdict == "clean" and any(place.values for place in self.places):
-            raise PydanticCustomError("invalid-request", "what has a value in clear is not clean")
+        if self.verdict == "clean" and (self.left_out or any(place.values for place in self.places)):
+            raise PydanticCustomError(
+                "invalid-request", "what has a value in clear, or was not searched, is not clean"
+            )
         return self
