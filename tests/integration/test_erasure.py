@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 from gateway_rig import ADMIN, RunningGateway, run_gateway
-from money_rig import disputed
+from money_rig import disputed, operate, ready
 from pipeline_rig import settings_for as pipeline_settings
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -124,7 +124,7 @@ class Platform:
 
     async def everything_told(self) -> tuple[str, str]:
         """All that a merchant can say of a person; a payment of a payer with a mark, and a saved customer's id."""
-        paid = await self.gateway.pay("tok_dispute", customer=PAYER)
+        paid = await self.gateway.pay(customer=PAYER)
         assert (paid.status, paid.body["status"]) == (201, "captured"), paid.raw
         made = await self.gateway.post("/v1/customers", SAVED)
         assert made.status == 201, made.raw
@@ -134,6 +134,7 @@ class Platform:
         await self.gateway.post(f"/v1/payment-methods/{saved}/attach", {"customer_id": customer})
         bought = {"amount_minor": 700, "currency": "EUR", "payment_method": saved, "customer_id": customer}
         assert (await self.gateway.post("/v1/payments", bought)).status == 201
+        await operate(self.gateway, channel_key=await ready(self.gateway, str(paid.body["id"])))
         dispute = await disputed(self.gateway, str(paid.body["id"]))
         given = {"evidence": EVIDENCE, "submit": False}
         assert (await self.gateway.post(f"/v1/disputes/{dispute['id']}/evidence", given)).status == 200
