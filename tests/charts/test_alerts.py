@@ -176,6 +176,13 @@ OTHERS = {
         30,
         {"namespace": "pay", "invariant": "i"},
     ),
+    "FactsNotPublished": gauge("pipeline_quality_blocked", 1, 0, labels=',table="t"', table="t"),
+    "SnapshotTooOld": Case(
+        {'pipeline_snapshot_made_at_seconds{namespace="pay"}': "1+0x90"},
+        {'pipeline_snapshot_made_at_seconds{namespace="pay"}': "0x90"},
+        90,
+        {"namespace": "pay"},
+    ),
     "MetricsMissing": Case(
         {'up{namespace="pay"}': "1x30"},
         {'http_requests_total{job="platform-payment-gateway-metrics"}': "1x30"},

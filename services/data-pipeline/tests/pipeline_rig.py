@@ -384,7 +384,7 @@ def settings_for(database_url: str, world_url: str = "http://127.0.0.1:9", **cha
         internal_token=TOKEN,
         reconcile_settle_s=0,
         console_cookies_secure=False,
-        **changes,
+        **{"lineage_url": "", **changes},
     )
 
 
@@ -421,14 +421,16 @@ async def deps_for(settings: Settings, engine: AsyncEngine, at: datetime = NOON)
         await sources.close()
 
 
-async def ingest(engine: AsyncEngine, events: Sequence[Event], stream: str = PAYMENTS) -> None:
+async def ingest(
+    engine: AsyncEngine, events: Sequence[Event], stream: str = PAYMENTS, *, observed_at: datetime = NOON
+) -> None:
     """What the consumer does with one batch: cursor and effects in one transaction."""
     last = max(event.position or 0 for event in events)
     async with engine.begin() as conn:
         seen = await inbox.read_cursor(conn, cursor, CONSUMER, stream)
         if last > seen:
             await inbox.move_cursor(conn, cursor, CONSUMER, stream, seen=seen, to=last)
-        await ingest_events(conn, stream, events)
+        await ingest_events(conn, stream, events, observed_at)
 
 
 async def rows(engine: AsyncEngine, table: str, columns: str = "*", order: str = "1") -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from sqlalchemy import text
 
 from platform_cli.data.pipeline import acting_for
 from platform_cli.embedded.testing import FreshDatabase
@@ -25,6 +26,7 @@ from data_pipeline.app import create_pipeline
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.make_exports import make_exports
+from data_pipeline.operations.publish_snapshot import publish_snapshot
 from data_pipeline.operations.replay_archive import replay_archive
 
 
@@ -100,6 +102,19 @@ async def test_the_archive_is_listed_and_verified(pipeline: Pipeline, tmp_path: 
     file.write_bytes(b"something else")
     code, out, _ = await pipeline.platform("archive", "verify", "--from", "2026-11-23")
     assert (code, "checksum differs" in out) == (1, True)
+
+
+async def test_quality_is_told_and_a_blocked_day_is_an_exit_code(pipeline: Pipeline) -> None:
+    code, out, _ = await pipeline.platform("quality")
+    assert (code, "fact_payment" in out) == (0, True)
+    await ingest(pipeline.deps.engine, [an_event(1), an_event(2)])
+    async with pipeline.deps.engine.begin() as conn:
+        await conn.execute(text("UPDATE pipeline.fact_payment SET score = 101 WHERE payment_id LIKE '%1'"))
+    await publish_snapshot(pipeline.deps)
+    code, out, _ = await pipeline.platform("quality")
+    assert (code, "fact_payment.score: score_range blocks, 1 rows" in out, "50.00%" in out) == (1, True, True)
+    told = json.loads((await pipeline.platform("quality", "--json"))[1])
+    assert told["blocked_count"] == 1
 
 
 async def test_a_replay_is_asked_for_watched_and_listed(pipeline: Pipeline) -> None:

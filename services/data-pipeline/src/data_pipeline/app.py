@@ -16,6 +16,7 @@ from data_pipeline.api import (
     exports,
     invariants,
     payouts,
+    quality,
     quarantine,
     reconciliations,
     replays,
@@ -40,6 +41,7 @@ from data_pipeline.api.console.log_in import router as log_in
 from data_pipeline.api.console.pages import router as console
 from data_pipeline.api.console.payment import router as payment
 from data_pipeline.api.console.payments import router as payments
+from data_pipeline.api.console.quality import router as quality_page
 from data_pipeline.api.console.quarantine import router as quarantine_pages
 from data_pipeline.api.console.reconciliation import router as reconciliation_pages
 from data_pipeline.api.console.render import STATIC_FILES
@@ -88,6 +90,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             status.router,
             quarantine.router,
             invariants.router,
+            quality.router,
             archive.router,
             replays.router,
             log_in,
@@ -101,6 +104,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             report_pages,
             export_pages,
             archive_page,
+            quality_page,
             risk_queue.router,
             risk_decisions.router,
             risk_rules.router,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from platform_kit.settings import ServiceSettings
 
@@ -48,6 +48,28 @@ class Settings(ServiceSettings):
         le=36_500,
         description="archived days are let go after so many; 0 keeps them for good",
     )
+    snapshot_url: str = Field(
+        default="",
+        description="where facts are kept as Parquet for reports; empty: `facts` below ARCHIVE_URL, if that is set",
+    )
+    snapshot_every_s: int = Field(default=300, ge=10, description="pause between snapshots of the facts")
+    snapshot_keep_days: int = Field(
+        default=0, ge=0, le=36_500, description="days of facts leave the snapshot after so many; 0 keeps them"
+    )
+    engine: Literal["postgres", "duckdb", "spark"] = Field(
+        default="postgres",
+        description="who answers reports: the live tables, or the snapshot read by DuckDB or Spark (extra `spark`)",
+    )
+    engine_memory_mb: int = Field(
+        default=512,
+        ge=64,
+        description="what DuckDB or Spark may take for a report; one is computed at a time",
+    )
+    lineage_url: str = Field(
+        default=f"file://{tempfile.gettempdir()}/platform-lineage/events.jsonl",
+        pattern=r"^((file|https?)://.+)?$",
+        description="where runs of jobs are told as OpenLineage events: a file, a collector's address, or nowhere",
+    )
     channel_terms_file: str = Field(
         default="", description="TOML like the packaged channel_terms.toml, which is used when empty"
     )
@@ -76,6 +98,19 @@ class Settings(ServiceSettings):
     export_link_s: int = Field(
         default=900, ge=10, le=86_400, description="how long a download link opens its file"
     )
+
+    @property
+    def facts_url(self) -> str:
+        """Where the snapshot lies; empty when there is none."""
+        return self.snapshot_url or (f"{self.archive_url.rstrip('/')}/facts" if self.archive_url else "")
+
+    @model_validator(mode="after")
+    def _history_is_somewhere(self) -> Self:
+        if self.engine != "postgres" and not self.facts_url:
+            raise ValueError(
+                f"ENGINE={self.engine} answers from the snapshot: set SNAPSHOT_URL or ARCHIVE_URL"
+            )
+        return self
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from data_pipeline.domain.lineage import RECONCILE, VERIFY
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.check_freshness import check_archive, check_freshness, check_quarantine
 from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.drop_exports import drop_exports
 from data_pipeline.operations.make_exports import make_exports
+from data_pipeline.operations.publish_snapshot import publish_snapshot
 from data_pipeline.operations.reconcile_recent import reconcile_recent
 from data_pipeline.operations.replay_archive import replay_archive
+from data_pipeline.operations.tell_lineage import lineage_of
 from data_pipeline.operations.tend_archive import tend_archive
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.settings import SERVICE, Settings
@@ -16,12 +19,14 @@ from data_pipeline.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
 
 RECONCILE_LIMIT_S = 300  # two days of every channel, then payouts; what is cut off, the next tick does
+SNAPSHOT_LIMIT_S = 600  # it stops by itself after 400 s, and goes on with the next tick
 EXPORTS_LIMIT_S = 600  # a lease is renewed slice by slice, and what is cut off here is begun again
 
 
 @async_task("pipeline.reconcile_recent", time_limit_s=RECONCILE_LIMIT_S)
 async def reconcile_recent_task(deps: Deps) -> None:
-    await reconcile_recent(deps)
+    async with lineage_of(deps, RECONCILE):
+        await reconcile_recent(deps)
 
 
 @async_task("pipeline.check_freshness", time_limit_s=10)
@@ -41,7 +46,8 @@ async def check_archive_task(deps: Deps) -> None:
 
 @async_task("pipeline.verify_invariants", time_limit_s=55)
 async def verify_invariants_task(deps: Deps) -> None:
-    await verify_invariants(deps)
+    async with lineage_of(deps, VERIFY):
+        await verify_invariants(deps)
 
 
 @async_task("pipeline.archive_events", time_limit_s=280)
@@ -52,6 +58,11 @@ async def archive_events_task(deps: Deps) -> None:
 @async_task("pipeline.tend_archive", time_limit_s=600)
 async def tend_archive_task(deps: Deps) -> None:
     await tend_archive(deps)
+
+
+@async_task("pipeline.publish_snapshot", time_limit_s=SNAPSHOT_LIMIT_S)
+async def publish_snapshot_task(deps: Deps) -> None:
+    await publish_snapshot(deps)
 
 
 @async_task("pipeline.replay_archive", time_limit_s=600)
@@ -83,6 +94,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(verify_invariants_task, every_s=60),
             periodic(archive_events_task, every_s=300),
             periodic(tend_archive_task, every_s=3600),
+            periodic(publish_snapshot_task, every_s=settings.snapshot_every_s),
             periodic(replay_archive_task, every_s=15),
             periodic(make_exports_task, every_s=5),
             periodic(drop_exports_task, every_s=3600),

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import mt940 as other_mt940
 import pytest
+from bankstatementparser import CamtParser
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_rig import TODAY, a_line
@@ -85,6 +86,27 @@ def test_another_peoples_mt940_reader_finds_the_same_balances_and_entries(statem
     ]
     assert [one.data["transaction_details"] for one in found] == [one.reference for one in statement.entries]
     assert {one.data["date"] for one in found} <= {statement.booked_on}
+
+
+@given(statement=statements())
+def test_another_peoples_camt053_reader_finds_the_same_balances_and_entries(statement: Statement) -> None:
+    found = CamtParser.from_bytes(camt053.generate(statement))
+
+    def value(minor: int) -> Decimal:
+        return Decimal(minor).scaleb(-exponent(statement.currency))
+
+    balances = {one["Code"]: one for one in found.get_account_balances().to_dict("records")}
+    assert {code: one["Amount"] for code, one in balances.items()} == {
+        "OPBD": value(statement.opening_minor),
+        "CLBD": value(statement.closing_minor),
+    }
+    assert {one["AccountId"] for one in balances.values()} == {statement.account}
+    entries = found.parse().to_dict("records")
+    assert [(one["Amount"], one["EndToEndId"]) for one in entries] == [
+        (value(one.amount_minor), one.reference) for one in statement.entries
+    ]
+    assert {one["Currency"] for one in entries} <= {statement.currency}
+    assert {one["BookgDt"] for one in entries} <= {statement.booked_on.isoformat()}
 
 
 @FORMS

@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("ibis", "sqlglot", "duckdb", "pyarrow", "pandas", "fsspec", "xlsxwriter")
+HEAVY = (
+    "ibis",
+    "sqlglot",
+    "duckdb",
+    "pyarrow",
+    "pandas",
+    "fsspec",
+    "xlsxwriter",
+    "pandera",
+    "narwhals",
+    "openlineage",
+)
 
 
 def test_the_program_starts_without_the_heavy_libraries() -> None:

@@ -14,7 +14,7 @@ from data_pipeline.domain.reports import REPORTS, ReportName
 from data_pipeline.domain.rollups import Grain
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_overview import report_overview
-from data_pipeline.operations.report_rollups import report_ledger, report_rollups
+from data_pipeline.operations.report_rollups import report_corrections, report_ledger, report_rollups
 from data_pipeline.operations.run_report import definition, run_report
 from platform_kit.contract import answer as answers
 from platform_kit.contract import problems
@@ -59,7 +59,11 @@ async def show_rollups(
     before: Annotated[Moment | None, Query(alias="to")] = None,
     deps: Deps = Depends(deps_of),
 ) -> Response:
-    """Buckets of [from, to) by currency, method, channel and decision; default the last hour or 30 days."""
+    """Buckets of [from, to) by currency, method, channel and decision; default the last hour or 30 days.
+
+    A day is closed 35 days after its end: what becomes known of its payments later stands in `corrections`, under the
+    day on which it did, signed.
+    """
     before = before or deps.clock.now() + timedelta(minutes=1)
     if not EARLIEST <= (after or before) <= before <= LATEST:
         raise InvalidRange("Both ends must lie between the years 2000 and 2999, `from` before `to`.")
@@ -67,7 +71,8 @@ async def show_rollups(
     if not timedelta() < before - after <= SPAN_MAX[grain]:
         raise InvalidRange(f"`to` must be after `from`, by at most {SPAN_MAX[grain].days} days.")
     rows = await report_rollups(deps, grain, after.astimezone(UTC), before.astimezone(UTC))
-    return answer({"grain": grain, "from": after, "to": before, "data": rows})
+    corrections = await report_corrections(deps, after.astimezone(UTC), before.astimezone(UTC))
+    return answer({"grain": grain, "from": after, "to": before, "data": rows, "corrections": corrections})
 
 
 @router.get("/ledger", responses=answers("LedgerTotals"))
@@ -113,12 +118,19 @@ def question_of(
 
 @router.get(
     "/{name}",
-    responses=answers("Report") | problems({422: "invalid-question: the report cannot answer this"}),
+    responses=answers("Report")
+    | problems(
+        {
+            422: "invalid-question: the report cannot answer this",
+            503: "no-snapshot: ENGINE is not postgres, and there is no snapshot yet",
+        }
+    ),
 )
 async def show_report(
     question: Annotated[Question, Depends(question_of)], deps: Annotated[Deps, Depends(deps_of)]
 ) -> Response:
-    """One report over live facts: definition, rows in the order of their keys, and the position they are true of.
+    """One report: definition, rows in the order of their keys, and the position they are true of. Over live facts, or,
+    by the setting ENGINE, over their snapshot: then `snapshot` says which, and which days broke a rule and are older.
 
     At most 10,000 rows; `has_more` says that there are others: ask coarser, or export.
     """

@@ -6,7 +6,7 @@ DuckDB takes one writer or many readers of a database file, so there is none: it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -29,11 +29,12 @@ class EngineMissing(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class History:
     """An open engine. `micros` makes microseconds since 1970 of a time, as this engine does it; `rows` are those of an
-    expression, in memory."""
+    expression, in memory; `view` calls Parquet files by one name, columns that an older file lacks as NULL."""
 
     connection: Any
     micros: Callable[[Any], Any]
     rows: Callable[[ir.Table], list[dict[str, Any]]]
+    view: Callable[[str, Sequence[str]], None]
 
     def parquet(self, path: str) -> ir.Table:
         """The Parquet files below `path` (a directory, or a pattern) as one table, its times as microseconds.
@@ -41,7 +42,14 @@ class History:
         DuckDB without its ICU extension, which its wheel does not bring, has no function of times with a zone; what
         the report expressions need of a time is a number anyway.
         """
-        table: ir.Table = self.connection.read_parquet(path)
+        return self._with_micros(self.connection.read_parquet(path))
+
+    def files(self, name: str, paths: Sequence[str], columns: Sequence[str]) -> ir.Table:
+        """These files, one at least, as one table of these columns, its times as microseconds."""
+        self.view(name, paths)
+        return self._with_micros(self.connection.table(name).select(*columns))
+
+    def _with_micros(self, table: ir.Table) -> ir.Table:
         times = [name for name in table.columns if table[name].type().is_timestamp()]
         return table.mutate(**{name: self.micros(table[name]) for name in times})
 
@@ -58,7 +66,23 @@ def _duckdb(memory_limit: str, threads: int) -> History:
     import ibis
 
     connection = ibis.duckdb.connect(threads=threads, memory_limit=memory_limit)
-    return History(connection, _micros_by("epoch_us"), lambda asked: connection.to_pyarrow(asked).to_pylist())
+
+    def view(name: str, paths: Sequence[str]) -> None:
+        import fsspec
+
+        if (
+            "://" in paths[0]
+        ):  # by fsspec, as the files were written: DuckDB's own way is an extension to be fetched
+            connection.con.register_filesystem(fsspec.core.url_to_fs(paths[0])[0])
+        listed = ", ".join(f"'{path.replace(chr(39), chr(39) * 2)}'" for path in paths)
+        connection.con.execute(
+            f"CREATE TEMP VIEW {name} AS SELECT * FROM"  # noqa: S608 - a table's name, and paths of our own
+            f" read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+        )
+
+    return History(
+        connection, _micros_by("epoch_us"), lambda asked: connection.to_pyarrow(asked).to_pylist(), view
+    )
 
 
 def _spark(memory_limit: str, threads: int) -> History:
@@ -85,11 +109,17 @@ def _spark(memory_limit: str, threads: int) -> History:
     except (PySparkRuntimeError, OSError) as missing:
         raise EngineMissing("ENGINE=spark needs Java 17 (Debian: openjdk-17-jre-headless).") from missing
     connection = ibis.pyspark.connect(session)
+
+    def view(name: str, paths: Sequence[str]) -> None:
+        found = session.read.option("mergeSchema", "true").parquet(*paths)
+        found.createOrReplaceTempView(name)
+
     # Not `to_pyarrow`: it goes by way of pandas, which makes numbers with a fraction of integers that may be NULL.
     return History(
         connection,
         _micros_by("unix_micros"),
         lambda asked: [row.asDict() for row in session.sql(connection.compile(asked)).collect()],
+        view,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +18,8 @@ from data_pipeline.domain.facts import PaymentFact
 
 NOT_KNOWN: Final = "none"
 """Stands for a channel or decision that a payment does not have: a key column is never NULL."""
+CLOSED_AFTER: Final = timedelta(days=35)
+"""So long after its end a UTC day is closed: channels settle, and nearly all refunds come, within a month."""
 
 
 class Grain(StrEnum):
@@ -34,6 +36,18 @@ class BucketKey:
 
     grain: Grain
     bucket_at: datetime
+    currency: str
+    method: str
+    channel: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CorrectionKey:
+    """A correction line: on which day it was booked, and which closed day's payments it is about."""
+
+    booked_on: date
+    corrects_on: date
     currency: str
     method: str
     channel: str
@@ -87,6 +101,24 @@ def changes(pairs: Iterable[tuple[PaymentFact | None, PaymentFact]]) -> Mapping[
                 for place, value in enumerate(counted):
                     row[place] += sign * value
     return {BucketKey(*key): Measures(*row) for key, row in sorted(moved.items()) if any(row)}
+
+
+def closed_before(observed_on: date) -> datetime:
+    """Payments created before then belong to days that are closed for events observed on this day."""
+    return datetime.combine(observed_on, time(), UTC) - CLOSED_AFTER
+
+
+def corrections(
+    pairs: Iterable[tuple[PaymentFact | None, PaymentFact]], observed_on: date
+) -> Mapping[CorrectionKey, Measures]:
+    """The same differences for payments of closed days, as lines of the day on which they were observed."""
+    return {
+        CorrectionKey(
+            observed_on, key.bucket_at.date(), key.currency, key.method, key.channel, key.decision
+        ): measures
+        for key, measures in changes(pairs).items()
+        if key.grain is Grain.DAY
+    }
 
 
 def latency_changes(

@@ -8,7 +8,9 @@ from typing import Final
 
 from data_pipeline.clients.event_sources import STREAMS
 from data_pipeline.domain.archive import ArchivedEvent, partitioned
+from data_pipeline.domain.lineage import ARCHIVE
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.tell_lineage import lineage_of
 from data_pipeline.settings import CONSUMER
 from data_pipeline.store import archive as archive_store
 from data_pipeline.store.tables import cursor
@@ -38,7 +40,10 @@ async def archive_events(deps: Deps) -> int:
     if not deps.archive.is_configured:
         return 0
     async with archive_lease(deps) as is_ours:
-        return await archive_streams(deps) if is_ours else 0
+        if not is_ours:
+            return 0
+        async with lineage_of(deps, ARCHIVE):
+            return await archive_streams(deps)
 
 
 async def archive_streams(deps: Deps) -> int:

@@ -36,7 +36,7 @@ def stream_consumer(deps: Deps, redis: Redis, stream: str) -> StreamConsumer:
         stream,
         CONSUMER,
         cursor,
-        ingest_into(stream),
+        ingest_into(stream, deps.clock),
         deps.sources.fetch[stream],
         quarantine=set_aside_from(stream),
     )

@@ -17,6 +17,7 @@ from data_pipeline.clients.gateway_ledger import GatewayLedger
 from data_pipeline.clients.ledger_corrections import LedgerCorrections
 from data_pipeline.clients.object_store import ObjectStore
 from data_pipeline.clients.service_api import ServiceApi
+from data_pipeline.clients.snapshot_store import SnapshotStore
 from data_pipeline.domain.terms import ChannelTerms, read_terms
 from data_pipeline.settings import Settings
 from platform_kit.clock import Clock, SystemClock
@@ -39,6 +40,11 @@ class Deps:
     risk: ServiceApi
     ledger: GatewayLedger
     archive: ArchiveStore
+
+    @property
+    def snapshots(self) -> SnapshotStore:
+        """Where the snapshot of the facts is kept. Holds no connection."""
+        return SnapshotStore(self.settings.facts_url)
 
     @property
     def exports(self) -> ObjectStore:

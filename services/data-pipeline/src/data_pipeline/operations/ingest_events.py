@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, Final
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,14 +14,19 @@ from data_pipeline.domain.balances import turnover_of
 from data_pipeline.domain.event_facts import facts_of
 from data_pipeline.domain.events import Fault, Refused
 from data_pipeline.domain.facts import Facts, PaymentFact, supersede
-from data_pipeline.domain.rollups import changes, latency_changes
+from data_pipeline.domain.rollups import changes, closed_before, corrections, latency_changes
+from data_pipeline.domain.snapshot import dirty_partitions
 from data_pipeline.store import balances as balance_store
 from data_pipeline.store import events as event_store
 from data_pipeline.store import facts as fact_store
 from data_pipeline.store import quarantine as quarantine_store
 from data_pipeline.store import rollups as rollup_store
+from data_pipeline.store import snapshot as snapshot_store
+from platform_kit.clock import Clock, SystemClock
 from platform_kit.outbox import Event
 from platform_kit.streams import Apply, Quarantine
+
+SYSTEM: Final = SystemClock()
 
 
 class EventRefused(ValueError):
@@ -31,9 +37,9 @@ class EventRefused(ValueError):
         self.refused = refused
 
 
-def ingest_into(stream: str) -> Apply:
-    """The effect of one stream's events. The first batch of a process looks after roll-ups that an older release left
-    out: it holds the cursor, so nobody else moves them meanwhile."""
+def ingest_into(stream: str, clock: Clock = SYSTEM) -> Apply:
+    """The effect of one stream's events, observed now. The first batch of a process looks after roll-ups that an older
+    release left out: it holds the cursor, so nobody else moves them meanwhile."""
     is_complete = False
 
     async def apply(conn: AsyncConnection, events: Sequence[Event]) -> None:
@@ -43,7 +49,7 @@ def ingest_into(stream: str) -> Apply:
             if stream == PAYMENTS:  # whose cursor is held, and nobody else tells of transfers
                 await balance_store.complete(conn)
             is_complete = True
-        await ingest_events(conn, stream, events)
+        await ingest_events(conn, stream, events, clock.now())
 
     return apply
 
@@ -60,7 +66,9 @@ def set_aside_from(stream: str) -> Quarantine:
     return quarantine
 
 
-async def ingest_events(conn: AsyncConnection, stream: str, events: Sequence[Event]) -> None:
+async def ingest_events(
+    conn: AsyncConnection, stream: str, events: Sequence[Event], observed_at: datetime
+) -> None:
     """Store the events, and let those that are new here have their effects.
 
     An event of a type that this version does not know is set aside at once: its producer may be ahead of us.
@@ -70,32 +78,41 @@ async def ingest_events(conn: AsyncConnection, stream: str, events: Sequence[Eve
     await _set_aside_unknown(conn, stream, ((event, outcome) for event, _, outcome in read))
     usable = [(received, _usable(outcome)) for _, received, outcome in read if not _is_unknown(outcome)]
     if usable:
-        await _store_and_apply(conn, stream, usable)
+        await _store_and_apply(conn, stream, usable, observed_at)
 
 
-async def ingest_received(conn: AsyncConnection, stream: str, received: Any) -> bool:
+async def ingest_received(conn: AsyncConnection, stream: str, received: Any, observed_at: datetime) -> bool:
     """Let one event as received have its effects, whatever the cursor says; False when it has had them already.
 
     For events that were set aside. Raises EventRefused, also for a type that this version does not know.
     """
-    return bool(await _store_and_apply(conn, stream, [(received, _usable(facts_of(received)))]))
+    read = [(received, _usable(facts_of(received)))]
+    return bool(await _store_and_apply(conn, stream, read, observed_at))
 
 
 async def _store_and_apply(
-    conn: AsyncConnection, stream: str, read: Sequence[tuple[dict[str, Any], Facts]]
+    conn: AsyncConnection,
+    stream: str,
+    read: Sequence[tuple[dict[str, Any], Facts]],
+    observed_at: datetime,
 ) -> set[int]:
     """The event store is the inbox: only what is new in it has effects. Returns the positions that were new."""
     new = await event_store.insert(
-        conn, stream, [_stored(stream, received, facts) for received, facts in read]
+        conn, stream, [_stored(stream, received, facts, observed_at) for received, facts in read]
     )
-    await apply_facts(conn, [facts for _, facts in read if facts.envelope.position in new])
+    fresh = [facts for _, facts in read if facts.envelope.position in new]
+    await apply_facts(conn, fresh, observed_at.astimezone(UTC).date())
+    await snapshot_store.mark(conn, dirty_partitions(fresh))
     return new
 
 
-async def apply_facts(conn: AsyncConnection, facts: Sequence[Facts]) -> None:
-    """The effects of these events on facts and roll-ups: one statement per table, whatever the number of events."""
+async def apply_facts(conn: AsyncConnection, facts: Sequence[Facts], observed_on: date) -> None:
+    """The effects of these events on facts and roll-ups: one statement per table, whatever the number of events.
+
+    `observed_on` is the UTC day on which we got to know of them: it decides what is closed (ADR 165).
+    """
     if payments := [fact.payment for fact in facts if fact.payment]:
-        await _apply_payments(conn, payments)
+        await _apply_payments(conn, payments, observed_on)
     if transfers := [transfer for fact in facts for transfer in fact.transfers]:
         new = await fact_store.insert_transfers(conn, transfers)
         await balance_store.add(conn, turnover_of(new))
@@ -105,15 +122,21 @@ async def apply_facts(conn: AsyncConnection, facts: Sequence[Facts]) -> None:
         await fact_store.insert_assessments(conn, assessments)
 
 
-async def _apply_payments(conn: AsyncConnection, told: Iterable[PaymentFact]) -> None:
-    """The newest state of each payment, and what that moves in the roll-ups."""
+async def _apply_payments(conn: AsyncConnection, told: Iterable[PaymentFact], observed_on: date) -> None:
+    """The newest state of each payment, and what that moves in the roll-ups; of closed days nothing moves any more."""
     told = list(told)
     known = await fact_store.lock_payments(conn, (payment.payment_id for payment in told))
     now = dict(known)
     for payment in told:
         now[payment.payment_id] = supersede(now.get(payment.payment_id), payment)
     await fact_store.save_payments(conn, list(now.values()))
-    pairs = [(known.get(payment_id), payment) for payment_id, payment in now.items()]
+    closed = closed_before(observed_on)
+    pairs: list[tuple[PaymentFact | None, PaymentFact]] = []
+    late: list[tuple[PaymentFact | None, PaymentFact]] = []
+    for payment_id, payment in now.items():
+        (late if payment.created_at < closed else pairs).append((known.get(payment_id), payment))
+    if lines := corrections(late, observed_on):
+        await rollup_store.book(conn, lines)
     if moved := changes(pairs):
         await rollup_store.move(conn, moved)
     if latencies := latency_changes(pairs):
@@ -156,7 +179,9 @@ def _received(event: Event) -> dict[str, Any]:
     }
 
 
-def _stored(stream: str, received: dict[str, Any], facts: Facts) -> event_store.StoredEvent:
+def _stored(
+    stream: str, received: dict[str, Any], facts: Facts, observed_at: datetime
+) -> event_store.StoredEvent:
     envelope = facts.envelope
     return event_store.StoredEvent(
         stream=stream,
@@ -166,6 +191,7 @@ def _stored(stream: str, received: dict[str, Any], facts: Facts) -> event_store.
         aggregate_id=envelope.aggregate_id,
         merchant_id=envelope.merchant_id,
         occurred_at=envelope.occurred_at,
+        received_at=observed_at,
         payload=orjson.dumps(received).decode(),
     )
 

@@ -22,10 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from data_pipeline.clients.table_files import TooManyRows, open_table_file
 from data_pipeline.domain.exports import PAYMENT_COLUMNS, PAYMENTS, FileFormat, Totals, names_of
+from data_pipeline.domain.lineage import EXPORT
 from data_pipeline.domain.questions import Grain, Question, ask
 from data_pipeline.domain.reports import Column, ReportName
 from data_pipeline.operations.deps import Deps
-from data_pipeline.operations.run_report import read_as_of, run_report
+from data_pipeline.operations.run_report import read_as_of, run_live_report
+from data_pipeline.operations.tell_lineage import lineage_of
 from data_pipeline.store import exports as export_store
 from platform_kit.logging import get_logger
 
@@ -58,7 +60,7 @@ async def make_exports(deps: Deps) -> int:
 
 async def _make(deps: Deps, row: dict[str, Any]) -> bool:
     try:
-        async with _renewed(deps, row):
+        async with _renewed(deps, row), lineage_of(deps, EXPORT):
             return await make_export(deps, row)
     except Exception as fault:
         log.exception("export_failed", export_id=row["id"], attempt=row["attempt_count"])
@@ -141,7 +143,7 @@ def question_of(asked: dict[str, Any]) -> Question:
 
 async def _report(deps: Deps, question: Question) -> AsyncIterator[tuple[float, list[dict[str, Any]]]]:
     """A report is of one moment: it is read in one transaction, and only written in slices."""
-    report = await run_report(deps, question, rows_max=REPORT_ROWS_MAX)
+    report = await run_live_report(deps, question, rows_max=REPORT_ROWS_MAX)
     if report["has_more"]:
         raise TooManyRows(f"The report has more than {REPORT_ROWS_MAX:,} rows: ask coarser.")
     rows = report["rows"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Final
 
 import orjson
@@ -21,14 +22,17 @@ from data_pipeline.domain.archive import ArchivedEvent, ArchiveFile
 from data_pipeline.domain.event_facts import facts_of
 from data_pipeline.domain.events import Refused
 from data_pipeline.domain.facts import Facts
+from data_pipeline.domain.lineage import REPLAY
 from data_pipeline.domain.replay import ReplayState, differing
 from data_pipeline.operations.archive_events import archive_lease, archive_streams
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.ingest_events import apply_facts
+from data_pipeline.operations.tell_lineage import lineage_of
 from data_pipeline.settings import CONSUMER
 from data_pipeline.store import archive as archive_store
 from data_pipeline.store import positions
 from data_pipeline.store import replay as replay_store
+from data_pipeline.store import snapshot as snapshot_store
 from data_pipeline.store.tables import cursor
 from platform_kit import inbox
 from platform_kit.apply_once import is_transient
@@ -103,8 +107,9 @@ async def replay_archive(deps: Deps, budget_s: float = BUDGET_S) -> None:
                     await _refuse_what_lacks(conn)
                     await replay_store.begin_copies(conn)
                     await replay_store.start(conn, run["id"])
-            if await _read_files(deps, run["id"], budget_s):
-                await _swap(deps, run)
+            async with lineage_of(deps, REPLAY):
+                if await _read_files(deps, run["id"], budget_s):
+                    await _swap(deps, run)
         except (ArchiveDamaged, HistoryIncomplete) as damage:
             await _fail(deps, run["id"], str(damage))
         except DBAPIError as error:  # the copies have another shape than the statements, or than the tables
@@ -156,17 +161,22 @@ async def _read_file(deps: Deps, run_id: str, file: ArchiveFile) -> bool:
 
 
 async def _apply(conn: AsyncConnection, events: Sequence[ArchivedEvent]) -> int:
-    """The effects of these events, by the consumer's own hand; how many gave no facts."""
+    """The effects of these events, by the consumer's own hand; how many gave no facts.
+
+    Events of one slice were observed on one day: what was closed for them then is closed for them now.
+    """
     refused = 0
-    for start in range(0, len(events), SLICE):
-        facts: list[Facts] = []
-        for event in events[start : start + SLICE]:
-            outcome = facts_of(orjson.loads(event.payload))
-            if isinstance(outcome, Refused):
-                refused += 1
-            else:
-                facts.append(outcome)
-        await apply_facts(conn, facts)
+    for observed_on, observed in groupby(events, key=lambda event: event.received_at.astimezone(UTC).date()):
+        of_day = list(observed)
+        for start in range(0, len(of_day), SLICE):
+            facts: list[Facts] = []
+            for event in of_day[start : start + SLICE]:
+                outcome = facts_of(orjson.loads(event.payload))
+                if isinstance(outcome, Refused):
+                    refused += 1
+                else:
+                    facts.append(outcome)
+            await apply_facts(conn, facts, observed_on)
     return refused
 
 
@@ -195,6 +205,7 @@ async def _swap(deps: Deps, run: dict[str, Any]) -> None:
         is_swapped = run["may_differ"] or not differences
         if is_swapped:
             await replay_store.swap(conn)
+            await snapshot_store.mark_all(conn)
         await replay_store.finish(
             conn,
             run["id"],

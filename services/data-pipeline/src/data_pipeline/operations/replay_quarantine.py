@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -67,7 +68,7 @@ async def replay_quarantine(
         told = await _not_open(conn, chosen, {row.id for row in waiting})
     for rows in _by_aggregate(waiting):
         async with deps.engine.begin() as conn:
-            told += await _replay_aggregate(conn, rows, actor, reason)
+            told += await _replay_aggregate(conn, rows, actor, reason, deps.clock.now())
     async with deps.engine.connect() as conn:
         still_open = await quarantine_store.count_waiting(conn, chosen)
     refused = sum(one.outcome is Outcome.REFUSED for one in told)
@@ -106,19 +107,21 @@ def _aggregate_of(row: Waiting) -> str:
 
 
 async def _replay_aggregate(
-    conn: AsyncConnection, rows: Sequence[Waiting], actor: str, reason: str | None
+    conn: AsyncConnection, rows: Sequence[Waiting], actor: str, reason: str | None, at: datetime
 ) -> list[Replayed]:
     # The cursor's row first, as the consumer does: roll-ups have one writer at a time, and no two wait crosswise.
     await positions.lock_cursor(conn, CONSUMER, rows[0].stream)
-    return [await _replay_one(conn, row, actor, reason) for row in rows]
+    return [await _replay_one(conn, row, actor, reason, at) for row in rows]
 
 
-async def _replay_one(conn: AsyncConnection, row: Waiting, actor: str, reason: str | None) -> Replayed:
+async def _replay_one(
+    conn: AsyncConnection, row: Waiting, actor: str, reason: str | None, at: datetime
+) -> Replayed:
     if not await quarantine_store.lock_open(conn, row.id):
         return Replayed(row.id, Outcome.NOT_OPEN)
     try:
         async with conn.begin_nested():
-            is_new = await ingest_received(conn, row.stream, orjson.loads(row.payload))
+            is_new = await ingest_received(conn, row.stream, orjson.loads(row.payload), at)
     except EventRefused as error:
         await quarantine_store.mark_refused(conn, row.id, error.refused.fault, error.refused.detail)
         return Replayed(row.id, Outcome.REFUSED, error.refused.detail)

@@ -1,8 +1,8 @@
-"""Roll-up rows of a time range, and the totals that the ledger of the gateway must agree with."""
+"""Roll-up rows of a time range, what was booked to closed days, and the totals to compare with the gateway's ledger."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from data_pipeline.domain.rollups import Grain
@@ -17,6 +17,13 @@ async def report_rollups(deps: Deps, grain: Grain, after: datetime, before: date
     """Rows of [after, before), oldest first, at most ROWS_MAX."""
     async with deps.engine.connect() as conn:
         return await rollup_store.read(conn, grain, after, before, ROWS_MAX)
+
+
+async def report_corrections(deps: Deps, after: datetime, before: datetime) -> list[dict[str, Any]]:
+    """Correction lines booked on the UTC days of [after, before)."""
+    last = (before - timedelta(microseconds=1)).date()
+    async with deps.engine.connect() as conn:
+        return await rollup_store.corrections(conn, after.date(), last, ROWS_MAX)
 
 
 async def report_ledger(deps: Deps) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ _COLUMNS = (
     "aggregate_id",
     "merchant_id",
     "occurred_at",
+    "received_at",
     "payload",
 )
 
@@ -55,6 +56,7 @@ class StoredEvent:
     aggregate_id: str
     merchant_id: str | None
     occurred_at: datetime
+    received_at: datetime
     payload: str
 
 

@@ -18,7 +18,7 @@ from data_pipeline.domain.archive import ArchiveFile
 from data_pipeline.domain.replay import ReplayState
 
 _REBUILT: Final = re.compile(
-    r"\b(fact_(?:payment|refund|transfer|assessment)|rollup(?:_(?:latency|account))?)\b"
+    r"\b(fact_(?:payment|refund|transfer|assessment)|rollup(?:_(?:latency|account|correction))?)\b"
 )
 
 BEGIN_REPLAY = text("SELECT pipeline.begin_replay()")
@@ -34,6 +34,12 @@ TOTALS = text(
     UNION ALL SELECT 'moved ' || currency, sum(amount_minor)::bigint FROM pipeline.fact_transfer
               WHERE kind IN ('posted', 'post') GROUP BY currency
     UNION ALL SELECT 'fact_assessment', count(*)::bigint FROM pipeline.fact_assessment
+    UNION ALL SELECT 'corrections ' || currency || ' ' || measure, total::bigint
+              FROM (SELECT currency, sum(payment_count) AS payments, sum(amount_minor) AS amounts,
+                           sum(captured_minor) AS captured, sum(refunded_minor) AS refunded
+                    FROM pipeline.rollup_correction GROUP BY currency) AS c,
+                   LATERAL (VALUES ('payments', payments), ('amounts', amounts), ('captured', captured),
+                                   ('refunded', refunded)) AS v (measure, total)
     UNION ALL SELECT 'payments by ' || grain, sum(payment_count)::bigint FROM pipeline.rollup GROUP BY grain
     UNION ALL SELECT 'approved by ' || grain, sum(approved_count)::bigint FROM pipeline.rollup GROUP BY grain
     UNION ALL SELECT 'declined by ' || grain, sum(declined_count)::bigint FROM pipeline.rollup GROUP BY grain

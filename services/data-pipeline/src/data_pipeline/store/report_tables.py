@@ -14,8 +14,9 @@ from typing import Any, Final
 import ibis
 from ibis.backends.sql.compilers.postgres import PostgresCompiler
 from ibis.expr import types as ir
-from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, LargeBinary, SmallInteger, Table
+from sqlalchemy import BigInteger, Boolean, Date, DateTime, SmallInteger, Table
 
+from data_pipeline.store.snapshot import UNREAD
 from data_pipeline.store.tables import (
     SCHEMA,
     fact_assessment,
@@ -27,7 +28,7 @@ from data_pipeline.store.tables import (
 READ: Final = {
     table.name: table for table in (fact_payment, fact_transfer, fact_assessment, reconciliation_break)
 }
-"""The tables that reports read, by name: also what a snapshot holds."""
+"""The tables that reports read, by name. A snapshot holds them, and refunds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def micros_name(column: str) -> str:
 def schema_of(table: Table) -> ibis.Schema:
     """A table's columns as Ibis knows types; JSON and bytes are left out, no report reads them."""
     return ibis.schema(
-        {column.name: _type(column.type) for column in table.columns if not isinstance(column.type, _UNREAD)}
+        {column.name: _type(column.type) for column in table.columns if not isinstance(column.type, UNREAD)}
     )
 
 
@@ -88,9 +89,6 @@ def postgres_tables() -> Tables:
 def postgres_sql(expression: ir.Table) -> str:
     """The expression as one statement for Postgres, its literals quoted by the compiler."""
     return str(PostgresCompiler().to_sqlglot(expression).sql("postgres"))
-
-
-_UNREAD: Final = (JSON, LargeBinary)
 
 
 def _type(given: object) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data_pipeline.domain.rollups import BucketKey, Grain, Measures
+from data_pipeline.domain.rollups import BucketKey, CorrectionKey, Grain, Measures
 from data_pipeline.store.arrays import unnested
-from data_pipeline.store.tables import rollup, rollup_latency
+from data_pipeline.store.tables import rollup, rollup_correction, rollup_latency
 
 _KEY = tuple(field.name for field in fields(BucketKey))
 _MEASURES = tuple(field.name for field in fields(Measures))
@@ -37,6 +37,23 @@ MOVE_LATENCY = text(
     WHEN NOT MATCHED THEN INSERT (bucket_at, bound_ms, payment_count)
         VALUES (r.bucket_at, r.bound_ms, r.payment_count)
     """  # noqa: S608 - column names of our own
+)
+_LINE = tuple(field.name for field in fields(CorrectionKey))
+BOOK_CORRECTIONS = text(
+    f"""
+    INSERT INTO pipeline.rollup_correction AS kept ({", ".join(_LINE + _MEASURES)})
+    SELECT {", ".join(f"r.{name}" for name in _LINE + _MEASURES)}
+    FROM {unnested(rollup_correction, _LINE + _MEASURES)}
+    ON CONFLICT ({", ".join(_LINE)}) DO UPDATE SET
+        {", ".join(f"{name} = kept.{name} + excluded.{name}" for name in _MEASURES)}
+    """  # noqa: S608 - column names of our own
+)
+CORRECTIONS = text(
+    f"""
+    SELECT {", ".join(_LINE + _MEASURES)} FROM pipeline.rollup_correction
+    WHERE booked_on >= :first AND booked_on <= :last                     -- primary key
+    ORDER BY {", ".join(_LINE)} LIMIT :limit
+    """  # noqa: S608
 )
 _SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in _MEASURES)
 READ_ROLLUPS = text(
@@ -129,6 +146,21 @@ async def move(conn: AsyncConnection, changes: Mapping[BucketKey, Measures]) -> 
         **{name: [getattr(measures, name) for measures in changes.values()] for name in _MEASURES},
     }
     await conn.execute(MOVE_ROLLUPS, columns)
+
+
+async def book(conn: AsyncConnection, lines: Mapping[CorrectionKey, Measures]) -> None:
+    """Add these differences to their correction lines: the closed day's rows stay."""
+    columns: dict[str, list[Any]] = {
+        **{name: [getattr(line, name) for line in lines] for name in _LINE},
+        **{name: [getattr(measures, name) for measures in lines.values()] for name in _MEASURES},
+    }
+    await conn.execute(BOOK_CORRECTIONS, columns)
+
+
+async def corrections(conn: AsyncConnection, first: date, last: date, limit: int) -> list[dict[str, Any]]:
+    """Correction lines booked on these days, both included."""
+    values = {"first": first, "last": last, "limit": limit}
+    return [dict(row) for row in (await conn.execute(CORRECTIONS, values)).mappings()]
 
 
 async def complete_hours(conn: AsyncConnection) -> bool:

@@ -2,8 +2,10 @@
 
 import typer
 
+from platform_cli.daily.telling import told
 from platform_cli.data.archive import archive_commands
 from platform_cli.data.breaks import break_commands
+from platform_cli.data.quality import quality
 from platform_cli.data.quarantine import quarantine_commands
 from platform_cli.data.replay import replay_commands
 from platform_cli.data.reports import add_report_commands
@@ -12,12 +14,13 @@ from platform_cli.data.reports import add_report_commands
 def data_commands() -> typer.Typer:
     """`data …`, each command under its own name."""
     group = typer.Typer(
-        help="The data pipeline: reports, exports, breaks, what was set aside, archive, replay.",
+        help="The data pipeline: reports, exports, breaks, what was set aside, archive, replay, quality.",
         no_args_is_help=True,
     )
     group.add_typer(quarantine_commands(), name="quarantine")
     group.add_typer(archive_commands(), name="archive")
     group.add_typer(replay_commands(), name="replay")
     group.add_typer(break_commands(), name="breaks")
+    group.command("quality")(told(quality))
     add_report_commands(group)
     return group

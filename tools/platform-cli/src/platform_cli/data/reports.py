@@ -72,6 +72,12 @@ def report(
     position = found["as_of"]["payments"]
     more = "; there are more rows: ask coarser, or export" if found["has_more"] else ""
     console.print(f"{found['meaning']} True of position {position['position']:,}{more}")
+    if snapshot := found["snapshot"]:
+        console.print(f"From the snapshot of {snapshot['made_at']}, by {found['engine']}")
+        for word in ("blocked", "waiting"):
+            if days := snapshot[word]:
+                listed = ", ".join(f"{one['table']} of {one['day']}" for one in days)
+                console.print(f"{word}, told as they were before: {listed}", style="yellow", soft_wrap=True)
 
 
 def export(

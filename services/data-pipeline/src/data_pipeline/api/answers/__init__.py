@@ -8,6 +8,7 @@ from data_pipeline.api.access import require_internal
 from data_pipeline.api.answers import (
     archive,
     invariants,
+    quality,
     quarantine,
     reconciliations,
     replays,
@@ -24,6 +25,7 @@ CONTRACT: Final = Contract(
         **status.SCHEMAS,
         **quarantine.SCHEMAS,
         **invariants.SCHEMAS,
+        **quality.SCHEMAS,
         **archive.SCHEMAS,
         **replays.SCHEMAS,
     },

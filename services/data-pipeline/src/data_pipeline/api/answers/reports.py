@@ -56,7 +56,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Rollups": {
         "type": "object",
-        "required": ["grain", "from", "to", "data"],
+        "required": ["grain", "from", "to", "data", "corrections"],
         "properties": {
             "grain": {"type": "string", "enum": list(Grain)},
             "from": TIME,
@@ -70,6 +70,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
                         "channel": TEXT,
                         "decision": TEXT,
                         **SUMS,
+                    }
+                )
+            ),
+            "corrections": items(
+                shape(
+                    {
+                        "booked_on": DAY,
+                        "corrects_on": DAY,
+                        "currency": TEXT,
+                        "method": TEXT,
+                        "channel": TEXT,
+                        "decision": TEXT,
+                        **{name: {"type": "integer", "description": "signed"} for name in SUMS},
                     }
                 )
             ),
@@ -107,6 +120,17 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
             "has_more": FLAG,
             "as_of": {"type": "object", "additionalProperties": _AS_OF},
+            "engine": {"type": "string", "enum": ["postgres", "duckdb", "spark"]},
+            "snapshot": nullable(
+                shape(
+                    {
+                        "version": COUNT,
+                        "made_at": TIME,
+                        "blocked": items(shape({"table": TEXT, "day": DAY})),
+                        "waiting": items(shape({"table": TEXT, "day": DAY})),
+                    }
+                )
+            ),
         }
     ),
     "Export": shape(

@@ -36,5 +36,6 @@ RAIL: Final[Sequence[Entry]] = (
     Entry("/console/exports", "Exports", group="Data"),
     Entry("/console/quarantine", "Quarantine", waits="quarantine", group="Data"),
     Entry("/console/archive", "Archive", group="Data"),
+    Entry("/console/quality", "Quality", group="Data"),
     Entry("/console/system", "System"),
 )

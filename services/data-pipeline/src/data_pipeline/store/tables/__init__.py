@@ -23,8 +23,9 @@ from data_pipeline.store.tables.reconciliation import (
     settlement_file,
 )
 from data_pipeline.store.tables.replay import replay_file, replay_run
-from data_pipeline.store.tables.rollups import rollup, rollup_latency
+from data_pipeline.store.tables.rollups import rollup, rollup_correction, rollup_latency
 from data_pipeline.store.tables.schema import SCHEMA, metadata
+from data_pipeline.store.tables.snapshot import dirty_partition, quality_check
 
 __all__ = [
     "SCHEMA",
@@ -34,6 +35,7 @@ __all__ = [
     "break_act",
     "channel_payout",
     "cursor",
+    "dirty_partition",
     "event_count",
     "export",
     "fact_assessment",
@@ -46,6 +48,7 @@ __all__ = [
     "operator",
     "operator_login",
     "operator_session",
+    "quality_check",
     "quarantine",
     "reconciliation_break",
     "reconciliation_run",
@@ -53,6 +56,7 @@ __all__ = [
     "replay_run",
     "rollup",
     "rollup_account",
+    "rollup_correction",
     "rollup_latency",
     "settlement_file",
     "stored_event",

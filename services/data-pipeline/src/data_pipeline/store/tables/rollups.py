@@ -6,6 +6,8 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
+    Index,
     Integer,
     Table,
 )
@@ -32,6 +34,26 @@ rollup = Table(
     # A row may fall back to nothing when its last payment moves to another key, never below.
     CheckConstraint("payment_count >= 0 AND approved_count >= 0 AND declined_count >= 0", name="counts"),
 )
+
+# What came after a day was closed, under the day it came. Signed: a payment may leave a key that it was counted in.
+rollup_correction = Table(
+    "rollup_correction",
+    metadata,
+    Column("booked_on", Date, primary_key=True),
+    Column("corrects_on", Date, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("method", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("decision", Text, primary_key=True),
+    Column("payment_count", BigInteger, nullable=False),
+    Column("approved_count", BigInteger, nullable=False),
+    Column("declined_count", BigInteger, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("refunded_minor", BigInteger, nullable=False),
+    CheckConstraint("booked_on > corrects_on", name="late"),
+)
+Index("rollup_correction_corrects_idx", rollup_correction.c.corrects_on)
 
 rollup_latency = Table(
     "rollup_latency",
