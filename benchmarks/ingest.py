@@ -39,7 +39,7 @@ from data_pipeline.operations.match_day import collection_paused
 from data_pipeline.settings import CONSUMER, Settings
 from data_pipeline.store.tables import cursor
 from platform_cli.embedded.testing import DatabaseFactory, test_servers
-from platform_kit.clock import isoformat
+from platform_kit.clock import FixedClock, isoformat
 from platform_kit.db import create_engine
 from platform_kit.ids import new_id
 from platform_kit.outbox import EventPage
@@ -160,7 +160,7 @@ async def ingest(
         PAYMENTS,
         CONSUMER,
         cursor,
-        ingest_into(PAYMENTS),
+        ingest_into(PAYMENTS, FixedClock(DAY + timedelta(days=1))),
         _nothing_more,
         quarantine=set_aside_from(PAYMENTS),
         batch_max=batch_max,

@@ -42,6 +42,7 @@ from data_pipeline.settings import CONSUMER, Settings
 from data_pipeline.store.tables import cursor
 from payment_gateway.store.tables import outbox
 from platform_cli.embedded.testing import DatabaseFactory, test_servers
+from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
 from platform_kit.events import Event, EventPage
 from platform_kit.outbox_tables import append
@@ -159,7 +160,7 @@ async def _consumer(engine: AsyncEngine, redis: Redis) -> StreamConsumer:
         PAYMENTS,
         CONSUMER,
         cursor,
-        ingest_into(PAYMENTS),
+        ingest_into(PAYMENTS, FixedClock(DAY + timedelta(days=1))),
         _no_page,
         quarantine=set_aside_from(PAYMENTS),
     )
