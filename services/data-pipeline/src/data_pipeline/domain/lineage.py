@@ -43,7 +43,11 @@ PUBLISH: Final = Job(
     ("snapshot", "quality_check"),
 )
 EXPORT: Final = Job("make_export", (*_FACTS, "reconciliation_break"), ("exports",))
-VERIFY: Final = Job("verify_invariants", ("gateway", "stored_event", *_FACTS, "rollup", "rollup_account"), ("invariant_check",))
+VERIFY: Final = Job(
+    "verify_invariants",
+    ("gateway", "stored_event", *_FACTS, "rollup", "rollup_account"),
+    ("invariant_check",),
+)
 
 JOBS: Final = (INGEST, ARCHIVE, REPLAY, RECONCILE, PUBLISH, EXPORT, VERIFY)
 """In the order of the data. Each run of a scheduled one is told; ingestion has no end, so nothing is told of it."""
