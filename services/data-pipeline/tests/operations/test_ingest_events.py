@@ -27,6 +27,7 @@ from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.ingest_events import EventRefused, ingest_into
 from data_pipeline.store import rollups as rollup_store
+from platform_kit.clock import FixedClock
 
 
 async def test_a_sale_becomes_payment_transfer_event_and_rollups(engine: AsyncEngine) -> None:
@@ -178,7 +179,7 @@ async def test_hours_that_an_older_release_left_out_are_made_by_the_first_batch(
             text("DELETE FROM pipeline.rollup WHERE grain = 'hour' AND bucket_at >= :at"),
             {"at": NOON.replace(hour=11)},
         )
-    apply = ingest_into(PAYMENTS)
+    apply = ingest_into(PAYMENTS, FixedClock(NOON))
     async with deps.engine.begin() as conn:
         await apply(conn, [a_sale(5000)])
     assert await rollup_differences(deps.engine) == []

@@ -162,10 +162,10 @@ async def test_one_that_is_killed_goes_on_with_the_files_that_are_not_done(
     apply = job.apply_facts
     calls = 0
 
-    async def dies(conn: Any, facts: Any) -> None:
+    async def dies(conn: Any, facts: Any, observed_on: Any) -> None:
         nonlocal calls
         calls += 1
-        await apply(conn, facts)
+        await apply(conn, facts, observed_on)
         if calls == 2:
             raise OSError("killed")
 

@@ -19,6 +19,7 @@ from data_pipeline.operations.ingest_events import ingest_into
 from data_pipeline.store import balances
 from data_pipeline.store.balances import Key
 from platform_cli.embedded.testing import TestDatabase
+from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
 
 CARD, MERCHANT = "channel:card_sim:receivable", "merchant:mer_00000000000000000000000001:available"
@@ -129,7 +130,7 @@ async def test_what_an_older_release_left_out_is_made_from_the_transfers(
     async with admin.begin() as conn:
         await conn.execute(text("DELETE FROM pipeline.rollup_account WHERE currency = 'EUR'"))
     await admin.dispose()
-    apply = ingest_into(PAYMENTS)
+    apply = ingest_into(PAYMENTS, FixedClock(NOON))
     async with two_days.begin() as conn:
         await apply(conn, [an_event(950, "payment.updated.v1")])
     assert await rows(two_days, "rollup_account", order=order) == before
