@@ -53,6 +53,11 @@ class Settings(ServiceSettings):
         description="where facts are kept as Parquet for reports; empty: `facts` below ARCHIVE_URL, if that is set",
     )
     snapshot_every_s: int = Field(default=300, ge=10, description="pause between snapshots of the facts")
+    snapshot_rows_max: int = Field(
+        default=150_000,
+        ge=1,
+        description="a day of a table with more rows waits: it is judged in memory (about 400 MB at 200,000 payments)",
+    )
     snapshot_keep_days: int = Field(
         default=0, ge=0, le=36_500, description="days of facts leave the snapshot after so many; 0 keeps them"
     )

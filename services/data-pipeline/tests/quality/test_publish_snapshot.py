@@ -286,6 +286,17 @@ async def test_days_that_are_not_reached_in_time_wait_and_are_told(deps: Deps, t
     assert set(files_of(whole)) == await _all(deps)
 
 
+async def test_a_day_that_would_not_fit_into_memory_waits_and_the_others_do_not(
+    deps: Deps, told: Seeded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = replace(deps, settings=deps.settings.model_copy(update={"snapshot_rows_max": 20}))
+    manifest = (await publish(small)).manifest
+    assert Partition("fact_payment", TODAY) in manifest.waiting
+    assert Partition("fact_payment", YESTERDAY.date()) in files_of(manifest)
+    assert "day too large for a snapshot" in capsys.readouterr().out
+    assert Partition("fact_payment", TODAY) in files_of((await publish(deps)).manifest)
+
+
 async def test_a_lost_snapshot_is_made_again_whole(deps: Deps, told: Seeded, tmp_path: Path) -> None:
     first = (await publish(deps)).manifest
     shutil.rmtree(tmp_path / "facts")

@@ -90,7 +90,7 @@ async def _publish(deps: Deps, budget_s: float) -> Published:
         todo = [one for one in dirty | {*new.blocked, *new.waiting} if one.day >= kept_from]
         new = replace(new, waiting=())
         for partition in sorted(todo, key=lambda one: (-one.day.toordinal(), one.table)):
-            if clock() > deadline:
+            if clock() > deadline or await _is_too_large(deps, conn, partition):
                 new = _not_reached(new, partition, old)
                 continue
             look, file = await _look(deps, conn, partition, digests.get(partition.day))
@@ -130,6 +130,21 @@ def _changed_breaks(manifest: Manifest, digests: Mapping[date, str]) -> set[Part
 def _kept_from(deps: Deps, now: datetime) -> date:
     keep_days = deps.settings.snapshot_keep_days
     return now.date() - timedelta(days=keep_days) if keep_days else date.min
+
+
+async def _is_too_large(deps: Deps, conn: AsyncConnection, partition: Partition) -> bool:
+    """A day that would not fit must not end the worker, again with every tick: it waits, and somebody is told."""
+    row_count = await snapshot_store.count(conn, partition)
+    if row_count <= deps.settings.snapshot_rows_max:
+        return False
+    log.error(
+        "day too large for a snapshot",
+        table=partition.table,
+        day=partition.day.isoformat(),
+        rows=row_count,
+        most=deps.settings.snapshot_rows_max,
+    )
+    return True
 
 
 async def _look(

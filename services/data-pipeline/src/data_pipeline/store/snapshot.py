@@ -169,6 +169,15 @@ async def break_digests(conn: AsyncConnection) -> dict[date, str]:
     return {row.day: row.digest for row in await conn.execute(DIGESTS)}
 
 
+async def count(conn: AsyncConnection, partition: Partition) -> int:
+    """How many rows a partition has."""
+    clock = CLOCKS[partition.table]
+    statement = text(
+        f"SELECT count(*) FROM pipeline.{partition.table} WHERE {clock} >= :after AND {clock} < :before"  # noqa: S608
+    )
+    return int(await conn.scalar(statement, _range(partition.day)) or 0)
+
+
 async def rows(conn: AsyncConnection, partition: Partition) -> AsyncIterator[Sequence[Sequence[Any]]]:
     """A partition's rows in the order of their keys, in slices, each row in the order of `columns_of`."""
     clock, keys = CLOCKS[partition.table], ", ".join(KEYS[partition.table])
