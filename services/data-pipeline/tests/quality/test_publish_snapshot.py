@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.event_sources import RISK
+from data_pipeline.clients.object_store import WRITING
 from data_pipeline.domain.questions import Grain, Question, ask
 from data_pipeline.domain.reports import REPORTS, ReportName
 from data_pipeline.domain.snapshot import Manifest, Partition
@@ -240,7 +241,7 @@ async def test_a_snapshot_that_fails_before_its_manifest_leaves_the_old_one(
 ) -> None:
     first = (await publish(deps)).manifest
     await ingest(deps.engine, [a_sale(len(told.payments) + 2, 999)])
-    in_the_way = tmp_path / "facts" / "manifest.json.part"
+    in_the_way = tmp_path / "facts" / f"manifest.json{WRITING}"
     in_the_way.mkdir()
     with pytest.raises(OSError):
         await publish_snapshot(deps)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -94,7 +92,7 @@ class SnapshotStore:
     async def publish(self, manifest: Manifest) -> None:
         """From now on this is the snapshot."""
         content = orjson.dumps(manifest.as_document(), option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2)
-        await asyncio.to_thread(self._put, content, MANIFEST)
+        await asyncio.to_thread(self._files.put_bytes, content, MANIFEST)
 
     async def write(self, partition: Partition, table: pa.Table, digest: str | None = None) -> PartitionFile:
         """The partition's line; readers see it when a manifest names it."""
@@ -134,13 +132,7 @@ class SnapshotStore:
 
     def _put_once(self, content: bytes, path: str) -> None:
         if not self._files.has(path):
-            self._put(content, path)
-
-    def _put(self, content: bytes, path: str) -> None:
-        with tempfile.NamedTemporaryFile(prefix="snapshot-") as local:
-            local.write(content)
-            local.flush()
-            self._files.put(Path(local.name), path)
+            self._files.put_bytes(content, path)
 
     def _forgotten(self, manifest: Manifest, before: datetime) -> list[str]:
         import fsspec

@@ -37,7 +37,7 @@ BREAKS: Final = "reconciliation_break"
 
 MANIFEST: Final = "manifest.json"
 _FILE: Final = re.compile(
-    r"(?P<table>[a-z_]+)/(?:event_date=\d{4}-\d\d-\d\d/part|schema)-[0-9a-f]{16}\.parquet(?:\.part)?"
+    r"(?P<table>[a-z_]+)/(?:event_date=\d{4}-\d\d-\d\d/part|schema)-[0-9a-f]{16}\.parquet(?:\.writing)?"
 )
 
 
