@@ -225,7 +225,7 @@ async def test_the_lease_is_renewed_while_a_report_is_read(
     service: Service, seeded: Seeded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await asked(service, subject="volume")
-    run, hour = operation.run_report, timedelta(hours=1)
+    run, hour = operation.run_live_report, timedelta(hours=1)
 
     async def takes_long(deps: Deps, *args: Any, **options: Any) -> dict[str, Any]:
         assert isinstance(deps.clock, FixedClock)
@@ -237,7 +237,7 @@ async def test_the_lease_is_renewed_while_a_report_is_read(
         return await run(deps, *args, **options)
 
     monkeypatch.setattr(operation, "RENEWED_EVERY_S", 0.05)
-    monkeypatch.setattr(operation, "run_report", takes_long)
+    monkeypatch.setattr(operation, "run_live_report", takes_long)
     assert await make_exports(replace(service.deps, clock=FixedClock(NOON))) == 1
 
 
