@@ -24,6 +24,9 @@ from gateway_rig import ADMIN
 from vault_rig import a_card
 
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
+from platform_cli.privacy.scan_databases import scan_postgres, scan_redis
+from platform_cli.privacy.scan_files import scan_files
+from platform_cli.privacy.sought import sought_of
 
 CARDS = ("4242424242424242", "5555555555554444", "4000000000009995")  # two that pay, and one that does not
 STRANGER = "4012888888881881"  # a card number that the vault does not take
@@ -179,6 +182,51 @@ async def test_no_card_number_and_no_security_code_is_anywhere_but_sealed_in_the
         hits += [f"{place}: {found}" for found in [_found(text)] if found]
     assert hits == [], "\n".join(hits)
     assert searched > 100
+
+
+PERSON = {
+    "id": "ada-lovelace-17",
+    "ip": "203.0.113.77",
+    "device_id": "device-of-ada-0451",
+    "email": "Ada.Lovelace@example.org",
+}
+SAVED = {"name": "Ada Augusta King", "email": "countess@example.org", "description": "met at Babbage's salon"}
+
+
+async def test_nothing_of_a_person_is_readable_in_any_table_stream_journal_or_log(
+    processes: Processes, database: TestDatabase, clean_redis_url: str
+) -> None:
+    """Paid, saved, declined, refused and crashed on, with every process at level DEBUG."""
+    sweep = Sweep(processes)
+    sale = A_SALE | {"customer": PERSON}
+    assert (await sweep.send("POST", "/v1/payments", json=sale))[0] in (201, 202)
+    declined = {"type": "card", "card": {"token": "tok_declined"}}
+    await sweep.send("POST", "/v1/payments", json=sale | {"method": declined})
+    await sweep.send(
+        "POST", "/v1/payments", json=sale | {"amount_minor": -1}
+    )  # refused with the person in hand
+    await sweep.send("POST", "/v1/customers", json=SAVED)
+    await sweep.send("GET", "/v1/payments")
+    admin = await asyncpg.connect(database.admin_url)
+    try:
+        for table in ("vault.subject", "payments.payment"):  # two bugs, with somebody in their hands
+            schema, name = table.split(".")
+            await admin.execute(f"ALTER TABLE {table} RENAME TO hidden")
+            status, _ = await sweep.send(
+                "POST", "/v1/payments", json=sale | {"customer": PERSON | {"id": name}}
+            )
+            assert status >= 500
+            await admin.execute(f"ALTER TABLE {schema}.hidden RENAME TO {name}")
+    finally:
+        await admin.close()
+    sought = sought_of([*PERSON.values(), *SAVED.values()], [])
+    places = [
+        *await scan_postgres(database.admin_url, sought),
+        *await scan_redis(clean_redis_url, sought),
+        *scan_files(f"file://{processes.logs}", sought),
+    ]
+    assert [place for place in places if place.values] == []
+    assert {"payments.payment", "vault.subject"} <= {place.place for place in places if place.read}
 
 
 def test_the_search_finds_what_it_is_looking_for() -> None:
