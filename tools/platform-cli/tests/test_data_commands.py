@@ -1,13 +1,15 @@
 """`platform data` as a person types it, against a real pipeline."""
 
 import asyncio
+import hashlib
 import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from platform_cli.embedded.testing import FreshDatabase
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/data-pipeline/tests"))
 
+from merchant_story import Story
 from pipeline_rig import TOKEN, an_event, ingest, rows, settings_for
 from running_service import employ
 
@@ -28,6 +31,7 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.operations.publish_snapshot import publish_snapshot
 from data_pipeline.operations.replay_archive import replay_archive
+from data_pipeline.operations.settle_merchants import settle_merchants
 
 
 @dataclass
@@ -161,3 +165,35 @@ def test_who_acts_is_who_was_named_and_else_the_operator_of_the_environment(
     monkeypatch.setenv("PLATFORM_OPERATOR", "grace")
     assert acting_for(None) == {"Acting-For": "grace"}
     assert acting_for("ada") == {"Acting-For": "ada"}
+
+
+async def test_a_settlement_is_listed_closed_shown_and_its_statement_fetched(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    assert "no settlements yet" in (await pipeline.platform("settlements", "list"))[1]
+    story = Story(at=datetime.now(UTC) - timedelta(hours=1))
+    story.capture(1, 4_000, fee=81)
+    await ingest(pipeline.deps.engine, story.events)
+    deps = replace(
+        pipeline.deps,
+        settings=pipeline.deps.settings.model_copy(update={"exports_url": f"file://{tmp_path}/exports"}),
+    )
+    await settle_merchants(deps)
+    code, out, _ = await pipeline.platform("settlements", "list", "open", "--json")
+    batch = json.loads(out)["id"]
+
+    code, out, _ = await pipeline.platform("settlements", "statement", batch)
+    assert (code, "is open: its csv statement is not made yet" in out) == (1, True)
+    assert (await pipeline.platform("settlements", "close", batch))[0] == 1  # ada is an operator, not finance
+    await employ(pipeline.deps, grace="finance")
+    code, out, _ = await pipeline.platform("settlements", "close", batch, "--as", "grace")
+    assert (code, "is closed with 2 lines; 39.19 EUR are carried over" in out) == (0, True)
+    assert (await pipeline.platform("settlements", "close", batch, "--as", "grace"))[0] == 1
+    await settle_merchants(deps)
+    _, out, _ = await pipeline.platform("settlements", "show", batch)
+    assert "reconciled, closed by grace" in out
+    assert "-0.81 EUR" in (await pipeline.platform("settlements", "lines", batch))[1]
+    path = tmp_path / "statement.pdf"
+    code, out, _ = await pipeline.platform("settlements", "statement", batch, "-f", "pdf", "-o", str(path))
+    assert (code, path.read_bytes()[:5]) == (0, b"%PDF-")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in out

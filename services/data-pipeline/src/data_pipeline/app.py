@@ -21,6 +21,7 @@ from data_pipeline.api import (
     reconciliations,
     replays,
     reports,
+    settlements,
     status,
 )
 from data_pipeline.api.answers import CONTRACT
@@ -34,6 +35,7 @@ from data_pipeline.api.console import (
     system,
     webhooks,
 )
+from data_pipeline.api.console import settlements as settlement_pages
 from data_pipeline.api.console.archive import router as archive_page
 from data_pipeline.api.console.breaks import router as break_pages
 from data_pipeline.api.console.exports import router as export_pages
@@ -93,6 +95,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             quality.router,
             archive.router,
             replays.router,
+            settlements.router,
             log_in,
             payments,
             payment,
@@ -110,6 +113,7 @@ def create_pipeline(settings: Settings) -> FastAPI:
             risk_rules.router,
             risk_lists.router,
             risk_alerts.router,
+            settlement_pages.router,
             webhooks.router,
             system.router,
         ],

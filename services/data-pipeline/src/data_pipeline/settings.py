@@ -91,6 +91,14 @@ class Settings(ServiceSettings):
         ge=0,
         description="a break of more whole units of its currency takes a second person to close",
     )
+    settle_every_s: int = Field(
+        default=60, ge=1, description="pause between looks at what merchants' settlements come to"
+    )
+    settle_close_after_s: int = Field(
+        default=900,
+        ge=60,
+        description="time after midnight UTC for what happened before it to arrive; then a day's settlements close",
+    )
     console_cookies_secure: bool = Field(
         default=True, description="send the console's cookie over TLS only; off on a laptop without it"
     )

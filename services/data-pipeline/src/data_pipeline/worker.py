@@ -11,6 +11,7 @@ from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.operations.publish_snapshot import publish_snapshot
 from data_pipeline.operations.reconcile_recent import reconcile_recent
 from data_pipeline.operations.replay_archive import replay_archive
+from data_pipeline.operations.settle_merchants import settle_merchants
 from data_pipeline.operations.tell_lineage import lineage_of
 from data_pipeline.operations.tend_archive import tend_archive
 from data_pipeline.operations.verify_invariants import verify_invariants
@@ -20,6 +21,7 @@ from platform_kit.tasks import PlatformCelery, async_task, create_celery, period
 
 RECONCILE_LIMIT_S = 300  # two days of every channel, then payouts; what is cut off, the next tick does
 SNAPSHOT_LIMIT_S = 600  # it stops by itself after 400 s, and goes on with the next tick
+SETTLE_LIMIT_S = 600  # a batch has a transaction of its own; what is cut off, the next tick does
 EXPORTS_LIMIT_S = 600  # a lease is renewed slice by slice, and what is cut off here is begun again
 
 
@@ -70,6 +72,11 @@ async def replay_archive_task(deps: Deps) -> None:
     await replay_archive(deps)
 
 
+@async_task("pipeline.settle_merchants", time_limit_s=SETTLE_LIMIT_S)
+async def settle_merchants_task(deps: Deps) -> None:
+    await settle_merchants(deps)
+
+
 @async_task("pipeline.make_exports", time_limit_s=EXPORTS_LIMIT_S)
 async def make_exports_task(deps: Deps) -> None:
     await make_exports(deps)
@@ -96,6 +103,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(tend_archive_task, every_s=3600),
             periodic(publish_snapshot_task, every_s=settings.snapshot_every_s),
             periodic(replay_archive_task, every_s=15),
+            periodic(settle_merchants_task, every_s=settings.settle_every_s),
             periodic(make_exports_task, every_s=5),
             periodic(drop_exports_task, every_s=3600),
         ],

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from chromium import Page, browser, program
-from pipeline_rig import World, a_sale, ingest
+from merchant_story import Story, a_day
+from pipeline_rig import NOON, World, a_sale, ingest, rows
 from running_service import SESSION, Service
 from seeded_day import Seeded, told_by_gateway
 
 from data_pipeline.api.console.rail import RAIL
 from data_pipeline.domain.operators import Role
 from data_pipeline.operations.manage_operators import add_operator
+from data_pipeline.operations.settle_merchants import settle_merchants
+from data_pipeline.operations.watch_heads import watch_heads
 
 pytestmark = pytest.mark.skipif(
     program() is None,
@@ -31,11 +35,39 @@ ENTERED = """location.pathname === "/console/payments"
 PICTURES = os.environ.get("CONSOLE_PICTURES")  # a directory: keep a picture of every page, width and scheme
 
 
+@pytest.fixture(autouse=True)
+def files_of_its_own(service: Service, tmp_path: Path) -> None:
+    """Statements of a test are kept in its own directory."""
+    settings = service.deps.settings.model_copy(update={"exports_url": f"file://{tmp_path}/exports"})
+    service.app.state.deps = service.deps = replace(service.deps, settings=settings)
+
+
 @pytest.fixture
 async def page(tmp_path: Path, service: Service) -> AsyncIterator[Page]:
     async with browser(tmp_path / "profile") as page:
         await page.call("Network.setCookie", name="console", value=SESSION, url=service.url)
         yield page
+
+
+async def settled(service: Service, world: World, first: int) -> tuple[str, str]:
+    """A merchant's day of yesterday is closed, another's is open still: their batches."""
+    story = a_day(first)
+    later = Story(
+        at=NOON - timedelta(hours=2),
+        merchant="mer_00000000000000000000000002",
+        first=first + len(story.events),
+    )
+    later.capture(9101, 12_000, fee=190)
+    for told in (story, later):
+        await ingest(service.deps.engine, told.events)
+        world.events["gateway"] += told.events
+    await watch_heads(service.deps)
+    await settle_merchants(service.deps)
+    found = await rows(service.deps.engine, "settlement_batch WHERE line_count > 0", "id, merchant_id, state")
+    closed = next(
+        row["id"] for row in found if row["state"] != "open" and row["merchant_id"] == story.merchant
+    )
+    return closed, next(row["id"] for row in found if row["merchant_id"] == later.merchant)
 
 
 @pytest.mark.timeout(900)  # every page six times: it grows with each, and a shared machine is slow
@@ -48,6 +80,7 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     told = refunded.data["payment"]
     created = datetime.fromisoformat(told["created_at"])
     world.histories[refunded.aggregate_id] = told_by_gateway(told, created)
+    closed, still_open = await settled(service, world, len(seeded.payments) + 1)
     paths = {entry.path.removeprefix("/console").strip("/").replace("/", "-"): entry.path for entry in RAIL}
     paths |= {
         "payments-filtered": "/console/payments?currency=EUR&status=captured",
@@ -58,6 +91,9 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
         "ledger-account": "/console/ledger/accounts/merchant:mer_00000000000000000000000001:available:EUR",
         "ledger-accounts": "/console/ledger/accounts",
         "ledger-transfer": f"/console/ledger/transfers/{told_journal(seeded)}",
+        "settlement": f"/console/settlements/{closed}",
+        "settlement-open": f"/console/settlements/{still_open}",
+        "settlements-none": "/console/settlements?currency=CHF",
         "not-found": "/console/search?q=nothing",
         "not-understood": "/console/reconciliation?day=tomorrow",
     }

@@ -6,7 +6,10 @@ import re
 
 from running_service import Service
 
-WITH_A_SIGNED_LINK = "/v1/exports/{export_id}/file"
+WITH_A_SIGNED_LINK = {
+    "/v1/exports/{export_id}/file",
+    "/v1/settlements/{settlement_id}/statement.{format}",
+}
 
 
 async def test_every_documented_operation_asks_for_the_internal_token(service: Service) -> None:
@@ -14,7 +17,7 @@ async def test_every_documented_operation_asks_for_the_internal_token(service: S
     asked = []
     for path, operations in document["paths"].items():
         for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
-            if path.startswith("/v1") and path != WITH_A_SIGNED_LINK:
+            if path.startswith("/v1") and path not in WITH_A_SIGNED_LINK:
                 real = re.sub(r"\{\w+\}", "1", path)
                 async with service.session.request(method, service.url + real, json={}) as answer:
                     asked.append((method, path, answer.status))

@@ -58,6 +58,8 @@ FAULTS = {
     Invariant.ROLLUP_GRAINS_AGREE: "UPDATE pipeline.rollup SET amount_minor = amount_minor + 1 WHERE grain = 'day'",
     Invariant.REFUNDED_WITHIN_CAPTURED: "UPDATE pipeline.fact_payment SET refunded_minor = captured_minor + 1"
     " WHERE created_at < '2026-11-23T11:00:00Z'",
+    Invariant.SETTLEMENTS_NET: "UPDATE pipeline.fact_transfer SET merchant_id = 'mer_2' WHERE position ="
+    " (SELECT max(position) FROM pipeline.fact_transfer)",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -81,6 +82,7 @@ class _Xlsx:
         for place, name in enumerate(self._names):
             self._sheet.write_string(0, place, name, bold)
         self._sheet.freeze_panes(1, 0)
+        self._formats: dict[int, Any] = {}
 
     def append(self, rows: Rows) -> None:
         if self._at + len(rows) > SHEET_ROWS_MAX + 1:
@@ -91,13 +93,27 @@ class _Xlsx:
             self._at += 1
 
     def _write(self, place: int, value: Any) -> None:
+        if isinstance(value, Decimal) and abs(value.scaleb(places := _places(value))) < EXACT_MAX:
+            self._sheet.write_number(self._at, place, float(value), self._format(places))
+            return
         if isinstance(value, float) or (isinstance(value, int) and abs(value) < EXACT_MAX):
             self._sheet.write_number(self._at, place, value)
         elif value is not None:
             self._sheet.write_string(self._at, place, as_text(value))
 
+    def _format(self, places: int) -> Any:
+        """A number with so many decimals, which a currency has."""
+        if places not in self._formats:
+            shown = "#,##0" + (f".{'0' * places}" if places else "")
+            self._formats[places] = self._book.add_format({"num_format": shown})
+        return self._formats[places]
+
     def close(self) -> None:
         self._book.close()
+
+
+def _places(value: Decimal) -> int:
+    return max(0, -int(value.as_tuple().exponent))
 
 
 class _Parquet:

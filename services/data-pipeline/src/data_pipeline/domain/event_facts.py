@@ -18,15 +18,22 @@ from data_pipeline.domain.events import (
 from data_pipeline.domain.facts import (
     APPROVED,
     DECISIONS,
+    DISPUTE_DECIDED,
+    DISPUTE_STATUSES,
     MOVES_MONEY,
+    PAYOUT_DECIDED,
+    PAYOUT_STATUSES,
     REFUND_STATUSES,
     STATUSES,
     TRANSFER_KINDS,
     UNDECIDED,
     AssessmentFact,
+    DisputeFact,
     Facts,
     PaymentFact,
+    PayoutFact,
     RefundFact,
+    ReserveFact,
     TransferFact,
     channel_of,
 )
@@ -72,6 +79,7 @@ def _payment_facts(envelope: Envelope) -> Facts:
     data = envelope.data
     payment = optional(data, "payment")
     refund = optional(data, "refund")
+    dispute, payout, reserve = (optional(data, name) for name in ("dispute", "payout", "reserve"))
     if payment is None and not envelope.type.startswith(
         ("ledger.", "payout.", "balance.", "reserve.", "channel.", "suspense.")
     ):
@@ -81,6 +89,9 @@ def _payment_facts(envelope: Envelope) -> Facts:
         payment=_payment(payment, envelope) if payment is not None else None,
         refund=_refund(refund, envelope) if refund is not None else None,
         transfers=_transfers(optional(data, "journal"), optional(data, "attempt"), envelope),
+        dispute=_dispute(dispute, payment or {}, envelope) if dispute is not None else None,
+        payout=_payout(payout, envelope) if payout is not None else None,
+        reserve=_reserve(reserve, envelope) if reserve is not None else None,
     )
 
 
@@ -135,6 +146,65 @@ def _refund(body: Mapping[str, Any], envelope: Envelope) -> RefundFact:
         status=one_of(body, "status", REFUND_STATUSES),
         reason=text_or_none(body, "reason"),
         created_at=time(body, "created_at"),
+        position=envelope.position,
+    )
+
+
+def _dispute(body: Mapping[str, Any], payment: Mapping[str, Any], envelope: Envelope) -> DisputeFact:
+    status = one_of(body, "status", DISPUTE_STATUSES)
+    return DisputeFact(
+        dispute_id=text(body, "id"),
+        payment_id=text(body, "payment_id"),
+        merchant_id=text(payment, "merchant_id"),
+        channel=text_or_none(payment, "channel"),
+        status=status,
+        reason=text(body, "reason"),
+        amount_minor=minor(body, "amount_minor"),
+        reserved_minor=minor(body, "reserved_minor"),
+        fee_minor=minor(body, "fee_minor"),
+        fee_returned_minor=minor(body, "fee_returned_minor"),
+        currency=currency(body),
+        closed_by=text_or_none(body, "closed_by"),
+        evidence_due_at=time(body, "evidence_due_at"),
+        created_at=time(body, "created_at"),
+        updated_at=time(body, "updated_at"),
+        decided_at=envelope.occurred_at if status in DISPUTE_DECIDED else None,
+        position=envelope.position,
+    )
+
+
+def _payout(body: Mapping[str, Any], envelope: Envelope) -> PayoutFact | None:
+    """Payouts and reserves name their merchant in the envelope alone; what is nobody's gives no fact."""
+    if envelope.merchant_id is None:
+        return None
+    status = one_of(body, "status", PAYOUT_STATUSES)
+    return PayoutFact(
+        payout_id=text(body, "id"),
+        merchant_id=envelope.merchant_id,
+        status=status,
+        amount_minor=minor(body, "amount_minor"),
+        currency=currency(body),
+        destination=text(body, "destination"),
+        slot=text_or_none(body, "slot"),
+        failure_code=text_or_none(body, "failure_code"),
+        created_at=time(body, "created_at"),
+        updated_at=time(body, "updated_at"),
+        decided_at=envelope.occurred_at if status in PAYOUT_DECIDED else None,
+        position=envelope.position,
+    )
+
+
+def _reserve(body: Mapping[str, Any], envelope: Envelope) -> ReserveFact | None:
+    if envelope.merchant_id is None:
+        return None
+    return ReserveFact(
+        reserve_id=text(body, "id"),
+        merchant_id=envelope.merchant_id,
+        amount_minor=minor(body, "amount_minor"),
+        currency=currency(body),
+        created_at=time(body, "created_at"),
+        release_at=time(body, "release_at"),
+        decided_at=time(body, "released_at") if body.get("released_at") is not None else None,
         position=envelope.position,
     )
 

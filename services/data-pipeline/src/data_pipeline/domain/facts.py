@@ -1,4 +1,4 @@
-"""Fact rows: the newest state of payments and refunds, every transfer, every assessment.
+"""Fact rows: the newest state of payments, refunds, disputes, payouts and reserves; every transfer, every assessment.
 
 An event carries the whole state of its payment, so a later one supersedes an earlier one in whatever order
 they arrive; transfers are additive and named by (journal, line), so order does not matter for them either.
@@ -6,10 +6,10 @@ they arrive; transfers are additive and named by (journal, line), so order does 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from data_pipeline.domain.events import Envelope
 
@@ -20,6 +20,12 @@ UNDECIDED: Final = frozenset(
 STATUSES: Final = APPROVED | UNDECIDED | {"declined", "failed", "cancelled", "voided", "expired"}
 DECISIONS: Final = frozenset({"allow", "challenge", "review", "block"})
 REFUND_STATUSES: Final = frozenset({"pending", "succeeded", "failed"})
+DISPUTE_STATUSES: Final = frozenset(
+    {"warning", "warning_closed", "needs_response", "under_review", "won", "lost"}
+)
+DISPUTE_DECIDED: Final = frozenset({"warning_closed", "won", "lost"})
+PAYOUT_STATUSES: Final = frozenset({"pending", "in_transit", "paid", "failed", "returned", "cancelled"})
+PAYOUT_DECIDED: Final = frozenset({"paid", "failed", "returned", "cancelled"})
 TRANSFER_KINDS: Final = frozenset({"posted", "pending", "post", "release", "void"})
 MOVES_MONEY: Final = frozenset({"posted", "post"})  # pending places a hold, release (void) ends one
 
@@ -61,6 +67,64 @@ class RefundFact:
     status: str
     reason: str | None
     created_at: datetime
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeFact:
+    """The state of a dispute as of `position`; `reserved_minor` is set aside for it.
+
+    `decided_at` is the first decision: what a dispute proves about its payment is known only then.
+    """
+
+    dispute_id: str
+    payment_id: str
+    merchant_id: str
+    channel: str | None
+    status: str
+    reason: str
+    amount_minor: int
+    reserved_minor: int
+    fee_minor: int
+    fee_returned_minor: int
+    currency: str
+    closed_by: str | None
+    evidence_due_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    decided_at: datetime | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutFact:
+    """The state of a payout to a merchant as of `position`. `decided_at` is the bank's first word, or its end."""
+
+    payout_id: str
+    merchant_id: str
+    status: str
+    amount_minor: int
+    currency: str
+    destination: str
+    slot: str | None
+    failure_code: str | None
+    created_at: datetime
+    updated_at: datetime
+    decided_at: datetime | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveFact:
+    """A share of a settlement that is kept back until `release_at`."""
+
+    reserve_id: str
+    merchant_id: str
+    amount_minor: int
+    currency: str
+    created_at: datetime
+    release_at: datetime
+    decided_at: datetime | None
     position: int
 
 
@@ -110,6 +174,34 @@ class Facts:
     refund: RefundFact | None = None
     transfers: tuple[TransferFact, ...] = ()
     assessment: AssessmentFact | None = None
+    dispute: DisputeFact | None = None
+    payout: PayoutFact | None = None
+    reserve: ReserveFact | None = None
+
+
+Decided = TypeVar("Decided", DisputeFact, PayoutFact, ReserveFact)
+
+
+def superseded(facts: Iterable[Decided]) -> list[Decided]:
+    """What several facts of one kind say together: the newest state of each object, with its first `decided_at`."""
+    newest: dict[str, Decided] = {}
+    for fact in sorted(facts, key=lambda fact: fact.position):
+        key = _object_id(fact)
+        earlier = newest.get(key)
+        newest[key] = (
+            replace(fact, decided_at=_first(earlier.decided_at, fact.decided_at)) if earlier else fact
+        )
+    return list(newest.values())
+
+
+def _object_id(fact: DisputeFact | PayoutFact | ReserveFact) -> str:
+    match fact:
+        case DisputeFact():
+            return fact.dispute_id
+        case PayoutFact():
+            return fact.payout_id
+        case ReserveFact():
+            return fact.reserve_id
 
 
 def supersede(old: PaymentFact | None, new: PaymentFact) -> PaymentFact:

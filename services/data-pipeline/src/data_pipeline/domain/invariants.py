@@ -26,6 +26,7 @@ class Invariant(StrEnum):
     ROLLUP_EQUALS_DETAIL = "rollup_equals_detail"
     ROLLUP_GRAINS_AGREE = "rollup_grains_agree"
     REFUNDED_WITHIN_CAPTURED = "refunded_within_captured"
+    SETTLEMENTS_NET = "settlements_net"
 
     @property
     def severity(self) -> Severity:

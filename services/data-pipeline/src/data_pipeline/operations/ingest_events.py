@@ -118,6 +118,12 @@ async def apply_facts(conn: AsyncConnection, facts: Sequence[Facts], observed_on
         await balance_store.add(conn, turnover_of(new))
     if refunds := [fact.refund for fact in facts if fact.refund]:
         await fact_store.save_refunds(conn, refunds)
+    if disputes := [fact.dispute for fact in facts if fact.dispute]:
+        await fact_store.save_disputes(conn, disputes)
+    if payouts := [fact.payout for fact in facts if fact.payout]:
+        await fact_store.save_payouts(conn, payouts)
+    if reserves := [fact.reserve for fact in facts if fact.reserve]:
+        await fact_store.save_reserves(conn, reserves)
     if assessments := [fact.assessment for fact in facts if fact.assessment]:
         await fact_store.insert_assessments(conn, assessments)
 

@@ -8,21 +8,41 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Table, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.domain.balances import Moved
-from data_pipeline.domain.facts import AssessmentFact, PaymentFact, RefundFact, TransferFact
+from data_pipeline.domain.facts import (
+    AssessmentFact,
+    DisputeFact,
+    PaymentFact,
+    PayoutFact,
+    RefundFact,
+    ReserveFact,
+    TransferFact,
+    superseded,
+)
 from data_pipeline.domain.matching import LedgerLine
 from data_pipeline.domain.reconciliation import HoldStatus
 from data_pipeline.domain.settlement import SettlementType
 from data_pipeline.store.arrays import arrays, insert_many
-from data_pipeline.store.tables import fact_assessment, fact_payment, fact_refund, fact_transfer
+from data_pipeline.store.tables import (
+    fact_assessment,
+    fact_dispute,
+    fact_payment,
+    fact_payout,
+    fact_refund,
+    fact_reserve,
+    fact_transfer,
+)
 
 _PAYMENT = tuple(field.name for field in fields(PaymentFact))
 _REFUND = tuple(field.name for field in fields(RefundFact))
 _TRANSFER = tuple(field.name for field in fields(TransferFact))
 _ASSESSMENT = tuple(field.name for field in fields(AssessmentFact))
+_DISPUTE = tuple(field.name for field in fields(DisputeFact))
+_PAYOUT = tuple(field.name for field in fields(PayoutFact))
+_RESERVE = tuple(field.name for field in fields(ReserveFact))
 
 
 def _update_of(names: Iterable[str], key: str) -> str:
@@ -47,6 +67,23 @@ SAVE_REFUNDS = insert_many(
     f"ON CONFLICT (refund_id) DO UPDATE SET {_update_of(_REFUND, 'refund_id')} "
     "WHERE fact_refund.position < excluded.position",
 )
+
+
+def _save_newest(table: Table, names: tuple[str, ...]) -> TextClause:
+    """Whatever order events come in: the newest state, and of decisions the first."""
+    key, name = names[0], table.name
+    newer = ", ".join(
+        f"{one} = CASE WHEN {name}.position < excluded.position THEN excluded.{one} ELSE {name}.{one} END"
+        for one in names
+        if one not in (key, "decided_at")
+    )
+    first = f"decided_at = least({name}.decided_at, excluded.decided_at)"  # least() passes over NULL
+    return insert_many(table, names, f"ON CONFLICT ({key}) DO UPDATE SET {newer}, {first}")
+
+
+SAVE_DISPUTES = _save_newest(fact_dispute, _DISPUTE)
+SAVE_PAYOUTS = _save_newest(fact_payout, _PAYOUT)
+SAVE_RESERVES = _save_newest(fact_reserve, _RESERVE)
 INSERT_TRANSFERS = insert_many(
     fact_transfer, _TRANSFER, f"ON CONFLICT DO NOTHING RETURNING {', '.join(Moved._fields)}"
 )
@@ -151,6 +188,18 @@ async def save_refunds(conn: AsyncConnection, refunds: Iterable[RefundFact]) -> 
     for refund in sorted(refunds, key=lambda refund: refund.position):
         newest[refund.refund_id] = refund
     await conn.execute(SAVE_REFUNDS, arrays(newest.values(), _REFUND))
+
+
+async def save_disputes(conn: AsyncConnection, disputes: Iterable[DisputeFact]) -> None:
+    await conn.execute(SAVE_DISPUTES, arrays(superseded(disputes), _DISPUTE))
+
+
+async def save_payouts(conn: AsyncConnection, payouts: Iterable[PayoutFact]) -> None:
+    await conn.execute(SAVE_PAYOUTS, arrays(superseded(payouts), _PAYOUT))
+
+
+async def save_reserves(conn: AsyncConnection, reserves: Iterable[ReserveFact]) -> None:
+    await conn.execute(SAVE_RESERVES, arrays(superseded(reserves), _RESERVE))
 
 
 async def insert_transfers(conn: AsyncConnection, transfers: Sequence[TransferFact]) -> list[Moved]:

@@ -18,7 +18,7 @@ from data_pipeline.domain.archive import ArchiveFile
 from data_pipeline.domain.replay import ReplayState
 
 _REBUILT: Final = re.compile(
-    r"\b(fact_(?:payment|refund|transfer|assessment)|rollup(?:_(?:latency|account|correction))?)\b"
+    r"\b(fact_(?:payment|refund|transfer|assessment|dispute|payout|reserve)|rollup(?:_(?:latency|account|correction))?)\b"
 )
 
 BEGIN_REPLAY = text("SELECT pipeline.begin_replay()")
@@ -40,6 +40,11 @@ TOTALS = text(
                     FROM pipeline.rollup_correction GROUP BY currency) AS c,
                    LATERAL (VALUES ('payments', payments), ('amounts', amounts), ('captured', captured),
                                    ('refunded', refunded)) AS v (measure, total)
+    UNION ALL SELECT 'fact_dispute ' || status, count(*)::bigint FROM pipeline.fact_dispute GROUP BY status
+    UNION ALL SELECT 'disputed ' || currency, sum(amount_minor)::bigint FROM pipeline.fact_dispute GROUP BY currency
+    UNION ALL SELECT 'fact_payout ' || status, count(*)::bigint FROM pipeline.fact_payout GROUP BY status
+    UNION ALL SELECT 'paid out ' || currency, sum(amount_minor)::bigint FROM pipeline.fact_payout GROUP BY currency
+    UNION ALL SELECT 'reserved ' || currency, sum(amount_minor)::bigint FROM pipeline.fact_reserve GROUP BY currency
     UNION ALL SELECT 'payments by ' || grain, sum(payment_count)::bigint FROM pipeline.rollup GROUP BY grain
     UNION ALL SELECT 'approved by ' || grain, sum(approved_count)::bigint FROM pipeline.rollup GROUP BY grain
     UNION ALL SELECT 'declined by ' || grain, sum(declined_count)::bigint FROM pipeline.rollup GROUP BY grain

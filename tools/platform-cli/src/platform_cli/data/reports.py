@@ -113,7 +113,7 @@ def export(
         console.print(f"{made['id']} is {made['state']}: {made['fault'] or 'the worker has not made it yet'}")
         raise typer.Exit(REFUSED)
     path = to or Path(f"{made['id']}.{made['format']}")
-    digest = _fetch(door.url + made["download"]["path"], path)
+    digest = fetch(door.url + made["download"]["path"], path)
     manifest = made["manifest"]
     if as_json:
         print_json(made)
@@ -155,7 +155,8 @@ def _cell(value: Any, column: dict[str, Any]) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _fetch(url: str, path: Path) -> str:
+def fetch(url: str, path: Path) -> str:
+    """Save what a link opens; its SHA-256."""
     digest = hashlib.sha256()
     with urlopen(url, timeout=60) as answer, path.open("wb") as out:  # noqa: S310 - the address is our own pipeline's
         while chunk := answer.read(1 << 18):

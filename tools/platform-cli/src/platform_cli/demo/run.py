@@ -18,6 +18,7 @@ from platform_cli.audit.witnesses import Endpoints, NotInWarehouse, Witnesses
 from platform_cli.demo.drive import Journey, drive
 from platform_cli.demo.orders import Order, read_orders
 from platform_cli.demo.report import Timing, missing, render
+from platform_cli.demo.settle import agree_terms, close_settlements, settled
 from platform_cli.stack.bring_up import Running, bring_up
 from platform_cli.stack.operator import DEMO_OPERATOR
 from platform_cli.stack.own_copy import leave_in_order_on_sigterm, own_copy
@@ -65,6 +66,7 @@ async def _demonstrate(
         f"(log in as {DEMO_OPERATOR}, password {copy.state.secret('console_password')})"
     )
     endpoints = _endpoints(copy)
+    await agree_terms(endpoints, copy.merchant.id)
     async with Shop(copy.gateway_url, copy.merchant.api_key) as shop, Witnesses(endpoints) as witnesses:
         drive_started = time.monotonic()
         journeys, first_captured = await _drive(console, shop, orders)
@@ -72,11 +74,13 @@ async def _demonstrate(
         with console.status("waiting for the warehouse, reconciling, verifying the ledger"):
             evidence = await witnesses.give_evidence(shop, _days(first_day))
             ledger = await witnesses.ledger()
+            closed = await close_settlements(endpoints)
     findings = audit(journeys, evidence) + (missing(journeys) if is_whole_day else [])
     if not ledger["balanced"]:
         findings.append(Finding("wrong", f"ledger: {ledger['differences']}"))
     timing = Timing(up_s, first_captured - started, driven_s, time.monotonic() - started)
     console.print(render(journeys, evidence, ledger, findings, timing), highlight=False)
+    console.print(settled(closed), highlight=False)
     return findings
 
 

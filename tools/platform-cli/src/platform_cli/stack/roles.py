@@ -111,6 +111,7 @@ class Surroundings:
             "SANDBOX": "true",
             "WALLET_CHANNEL_URL": f"{self.url('channels')}/wallet",
             "CHANNEL_JOURNAL_DIR": str(self.channel_journal),
+            "SETTLE_EVERY_S": "10",  # somebody is looking
             "CONSOLE_COOKIES_SECURE": "false",  # no TLS on loopback
             "WEBHOOK_ALLOW_PRIVATE": "true",  # on a laptop the merchant's endpoint is on loopback, too
         }

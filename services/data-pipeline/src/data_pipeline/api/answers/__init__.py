@@ -13,6 +13,7 @@ from data_pipeline.api.answers import (
     reconciliations,
     replays,
     reports,
+    settlements,
     status,
 )
 from platform_kit.contract import Contract, Guard
@@ -28,6 +29,7 @@ CONTRACT: Final = Contract(
         **quality.SCHEMAS,
         **archive.SCHEMAS,
         **replays.SCHEMAS,
+        **settlements.SCHEMAS,
     },
     links={"Run": {"reconciliations_show_run": ("run_id", "/id")}},
 )

@@ -31,6 +31,7 @@ RAIL: Final[Sequence[Entry]] = (
     Entry("/console/risk/queue", "Queue", waits="cases", group="Risk"),
     Entry("/console/risk/alerts", "Alerts", waits="alerts", group="Risk"),
     Entry("/console/reconciliation", "Reconciliation", waits="breaks"),
+    Entry("/console/settlements", "Settlements"),
     Entry("/console/webhooks", "Webhooks"),
     Entry("/console/reports", "Reports", group="Data"),
     Entry("/console/exports", "Exports", group="Data"),

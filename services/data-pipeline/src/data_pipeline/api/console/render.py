@@ -109,6 +109,12 @@ TONES: Final = {
     "replayed": ("good", "check"),
     "discarded": ("quiet", "minus"),
     "payout_not_received": ("attention", "dots"),
+    # Settlements and payouts
+    "generated": ("attention", "dots"),
+    "paid": ("good", "check"),
+    "reconciled": ("good", "check"),
+    "in_transit": ("attention", "dots"),
+    "returned": ("bad", "cross"),
 }
 WORDS: Final = {
     "allow": "allowed",
@@ -120,6 +126,7 @@ WORDS: Final = {
     "approve": "approved",
     "reject": "rejected",
     "dead": "given up",
+    "generated": "statement made",
 }
 
 

@@ -11,7 +11,15 @@ from data_pipeline.store.tables.events import (
     stream_head,
 )
 from data_pipeline.store.tables.exports import export
-from data_pipeline.store.tables.facts import fact_assessment, fact_payment, fact_refund, fact_transfer
+from data_pipeline.store.tables.facts import (
+    fact_assessment,
+    fact_dispute,
+    fact_payment,
+    fact_payout,
+    fact_refund,
+    fact_reserve,
+    fact_transfer,
+)
 from data_pipeline.store.tables.invariants import invariant_check
 from data_pipeline.store.tables.operators import operator, operator_login, operator_session
 from data_pipeline.store.tables.reconciliation import (
@@ -25,6 +33,7 @@ from data_pipeline.store.tables.reconciliation import (
 from data_pipeline.store.tables.replay import replay_file, replay_run
 from data_pipeline.store.tables.rollups import rollup, rollup_correction, rollup_latency
 from data_pipeline.store.tables.schema import SCHEMA, metadata
+from data_pipeline.store.tables.settlements import settlement_batch, settlement_line
 from data_pipeline.store.tables.snapshot import dirty_partition, quality_check
 
 __all__ = [
@@ -39,8 +48,11 @@ __all__ = [
     "event_count",
     "export",
     "fact_assessment",
+    "fact_dispute",
     "fact_payment",
+    "fact_payout",
     "fact_refund",
+    "fact_reserve",
     "fact_transfer",
     "invariant_check",
     "job_run",
@@ -58,7 +70,9 @@ __all__ = [
     "rollup_account",
     "rollup_correction",
     "rollup_latency",
+    "settlement_batch",
     "settlement_file",
+    "settlement_line",
     "stored_event",
     "stream_head",
 ]

@@ -51,6 +51,13 @@ stored_event = Table(
     CheckConstraint("position > 0", name="position"),
 )
 Index(None, stored_event.c.aggregate_id, stored_event.c.position)
+# What came long after it happened may be too late for its settlement. Few events are in here.
+Index(
+    "stored_event_late_idx",
+    stored_event.c.merchant_id,
+    stored_event.c.received_at,
+    postgresql_where=text("received_at - occurred_at > '00:00:30'::interval"),
+)
 
 # How many events of each stream are stored: moved with every batch, because counting millions of rows for a
 # status page is a bug.

@@ -1,4 +1,4 @@
-"""Silver: one row a payment, refund, transfer and assessment; the newest state wins, by position."""
+"""Silver: one row a payment, refund, dispute, payout, reserve, transfer, assessment; by position the newest wins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from sqlalchemy import (
     text,
 )
 
-from data_pipeline.domain.facts import DECISIONS, REFUND_STATUSES, STATUSES, TRANSFER_KINDS
+from data_pipeline.domain.facts import (
+    DECISIONS,
+    DISPUTE_STATUSES,
+    PAYOUT_STATUSES,
+    REFUND_STATUSES,
+    STATUSES,
+    TRANSFER_KINDS,
+)
 from data_pipeline.store.tables.schema import Text, Time, metadata, one_of
 
 fact_payment = Table(
@@ -81,6 +88,64 @@ fact_refund = Table(
     one_of("status", REFUND_STATUSES),
 )
 
+fact_dispute = Table(
+    "fact_dispute",
+    metadata,
+    Column("dispute_id", Text, primary_key=True),
+    Column("payment_id", Text, nullable=False, index=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("channel", Text),
+    Column("status", Text, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("reserved_minor", BigInteger, nullable=False),
+    Column("fee_minor", BigInteger, nullable=False),
+    Column("fee_returned_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("closed_by", Text),
+    Column("evidence_due_at", Time, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("decided_at", Time),
+    Column("position", BigInteger, nullable=False),
+    one_of("status", DISPUTE_STATUSES),
+)
+Index("fact_dispute_merchant_id_idx", fact_dispute.c.merchant_id, fact_dispute.c.created_at.desc())
+
+fact_payout = Table(
+    "fact_payout",
+    metadata,
+    Column("payout_id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("slot", Text),
+    Column("failure_code", Text),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("decided_at", Time),
+    Column("position", BigInteger, nullable=False),
+    CheckConstraint("amount_minor > 0", name="amount_minor"),
+    one_of("status", PAYOUT_STATUSES),
+)
+Index("fact_payout_merchant_id_idx", fact_payout.c.merchant_id, fact_payout.c.created_at.desc())
+
+fact_reserve = Table(
+    "fact_reserve",
+    metadata,
+    Column("reserve_id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("release_at", Time, nullable=False),
+    Column("decided_at", Time),
+    Column("position", BigInteger, nullable=False),
+)
+Index("fact_reserve_merchant_id_idx", fact_reserve.c.merchant_id, fact_reserve.c.release_at)
+
 # Double entry: a row moves one positive amount from debit to credit, so imbalance cannot be written down.
 fact_transfer = Table(
     "fact_transfer",
@@ -117,6 +182,14 @@ Index(
     postgresql_where=fact_transfer.c.channel_reference.is_not(None),
 )
 
+# A merchant's settlement reads what moved since its last one.
+Index(
+    "fact_transfer_merchant_idx",
+    fact_transfer.c.merchant_id,
+    fact_transfer.c.currency,
+    fact_transfer.c.occurred_at,
+    postgresql_where=fact_transfer.c.merchant_id.is_not(None),
+)
 Index("fact_transfer_position_idx", fact_transfer.c.position, postgresql_using="brin")
 Index("fact_transfer_time_idx", fact_transfer.c.occurred_at, postgresql_using="brin")
 for _name in ("debit", "credit"):  # an account's entries in their order

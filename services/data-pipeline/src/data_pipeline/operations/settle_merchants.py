@@ -1,0 +1,221 @@
+"""Settle merchants: note what open batches come to, close those whose day is over, and see closed ones to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from data_pipeline.clients.event_sources import PAYMENTS
+from data_pipeline.domain.settlement_batch import (
+    Figures,
+    Movement,
+    Ruling,
+    Section,
+    State,
+    after_payouts,
+    end_of_day,
+    rule_on,
+    settle,
+)
+from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.make_statement import make_statement
+from data_pipeline.settings import CONSUMER
+from data_pipeline.store import positions, settlement_checks
+from data_pipeline.store import settlements as settlement_store
+from platform_kit.ids import new_id
+from platform_kit.logging import get_logger
+
+PER_TICK_MAX: Final = 200  # batches in one state: the rest waits for the next tick
+SCHEDULE: Final = "schedule"
+"""Who closes a batch when its day is over."""
+
+log = get_logger(__name__)
+
+
+async def settle_merchants(deps: Deps) -> None:
+    """One look at everything. Each batch has a transaction of its own: where a look ends, the next one goes on."""
+    async with deps.engine.begin() as conn:
+        for merchant_id, currency in await settlement_store.pairs_without_open(conn):
+            await _open_first(conn, deps.clock.now(), merchant_id, currency)
+        batches = await settlement_store.open_batches(conn)
+    for batch_id in batches:
+        await _look_at(deps, batch_id)
+    await _generate(deps)
+    await _follow_payouts(deps)
+    await _reconcile(deps)
+
+
+async def _open_first(conn: AsyncConnection, now: datetime, merchant_id: str, currency: str) -> None:
+    """The first batch takes everything up to the end of the first day."""
+    began = await settlement_store.first_moved(conn, merchant_id, currency, settlement_store.EARLIEST)
+    await settlement_store.open_batch(
+        conn,
+        {
+            "id": new_id("stl"),
+            "merchant_id": merchant_id,
+            "currency": currency,
+            "number": 1,
+            "opened_at": settlement_store.EARLIEST,
+            "closes_at": end_of_day(began or now),
+            "opening_minor": 0,
+            "accounts": {},
+            "position": 0,
+            "seen_from": None,
+            "at": now,
+        },
+    )
+
+
+async def _look_at(deps: Deps, batch_id: str) -> None:
+    """Close it when its day is over, was seen to its end and had movements; otherwise note what it comes to by now."""
+    now = deps.clock.now()
+    while True:
+        async with deps.engine.begin() as conn:
+            await settlement_store.take_time(conn)
+            batch = await settlement_store.lock(conn, batch_id)
+            if batch is None or batch["state"] != State.OPEN:
+                return
+            position, is_seen = await _seen(conn, batch["closes_at"])
+            is_over = now >= batch["closes_at"] + timedelta(seconds=deps.settings.settle_close_after_s)
+            if not (is_over and is_seen):
+                if (
+                    position != batch["position"]
+                ):  # something was read since the last look, by whichever merchant
+                    await _refresh(conn, batch, position, now)
+                return
+            if await close(conn, batch, batch["closes_at"], position, now, SCHEDULE):
+                log.info("settlement closed", batch=batch_id, merchant_id=batch["merchant_id"])
+                batch_id = await settlement_store.open_of(conn, batch["merchant_id"], batch["currency"])
+            else:  # nothing moved on that day: it is part of the next period in which something does
+                moved = await settlement_store.first_moved(
+                    conn, batch["merchant_id"], batch["currency"], batch["closes_at"]
+                )
+                longer = batch | {"closes_at": end_of_day(moved or now)}
+                await _refresh(conn, longer, position, now)
+
+
+async def _seen(conn: AsyncConnection, until: datetime) -> tuple[int, bool]:
+    """Our position, and whether everything that the gateway had numbered by `until` is here."""
+    for stream in await positions.read(conn, CONSUMER):
+        if stream["stream"] == PAYMENTS:
+            is_asked = stream["checked_at"] is not None and stream["checked_at"] >= until
+            return stream["position"], is_asked and stream["position"] >= stream["head"]
+    return 0, False
+
+
+async def _refresh(conn: AsyncConnection, batch: Mapping[str, Any], position: int, now: datetime) -> None:
+    closes_at = batch["closes_at"]
+    figures = figures_of(batch, await settlement_store.movements(conn, batch, closes_at))
+    await settlement_store.note(conn, batch["id"], figures, closes_at=closes_at, position=position, at=now)
+
+
+async def close(
+    conn: AsyncConnection,
+    batch: Mapping[str, Any],
+    closes_at: datetime,
+    position: int,
+    now: datetime,
+    closed_by: str,
+) -> bool:
+    """Write down the lines of an open batch, close it and open the next one. False, and nothing done, without lines."""
+    rulings = rulings_of(batch, await settlement_store.movements(conn, batch, closes_at))
+    if not rulings:
+        return False
+    figures = figures_of(batch, await settlement_store.add_lines(conn, batch, closes_at, rulings))
+    await settlement_store.note(
+        conn, batch["id"], figures, closes_at=closes_at, position=position, at=now, closed_by=closed_by
+    )
+    await settlement_store.open_batch(
+        conn,
+        {
+            "id": new_id("stl"),
+            "merchant_id": batch["merchant_id"],
+            "currency": batch["currency"],
+            "number": batch["number"] + 1,
+            "opened_at": closes_at,
+            "closes_at": end_of_day(closes_at),
+            "opening_minor": figures.closing_minor,
+            "accounts": {
+                account: {"opening_minor": balance, "closing_minor": balance}
+                for account, balance in figures.closing.items()
+            },
+            "position": position,
+            "seen_from": now - settlement_store.CLOSING_MAX,
+            "at": now,
+        },
+    )
+    return True
+
+
+def rulings_of(batch: Mapping[str, Any], movements: list[Movement]) -> list[tuple[Ruling, bool]]:
+    """What each movement is to the batch's merchant; those of others are left out."""
+    found = ((rule_on(moved.debit, moved.credit, batch["merchant_id"]), moved.is_late) for moved in movements)
+    return [(ruling, is_late) for ruling, is_late in found if ruling is not None]
+
+
+def figures_of(batch: Mapping[str, Any], movements: list[Movement]) -> Figures:
+    opening = {account: sides["opening_minor"] for account, sides in batch["accounts"].items()}
+    return settle(batch["merchant_id"], opening, movements)
+
+
+async def _generate(deps: Deps) -> None:
+    async with deps.engine.connect() as conn:
+        closed = await settlement_store.on_its_way(conn, State.CLOSED, PER_TICK_MAX)
+    for batch_id in closed:
+        manifest = await make_statement(deps, batch_id)
+        async with deps.engine.begin() as conn:
+            await settlement_store.advance(
+                conn, batch_id, State.CLOSED, State.GENERATED, deps.clock.now(), manifest
+            )
+
+
+async def _follow_payouts(deps: Deps) -> None:
+    async with deps.engine.connect() as conn:
+        generated = await settlement_store.on_its_way(conn, State.GENERATED, PER_TICK_MAX)
+    for batch_id in generated:
+        async with deps.engine.begin() as conn:
+            payouts = await settlement_store.payouts(conn, batch_id)
+            if after_payouts(State.GENERATED, (payout["status"] for payout in payouts)) is State.PAID:
+                await settlement_store.advance(conn, batch_id, State.GENERATED, State.PAID, deps.clock.now())
+
+
+async def _reconcile(deps: Deps) -> None:
+    async with deps.engine.connect() as conn:
+        paid = await settlement_store.on_its_way(conn, State.PAID, PER_TICK_MAX)
+    for batch_id in paid:
+        async with deps.engine.begin() as conn:
+            batch = await settlement_store.read(conn, batch_id)
+            assert batch is not None
+            if differing := await differences(conn, batch):
+                log.error("settlement differs", batch=batch_id, **differing)
+                continue
+            await settlement_store.advance(conn, batch_id, State.PAID, State.RECONCILED, deps.clock.now())
+
+
+async def settlements_that_differ(
+    conn: AsyncConnection, closed_after: datetime, position: int
+) -> dict[str, list[str]]:
+    """Batches closed since then, or not reconciled yet, that are not what the facts say; and movements told after this
+    position that no batch has or will have."""
+    found = {}
+    for batch_id in await settlement_checks.closed_since(conn, closed_after, PER_TICK_MAX):
+        batch = await settlement_store.read(conn, batch_id)
+        if batch is not None and (differing := await differences(conn, batch)):
+            found[batch_id] = differing
+    return {"batches": sorted(found), "left_out": await settlement_checks.left_out(conn, position)}
+
+
+async def differences(conn: AsyncConnection, batch: Mapping[str, Any]) -> dict[str, int]:
+    """Where a closed batch is not what the facts say: empty when all agrees."""
+    found = {"lines_unlike_facts": await settlement_checks.unlike_facts(conn, batch)}
+    sums = await settlement_checks.line_sums(conn, batch["id"])
+    for section in Section:
+        said = batch[f"{section}_minor"] if section is not Section.BETWEEN else 0
+        found[f"{section}_minor"] = sums.get(section, (0, 0))[0] - said
+    instructed = await settlement_checks.instructed(conn, batch["id"])
+    payouts = await settlement_store.payouts(conn, batch["id"])
+    found["payouts_instructed_minor"] = instructed - sum(payout["amount_minor"] for payout in payouts)
+    return {name: difference for name, difference in found.items() if difference}
