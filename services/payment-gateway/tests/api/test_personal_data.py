@@ -289,6 +289,10 @@ async def test_evidence_is_sealed_and_laid_over_what_was_given_before(
     }  # fmt: skip
     assert await found_in(database, "Ada Augusta King", "St James Square") == []
 
+    assert (await gateway.post(f"/v1/disputes/{dispute['id']}/accept")).status == 200
+    assert (await erased(gateway, payment_id=paid.body["id"]))["status"] == "erased"
+    assert (await gateway.call("GET", f"/v1/disputes/{dispute['id']}")).body["evidence"] == {}
+
 
 async def test_a_report_is_attached_and_a_clean_one_forgets_what_was_sought(
     gateway: RunningGateway, database: TestDatabase
@@ -357,3 +361,67 @@ async def test_without_a_vault_no_personal_data_is_taken(
         assert (await closed.pay()).status == 201
         refused = await closed.pay(customer=PAYER)
         assert (refused.status, refused.problem) == (503, "vault-closed")
+
+
+async def test_what_an_older_process_writes_beside_what_is_sealed_is_read_kept_and_sealed(
+    gateway: RunningGateway, database: TestDatabase
+) -> None:
+    old = (await gateway.post("/v1/customers", SAVED)).body["id"]
+    sealed = (await gateway.post("/v1/customers", SAVED)).body["id"]
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "UPDATE payments.customer SET personal = NULL, email_hash = NULL, name = :name, email = :email,"
+                " description = :description, metadata = CAST(:metadata AS jsonb) WHERE id = :id"
+            ),
+            SAVED | {"metadata": orjson.dumps(SAVED["metadata"]).decode(), "id": old},
+        )
+        await connection.execute(  # what it does not know of, it does not repeat
+            text("UPDATE payments.customer SET name = 'Ada Lovelace-King' WHERE id = :id"), {"id": sealed}
+        )
+    changed = (await gateway.post(f"/v1/customers/{old}", {"email": "new@example.org"})).body
+    assert {name: changed[name] for name in SAVED} == SAVED | {"email": "new@example.org"}
+    newer = SAVED | {"name": "Ada Lovelace-King"}
+    shown = (await gateway.call("GET", f"/v1/customers/{sealed}")).body
+    assert {name: shown[name] for name in SAVED} == newer
+
+    asked = await gateway.post("/v1/erasures", {"customer_id": sealed})
+    assert (asked.status, asked.problem) == (503, "still-sealing")
+    assert await seal_personal_data(gateway.deps) == 1
+    assert await found_in(database, "Lovelace-King", "new@example.org") == []
+    shown = (await gateway.call("GET", f"/v1/customers/{sealed}")).body
+    assert {name: shown[name] for name in SAVED} == newer
+
+
+@pytest.mark.parametrize("token", ["x", "live"])
+async def test_metadata_that_look_sealed_are_the_merchants_own_words(
+    gateway: RunningGateway, token: str
+) -> None:
+    if token == "live":
+        await gateway.pay(customer=PAYER)
+        token = gateway.risk.asked[0]["customer"]["id"]
+    forged = {"subject": token, "sealed": "eA==", "member": "email"}
+    paid = await gateway.pay(metadata=forged)
+    assert (paid.status, paid.body["metadata"]) == (201, forged)
+    assert (await gateway.call("GET", "/v1/payments")).body["data"][0]["metadata"] == forged
+    customer = (await gateway.post("/v1/customers", {"metadata": forged})).body
+    assert customer["metadata"] == forged
+
+
+async def test_a_customer_whose_subject_is_closed_is_deleted_and_changes_no_more(
+    gateway: RunningGateway,
+) -> None:
+    _, customer_id = await everything_told(gateway)
+    asked = await gateway.post("/v1/erasures", {"customer": customer_id})  # as the payer that they are, too
+    assert asked.status == 201
+    path = f"/v1/customers/{customer_id}"
+    assert (await gateway.post(path, {"name": "Ada"})).status == 404
+
+    other = (await gateway.post("/v1/customers", SAVED)).body["id"]
+    async with gateway.deps.engine.connect() as connection:
+        subject = await connection.scalar(
+            text("SELECT personal ->> 'subject' FROM payments.customer WHERE id = :id"), {"id": other}
+        )
+    await gateway.deps.subjects.close([subject])  # a crash after this: the customer is not deleted yet
+    refused = await gateway.post(f"/v1/customers/{other}", {"name": "Ada"})
+    assert (refused.status, refused.problem) == (409, "being-erased")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from payment_gateway.operations.subjects import Subjects
 
-_MARK: Final = b'"sealed":'
+_MARK: Final = b'"sealed":['
 
 
 async def opened(request: Request, response: Response) -> Response:

@@ -25,6 +25,8 @@ class Customer:
     email_hash: str | None = None
     """By which they are found: a keyed fingerprint of the e-mail as it was written."""
     deleted_at: datetime | None = None
+    in_clear: Mapping[str, Any] = field(default_factory=dict)
+    """What a process of an older version has written of `personal`, and nobody has sealed yet: it is the newer word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def customer_object(customer: Customer) -> dict[str, Any]:
         "id": customer.id,
         "object": "customer",
         **({name: member_of(said, name) for name in NOTHING_SAID} if said else NOTHING_SAID),
+        **customer.in_clear,
         "created_at": isoformat(customer.created_at),
         "updated_at": isoformat(customer.updated_at),
     }

@@ -1,8 +1,9 @@
 """Personal data of one subject: sealed under that subject's key wherever it lies, a token wherever it leaves.
 
-`{"subject": "sub_…", "sealed": "…"}` stands in the place of what a merchant told us of a person: in rows, and in the
-answers that keys repeat. It is opened at the merchants' own doors alone. What else leaves the gateway has the token and
-no ciphertext. Destroying the subject's key is the erasure: every copy of the ciphertext is noise from then on.
+`{"subject": "sub_…", "sealed": ["…"]}` stands in the place of what a merchant told us of a person: in rows, and in the
+answers that keys repeat. A list, because what merchants may name as they like (metadata) holds texts alone: nobody can
+write what we would take for sealed. It is opened at the merchants' own doors alone. What else leaves the gateway has
+the token and no ciphertext. Destroying the subject's key is the erasure: all ciphertext is noise from then on.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ class Subject:
     id: str
     key: bytes = field(repr=False)
 
-    def seal(self, values: Mapping[str, Any]) -> dict[str, str]:
+    def seal(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values as they are kept; new ciphertext each time."""
         sealed = seal_bytes(self.key, orjson.dumps(values), _bound_to(self.id))
-        return {"subject": self.id, "sealed": base64.b64encode(sealed).decode()}
+        return {"subject": self.id, "sealed": [base64.b64encode(sealed).decode()]}
 
     def open(self, sealed: Mapping[str, Any]) -> dict[str, Any]:
         """What `seal` was given. Raises Tampered."""
         if sealed["subject"] != self.id:
             raise Tampered(f"a value of {sealed['subject']} is not of {self.id}")
-        ciphertext = base64.b64decode(sealed["sealed"])
+        ciphertext = base64.b64decode(sealed["sealed"][0])
         values: dict[str, Any] = orjson.loads(open_bytes(self.key, ciphertext, _bound_to(self.id)))
         return values
 
@@ -46,7 +47,7 @@ def _bound_to(subject_id: str) -> str:
 
 
 def is_sealed(value: Any) -> bool:
-    return isinstance(value, Mapping) and "subject" in value and "sealed" in value
+    return isinstance(value, Mapping) and "subject" in value and isinstance(value.get("sealed"), list)
 
 
 def member_of(sealed: Mapping[str, Any], name: str) -> dict[str, Any]:

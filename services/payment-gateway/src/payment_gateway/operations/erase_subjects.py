@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Final
 from payment_gateway.domain.audit import THE_PLATFORM, Entry
 from payment_gateway.domain.dispute import DisputeStatus
 from payment_gateway.domain.erasure import SOUGHT_LIFETIME, Erasure, ErasureStatus
-from payment_gateway.operations.manage_customers import delete_customer
+from payment_gateway.operations.manage_customers import delete_customers_of
 from payment_gateway.store import audit_log, erasures
 from platform_kit import canonical
-from platform_kit.problems import NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,12 +59,7 @@ async def _erase(deps: Deps, erasure_id: str) -> bool:
         if open_ones:
             await _block(deps, connection, erasure, open_ones)
             return False
-        customers = await erasures.customers_of(connection, erasure.merchant_id, erasure.subjects)
-    for row in customers:
-        try:
-            await delete_customer(deps, erasure.merchant_id, row.id)
-        except NotFound:
-            continue  # by its merchant, just now
+    await delete_customers_of(deps, erasure.merchant_id, erasure.subjects)
     await deps.subjects.erase(erasure.subjects)
     return await _record(deps, erasure, [row.id for row in disputes])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,13 +12,17 @@ from payment_gateway.operations.answer_request import Answer, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.forget_card import forget_cards
 from payment_gateway.operations.write_once import write, write_once
-from payment_gateway.store import customers, payment_methods
+from payment_gateway.store import customers, erasures, payment_methods
 from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.tenancy import as_merchant
 from platform_kit.idempotency import IdempotencyKey
 from platform_kit.ids import is_id, new_id
-from platform_kit.problems import NotFound
+from platform_kit.problems import NotFound, Problem
+
+
+class BeingErased(Problem):
+    status, code, title = 409, "being-erased", "This customer is being erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ async def update_customer(
 ) -> Answer:
     """The customer with `changes`; what is not among them stays.
 
-    Raises NotFound, KeyReused, KeyInProgress.
+    Raises NotFound, KeyReused, KeyInProgress. BeingErased is an answer of the key.
     """
     customer = await get_customer(deps, merchant_id, customer_id)
     wanted = key.claim(f"{merchant_id} POST /v1/customers/{{id}}", new_id("req"))
@@ -84,9 +88,11 @@ async def update_customer(
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         before = locked_customer(locked, customer.id, merchant_id)
+        if before.personal and before.personal["subject"] != subject.id:
+            raise BeingErased("Create another one.")  # the key of what was said is closed, or gone
         said = subject.open(before.personal) if before.personal else NOTHING_SAID
-        kept = _kept(deps, subject, merchant_id, {**said, **changes})
-        changed = replace(before, **kept, updated_at=locked.now)
+        kept = _kept(deps, subject, merchant_id, {**said, **before.in_clear, **changes})
+        changed = replace(before, **kept, in_clear={}, updated_at=locked.now)
         return ((customers, changed),), customer_object(changed)
 
     return await write_once(deps, wanted, decide, also=((customers, customer.id),), status=200)
@@ -101,7 +107,7 @@ async def delete_customer(deps: Deps, merchant_id: str, customer_id: str) -> Map
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         gone = replace(
             locked_customer(locked, customer.id, merchant_id),
-            personal=None, email_hash=None, updated_at=locked.now, deleted_at=locked.now,
+            personal=None, email_hash=None, in_clear={}, updated_at=locked.now, deleted_at=locked.now,
         )  # fmt: skip
         rows: list[tuple[RowKind, Any]] = [(customers, gone)]
         for method_id in attached:
@@ -119,6 +125,17 @@ async def delete_customer(deps: Deps, merchant_id: str, customer_id: str) -> Map
     shown = await write(deps, decide, also=tuple(also))
     await forget_cards(deps, merchant_id, attached)
     return shown
+
+
+async def delete_customers_of(deps: Deps, merchant_id: str, subjects: Sequence[str]) -> None:
+    """Delete the saved customers that these subjects are."""
+    async with deps.engine.connect() as connection:
+        found = await erasures.customers_of(connection, merchant_id, subjects)
+    for row in found:
+        try:
+            await delete_customer(deps, merchant_id, row.id)
+        except NotFound:
+            continue  # by its merchant, just now
 
 
 def _kept(deps: Deps, subject: Subject, merchant_id: str, said: Mapping[str, Any]) -> dict[str, Any]:

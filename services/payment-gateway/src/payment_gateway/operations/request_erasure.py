@@ -18,11 +18,11 @@ from payment_gateway.domain.erasure import (
     sought_in,
     sought_reference,
 )
-from payment_gateway.domain.personal_data import is_sealed, method_reference, saved_reference
+from payment_gateway.domain.personal_data import is_sealed, method_reference, payer_reference, saved_reference
 from payment_gateway.operations.answer_request import Answer, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.find_payments import get_payment
-from payment_gateway.operations.manage_customers import delete_customer, get_customer
+from payment_gateway.operations.manage_customers import delete_customers_of, get_customer
 from payment_gateway.operations.problems import UnknownReference
 from payment_gateway.operations.write_once import write_once
 from payment_gateway.store import audit_log, erasures, payment_methods, unsealed
@@ -55,7 +55,7 @@ class RequestErasure:
 
 
 async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
-    """201 with the erasure, which waits. A saved customer is deleted at once.
+    """201 with the erasure, which waits. Saved customers are deleted at once.
 
     Raises UnknownReference for somebody of whom nothing is held, StillSealing, VaultClosed, KeyReused, KeyInProgress.
     """
@@ -89,8 +89,8 @@ async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
         return ((erasures, made), (audit_log, told)), erasure_object(made)
 
     answer = await write_once(deps, wanted, decide)
-    if command.customer_id is not None and not answer.replayed:
-        await delete_customer(deps, command.merchant_id, command.customer_id)
+    if not answer.replayed:
+        await delete_customers_of(deps, command.merchant_id, subjects)
     return answer
 
 
@@ -100,7 +100,9 @@ async def _subjects(deps: Deps, command: RequestErasure) -> Sequence[str]:
     try:
         if command.payment_id is not None:
             payment = await get_payment(deps, merchant_id, command.payment_id)
-            return [payment.customer["subject"]] if payment.customer else []
+            # evidence of a payment of nobody in particular is kept under the payment's own name
+            nameless = await deps.subjects.known(merchant_id, [payer_reference({}, payment.id)])
+            return sorted({*nameless, *([payment.customer["subject"]] if payment.customer else [])})
         if command.customer_id is not None:
             customer = await get_customer(deps, merchant_id, command.customer_id)
             async with as_merchant(deps.engine, merchant_id) as connection:

@@ -11,8 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from payment_gateway.domain.customer import NOTHING_SAID
-from payment_gateway.domain.personal_data import Subject, method_reference, payer_reference, saved_reference
+from payment_gateway.domain.personal_data import (
+    Subject,
+    method_reference,
+    opened,
+    payer_reference,
+    saved_reference,
+)
 from payment_gateway.store import unsealed
+from payment_gateway.store.customers import in_clear
 from platform_kit import canonical
 
 if TYPE_CHECKING:
@@ -54,10 +61,13 @@ async def _customers(deps: Deps, batch: int) -> int:
     async with deps.engine.begin() as connection:
         found = await unsealed.lock_customers(connection, batch)
         subjects = await _subjects(deps, found, lambda row: saved_reference(row.id))
+        sealed_before = await deps.subjects.by_id({row.personal["subject"] for row in found if row.personal})
         rows: list[dict[str, Any]] = []
         for row, subject in zip(found, subjects, strict=True):
-            email = row.email
-            said = {name: getattr(row, name) for name in NOTHING_SAID}
+            # A process of the older version may have changed a sealed row: what it wrote is laid over.
+            before = opened(row.personal, sealed_before) if row.personal else {}
+            said = {name: before.get(name, empty) for name, empty in NOTHING_SAID.items()} | in_clear(row)
+            email = said["email"]
             hidden = deps.subjects.hidden(row.merchant_id, f"email:{email}") if email else None
             rows.append({"id": row.id, "personal": subject.seal(said), "email_hash": hidden})
         await unsealed.seal_customers(connection, rows)

@@ -16,8 +16,11 @@ from payment_gateway.store.pages import Page, PageQuery, Window
 from payment_gateway.store.tables import customer as table
 from platform_kit.writes import Writes
 
-_FIELDS = tuple(f.name for f in fields(Customer))
-_COLUMNS = ", ".join(_FIELDS)
+_BEFORE: Final[dict[str, Any]] = {"name": None, "email": None, "description": None, "metadata": {}}
+"""Where an older version keeps in clear what is sealed in `personal`: emptied by each write of this one."""
+
+_FIELDS = tuple(f.name for f in fields(Customer) if f.name != "in_clear")
+_COLUMNS = ", ".join((*_FIELDS, *_BEFORE))
 
 LOCK = text(
     f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"  # noqa: S608
@@ -28,9 +31,6 @@ GET = text(
 )
 # customer_by_merchant_idx; keyset, newest first
 PAGE = PageQuery(table, _COLUMNS, {"email_hash": "email_hash = :email_hash"}, where="deleted_at IS NULL")
-
-_BEFORE: Final[dict[str, Any]] = {"name": None, "email": None, "description": None, "metadata": {}}
-"""Where an older version kept in clear what is sealed in `personal`: empty from now on."""
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, ("personal", "email_hash", "updated_at", "deleted_at", *_BEFORE))
@@ -67,4 +67,9 @@ def _row(customer: Customer) -> dict[str, Any]:
 
 
 def _customer(row: Row[Any]) -> Customer:
-    return Customer(**{name: getattr(row, name) for name in _FIELDS})
+    return Customer(**{name: getattr(row, name) for name in _FIELDS}, in_clear=in_clear(row))
+
+
+def in_clear(row: Row[Any]) -> dict[str, Any]:
+    """What an older version has said. What it left empty is no word: it does not know what is sealed."""
+    return {name: value for name in _BEFORE if (value := getattr(row, name))}

@@ -44,10 +44,14 @@ UNREPORTED = text(f"""
 _OF_SUBJECTS = "customer ->> 'subject' = ANY(CAST(:subjects AS text[]))"
 PAYERS = text(f"""
     SELECT customer FROM {payment.fullname} WHERE {_OF_SUBJECTS} ORDER BY id DESC LIMIT {PAYERS_MAX}""")
+# and dispute_by_subject_idx: evidence about a payment of nobody in particular is under a subject of its own
 DISPUTES = text(f"""
-    SELECT dispute.id, dispute.status, dispute.evidence FROM {dispute.fullname} AS dispute
-    JOIN {payment.fullname} AS payment ON payment.id = dispute.payment_id
-    WHERE payment.{_OF_SUBJECTS} ORDER BY dispute.id""")
+    SELECT id, status, evidence FROM {dispute.fullname}
+    WHERE payment_id IN (SELECT id FROM {payment.fullname} WHERE {_OF_SUBJECTS})
+    UNION
+    SELECT id, status, evidence FROM {dispute.fullname}
+    WHERE evidence ->> 'subject' = ANY(CAST(:subjects AS text[]))
+    ORDER BY id""")
 EMPTY_EVIDENCE = text(f"""
     UPDATE {dispute.fullname} SET evidence = '{{}}' WHERE id = ANY(CAST(:ids AS text[]))""")
 # customer_by_merchant_idx
@@ -125,7 +129,7 @@ async def billing_of(
 
 
 async def disputes_of(conn: AsyncConnection, subjects: Sequence[str]) -> Sequence[Row[Any]]:
-    """(id, status, evidence) of the disputes over payments of these subjects."""
+    """(id, status, evidence) of the disputes over payments of these subjects, or with evidence under their keys."""
     return (await conn.execute(DISPUTES, {"subjects": list(subjects)})).all()
 
 

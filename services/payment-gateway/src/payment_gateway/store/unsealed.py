@@ -18,21 +18,22 @@ from payment_gateway.store.tables.payments import UNSEALED_PAYER
 
 _LOCKED = "ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
 _BILLING = UNSEALED_BILLING.replace(":", "\\:")  # a cast is no parameter
+_CUSTOMER = UNSEALED_CUSTOMER.replace(":", "\\:")
 
 # payment_unsealed_idx, customer_unsealed_idx, payment_method_unsealed_idx
 LOCK_PAYMENTS = text(
     f"SELECT id, merchant_id, customer FROM {payment.fullname} WHERE {UNSEALED_PAYER} {_LOCKED}"
 )
 LOCK_CUSTOMERS = text(
-    f"SELECT id, merchant_id, name, email, description, metadata FROM {customer.fullname}"
-    f" WHERE {UNSEALED_CUSTOMER} {_LOCKED}"
+    f"SELECT id, merchant_id, personal, name, email, description, metadata FROM {customer.fullname}"
+    f" WHERE {_CUSTOMER} {_LOCKED}"
 )
 LOCK_PAYMENT_METHODS = text(
     f"SELECT id, merchant_id, billing_details FROM {payment_method.fullname} WHERE {_BILLING} {_LOCKED}"
 )
 IS_ANY = text(f"""
     SELECT EXISTS (SELECT FROM {payment.fullname} WHERE {UNSEALED_PAYER} AND merchant_id = :merchant_id)
-        OR EXISTS (SELECT FROM {customer.fullname} WHERE {UNSEALED_CUSTOMER} AND merchant_id = :merchant_id)
+        OR EXISTS (SELECT FROM {customer.fullname} WHERE {_CUSTOMER} AND merchant_id = :merchant_id)
         OR EXISTS (SELECT FROM {payment_method.fullname} WHERE {_BILLING} AND merchant_id = :merchant_id)""")
 # Neither version nor time changes: to its merchant the row is what it was.
 SEAL_PAYMENTS = text(f"""
@@ -65,7 +66,7 @@ async def seal_payments(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]
 
 
 async def lock_customers(conn: AsyncConnection, limit: int) -> Sequence[Row[Any]]:
-    """(id, merchant_id, name, email, description, metadata) of some, locked."""
+    """(id, merchant_id, personal, name, email, description, metadata) of some, locked."""
     return (await conn.execute(LOCK_CUSTOMERS, {"limit": limit})).all()
 
 

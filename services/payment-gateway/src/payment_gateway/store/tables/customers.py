@@ -7,7 +7,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from payment_gateway.store.tables.schema import Id, Time, metadata, one_of
 
-UNSEALED_CUSTOMER = "personal IS NULL AND deleted_at IS NULL"
+UNSEALED_CUSTOMER = (
+    "deleted_at IS NULL AND (personal IS NULL OR name IS NOT NULL OR email IS NOT NULL"
+    " OR description IS NOT NULL OR metadata <> '{}'::jsonb)"
+)
 UNSEALED_BILLING = "billing_details <> '{}'::jsonb AND (billing_details ->> 'subject') IS NULL"
 
 customer = Table(

@@ -50,6 +50,11 @@ dispute = Table(
     CheckConstraint("reserved_minor BETWEEN 0 AND amount_minor", name="reserved_within_amount"),
     one_of("status", tuple(DisputeStatus)),
     Index("dispute_by_merchant_idx", "merchant_id", "created_at", "id"),
+    Index(
+        "dispute_by_subject_idx",
+        text("(evidence ->> 'subject')"),
+        postgresql_where=text("(evidence ->> 'subject') IS NOT NULL"),
+    ),
     Index("dispute_to_send_idx", "send_at", postgresql_where=text("send_at IS NOT NULL")),
     Index("dispute_runs_out_idx", "evidence_due_at", postgresql_where=text("status = 'needs_response'")),
 )
