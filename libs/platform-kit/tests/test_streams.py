@@ -601,3 +601,26 @@ def test_errors_that_pass_by_themselves_are_told_from_those_that_do_not() -> Non
     assert not is_transient(DBAPIError("x", None, Broken()))
     assert is_transient(ConnectionResetError())
     assert not is_transient(KeyError("x"))
+
+
+async def test_who_takes_the_lease_prepares_before_anything_is_applied_until_it_succeeds(rig: Rig) -> None:
+    await published(rig, 3)
+    applied_before: list[list[int]] = []
+
+    async def prepare() -> None:
+        applied_before.append(await rig.applied())
+        if len(applied_before) == 1:
+            raise OSError("the database is away")
+
+    consumer = rig.consumer(prepare=prepare)
+    stop = asyncio.Event()
+    running = asyncio.create_task(consumer.run(stop))
+
+    async def is_applied() -> bool:
+        return consumer.position == 3
+
+    await eventually(is_applied)
+    stop.set()
+    await running
+    assert applied_before == [[], []]
+    assert await rig.applied() == [1, 2, 3]

@@ -38,6 +38,12 @@ async def read_cursor(conn: AsyncConnection, table: Table, consumer: str, stream
     return int(found)
 
 
+async def lock_cursor(conn: AsyncConnection, table: Table, consumer: str, stream: str) -> None:
+    """Keep every reader of this stream from moving its cursor until the transaction ends."""
+    await read_cursor(conn, table, consumer, stream)  # a row to lock
+    await conn.execute(_statements(table)["lock"], {"consumer": consumer, "stream": stream})
+
+
 async def move_cursor(
     conn: AsyncConnection, table: Table, consumer: str, stream: str, *, seen: int, to: int
 ) -> bool:
@@ -56,6 +62,7 @@ def _statements(table: Table) -> dict[str, TextClause]:
     where = "WHERE consumer = :consumer AND stream = :stream"
     return {
         "read": text(f"SELECT position FROM {table.fullname} {where}"),
+        "lock": text(f"SELECT FROM {table.fullname} {where} FOR UPDATE"),
         "begin": text(
             f"INSERT INTO {table.fullname} (consumer, stream, position) VALUES (:consumer, :stream, 0) "
             "ON CONFLICT DO NOTHING"

@@ -89,6 +89,9 @@ class StreamConsumer:
     `apply(conn, events)` gets contiguous batches. When it raises something that will not pass by itself,
     the batch is applied one by one; an event that still raises goes to `quarantine`, and the stream flows
     on. Without `quarantine` the consumer stays where it is and tries again.
+
+    `prepare()` runs each time the lease is taken, before anything is read; what it raises counts as a lost database
+    or ends the process.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class StreamConsumer:
         fetch: Fetch,
         *,
         quarantine: Quarantine | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
         batch_max: int = BATCH_MAX,
         head_check_s: float = HEAD_CHECK_S,
         block_ms: int = BLOCK_MS,
@@ -110,6 +114,7 @@ class StreamConsumer:
         self._stream = stream
         self._name = name
         self._fetch = fetch
+        self._prepare = prepare
         self._head_check_s = head_check_s
         self._reader = StreamReader(redis, stream, name, batch_max=batch_max, block_ms=block_ms)
         self._once = ApplyOnce(engine, cursor_table, name, stream, apply, quarantine, batch_max)
@@ -135,6 +140,8 @@ class StreamConsumer:
                 async with lease.held(self._engine, f"consumer {self._name} {self._stream}", stop) as held:
                     if held is not None:
                         self._forget()
+                        if self._prepare is not None:
+                            await self._prepare()
                         await self._lead(held)
             except _Stopping:
                 return

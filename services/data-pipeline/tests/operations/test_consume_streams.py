@@ -15,13 +15,16 @@ from pipeline_rig import (
     a_payment,
     a_sale,
     an_event,
+    ingest,
     processing,
     rollup_differences,
     rows,
     scalar,
+    settings_for,
 )
 from redis.asyncio import Redis
 from seeded_day import simulate
+from sqlalchemy import text
 
 from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.operations import consume_streams, ingest_events
@@ -29,6 +32,9 @@ from data_pipeline.operations.consume_streams import stream_consumer
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.settings import CONSUMER
+from data_pipeline.store import balances
+from platform_cli.embedded.testing import TestDatabase
+from platform_kit.db import create_engine
 from platform_kit.outbox import Event
 from platform_kit.redis import create_redis
 from platform_kit.streams import StreamConsumer
@@ -137,8 +143,8 @@ async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_life_does_i
     await publish(redis, told)
     whole = ingest_events.ingest_events
 
-    async def dies_at_the_end(conn, stream, events):  # type: ignore[no-untyped-def]
-        await whole(conn, stream, events)
+    async def dies_at_the_end(*told):  # type: ignore[no-untyped-def]
+        await whole(*told)
         raise OSError("killed")
 
     monkeypatch.setattr(ingest_events, "ingest_events", dies_at_the_end)
@@ -246,6 +252,34 @@ async def test_the_process_reads_both_streams_and_notes_their_heads(
         await running
     heads = {row["stream"]: row["head"] for row in await rows(deps.engine, "stream_head")}
     assert heads == {"events:payments": len(told), "events:risk": 5}
+
+
+async def test_a_first_batch_that_fails_takes_no_roll_up_back(
+    deps: Deps, redis: Redis, world: World, database: TestDatabase
+) -> None:
+    """An older release has left accounts and hours out, and the first event to come is a poisoned one."""
+    stored = simulate(NOON, count=20).payments
+    await ingest(deps.engine, stored)
+    last = len(stored)
+    poisoned = an_event(last + 1, payment=a_payment(500, amount_minor="12.50"))
+    admin = create_engine(settings_for(database.admin_url))
+    async with admin.begin() as conn:
+        await conn.execute(text("DELETE FROM pipeline.rollup_account"))
+        await conn.execute(text("DELETE FROM pipeline.rollup WHERE grain = 'hour'"))
+    await admin.dispose()
+    world.events["gateway"] = [poisoned, a_sale(last + 2, 500)]
+    await publish(redis, world.events["gateway"])
+    stop = asyncio.Event()
+    running = asyncio.create_task(a_consumer(deps, redis).run(stop))
+    try:
+        await until(deps, "SELECT position FROM pipeline.consumer_cursor", last + 2)
+    finally:
+        stop.set()
+        await running
+    assert len(await rows(deps.engine, "quarantine")) == 1
+    assert await rollup_differences(deps.engine) == []
+    async with deps.engine.begin() as conn:
+        assert not await balances.complete(conn)
 
 
 async def test_a_payment_that_is_processing_counts_before_it_is_decided(

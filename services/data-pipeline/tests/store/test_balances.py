@@ -13,13 +13,12 @@ from seeded_day import simulate
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.domain.balances import Moved, class_of, trial_balances, turnover_of
-from data_pipeline.operations.ingest_events import ingest_into
+from data_pipeline.operations.complete_rollups import complete_rollups
+from data_pipeline.operations.deps import Deps
 from data_pipeline.store import balances
 from data_pipeline.store.balances import Key
 from platform_cli.embedded.testing import TestDatabase
-from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
 
 CARD, MERCHANT = "channel:card_sim:receivable", "merchant:mer_00000000000000000000000001:available"
@@ -122,7 +121,7 @@ async def test_a_journal_that_two_events_tell_counts_once(engine: AsyncEngine) -
 
 
 async def test_what_an_older_release_left_out_is_made_from_the_transfers(
-    two_days: AsyncEngine, database: TestDatabase
+    two_days: AsyncEngine, database: TestDatabase, deps: Deps
 ) -> None:
     order = "account, currency, period, bucket_at"
     before = await rows(two_days, "rollup_account", order=order)
@@ -130,9 +129,7 @@ async def test_what_an_older_release_left_out_is_made_from_the_transfers(
     async with admin.begin() as conn:
         await conn.execute(text("DELETE FROM pipeline.rollup_account WHERE currency = 'EUR'"))
     await admin.dispose()
-    apply = ingest_into(PAYMENTS, FixedClock(NOON))
-    async with two_days.begin() as conn:
-        await apply(conn, [an_event(950, "payment.updated.v1")])
+    await complete_rollups(deps)
     assert await rows(two_days, "rollup_account", order=order) == before
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from redis.asyncio import Redis
 from sqlalchemy.exc import SQLAlchemyError
 
-from data_pipeline.clients.event_sources import STREAMS
+from data_pipeline.clients.event_sources import PAYMENTS, STREAMS
+from data_pipeline.operations.complete_rollups import complete_rollups
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.ingest_events import ingest_into, set_aside_from
 from data_pipeline.operations.watch_heads import watch_heads
@@ -39,6 +41,7 @@ def stream_consumer(deps: Deps, redis: Redis, stream: str) -> StreamConsumer:
         ingest_into(stream, deps.clock),
         deps.sources.fetch[stream],
         quarantine=set_aside_from(stream),
+        prepare=partial(complete_rollups, deps) if stream == PAYMENTS else None,
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.domain.balances import turnover_of
 from data_pipeline.domain.event_facts import facts_of
 from data_pipeline.domain.events import Fault, Refused
@@ -38,17 +37,9 @@ class EventRefused(ValueError):
 
 
 def ingest_into(stream: str, clock: Clock = SYSTEM) -> Apply:
-    """The effect of one stream's events, observed now. The first batch of a process looks after roll-ups that an older
-    release left out: it holds the cursor, so nobody else moves them meanwhile."""
-    is_complete = False
+    """The effect of one stream's events, observed now."""
 
     async def apply(conn: AsyncConnection, events: Sequence[Event]) -> None:
-        nonlocal is_complete
-        if not is_complete:
-            await rollup_store.complete_hours(conn)
-            if stream == PAYMENTS:  # whose cursor is held, and nobody else tells of transfers
-                await balance_store.complete(conn)
-            is_complete = True
         await ingest_events(conn, stream, events, clock.now())
 
     return apply

@@ -1,0 +1,20 @@
+"""Roll-ups that an older release left out, made anew from what they add up."""
+
+from __future__ import annotations
+
+from data_pipeline.clients.event_sources import PAYMENTS
+from data_pipeline.operations.deps import Deps
+from data_pipeline.settings import CONSUMER
+from data_pipeline.store import balances as balance_store
+from data_pipeline.store import rollups as rollup_store
+from data_pipeline.store.tables import cursor
+from platform_kit import inbox
+
+
+async def complete_rollups(deps: Deps) -> None:
+    """For who is about to consume payments: the release before may have stored them until just now. A transaction of
+    its own, so that a batch that fails takes nothing back; under the cursor's lock: nobody moves them meanwhile."""
+    async with deps.engine.begin() as conn:
+        await inbox.lock_cursor(conn, cursor, CONSUMER, PAYMENTS)
+        await rollup_store.complete_hours(conn)
+        await balance_store.complete(conn)
