@@ -19,6 +19,8 @@ from data_pipeline.operations.reconcile_day import ReconcileDay, reconcile_day
 from data_pipeline.operations.reconcile_payouts import reconcile_payouts, report_payouts
 from data_pipeline.operations.reconcile_recent import reconcile_recent
 from data_pipeline.operations.show_break import list_breaks
+from data_pipeline.store import payouts as payout_store
+from data_pipeline.store.payouts import PayoutRow
 from platform_kit.clock import FixedClock
 
 NEXT = TODAY + timedelta(days=1)
@@ -92,6 +94,10 @@ async def test_a_payout_that_is_short_or_missing_is_a_break_that_ends_when_the_m
     ]  # fmt: skip
     assert (broken["file_amount_minor"], broken["bank_amount_minor"], broken["channel_reference"]) == (
         2414, 2000, BATCH,
+    )  # fmt: skip
+    [act] = await rows(settled.engine, "break_act")  # of the one before: a part of the money is not the money
+    assert (act["act"], act["details"].get("replaced_by"), act["details"].get("booked_on")) == (
+        "closed", "payout_amount_differs", None,
     )  # fmt: skip
     told(world, 2000, 414)
     assert await state_of(settled) == [(PayoutState.RECEIVED, 2414)]
@@ -220,6 +226,30 @@ async def test_a_late_payout_closes_its_break_with_a_link_and_is_no_second_one(
     assert act["details"]["statement_sha256"] == statement["sha256"]
     await reconcile_payouts(later(settled, 4), later_day - timedelta(days=1))  # and it stays so
     assert len(await rows(settled.engine, "break_act")) == 1
+
+
+@pytest.mark.parametrize(("days", "is_late"), [(31, True), (32, True), (33, False)])
+async def test_a_payout_is_late_for_a_month_and_then_unexpected_but_never_gone(
+    settled: Deps, world: World, days: int, *, is_late: bool
+) -> None:
+    """`days` after its own day; the statement on which it should have been is of the day after that."""
+    told(world)
+    await reconcile_payouts(settled, TODAY)
+    booked_on = TODAY + timedelta(days=days)
+    late = Statement("PLATFORM", 330, "EUR", booked_on, 0, 2414, (StatementEntry(2414, BATCH),))
+    world.statements["EUR", booked_on.isoformat(), "camt053"] = camt053.generate(late)
+    async with settled.engine.begin() as conn:  # the currency is known from a payout of these weeks
+        [kept] = await payout_store.list_payouts(conn, TODAY, TODAY)
+        day = booked_on - timedelta(days=1)
+        await payout_store.save(
+            conn, [PayoutRow(**kept | {"batch": f"card_sim-{day:%Y%m%d}-EUR", "settled_on": day})]
+        )
+
+    await reconcile_payouts(later(settled, days), day)
+
+    [payout] = await report_payouts(settled, TODAY, TODAY)
+    assert payout["state"] == ("received" if is_late else "missing")
+    assert ("unexpected_on_statement" in await open_classes(settled)) is not is_late
 
 
 async def test_what_comes_twice_is_too_much_of_its_own_batch(settled: Deps, world: World) -> None:

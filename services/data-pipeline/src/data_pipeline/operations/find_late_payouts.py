@@ -16,7 +16,7 @@ from data_pipeline.store import payouts as payout_store
 
 READERS: Final = {"camt053": camt053.parse, "mt940": mt940.parse}
 LATE_MAX: Final = timedelta(days=31)
-"""How long after its own statement a batch is still looked for on others."""
+"""How long after its own statement a batch is still looked for on others. What comes later still is unexpected."""
 
 
 async def late_arrivals(deps: Deps, payouts: Iterable[Payout], own_day: date) -> list[Arrival]:
@@ -40,7 +40,7 @@ async def late_arrivals(deps: Deps, payouts: Iterable[Payout], own_day: date) ->
 async def earlier_batches(
     deps: Deps, statements: Mapping[str, Iterable[StatementEntry]], day: date
 ) -> dict[str, date]:
-    """Batches of days before `day` that lines of these statements name, with their days."""
+    """Batches that lines of the statements of `day` name and whose own days look as far as these, with their days."""
     named = {
         entry.reference
         for entries in statements.values()
@@ -50,7 +50,7 @@ async def earlier_batches(
     if not named:
         return {}
     async with deps.engine.connect() as conn:
-        return await payout_store.days_of(conn, sorted(named), day)
+        return await payout_store.days_of(conn, sorted(named), day - LATE_MAX, day)
 
 
 def entries_of(raw: bytes) -> tuple[StatementEntry, ...]:

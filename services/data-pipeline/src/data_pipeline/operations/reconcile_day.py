@@ -151,13 +151,22 @@ async def _judge(deps: Deps, file: KeptFile, read: SettlementFile, position: int
 def _counterparts(
     closed: Sequence[Mapping[str, Any]], file: KeptFile, outcome: Reconciliation
 ) -> dict[str, dict[str, Any]]:
-    """Where the file has what a line of the ledger waited for: its line, or that a neighbouring day's file has it."""
+    """Where each side has what a line of the other waited for: the file's line, the ledger's journal, or that a
+    neighbouring day's file has it."""
+    unbooked = {
+        (row["settled_type"], row["channel_reference"]): row["id"]
+        for row in closed
+        if not row["journal_id"] and row["channel_reference"]
+    }
     waited = {row["journal_id"]: row["id"] for row in closed if row["journal_id"]}
     came: dict[str, dict[str, Any]] = {
         waited[pair.ledger.journal_id]: {"file_sha256": file.sha256, "file_line": pair.file.number}
         for pair in outcome.matches
         if pair.ledger.journal_id in waited
     }
+    for pair in outcome.matches:
+        if found := unbooked.get((pair.file.line.type, pair.file.line.channel_reference)):
+            came[found] = {"journal_id": pair.ledger.journal_id}
     for excluded in outcome.excluded:
         if excluded.ledger.journal_id in waited:
             came[waited[excluded.ledger.journal_id]] = {"excluded": excluded.reason}

@@ -176,8 +176,10 @@ async def _keep(
     """How many breaks the day has now."""
     now = deps.clock.now()
     is_overdue = now.date() - day > OVERDUE_AFTER
-    came = {one.payout.currency for payouts in judged.values() for one in payouts if one.late}
-    decided = None if is_overdue else tuple({*statements, *came})  # what has no statement yet moves no break
+    of_late = {one.payout.currency for payouts in judged.values() for one in payouts if one.late}
+    decided = (
+        None if is_overdue else tuple({*statements, *of_late})
+    )  # what has no statement yet moves no break
     channels = deps.settings.channels
     count = 0
     async with deps.engine.begin() as conn:
@@ -196,18 +198,25 @@ async def _keep(
                 for one in unexpected
                 if one.channel(channels) == channel
             ]
-            await break_store.replace_breaks(conn, finding, broken, _arrivals(payouts, statements))
+            came = _arrivals(payouts, statements, is_overdue=is_overdue)
+            await break_store.replace_breaks(conn, finding, broken, came)
             count += len(broken)
     return count
 
 
-def _arrivals(payouts: Sequence[JudgedPayout], statements: Mapping[str, Taken]) -> Counterparts:
-    """On which statement the money is that a payout's break waited for."""
-    came = {
-        one.payout.batch: {"statement_sha256": found, "booked_on": _arrived_on(one), "late": bool(one.late)}
-        for one in payouts
-        if (found := _statement_of(one, statements))
-    }
+def _arrivals(
+    payouts: Sequence[JudgedPayout], statements: Mapping[str, Taken], *, is_overdue: bool
+) -> Counterparts:
+    """On which statement the money is that a payout's break waited for; or, while it is not all there, which break
+    stands in its place."""
+    came: dict[str, dict[str, Any]] = {}
+    for one in payouts:
+        if broken := _break_class(one, is_overdue=is_overdue):
+            came[one.payout.batch] = {"replaced_by": broken}
+        elif found := _statement_of(one, statements):
+            came[one.payout.batch] = {
+                "statement_sha256": found, "booked_on": _arrived_on(one), "late": bool(one.late),
+            }  # fmt: skip
     return lambda closed: {
         row["id"]: came[row["channel_reference"]] for row in closed if row["channel_reference"] in came
     }

@@ -55,7 +55,7 @@ CLOSE_OTHERS = text(
       AND state <> 'booking'  -- it ends when the ledger has answered
       AND (break_class = ANY(:payout_classes)) = :of_payouts
       AND (CAST(:currencies AS text[]) IS NULL OR file_currency = ANY(CAST(:currencies AS text[])))
-    RETURNING id, state, journal_id, channel_reference
+    RETURNING id, state, journal_id, settled_type, channel_reference
     """
 )
 ONE = text("SELECT * FROM pipeline.reconciliation_break WHERE id = :id")

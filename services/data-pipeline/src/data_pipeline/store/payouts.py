@@ -46,7 +46,8 @@ STATEMENT = text("SELECT raw FROM pipeline.bank_statement WHERE sha256 = :sha256
 DAYS_OF = text(
     """
     SELECT batch, settled_on FROM pipeline.channel_payout
-    WHERE batch = ANY(CAST(:batches AS text[])) AND settled_on < :before      -- channel_payout_pkey
+    WHERE batch = ANY(CAST(:batches AS text[]))                               -- channel_payout_pkey
+      AND settled_on >= :first AND settled_on < :before
     """
 )
 SAVE_PAYOUTS = insert_many(
@@ -143,9 +144,11 @@ async def statement(conn: AsyncConnection, sha256: str) -> bytes | None:
     return found
 
 
-async def days_of(conn: AsyncConnection, batches: Sequence[str], before: date) -> dict[str, date]:
-    """Which of these are batches that we know, of days before that one; with their days."""
-    result = await conn.execute(DAYS_OF, {"batches": list(batches), "before": before})
+async def days_of(
+    conn: AsyncConnection, batches: Sequence[str], first: date, before: date
+) -> dict[str, date]:
+    """Which of these are batches that we know, of days in [first, before); with their days."""
+    result = await conn.execute(DAYS_OF, {"batches": list(batches), "first": first, "before": before})
     return {row.batch: row.settled_on for row in result}
 
 
