@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from pipeline_rig import an_event, ingest, rows, scalar
+from pipeline_rig import NOON, an_event, ingest, rows, scalar
 from running_service import Service, logged_in
 from sqlalchemy import text
 
 from data_pipeline.api.console import quarantine as pages
+from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.domain.operators import Role
+from data_pipeline.operations.ingest_events import ingest_events
 
 PATH = "/console/quarantine"
 HIDDEN = r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"'
@@ -51,9 +53,7 @@ async def test_what_waits_is_told_by_reason_with_a_sample(service: Service, set_
     assert "&#34;payment.teleported.v0&#34;" in sample  # as received, indented
     assert "payment-gateway" in sample
     await service.page(f"{PATH}/999999", status=404)
-    assert "Nothing waits" in await service.page(
-        f"{PATH}?type=nothing"
-    ) or "No event fits" in await service.page(f"{PATH}?type=nothing")
+    assert "No event fits this filter" in await service.page(f"{PATH}?type=nothing")
     for wrong in ("first=x", "stream=events:odd", "state=lost", "first=0"):
         await service.page(f"{PATH}?{wrong}", status=422)
 
@@ -108,6 +108,27 @@ async def test_what_fits_the_filter_is_discarded_and_nothing_that_came_later(
     assert await states(service) == ["open", *["discarded"] * 4, "open"]
     without_moment = {name: value for name, value in fields.items() if name != "until"}
     assert (await service.send(f"{PATH}/discard", without_moment | {"reason": "all of it"}))[0] == 422
+
+
+async def test_what_is_set_aside_before_the_page_and_is_there_after_it_is_not_discarded_unseen(
+    service: Service, set_aside: list[int]
+) -> None:
+    """`last_seen_at` is when the consumer's transaction began; its COMMIT may come after the page."""
+    engine = service.deps.engine
+    async with engine.begin() as conn:
+        await conn.execute(text("SELECT 1"))  # begun
+        await ingest_events(conn, PAYMENTS, [an_event(6, "payment.teleported.v0")], NOON)
+        fields = form_of(await service.page(PATH), f"{PATH}/discard") | {"reason": "a drill"}
+        await replay_one(service, set_aside[0])  # so that the number is the same again
+    status, _, html = await service.send(f"{PATH}/discard", fields)
+    assert (status, "Look again" in html) == (409, True)
+    assert "discarded" not in await states(service)
+    fields = form_of(await service.page(PATH), f"{PATH}/discard") | {"reason": "a drill"}
+    assert (await service.send(f"{PATH}/discard", fields))[1].endswith("told=discarded-5")
+
+
+async def replay_one(service: Service, row_id: int) -> None:
+    assert (await service.send(f"{PATH}/{row_id}/replay", {}))[1].endswith("told=applied")
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.FINANCE])

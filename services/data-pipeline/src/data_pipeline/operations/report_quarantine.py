@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from data_pipeline.clients.event_sources import PAYMENTS, RISK
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import quarantine as quarantine_store
-from data_pipeline.store.quarantine import Chosen
+from data_pipeline.store.quarantine import Chosen, digest_of
 from platform_kit.problems import NotFound
 
 GROUPS_MAX: Final = 50
@@ -29,10 +29,12 @@ async def report_quarantine(
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What is open: by reason, how many fit a choice, and the moment that this is true of, by the database's clock."""
+    """What is open: by reason, how many fit a choice and which, and the moment that this is true of, by the
+    database's clock."""
 
     groups: list[dict[str, Any]]
     chosen_count: int
+    chosen_digest: str
     at: datetime
 
 
@@ -41,8 +43,8 @@ async def survey_quarantine(deps: Deps, chosen: Chosen) -> Waiting:
     async with deps.engine.connect() as conn:
         at = await quarantine_store.now(conn)
         groups = await quarantine_store.groups(conn, GROUPS_MAX)
-        count = await quarantine_store.count_waiting(conn, chosen)
-    return Waiting([_owned(row) for row in groups], count, at)
+        ids = await quarantine_store.open_ids(conn, replace(chosen, seen_before=at))
+    return Waiting([_owned(row) for row in groups], len(ids), digest_of(ids), at)
 
 
 async def show_quarantined(deps: Deps, row_id: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -51,6 +52,8 @@ OPEN_CHOSEN = text(
     WHERE state = 'open' AND {_CHOSEN} ORDER BY attempt_count, stream, position LIMIT :limit
     """  # noqa: S608
 )
+# Positions and ids come before their COMMITs, so no bound says which rows somebody saw; the ids themselves do.
+OPEN_IDS = text(f"SELECT id FROM pipeline.quarantine WHERE state = 'open' AND {_CHOSEN} ORDER BY id")  # noqa: S608
 COUNT_OPEN_CHOSEN = text(f"SELECT count(*) FROM pipeline.quarantine WHERE state = 'open' AND {_CHOSEN}")  # noqa: S608
 STATES = text("SELECT id, state FROM pipeline.quarantine WHERE id = ANY(:ids)")
 LOCK_OPEN = text("SELECT true FROM pipeline.quarantine WHERE id = :id AND state = 'open' FOR UPDATE")
@@ -129,6 +132,11 @@ class Chosen:
         return replace(self, seen_before=None) == Chosen()
 
 
+def digest_of(ids: Sequence[int]) -> str:
+    """Names a set of rows, however many; `ids` ascend."""
+    return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """An open row: `payload` is the event as received, JSON text."""
@@ -164,6 +172,11 @@ async def waiting(conn: AsyncConnection, chosen: Chosen, limit: int) -> list[Wai
 
 async def count_waiting(conn: AsyncConnection, chosen: Chosen) -> int:
     return int(await conn.scalar(COUNT_OPEN_CHOSEN, _values(chosen)) or 0)
+
+
+async def open_ids(conn: AsyncConnection, chosen: Chosen) -> list[int]:
+    """What is open of these, in the order of their ids."""
+    return list(await conn.scalars(OPEN_IDS, _values(chosen)))
 
 
 async def states(conn: AsyncConnection, ids: Sequence[int]) -> dict[int, str]:

@@ -141,8 +141,8 @@ async def replay_chosen(
 
 @router.post(PATH + "/discard", dependencies=MAY_REPLAY)
 async def discard_chosen(form: PostedForm, by: ByOperator, deps: Deps = Depends(deps_of)) -> Response:
-    """Give all up that fits the filter and that was there when the page was opened."""
-    given_up = await discard_quarantine(deps, _seen(form), by.name, _reason(form))
+    """Give all up that fits the filter and that was there when the page was opened, or nothing."""
+    given_up = await discard_quarantine(deps, _seen(form), by.name, _reason(form), seen=form.get("seen", ""))
     return RedirectResponse(f"{PATH}?{urlencode({'told': f'discarded-{len(given_up)}'})}", 303)
 
 
