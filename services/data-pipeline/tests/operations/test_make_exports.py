@@ -312,6 +312,24 @@ async def test_a_file_that_was_never_noted_is_removed_and_a_noted_or_a_young_one
     assert await fetched(service, await shown(service, export["id"]))
 
 
+async def test_a_file_that_gets_its_name_while_orphans_are_looked_for_is_no_failure(
+    service: Service, seeded: Seeded, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker ends between the listing and the look at each."""
+    being_written = kept_in / "exp_0000000000000000000000000z-1.csv.writing"
+    service.deps.exports.put_bytes(b"", being_written.name)
+    listed = ObjectStore.names
+
+    def and_then_it_is_renamed(store: ObjectStore) -> list[str]:
+        names = listed(store)
+        being_written.rename(being_written.with_suffix(""))
+        return names
+
+    monkeypatch.setattr(ObjectStore, "names", and_then_it_is_renamed)
+    await drop_exports(service.deps)
+    assert os.listdir(kept_in) == ["exp_0000000000000000000000000z-1.csv"]
+
+
 async def test_nobody_asks_without_the_token_or_a_name(service: Service) -> None:
     body: dict[str, Any] = {"subject": "volume"}
     assert (await service.post("/v1/exports", body, token="wrong", headers=ACTING))[0] == 401

@@ -41,6 +41,10 @@ async def _drop_unnoted(deps: Deps) -> None:
         rows = await export_store.finished(conn, sorted({named_export(name) or "" for name in names}))
     noted = {name for row in rows for name in names_of(stored_name(row))}
     for name in [name for name in names if name not in noted][:DROPPED_MAX]:
-        if await asyncio.to_thread(deps.exports.written_at, name) < deps.clock.now() - GRACE:
+        try:
+            written_at = await asyncio.to_thread(deps.exports.written_at, name)
+        except FileNotFoundError:  # `….writing` has its own name by now
+            continue
+        if written_at < deps.clock.now() - GRACE:
             await asyncio.to_thread(deps.exports.remove, name)
             log.warning("export orphan removed", name=name)
