@@ -10,16 +10,11 @@ from rich.table import Table
 
 from platform_cli.daily.amounts import written
 from platform_cli.daily.telling import Json, console, print_json, print_table, told
-from platform_cli.data.pipeline import acting_for, pipeline
+from platform_cli.data.pipeline import WHO, acting_for, pipeline
 
 PATH = "/v1/breaks"
 
-By = Annotated[
-    str | None,
-    typer.Option(
-        "--as", "--by", help="which operator you are; PLATFORM_OPERATOR, or your name here, by default"
-    ),
-]
+By = Annotated[str | None, typer.Option("--as", "--by", help=WHO)]
 BreakId = Annotated[str, typer.Argument(help="brk_…")]
 Note = Annotated[str, typer.Option(help="why, for whoever reads it in a year")]
 

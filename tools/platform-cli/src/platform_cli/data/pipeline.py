@@ -15,10 +15,10 @@ OPERATOR = "PLATFORM_OPERATOR"
 DEMO = "CONSOLE_OPERATOR"
 
 
-As = Annotated[
-    str | None,
-    typer.Option("--as", help="which operator you are; PLATFORM_OPERATOR, or your name here, by default"),
-]
+WHO = (
+    "which operator you are; by default PLATFORM_OPERATOR, the demo's operator, or your name on this machine"
+)
+As = Annotated[str | None, typer.Option("--as", help=WHO)]
 
 
 def pipeline() -> Gateway:
