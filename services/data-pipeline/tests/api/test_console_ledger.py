@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from pipeline_rig import NOON, World, a_sale, ingest, rows
@@ -94,6 +95,14 @@ async def test_an_account_s_balance_runs_through_its_pages(service: Service, see
         assert cents(row["balance"]) == balance
     page = await service.page(ACCOUNT)
     assert f"{balance / 100:,.2f} EUR" in " ".join(page.split())
+
+
+async def test_a_spreadsheet_adds_up_an_account_in_debit(service: Service, seeded: Seeded) -> None:
+    """A balance below zero is a number, not text with an apostrophe that a sum leaves out."""
+    path = f"/console/ledger/accounts/{CARD}:EUR/entries.csv"
+    told = list(csv.DictReader(io.StringIO(await service.page(path))))
+    assert all(re.fullmatch(r"-?[0-9]+\.[0-9]{2}", row["balance"]) for row in told)
+    assert min(Decimal(row["balance"]) for row in told) < 0
 
 
 def cents(amount: str) -> int:

@@ -7,20 +7,24 @@ import io
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from pipeline_rig import rows
+from pipeline_rig import NOON, rows
 from running_service import Service
 from seeded_day import SEEDED, Seeded
+from sqlalchemy import text
 
+from data_pipeline.api.console import reports
 from data_pipeline.api.console.asked import question_of
 from data_pipeline.api.console.bucket_chart import bucket_chart
 from data_pipeline.api.console.report_rows import behind
 from data_pipeline.domain.reports import REPORTS
 from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.operations.run_report import run_report
+from platform_kit.money import plain_minor
 
 PATH = "/console/reports"
 DAY = "from=2026-11-23&to=2026-11-24"
@@ -51,7 +55,7 @@ async def test_the_table_is_the_answer_and_its_rows_lead_to_the_payments_they_co
                                       "grain": "day", "by": "channel"}, datetime.now(UTC))  # fmt: skip
     checked = 0
     for row in told["rows"]:
-        address = behind(question, row)
+        address = behind(question, row, NOON)
         if row["channel"] == "none":
             assert address is None
             continue
@@ -78,6 +82,28 @@ async def test_bars_have_every_bucket_and_gaps_where_nothing_was(service: Servic
     assert 'class="series"' not in await service.page(
         f"{PATH}?report=fees&{DAY}&grain=hour"
     )  # several currencies
+
+
+async def test_rows_that_no_page_lists_lead_nowhere(service: Service, seeded: Seeded) -> None:
+    """Time to outcome counts decided payments, chargebacks captured ones; the list of breaks knows only now."""
+    for name, to, leads in (("latency", "2026-11-24", False), ("chargebacks", "2026-11-24", False),
+                            ("break-ageing", "2026-11-24", False), ("break-ageing", "", True)):  # fmt: skip
+        question = question_of(name, {"from": "2026-11-23", "to": to} if to else {}, NOON)
+        keys = dict.fromkeys(question.keys, "EUR")
+        assert (behind(question, keys, NOON) is not None) is leads, (name, to)
+
+
+async def test_an_answer_that_is_cut_off_is_neither_drawn_nor_given_as_a_file(
+    service: Service, seeded: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = f"report=approval&{DAY}&grain=hour&by=method"
+    assert 'class="series"' in await service.page(f"{PATH}?{query}")
+    monkeypatch.setattr(reports, "run_report", partial(run_report, rows_max=1))
+    html = await service.page(f"{PATH}?{query}")
+    assert "The first 1 of 1 and more" in text_of(html)
+    assert 'class="series"' not in html
+    assert f"{PATH}.csv" not in html
+    assert "take an export" in await service.page(f"{PATH}.csv?{query}", status=422)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +134,19 @@ async def test_a_reports_file_has_decimals_and_another_report_keeps_the_rest(
         assert answer.status == 200, await answer.text()  # fees have no channel: the split is left out
         [row] = list(csv.DictReader(io.StringIO(await answer.text())))
     assert row["currency"] == "EUR"
-    assert re.fullmatch(r"[0-9]+\.[0-9]{2}", row["charged_minor"])
+    assert re.fullmatch(r"[0-9]+\.[0-9]{2}", row["charged"])
+
+
+async def test_every_amount_of_a_reports_file_is_a_decimal_and_a_mean_is_rounded(
+    service: Service, seeded: Seeded
+) -> None:
+    async with service.session.get(f"{service.url}{PATH}.csv?report=volume&{DAY}") as answer:
+        told = list(csv.DictReader(io.StringIO(await answer.text())))
+    assert not [name for name in told[0] if name.endswith("_minor")]
+    answered = await service.get("/v1/reports/volume?from=2026-11-23T00:00:00Z&to=2026-11-24T00:00:00Z")
+    for row, whole in zip(told, answered["rows"], strict=True):
+        for name in ("captured", "average_captured"):
+            assert row[name] == plain_minor(round(whole[f"{name}_minor"]), row["currency"])
 
 
 async def test_a_file_is_asked_for_made_and_fetched_by_its_link(
@@ -131,8 +169,15 @@ async def test_a_file_is_asked_for_made_and_fetched_by_its_link(
     assert row["manifest"]["sha256"] in html
     link = re.search(r'href="(/v1/exports/[^"]+)" download', html)
     assert link is not None
+    live = html[html.index('data-live="exports"') :]  # what is told of it is what the page asks for again
+    assert "The file is made" in live
     async with service.session.get(service.url + link[1].replace("&amp;", "&")) as answer:
         assert len((await answer.text()).splitlines()) == SEEDED + 1
+    async with service.deps.engine.begin() as conn:
+        await conn.execute(text("UPDATE pipeline.export SET state = 'failed', fault = 'no room'"))
+    failed = text_of(await service.page(to))
+    assert "The file could not be made" in failed
+    assert "Asked for. The worker" not in failed
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,14 @@ class Grain(StrEnum):
     MONTH = "month"
 
 
+LENGTHS: Final = {
+    Grain.HOUR: timedelta(hours=1),
+    Grain.DAY: timedelta(days=1),
+    Grain.WEEK: timedelta(days=7),
+}
+"""Of days and weeks by the wall clock: one may have an hour more or less. A month has no length."""
+
+
 class BadQuestion(ValueError):
     """What is asked for cannot be answered; the text says why."""
 

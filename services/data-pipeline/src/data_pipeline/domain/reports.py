@@ -394,3 +394,8 @@ REPORTS: Final[Mapping[ReportName, Report]] = {report.name: report for report in
 def with_ratios(report: Report, row: Mapping[str, Any]) -> dict[str, Any]:
     """The engine's row and what its definition divides."""
     return dict(row) | {ratio.name: ratio.of(row) for ratio in report.ratios}
+
+
+def half_even(mean_minor: float) -> int:
+    """A mean amount as whole minor units; a half goes to the even neighbour, so that rounded means lean to no side."""
+    return round(mean_minor)

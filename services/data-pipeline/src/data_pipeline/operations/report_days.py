@@ -21,8 +21,9 @@ LATE = frozenset({BreakClass.TIMING, BreakClass.PAYOUT_NOT_RECEIVED})
 
 @dataclass(slots=True)
 class Cell:
-    """A day of a channel. Amounts by currency, in minor units: `file_minor` is what the channel settled net, the others
-    what open breaks differ by, whatever the direction."""
+    """A day of a channel. Amounts by currency, in minor units: `file_minor` is what the channel's file comes to:
+    charges less refunds, before fees, broken lines too. The others are what open breaks differ by, whatever the
+    direction."""
 
     run: dict[str, Any] | None = None
     broken_count: int = 0

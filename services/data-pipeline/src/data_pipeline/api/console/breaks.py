@@ -17,7 +17,7 @@ from data_pipeline.api.console.keyset import Unclear, key_of, read_key
 from data_pipeline.api.console.render import SECURITY_HEADERS, page
 from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.session import ByOperator, PostedForm, operator_of
-from data_pipeline.api.console.table_csv import as_download
+from data_pipeline.api.console.table_csv import amount, as_download
 from data_pipeline.domain import ageing
 from data_pipeline.domain.break_filter import NOBODY, BreakFilter, Which
 from data_pipeline.domain.closing import BY_PEOPLE, Act, State
@@ -28,7 +28,7 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.manage_operators import list_operators
 from data_pipeline.operations.show_break import bundle_evidence, list_breaks, show_break
 from data_pipeline.operations.show_sides import show_bank_side
-from platform_kit.money import CURRENCIES, plain_minor
+from platform_kit.money import CURRENCIES
 from platform_kit.problems import InvalidRequest, NotFound, Problem
 
 PATH: Final = "/console/reconciliation/breaks"
@@ -39,7 +39,7 @@ Word = Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")]
 COLUMNS: Final = (
     "id", "day", "channel", "break_class", "settled_type", "state", "owner", "opened_at", "days_open", "payment_id",
     "channel_reference", "ledger_amount", "ledger_currency", "file_amount", "file_currency", "bank_amount",
-    "difference",
+    "difference", "difference_currency",
 )  # fmt: skip
 TOLD: Final = {
     "assign": "It is theirs from now on.",
@@ -203,7 +203,7 @@ async def _operators(deps: Deps) -> list[str]:
 
 
 async def _find(deps: Deps, typed: Mapping[str, str], after: str) -> list[dict[str, Any]]:
-    return await list_breaks(deps, _understood(typed), read_key(after, "brk_"), PAGE + 1)
+    return await list_breaks(deps, _understood(typed), read_key(after, r"brk_[a-z2-7]{26}"), PAGE + 1)
 
 
 def _understood(typed: Mapping[str, str]) -> BreakFilter:
@@ -240,16 +240,15 @@ def _day(text: str | None) -> date | None:
 
 
 def _row(one: Mapping[str, Any]) -> dict[str, Any]:
-    def decimal(minor: int | None, currency: str | None) -> str:
-        return "" if minor is None or currency is None else plain_minor(minor, currency)
-
+    differences = one["difference_minor"].items()
+    currency, minor = (
+        next(iter(differences)) if len(differences) == 1 else (None, None)
+    )  # two: the sides tell
     return dict(one) | {
         "opened_at": one["opened_at"].isoformat(),
-        "ledger_amount": decimal(one["ledger_amount_minor"], one["ledger_currency"]),
-        "file_amount": decimal(one["file_amount_minor"], one["file_currency"]),
-        "bank_amount": decimal(one["bank_amount_minor"], one["file_currency"]),
-        "difference": " ".join(
-            f"{plain_minor(minor, currency)} {currency}"
-            for currency, minor in one["difference_minor"].items()
-        ),
+        "ledger_amount": amount(one["ledger_amount_minor"], one["ledger_currency"]),
+        "file_amount": amount(one["file_amount_minor"], one["file_currency"]),
+        "bank_amount": amount(one["bank_amount_minor"], one["file_currency"]),
+        "difference": amount(minor, currency),
+        "difference_currency": currency,
     }

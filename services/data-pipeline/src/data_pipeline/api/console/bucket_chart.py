@@ -10,13 +10,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from data_pipeline.api.console.chart import PLOT_HEIGHT_PX, Tick, nice_ceiling
-from data_pipeline.domain.questions import Grain, Question, month_starts
+from data_pipeline.domain.questions import LENGTHS, Grain, Question, month_starts
 from data_pipeline.domain.reports import BUCKET, Unit
 from platform_kit.money import format_minor
 
 BUCKETS_MAX: Final = 400  # narrower bars are no bars
 LABELS_MAX: Final = 8
-STEPS: Final = {Grain.DAY: timedelta(days=1), Grain.WEEK: timedelta(days=7)}
 FORMS: Final = {Grain.HOUR: "%d %b %H:%M", Grain.DAY: "%d %b", Grain.WEEK: "%d %b", Grain.MONTH: "%b %Y"}
 
 
@@ -128,7 +127,7 @@ def _every(question: Question) -> Iterator[str]:
         at = question.after.replace(minute=0, second=0, microsecond=0)
         while at < question.before:
             yield at.astimezone(zone).isoformat()
-            at += timedelta(hours=1)
+            at += LENGTHS[Grain.HOUR]
         return
     day = question.after.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     if question.grain is Grain.WEEK:
@@ -137,4 +136,4 @@ def _every(question: Question) -> Iterator[str]:
         yield (
             start.astimezone(UTC).astimezone(zone).isoformat()
         )  # where midnight is skipped, the day starts after it
-        day += STEPS[question.grain]
+        day += LENGTHS[question.grain]

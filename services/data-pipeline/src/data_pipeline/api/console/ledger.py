@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import astuple
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -10,11 +11,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from data_pipeline.api.access import deps_of
+from data_pipeline.api.console.keyset import key_of, moment_of
 from data_pipeline.api.console.moment import BadMoment, moment, usual_moments
-from data_pipeline.api.console.render import SECURITY_HEADERS, page
+from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.session import ByOperator, visit_of
-from data_pipeline.api.console.table_csv import csv_of
+from data_pipeline.api.console.table_csv import amount, as_download
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.show_ledger import (
     AccountPage,
@@ -24,7 +26,6 @@ from data_pipeline.operations.show_ledger import (
     show_journal,
 )
 from data_pipeline.store.balances import Key
-from platform_kit.money import plain_minor
 from platform_kit.problems import NotFound
 
 LEDGER: Final = "/console/ledger"
@@ -105,7 +106,9 @@ async def show_account_page(
         usual=usual_moments(visit_of(request).now),
         address=address,
         first=f"{address}?{urlencode(chosen)}" if before else None,
-        older=f"{address}?{urlencode(chosen | {'before': _written(found.older)})}" if found.older else None,
+        older=f"{address}?{urlencode(chosen | {'before': key_of(*astuple(found.older))})}"
+        if found.older
+        else None,
         csv=f"{address}/entries.csv?{urlencode(chosen | ({'before': before} if before else {}))}",
     )
 
@@ -116,9 +119,7 @@ async def download_entries(
 ) -> Response:
     """What the page with this address shows; amounts as decimals, a balance in credit is positive."""
     found, _ = await _account(deps, named, as_of, before)
-    headers = SECURITY_HEADERS | {"Content-Disposition": 'attachment; filename="entries.csv"'}
-    rows = [_as_row(entry) for entry in found.entries]
-    return Response(csv_of(COLUMNS, rows), headers=headers, media_type="text/csv; charset=utf-8")
+    return as_download("entries", COLUMNS, [_as_row(entry) for entry in found.entries])
 
 
 @router.get("/transfers/{journal_id}")
@@ -141,26 +142,22 @@ async def _account(deps: Deps, named: str, as_of: str, before: str) -> tuple[Acc
 
 
 def _as_row(entry: dict[str, Any]) -> dict[str, Any]:
-    amount = plain_minor(entry["amount_minor"], entry["currency"])
+    moved = amount(entry["amount_minor"], entry["currency"])
     return entry | {
         "occurred_at": entry["occurred_at"].isoformat(),
         "belongs_to": entry["aggregate_id"],
         "other_account": entry["other"],
-        "debit": amount if entry["is_debit"] else "",
-        "credit": "" if entry["is_debit"] else amount,
-        "balance": plain_minor(entry["balance_minor"], entry["currency"]),
+        "debit": moved if entry["is_debit"] else None,
+        "credit": None if entry["is_debit"] else moved,
+        "balance": amount(entry["balance_minor"], entry["currency"]),
     }
-
-
-def _written(key: Key) -> str:
-    return f"{key.at.astimezone(UTC):%Y%m%dT%H%M%S.%f}~{key.position}~{key.line}"
 
 
 def _read(text: str) -> Key:
     """Raises BadMoment."""
     try:
         at, position, line = text.split("~")
-        key = Key(datetime.strptime(at, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), int(position), int(line))
+        key = Key(moment_of(at), int(position), int(line))
     except ValueError:
         raise BadMoment("Go back to the first page.") from None
     if not (0 <= key.position <= POSITION_MAX and 0 <= key.line < 2**15):

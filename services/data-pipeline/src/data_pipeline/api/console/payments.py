@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -11,17 +10,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from data_pipeline.api.access import deps_of
+from data_pipeline.api.console.keyset import Unclear, key_of, read_key
 from data_pipeline.api.console.moment import moment
-from data_pipeline.api.console.render import SECURITY_HEADERS, page
+from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
-from data_pipeline.api.console.table_csv import csv_of
+from data_pipeline.api.console.table_csv import amount, as_download
 from data_pipeline.domain.facts import DECISIONS, STATUSES
 from data_pipeline.domain.payment_filter import PaymentFilter
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.list_payments import PaymentPage, list_payments
-from platform_kit.ids import is_id
-from platform_kit.money import AMOUNT_MAX, CURRENCIES, plain_minor
-from platform_kit.problems import InvalidRequest
+from platform_kit.money import AMOUNT_MAX, CURRENCIES
 
 PATH: Final = "/console/payments"
 METHODS: Final = ("card", "wallet", "bank")
@@ -56,10 +54,6 @@ COLUMNS: Final = (
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 Word = Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")]
-
-
-class Unclear(InvalidRequest):
-    code, title = "unclear-filter", "This filter is not understood"
 
 
 async def _filters(
@@ -103,7 +97,7 @@ async def show_payments_page(
         channels=deps.settings.channels,
         methods=METHODS,
         first=PATH + address if before else None,
-        older=f"{PATH}{address}{joint}before={_key(found)}" if found.older else None,
+        older=f"{PATH}{address}{joint}before={key_of(*found.older)}" if found.older else None,
         csv=f"{PATH}.csv?{urlencode(typed | ({'before': before} if before else {}))}",
     )
 
@@ -116,18 +110,17 @@ async def download_payments(typed: Typed, before: Word = "", deps: Deps = Depend
         row
         | {
             "created_at": row["created_at"].isoformat(),
-            "amount": plain_minor(row["amount_minor"], row["currency"]),
-            "captured": plain_minor(row["captured_minor"], row["currency"]),
-            "refunded": plain_minor(row["refunded_minor"], row["currency"]),
+            "amount": amount(row["amount_minor"], row["currency"]),
+            "captured": amount(row["captured_minor"], row["currency"]),
+            "refunded": amount(row["refunded_minor"], row["currency"]),
         }
         for row in found.payments
     ]
-    headers = SECURITY_HEADERS | {"Content-Disposition": 'attachment; filename="payments.csv"'}
-    return Response(csv_of(COLUMNS, rows), headers=headers, media_type="text/csv; charset=utf-8")
+    return as_download("payments", COLUMNS, rows)
 
 
 async def _find(deps: Deps, typed: dict[str, str], before: str) -> PaymentPage:
-    return await list_payments(deps, _understood(typed), _read_key(before) if before else None)
+    return await list_payments(deps, _understood(typed), read_key(before, r"pay_[0-9a-z]{26}"))
 
 
 def _understood(typed: dict[str, str]) -> PaymentFilter:
@@ -159,19 +152,3 @@ def _amount(text: str | None) -> Decimal | None:
     if not (value.is_finite() and 0 <= value <= AMOUNT_MAX):
         raise Unclear("An amount lies between nothing and ten billion.")
     return value
-
-
-def _key(found: PaymentPage) -> str:
-    assert found.older is not None
-    at, payment_id = found.older
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%f}~{payment_id}"
-
-
-def _read_key(text: str) -> tuple[datetime, str]:
-    at, _, payment_id = text.partition("~")
-    try:
-        if not is_id("pay", payment_id):
-            raise ValueError
-        return datetime.strptime(at, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), payment_id
-    except ValueError:
-        raise Unclear("Go back to the first page.") from None

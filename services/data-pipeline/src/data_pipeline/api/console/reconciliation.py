@@ -11,16 +11,16 @@ from starlette.responses import Response
 from data_pipeline.api.access import deps_of
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
-from data_pipeline.api.console.table_csv import as_download
+from data_pipeline.api.console.table_csv import amount, as_download
 from data_pipeline.domain.payouts import PayoutState
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.reconcile_payouts import report_payouts
 from data_pipeline.operations.report_days import report_days
 from data_pipeline.operations.report_reconciliations import report_reconciliations
-from platform_kit.money import plain_minor
 
 PATH: Final = "/console/reconciliation"
 MATRIX_DAYS: Final = 14
+BREAKS_SHOWN: Final = 50  # the list has them all, page by page
 PAYOUT_COLUMNS: Final = (
     "batch", "channel", "settled_on", "currency", "charges", "refunds", "fees", "net", "state", "received",
     "difference", "arrived_on",
@@ -51,7 +51,10 @@ async def show_reconciliation_page(
         days=[one for one in matrix.days if one >= first],
         chosen=chosen,
         chosen_runs=found.runs,
-        breaks=found.breaks,
+        breaks=found.breaks[:BREAKS_SHOWN],
+        open_count=sum(
+            cell.broken_count + cell.late_count for (of, _), cell in matrix.cells.items() if of == chosen
+        ),
         today=today,
         older=f"{PATH}?day={matrix.days[-1] - timedelta(days=1)}",
         newer=None if last == today else PATH,
@@ -107,6 +110,4 @@ def _as_decimals(one: dict[str, Any]) -> dict[str, Any]:
         "received": one["received_minor"],
         "difference": one["difference_minor"],
     }
-    return one | {
-        name: "" if value is None else plain_minor(value, one["currency"]) for name, value in minor.items()
-    }
+    return one | {name: amount(value, one["currency"]) for name, value in minor.items()}

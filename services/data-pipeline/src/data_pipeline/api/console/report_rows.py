@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from data_pipeline.domain.questions import Grain, Question, month_starts
+from data_pipeline.domain.questions import LENGTHS, Grain, Question, month_starts
 from data_pipeline.domain.reports import BUCKET, ReportName
 
 OF_PAYMENTS: Final = {
@@ -19,16 +19,18 @@ OF_PAYMENTS: Final = {
     BUCKET: "",
 }
 """Keys of a report -> filters of the list of payments."""
-LENGTHS: Final = {
-    Grain.HOUR: timedelta(hours=1),
-    Grain.DAY: timedelta(days=1),
-    Grain.WEEK: timedelta(days=7),
-}
+PARTIAL: Final = frozenset({ReportName.LATENCY, ReportName.CHARGEBACKS})
+"""Reports that count some payments of their range, by what the list of payments has no filter for."""
+JUST_NOW: Final = timedelta(minutes=1)
 
 
-def behind(question: Question, row: Mapping[str, Any]) -> str | None:
+def behind(question: Question, row: Mapping[str, Any], now: datetime) -> str | None:
     """The address of the rows that this one counts; None where no page has just those."""
+    if question.name in PARTIAL:
+        return None
     if question.name is ReportName.BREAK_AGEING:
+        if abs(now - question.before) > JUST_NOW:  # the list is of what is open now, by its age now
+            return None
         kept = {"channel": row["channel"], "class": row["break_class"], "age": row["age_band"]}
         return _address("/console/reconciliation/breaks", kept | {"currency": row["currency"]})
     if question.report.facts != "fact_payment" or "none" in {row[key] for key in question.keys}:

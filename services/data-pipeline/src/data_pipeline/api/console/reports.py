@@ -13,12 +13,11 @@ from data_pipeline.api.console.bucket_chart import bucket_chart
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.report_rows import behind
 from data_pipeline.api.console.route import ConsoleRoute
-from data_pipeline.api.console.table_csv import as_download
-from data_pipeline.domain.questions import Grain, Question, zones
-from data_pipeline.domain.reports import DIMENSIONS, REPORTS, ReportName, Unit
+from data_pipeline.api.console.table_csv import amount, as_download
+from data_pipeline.domain.questions import Grain, zones
+from data_pipeline.domain.reports import DIMENSIONS, REPORTS, Column, ReportName, Unit, half_even
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.run_report import run_report
-from platform_kit.money import plain_minor
 
 PATH: Final = "/console/reports"
 SHOWN_MAX: Final = 300  # rows on the screen; the file has up to 10,000
@@ -49,13 +48,16 @@ async def show_report_page(
         refusal=refusal,
         question=question,
         told=told,
-        rows=[(row, behind(question, row) if question else None) for row in rows[:SHOWN_MAX]],
+        rows=[
+            (row, behind(question, row, deps.clock.now()) if question else None) for row in rows[:SHOWN_MAX]
+        ],
         row_count=len(rows),
-        chart=bucket_chart(question, rows) if question else None,
+        chart=bucket_chart(question, rows) if question and told and not told["has_more"] else None,
         grains=list(Grain),
         dimensions=DIMENSIONS,
         zones=sorted(zones()),
         units=Unit,
+        half_even=half_even,
         csv=f"{PATH}.csv?{address_of(typed, report=name)}",
         export=f"/console/exports?{address_of(typed, subject=name)}",
     )
@@ -65,16 +67,24 @@ async def show_report_page(
 async def download_report(
     request: Request, report: str = "volume", deps: Deps = Depends(deps_of)
 ) -> Response:
-    """The whole answer, at most 10,000 rows; amounts as decimals of their currency."""
+    """The whole answer or none; amounts as decimals of their currency, so no column is called minor."""
     question = question_of(report, typed_of(request.query_params), deps.clock.now())
     told = await run_report(deps, question)
-    columns = [column["name"] for column in told["columns"]]
-    return as_download(report, columns, [_as_decimals(question, row) for row in told["rows"]])
+    if told["has_more"]:
+        raise Unanswerable(
+            "More than 10,000 rows: ask coarser, or go back and take an export, which has them all."
+        )
+    columns = question.report.columns(question.keys)
+    rows = [{_header(column): _cell(column, row) for column in columns} for row in told["rows"]]
+    return as_download(report, [_header(column) for column in columns], rows)
 
 
-def _as_decimals(question: Question, row: dict[str, Any]) -> dict[str, Any]:
-    minor = {one.name for one in question.report.measures if one.unit is Unit.MINOR}
-    return {
-        name: plain_minor(value, row["currency"]) if name in minor and value is not None else value
-        for name, value in row.items()
-    }
+def _header(column: Column) -> str:
+    return column.name.removesuffix("_minor") if column.unit is Unit.MINOR else column.name
+
+
+def _cell(column: Column, row: dict[str, Any]) -> Any:
+    value = row[column.name]
+    if column.unit is not Unit.MINOR or value is None:
+        return value
+    return amount(half_even(value), row["currency"])
