@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.event_sources import RISK
+from data_pipeline.domain.snapshot import Partition
 from data_pipeline.operations import replay_archive as job
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.deps import Deps
@@ -42,6 +43,7 @@ from data_pipeline.operations.replay_archive import (
 from data_pipeline.operations.tend_archive import drop_old_partitions, tend_archive
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.store import replay as replay_store
+from data_pipeline.store import snapshot as snapshot_store
 from platform_cli.embedded.testing import TestDatabase
 from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
@@ -199,6 +201,28 @@ async def test_with_no_time_left_it_stops_between_files_and_compaction_keeps_awa
     await replay_archive(deps)
     assert (await the_run(deps))["state"] == "swapped"
     assert (await tend_archive(tomorrow)).merged > 0
+
+
+async def test_a_day_that_a_replay_takes_away_is_marked_for_the_snapshot_too(
+    deps: Deps, database: TestDatabase
+) -> None:
+    wrong = Partition("fact_transfer", date(2026, 10, 1))
+    admin = create_engine(settings_for(database.admin_url))
+    async with admin.begin() as conn:
+        one = "(SELECT min(journal_id) FROM pipeline.fact_transfer)"
+        await conn.execute(
+            text(
+                f"UPDATE pipeline.fact_transfer SET occurred_at = '2026-10-01 12:00Z' WHERE journal_id = {one}"
+            )
+        )
+        await conn.execute(text("DELETE FROM pipeline.dirty_partition"))
+    await admin.dispose()
+    await request_replay(deps, "ada", "a day that never was")
+    await replay_archive(deps)
+    async with deps.engine.connect() as conn:
+        marked = await snapshot_store.dirty(conn)
+        assert wrong not in await snapshot_store.every_partition(conn)
+    assert wrong in marked
 
 
 async def test_other_totals_are_not_swapped_in_unless_somebody_allowed_it(

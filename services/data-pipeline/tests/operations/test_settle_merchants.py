@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 from merchant_story import MERCHANT, Story, a_day
 from pipeline_rig import NOON, World, deps_for, ingest, rows, scalar, settings_for
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.domain.settlement_batch import ACCOUNTS, State
+from data_pipeline.operations import settle_merchants as operation
 from data_pipeline.operations.close_settlement import (
     CloseSettlement,
     NothingToSettle,
@@ -27,7 +29,7 @@ from data_pipeline.operations.close_settlement import (
 )
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.settle_merchants import settle_merchants
-from data_pipeline.operations.show_settlements import show_lines
+from data_pipeline.operations.show_settlements import show_lines, show_settlement
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.operations.watch_heads import watch_heads
 from data_pipeline.store import settlements as settlement_store
@@ -250,6 +252,66 @@ async def test_a_batch_waits_for_the_bank(deps: Deps, world: World) -> None:
     first, second = await batches(deps)
     assert first["state"] == State.RECONCILED
     assert (second["state"], second["payouts_minor"]) == (State.OPEN, 5_000)
+
+
+async def test_a_payout_that_no_fact_tells_of_keeps_its_batch_closed(
+    deps: Deps, world: World, database: TestDatabase
+) -> None:
+    """As after an upgrade from a version without that table, until the replay."""
+    story = Story(at=YESTERDAY)
+    story.explain(5_000)
+    story.payout(1, "pending", 5_000)
+    story.payout(1, "paid", 5_000)
+    await told(deps, world, story)
+    await as_owner(database, "UPDATE pipeline.fact_payout SET payout_id = 'hidden ' || payout_id")
+    await settle_merchants(deps)
+    [batch] = await batches(deps)
+    assert (batch["state"], batch["manifest"]) == (State.CLOSED, None)
+    [payout] = (await show_settlement(deps, batch["id"]))["payouts"]
+    assert (payout["amount_minor"], payout["status"]) == (5_000, None)
+    await as_owner(database, "UPDATE pipeline.fact_payout SET payout_id = replace(payout_id, 'hidden ', '')")
+    await settle_merchants(deps)
+    [batch] = await batches(deps)
+    assert (batch["state"], batch["manifest"]["line_count"]) == (State.RECONCILED, 2)
+
+
+@pytest.mark.parametrize("state", list(State))
+async def test_a_merchant_that_cannot_be_settled_keeps_no_other_one_waiting(
+    deps: Deps, world: World, database: TestDatabase, state: State
+) -> None:
+    first = Story(at=YESTERDAY, merchant="mer_00000000000000000000000000")
+    first.capture(1, 700)
+    second = Story(at=YESTERDAY, first=2)
+    second.capture(2, 900)
+    await told(deps, world, first, second)
+    await as_owner(
+        database,
+        "ALTER TABLE pipeline.settlement_batch ADD CONSTRAINT planted"
+        f" CHECK (merchant_id <> '{first.merchant}' OR state <> '{state}')",
+    )
+    await settle_merchants(deps)
+    assert REGISTRY.get_sample_value("pipeline_settlements_failed") == 1
+    states = {batch["merchant_id"]: batch["state"] for batch in await batches(deps)}
+    assert states.pop(MERCHANT) == State.RECONCILED
+    assert state not in states.values()
+    await as_owner(database, "ALTER TABLE pipeline.settlement_batch DROP CONSTRAINT planted")
+    await settle_merchants(deps)
+    assert REGISTRY.get_sample_value("pipeline_settlements_failed") == 0
+    assert [batch["state"] for batch in await batches(deps)] == [State.RECONCILED] * 2
+
+
+async def test_batches_that_wait_do_not_stand_in_the_way(
+    deps: Deps, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operation, "SLICE", 1)
+    waiting = Story(at=YESTERDAY - timedelta(days=1))
+    waiting.explain(5_000)
+    waiting.payout(1, "pending", 5_000)
+    paid = Story(at=YESTERDAY, first=3, merchant="mer_00000000000000000000000002")
+    paid.capture(2, 900)
+    await told(deps, world, waiting, paid)
+    await settle_merchants(deps)
+    assert [batch["state"] for batch in await batches(deps)] == [State.GENERATED, State.RECONCILED]
 
 
 async def test_days_without_movement_have_no_batch(deps: Deps, world: World) -> None:

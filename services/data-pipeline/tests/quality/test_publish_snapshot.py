@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -27,6 +29,7 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.publish_snapshot import Published, publish_snapshot
 from data_pipeline.operations.run_report import NoSnapshot, run_live_report, run_report
 from data_pipeline.settings import Settings
+from data_pipeline.store import replay as replay_store
 from data_pipeline.store import snapshot as snapshot_store
 from platform_cli.embedded.testing import TestDatabase
 from platform_kit.clock import FixedClock
@@ -266,6 +269,53 @@ async def test_files_that_no_manifest_names_go_after_an_hour_and_nothing_else_do
     assert not any((tmp_path / "facts" / path).exists() for path in replaced)
     assert all((tmp_path / "facts" / path).exists() for path in second.paths())
     assert foreign.exists()
+
+
+async def test_a_file_that_was_named_until_now_stays_for_one_more_run_however_old_it_is(
+    deps: Deps, told: Seeded, tmp_path: Path
+) -> None:
+    first = (await publish(deps)).manifest
+    long_ago = (NOON - timedelta(hours=2)).timestamp()
+    for path in first.paths():
+        os.utime(tmp_path / "facts" / path, (long_ago, long_ago))
+    await ingest(deps.engine, [a_sale(len(told.payments) + 2, 999)])
+    replaced = first.paths() - (await publish(deps)).manifest.paths()
+    assert len(replaced) == 2
+    assert all((tmp_path / "facts" / path).exists() for path in replaced)
+    await publish(deps)
+    assert not any((tmp_path / "facts" / path).exists() for path in replaced)
+
+
+async def test_what_is_asked_while_a_replay_swaps_reads_the_new_tables_whole(
+    deps: Deps, told: Seeded, owner: AsyncEngine
+) -> None:
+    """A moment before the swap's commit knows no row of the new tables: nobody may stop at one and read them."""
+    question = ask(ReportName.VOLUME, YESTERDAY, NOON + timedelta(days=1))
+    before = (await run_live_report(deps, question))["rows"]
+    async with owner.begin() as conn:
+        for sql in (
+            "LOCK TABLE pipeline.fact_payment IN ACCESS EXCLUSIVE MODE",
+            "CREATE TABLE pipeline.rebuilt (LIKE pipeline.fact_payment INCLUDING ALL)",
+            "INSERT INTO pipeline.rebuilt TABLE pipeline.fact_payment",
+            "ALTER TABLE pipeline.fact_payment RENAME TO previous",
+            "ALTER TABLE pipeline.rebuilt RENAME TO fact_payment",
+        ):
+            await conn.execute(text(sql))
+        asked = asyncio.create_task(run_live_report(deps, question))
+        made = asyncio.create_task(publish(deps))
+        async with asyncio.timeout(30):
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL")
+            while await conn.scalar(waiting) < 2:  # noqa: ASYNC110 - a lock of another connection sets no event
+                await asyncio.sleep(0.05)
+    assert (await asked)["rows"] == before
+    file = (await made).manifest.find(Partition("fact_payment", TODAY))
+    assert file is not None
+    assert file.row_count == sum(row["payment_count"] for row in before) - 1  # one was made yesterday
+
+
+async def test_the_tables_that_a_reader_holds_are_those_of_the_swap_in_its_order(owner: AsyncEngine) -> None:
+    async with owner.connect() as conn:
+        assert await conn.scalar(text("SELECT pipeline.replayed_tables()")) == list(replay_store.REPLAYED)
 
 
 async def test_days_beyond_retention_leave_the_snapshot(deps: Deps, told: Seeded) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -109,9 +109,9 @@ class SnapshotStore:
         await asyncio.to_thread(self._put_once, content, path)
         return path
 
-    async def forgotten(self, manifest: Manifest, before: datetime) -> list[str]:
-        """Files of ours that no manifest names and that were written before then: whoever read them is done."""
-        return await asyncio.to_thread(self._forgotten, manifest, before)
+    async def forgotten(self, named: Set[str], before: datetime) -> list[str]:
+        """Files of ours that are not among the named and that were written before then: none is about to be named."""
+        return await asyncio.to_thread(self._forgotten, named, before)
 
     async def delete(self, path: str) -> None:
         await asyncio.to_thread(self._files.remove, path)
@@ -134,13 +134,13 @@ class SnapshotStore:
         if not self._files.has(path):
             self._files.put_bytes(content, path)
 
-    def _forgotten(self, manifest: Manifest, before: datetime) -> list[str]:
+    def _forgotten(self, named: Set[str], before: datetime) -> list[str]:
         import fsspec
 
         system, root = fsspec.core.url_to_fs(self.url)
         system.invalidate_cache()
         found = (name.removeprefix(root).lstrip("/") for name in system.find(root))
-        unnamed = [path for path in found if is_file(path) and path not in manifest.paths()]
+        unnamed = [path for path in found if is_file(path) and path not in named]
         return sorted(path for path in unnamed if _aware(system.modified(f"{root}/{path}")) < before)
 
 

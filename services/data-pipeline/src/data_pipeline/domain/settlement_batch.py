@@ -181,9 +181,9 @@ def end_of_day(at: datetime) -> datetime:
     return day + timedelta(days=1)
 
 
-def after_payouts(state: State, payouts: Iterable[str]) -> State:
-    """A batch whose statement is made is paid when none of its payouts (by status) is still on its way. One that the
-    bank refused is at its end, too: its money is back in the balance of a later batch."""
+def after_payouts(state: State, payouts: Iterable[str | None]) -> State:
+    """A batch whose statement is made is paid when none of its payouts (by status) is still on its way; one of which
+    nothing was told is. One that the bank refused is at its end, too: its money is back in a later batch's balance."""
     is_over = all(status in PAYOUT_DECIDED for status in payouts)
     return State.PAID if state is State.GENERATED and is_over else state
 

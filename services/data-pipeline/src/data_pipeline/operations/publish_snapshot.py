@@ -24,7 +24,7 @@ from data_pipeline.domain.quality import Examined, Failure
 from data_pipeline.domain.snapshot import BREAKS, CLOCKS, Manifest, Partition, PartitionFile
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_status import NAMES
-from data_pipeline.operations.run_report import ONE_MOMENT, as_of_here
+from data_pipeline.operations.run_report import as_of_here, at_one_moment
 from data_pipeline.operations.tell_lineage import lineage_of
 from data_pipeline.store import snapshot as snapshot_store
 from platform_kit import lease
@@ -78,7 +78,7 @@ async def _publish(deps: Deps, budget_s: float) -> Published:
     old = await store.manifest()
     looks: list[Examined] = []
     async with deps.engine.connect() as conn, conn.begin():
-        await conn.execute(ONE_MOMENT)
+        await at_one_moment(conn)
         as_of = await as_of_here(conn)
         seen = await snapshot_store.dirty(conn)
         digests = await snapshot_store.break_digests(conn)
@@ -103,7 +103,8 @@ async def _publish(deps: Deps, budget_s: float) -> Published:
         await snapshot_store.clean(conn, {one: marks for one, marks in seen.items() if one not in stay})
         await snapshot_store.keep(conn, looks, new.as_of[NAMES[PAYMENTS]]["position"], now)
         await snapshot_store.forget(conn, now - LOOKS_KEPT)
-    for path in await store.forgotten(new, now - GRACE):
+    # Who read the old manifest a moment ago is at its files still: they stay for one more run.
+    for path in await store.forgotten(new.paths() | (old.paths() if old else set()), now - GRACE):
         await store.delete(path)
     _tell(new, looks)
     return Published(new, tuple(looks))

@@ -204,6 +204,7 @@ async def _swap(deps: Deps, run: dict[str, Any]) -> None:
         differences = differing(live, rebuilt)
         is_swapped = run["may_differ"] or not differences
         if is_swapped:
+            await snapshot_store.mark_all(conn)  # a day that the new tables lack leaves the snapshot
             await replay_store.swap(conn)
             await snapshot_store.mark_all(conn)
         await replay_store.finish(

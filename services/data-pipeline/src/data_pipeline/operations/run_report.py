@@ -19,12 +19,13 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_status import NAMES
 from data_pipeline.settings import CONSUMER
 from data_pipeline.store import positions
+from data_pipeline.store import replay as replay_store
 from data_pipeline.store import reports as report_store
 from data_pipeline.store import snapshot as snapshot_store
 from platform_kit.problems import Problem
 
 ROWS_MAX: Final = 10_000
-ONE_MOMENT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+_ONE_MOMENT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 
@@ -42,7 +43,7 @@ async def run_report(deps: Deps, question: Question, *, rows_max: int = ROWS_MAX
 async def run_live_report(deps: Deps, question: Question, *, rows_max: int = ROWS_MAX) -> dict[str, Any]:
     """The same over the live tables, whatever the setting."""
     async with deps.engine.begin() as conn:
-        await conn.execute(ONE_MOMENT)
+        await at_one_moment(conn)
         as_of = await as_of_here(conn)
         rows = await report_store.read(conn, question, rows_max + 1)
     source = {"engine": "postgres", "as_of": as_of, "snapshot": None}
@@ -85,6 +86,12 @@ def _history_rows(deps: Deps, manifest: Manifest, question: Question, limit: int
         finally:
             if engine is Engine.DUCKDB:  # Spark's session is the process's, and takes seconds to start
                 history.close()
+
+
+async def at_one_moment(conn: AsyncConnection) -> None:
+    """As the first thing of a transaction: all that it reads is of one moment, and on one side of a replay's swap."""
+    await conn.execute(_ONE_MOMENT)
+    await replay_store.hold(conn)
 
 
 async def read_as_of(deps: Deps) -> dict[str, Any]:

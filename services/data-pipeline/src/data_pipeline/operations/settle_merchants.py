@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.clients.event_sources import PAYMENTS
@@ -28,45 +29,86 @@ from data_pipeline.store import settlements as settlement_store
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
 
-PER_TICK_MAX: Final = 200  # batches in one state: the rest waits for the next tick
+SLICE: Final = 200  # batches read at once
 SCHEDULE: Final = "schedule"
 """Who closes a batch when its day is over."""
+Subject = TypeVar("Subject")
+
+settlements_failed = Gauge(
+    "pipeline_settlements_failed",
+    "Batches that the last look could not bring on: an error is logged of each.",
+)
 
 log = get_logger(__name__)
 
 
 async def settle_merchants(deps: Deps) -> None:
     """One look at everything. Each batch has a transaction of its own: where a look ends, the next one goes on."""
-    async with deps.engine.begin() as conn:
-        for merchant_id, currency in await settlement_store.pairs_without_open(conn):
-            await _open_first(conn, deps.clock.now(), merchant_id, currency)
+    async with deps.engine.connect() as conn:
+        pairs = await settlement_store.pairs_without_open(conn)
+    failed = await _each(deps, _open_first, pairs)
+    async with deps.engine.connect() as conn:
         batches = await settlement_store.open_batches(conn)
-    for batch_id in batches:
-        await _look_at(deps, batch_id)
-    await _generate(deps)
-    await _follow_payouts(deps)
-    await _reconcile(deps)
+    failed += await _each(deps, _look_at, batches)
+    for state, step in (
+        (State.CLOSED, _generate),
+        (State.GENERATED, _follow_payouts),
+        (State.PAID, _reconcile),
+    ):
+        async for batches in _on_its_way(deps, state):
+            failed += await _each(deps, step, batches)
+    settlements_failed.set(failed)
 
 
-async def _open_first(conn: AsyncConnection, now: datetime, merchant_id: str, currency: str) -> None:
+async def _each(
+    deps: Deps, step: Callable[[Deps, Subject], Awaitable[None]], subjects: Iterable[Subject]
+) -> int:
+    """How many failed. A merchant that cannot be settled keeps no other one waiting: it is told, and its turn comes
+    again with the next look."""
+    failed = 0
+    for subject in subjects:
+        try:
+            await step(deps, subject)
+        except Exception:
+            log.exception("settlement failed", step=step.__name__.lstrip("_"), of=subject)
+            failed += 1
+    return failed
+
+
+async def _on_its_way(deps: Deps, state: State) -> AsyncIterator[list[str]]:
+    """All batches in this state, in slices, the oldest first: those that wait are passed over, not waited for."""
+    after: tuple[datetime, str] | None = None
+    while True:
+        async with deps.engine.connect() as conn:
+            found = await settlement_store.on_its_way(conn, state, after, SLICE)
+        if not found:
+            return
+        yield [batch_id for _, batch_id in found]
+        after = found[-1]
+
+
+async def _open_first(deps: Deps, pair: tuple[str, str]) -> None:
     """The first batch takes everything up to the end of the first day."""
-    began = await settlement_store.first_moved(conn, merchant_id, currency, settlement_store.EARLIEST)
-    await settlement_store.open_batch(
-        conn,
-        {
-            "id": new_id("stl"),
-            "merchant_id": merchant_id,
-            "currency": currency,
-            "number": 1,
-            "opened_at": settlement_store.EARLIEST,
-            "closes_at": end_of_day(began or now),
-            "opening_minor": 0,
-            "accounts": {},
-            "position": 0,
-            "seen_from": None,
-            "at": now,
-        },
-    )
+    merchant_id, currency = pair
+    now = deps.clock.now()
+    async with deps.engine.begin() as conn:
+        began = await settlement_store.first_moved(conn, merchant_id, currency, settlement_store.EARLIEST)
+        await settlement_store.open_batch(
+            conn,
+            {
+                "id": new_id("stl"),
+                "merchant_id": merchant_id,
+                "currency": currency,
+                "number": 1,
+                "opened_at": settlement_store.EARLIEST,
+                "closes_at": end_of_day(began or now),
+                "opening_minor": 0,
+                "accounts": {},
+                "position": 0,
+                "seen_from": None,
+                "at": now,
+            },
+        )
 
 
 async def _look_at(deps: Deps, batch_id: str) -> None:
@@ -161,38 +203,38 @@ def figures_of(batch: Mapping[str, Any], movements: list[Movement]) -> Figures:
     return settle(batch["merchant_id"], opening, movements)
 
 
-async def _generate(deps: Deps) -> None:
+async def _generate(deps: Deps, batch_id: str) -> None:
+    """Make its statement, once the facts of all its payouts are here: a payout stands on it by its destination."""
     async with deps.engine.connect() as conn:
-        closed = await settlement_store.on_its_way(conn, State.CLOSED, PER_TICK_MAX)
-    for batch_id in closed:
-        manifest = await make_statement(deps, batch_id)
-        async with deps.engine.begin() as conn:
-            await settlement_store.advance(
-                conn, batch_id, State.CLOSED, State.GENERATED, deps.clock.now(), manifest
-            )
+        untold = [
+            one["payout_id"] for one in await settlement_store.payouts(conn, batch_id) if not one["status"]
+        ]
+    if untold:
+        log.warning("settlement waits for its payouts", batch=batch_id, untold=untold[:10])
+        return
+    manifest = await make_statement(deps, batch_id)
+    async with deps.engine.begin() as conn:
+        await settlement_store.advance(
+            conn, batch_id, State.CLOSED, State.GENERATED, deps.clock.now(), manifest
+        )
 
 
-async def _follow_payouts(deps: Deps) -> None:
-    async with deps.engine.connect() as conn:
-        generated = await settlement_store.on_its_way(conn, State.GENERATED, PER_TICK_MAX)
-    for batch_id in generated:
-        async with deps.engine.begin() as conn:
-            payouts = await settlement_store.payouts(conn, batch_id)
-            if after_payouts(State.GENERATED, (payout["status"] for payout in payouts)) is State.PAID:
-                await settlement_store.advance(conn, batch_id, State.GENERATED, State.PAID, deps.clock.now())
+async def _follow_payouts(deps: Deps, batch_id: str) -> None:
+    async with deps.engine.begin() as conn:
+        payouts = await settlement_store.payouts(conn, batch_id)
+        if after_payouts(State.GENERATED, (payout["status"] for payout in payouts)) is State.PAID:
+            await settlement_store.advance(conn, batch_id, State.GENERATED, State.PAID, deps.clock.now())
 
 
-async def _reconcile(deps: Deps) -> None:
-    async with deps.engine.connect() as conn:
-        paid = await settlement_store.on_its_way(conn, State.PAID, PER_TICK_MAX)
-    for batch_id in paid:
-        async with deps.engine.begin() as conn:
-            batch = await settlement_store.read(conn, batch_id)
-            assert batch is not None
-            if differing := await differences(conn, batch):
-                log.error("settlement differs", batch=batch_id, **differing)
-                continue
-            await settlement_store.advance(conn, batch_id, State.PAID, State.RECONCILED, deps.clock.now())
+async def _reconcile(deps: Deps, batch_id: str) -> None:
+    async with deps.engine.begin() as conn:
+        await settlement_store.take_time(conn)
+        batch = await settlement_store.read(conn, batch_id)
+        assert batch is not None
+        if differing := await differences(conn, batch):
+            log.error("settlement differs", batch=batch_id, **differing)
+            return
+        await settlement_store.advance(conn, batch_id, State.PAID, State.RECONCILED, deps.clock.now())
 
 
 async def settlements_that_differ(
@@ -201,7 +243,7 @@ async def settlements_that_differ(
     """Batches closed since then, or not reconciled yet, that are not what the facts say; and movements told after this
     position that no batch has or will have."""
     found = {}
-    for batch_id in await settlement_checks.closed_since(conn, closed_after, PER_TICK_MAX):
+    for batch_id in await settlement_checks.closed_since(conn, closed_after, SLICE):
         batch = await settlement_store.read(conn, batch_id)
         if batch is not None and (differing := await differences(conn, batch)):
             found[batch_id] = differing
@@ -215,7 +257,5 @@ async def differences(conn: AsyncConnection, batch: Mapping[str, Any]) -> dict[s
     for section in Section:
         said = batch[f"{section}_minor"] if section is not Section.BETWEEN else 0
         found[f"{section}_minor"] = sums.get(section, (0, 0))[0] - said
-    instructed = await settlement_checks.instructed(conn, batch["id"])
-    payouts = await settlement_store.payouts(conn, batch["id"])
-    found["payouts_instructed_minor"] = instructed - sum(payout["amount_minor"] for payout in payouts)
+    found["payouts_instructed_minor"] = await settlement_checks.instructed_unlike_told(conn, batch["id"])
     return {name: difference for name, difference in found.items() if difference}

@@ -21,6 +21,13 @@ _REBUILT: Final = re.compile(
     r"\b(fact_(?:payment|refund|transfer|assessment|dispute|payout|reserve)|rollup(?:_(?:latency|account|correction))?)\b"
 )
 
+REPLAYED: Final = (
+    "fact_payment", "fact_refund", "fact_transfer", "fact_assessment", "rollup", "rollup_latency", "rollup_account",
+    "rollup_correction", "fact_dispute", "fact_payout", "fact_reserve",
+)  # fmt: skip
+"""What a replay builds anew, in the order in which its swap locks it: `pipeline.replayed_tables()` says the same."""
+
+HOLD = text(f"LOCK TABLE {', '.join(f'pipeline.{name}' for name in REPLAYED)} IN ACCESS SHARE MODE")
 BEGIN_REPLAY = text("SELECT pipeline.begin_replay()")
 SWAP = text("SELECT pipeline.swap_replayed()")
 TOTALS = text(
@@ -155,6 +162,12 @@ async def swap(conn: AsyncConnection) -> None:
     empty whose table is not.
     """
     await conn.execute(SWAP)
+
+
+async def hold(conn: AsyncConnection) -> None:
+    """No swap until the transaction ends. To be called before its first query: LOCK takes no snapshot, so the moment
+    that is read is one after these locks, and never one before a swap whose tables have no rows yet at that moment."""
+    await conn.execute(HOLD)
 
 
 async def left_out(conn: AsyncConnection, run_id: str) -> int:

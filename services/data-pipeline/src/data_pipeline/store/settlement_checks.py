@@ -13,8 +13,9 @@ from data_pipeline.store.settlements import LOOK_BACK, PAYMENTS
 
 INSTRUCTED = text(
     """
-    SELECT coalesce(sum(amount_minor), 0)::bigint FROM pipeline.settlement_line
-    WHERE batch_id = :id AND section = 'payouts' AND kind = 'payout'              -- settlement_line_payouts_idx
+    SELECT coalesce(sum(l.amount_minor - coalesce(p.amount_minor, 0)), 0)::bigint
+    FROM pipeline.settlement_line l LEFT JOIN pipeline.fact_payout p ON p.payout_id = l.object_id
+    WHERE l.batch_id = :id AND l.section = 'payouts' AND l.kind = 'payout'        -- settlement_line_payouts_idx
     """
 )
 CLOSED_SINCE = text(
@@ -83,8 +84,8 @@ async def line_sums(conn: AsyncConnection, batch_id: str) -> dict[str, tuple[int
     }
 
 
-async def instructed(conn: AsyncConnection, batch_id: str) -> int:
-    """Minor units that the batch's lines took out for payouts."""
+async def instructed_unlike_told(conn: AsyncConnection, batch_id: str) -> int:
+    """Minor units that the batch's lines took out for payouts beyond what the facts of these say."""
     return int(await conn.scalar(INSTRUCTED, {"id": batch_id}) or 0)
 
 

@@ -82,7 +82,8 @@ def show(settlement_id: SettlementId, as_json: Json = False) -> None:
     _print_sums(found, currency)
     for payout in found["payouts"]:
         amount = written(payout["amount_minor"], currency)
-        console.print(f"  {payout['payout_id']}  {amount} to {payout['destination']}: {payout['status']}")
+        way = f"to {payout['destination']}: {payout['status']}" if payout["status"] else "not told yet"
+        console.print(f"  {payout['payout_id']}  {amount} {way}")
     table = Table("account", box=None)
     for heading in ("before", "after"):
         table.add_column(heading, justify="right")

@@ -57,14 +57,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             "payout_id": TEXT,
             "merchant_id": TEXT,
-            "status": {"type": "string", "enum": sorted(PAYOUT_STATUSES)},
+            "status": nullable({"type": "string", "enum": sorted(PAYOUT_STATUSES)})
+            | {"description": "null: the payout's own event has not been read yet"},
             "amount_minor": MINOR,
             "currency": TEXT,
-            "destination": TEXT,
+            "destination": nullable(TEXT),
             "slot": nullable(TEXT),
             "failure_code": nullable(TEXT),
             "created_at": TIME,
-            "updated_at": TIME,
+            "updated_at": nullable(TIME),
             "decided_at": nullable(TIME),
             "position": COUNT,
         }
