@@ -109,21 +109,35 @@ async def test_a_roll_up_of_accounts_that_is_not_the_sum_of_its_parts_is_seen(
     assert Invariant.BALANCES_EQUAL_TRANSFERS in await broken(a_day)
 
 
-async def test_accounts_are_compared_to_the_last_look_by_look(
+async def test_a_round_of_looks_is_judged_and_not_each_look(
     a_day: Deps, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two accounts an answer, one answer a look: the fault stands in the last account."""
+    """Two accounts an answer, one answer a look: what one look finds the next does not overwrite."""
     names = sorted({(row["account"], row["currency"]) for row in await rows(a_day.engine, "rollup_account")})
     monkeypatch.setattr(job, "ANSWERS_MAX", 1)
     world.accounts_max = 2
-    for event in world.events["gateway"]:
-        for line in (event.data["journal"] or {"transfers": []})["transfers"]:
-            if names[-1] in ((line["debit"], line["currency"]), (line["credit"], line["currency"])):
-                line["amount_minor"] += 1
-                break
-    kept = [await look(a_day) for _ in range(len(names) // 2 + 1)]
-    assert False in kept
-    assert len(kept) > 2
+    looks = (len(names) + 1) // 2
+    assert looks > 2
+    assert [await look(a_day) for _ in range(looks)] == [None] * (looks - 1) + [True]
+
+    [line, *_] = [
+        line
+        for event in world.events["gateway"]
+        for line in (event.data["journal"] or {"transfers": []})["transfers"]
+        if names[0] in ((line["debit"], line["currency"]), (line["credit"], line["currency"]))
+    ]
+    line["amount_minor"] += 1  # of the first account: all looks after the first see none of it there
+    assert [await look(a_day) for _ in range(looks)] == [False] * looks
+    figures = (await report_history(a_day, Invariant.BALANCES_EQUAL_LEDGER, 1))["data"][0]["figures"]
+    assert (figures["accounts"], figures["differing_count"]) == (len(names), 2)
+    assert ":".join(names[0]) in figures["differing"]
+
+    line["amount_minor"] -= 1
+    assert await look(a_day) is False  # the first account is well now; the others wait for their look
+    world.is_down.add("gateway")
+    assert await look(a_day) is None
+    world.is_down.clear()
+    assert [await look(a_day) for _ in range(looks)] == [False] * (looks - 2) + [True] * 2
 
 
 async def look(deps: Deps) -> bool | None:

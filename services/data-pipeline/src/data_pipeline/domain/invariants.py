@@ -75,3 +75,17 @@ def compare_balances(
         for name in sorted({*ledger, *warehouse})
         if ledger.get(name, nothing) != warehouse.get(name, nothing)
     ]
+
+
+def judge_round(figures: Mapping[str, Any], position: int) -> Check:
+    """A round of looks at all accounts, of which the last look ended at `ended_at` or at the end. While it is under way,
+    it holds when neither it nor the round before it found a difference; the first one is not judged before its end."""
+    invariant = Invariant.BALANCES_EQUAL_LEDGER
+    if figures["differing_count"]:
+        return Check(invariant, False, figures, position)
+    if figures["ended_at"] is None:
+        return Check(invariant, True, figures, position)
+    before = figures["round_before_differing_count"]
+    if before is None:
+        return Check(invariant, None, {**figures, "why": "the first round is not over"}, position)
+    return Check(invariant, before == 0, figures, position)

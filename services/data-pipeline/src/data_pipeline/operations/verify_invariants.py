@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.clients.gateway_ledger import LedgerNotAvailable
-from data_pipeline.domain.invariants import Check, Invariant, compare_balances, compare_totals
+from data_pipeline.domain.invariants import Check, Invariant, compare_balances, compare_totals, judge_round
 from data_pipeline.domain.rollups import Grain, bucket_start
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.settle_merchants import settlements_that_differ
@@ -32,7 +32,7 @@ SETTLEMENTS: Final = timedelta(hours=1)  # a batch is looked at for so long afte
 GRAINS: Final = timedelta(days=1)
 KEPT_FOR: Final = timedelta(days=14)
 ANSWERS_MAX: Final = 5  # of 2,000 accounts each in one look
-DIFFERING_MAX: Final = 20  # named in the figures
+DIFFERING_MAX: Final = 20  # named in the figures; all are counted
 
 invariant_broken = Gauge("pipeline_invariant_broken", "1 while it does not hold.", ["invariant", "severity"])
 invariant_judged_at = Gauge("pipeline_invariant_judged_at_seconds", "When it was last judged.", ["invariant"])
@@ -88,20 +88,24 @@ async def _ledger_equals_warehouse(deps: Deps) -> Check:
 
 
 async def verify_balances(deps: Deps) -> Check:
-    """Account by account, each answer of the gateway as of its own position. With more accounts than a look takes,
-    the next look goes on where this one ended."""
+    """Account by account, each answer of the gateway as of its own position. With more accounts than a look takes, the
+    next look goes on where this one ended: a round of looks has seen them all, and it is the round that is judged. Until
+    it is over, what it has found and what the round before it found both stand."""
     invariant = Invariant.BALANCES_EQUAL_LEDGER
     async with deps.engine.connect() as conn:
-        after = await _where_the_last_look_ended(conn)
+        last_look = await _last_figures(conn, invariant)
+    before = _round_so_far(last_look)
+    after = (before["ended_at"][0], before["ended_at"][1]) if before["ended_at"] else ("", "")
+    count: int = before["accounts"]
     differing: list[str] = []
-    count, position, chain, has_more = 0, 0, None, True
+    position, chain, has_more = 0, None, True
     for _ in range(ANSWERS_MAX):
         try:
             told = await deps.ledger.balances(after)
         except LedgerNotAvailable as error:
-            return _not_judged(invariant, f"the gateway does not tell its balances: {error}")
+            return _not_judged(invariant, f"the gateway does not tell its balances: {error}", last_look)
         if (read := await _wait_until_read(deps, told.position)) < told.position:
-            return _not_judged(invariant, f"the warehouse is at {read} of {told.position}")
+            return _not_judged(invariant, f"the warehouse is at {read} of {told.position}", last_look)
         last = max(told.accounts) if told.has_more else None
         async with deps.engine.connect() as conn:
             kept = await balance_store.as_of_position(conn, told.position, after, last)
@@ -121,18 +125,26 @@ async def verify_balances(deps: Deps) -> Check:
         after = last
     figures = {
         "accounts": count,
-        "differing": differing[:DIFFERING_MAX],
-        "differing_count": len(differing),
+        "differing": [*before["differing"], *differing][:DIFFERING_MAX],
+        "differing_count": before["differing_count"] + len(differing),
+        "round_before_differing_count": before["round_before_differing_count"],
         "chain": chain,
         "ended_at": list(after) if has_more else None,
     }
-    return Check(invariant, not differing, figures, position)
+    return judge_round(figures, position)
 
 
-async def _where_the_last_look_ended(conn: AsyncConnection) -> tuple[str, str]:
-    looks = await invariant_store.history(conn, Invariant.BALANCES_EQUAL_LEDGER, 1)
-    ended_at = looks[0]["figures"].get("ended_at") if looks else None
-    return (ended_at[0], ended_at[1]) if ended_at else ("", "")
+async def _last_figures(conn: AsyncConnection, invariant: Invariant) -> Mapping[str, Any]:
+    looks = await invariant_store.history(conn, invariant, 1)
+    return looks[0]["figures"] if looks else {}
+
+
+def _round_so_far(last_look: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the looks of this round have found before this one."""
+    new = {"accounts": 0, "differing": [], "differing_count": 0, "ended_at": None}
+    if last_look.get("ended_at"):
+        return {**new, "round_before_differing_count": None, **last_look}
+    return {**new, "round_before_differing_count": last_look.get("differing_count")}
 
 
 async def _wait_until_read(deps: Deps, position: int) -> int:
@@ -183,6 +195,6 @@ async def _within_warehouse(conn: AsyncConnection, deps: Deps) -> list[Check]:
     ]
 
 
-def _not_judged(invariant: Invariant, why: str) -> Check:
-    figures: Mapping[str, Any] = {"why": why}
-    return Check(invariant, None, figures)
+def _not_judged(invariant: Invariant, why: str, so_far: Mapping[str, Any] | None = None) -> Check:
+    """`so_far` is what the next look goes on from."""
+    return Check(invariant, None, {**(so_far or {}), "why": why})
