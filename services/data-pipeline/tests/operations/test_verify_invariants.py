@@ -109,6 +109,23 @@ async def test_a_roll_up_of_accounts_that_is_not_the_sum_of_its_parts_is_seen(
     assert Invariant.BALANCES_EQUAL_TRANSFERS in await broken(a_day)
 
 
+async def test_the_whole_of_accounts_is_added_up_by_the_first_look_of_an_hour(
+    a_day: Deps, database: TestDatabase
+) -> None:
+    """It reads every day of every account; hours and days are looked at each time."""
+    assert Invariant.BALANCES_EQUAL_TRANSFERS not in await broken(a_day)
+    admin = create_engine(settings_for(database.admin_url))
+    async with admin.begin() as conn:
+        await conn.execute(
+            text("UPDATE pipeline.rollup_account SET credits_minor = credits_minor + 1 WHERE period = 'all'")
+        )
+    await admin.dispose()
+    assert Invariant.BALANCES_EQUAL_TRANSFERS not in await broken(a_day)
+    next_hour = replace(a_day, clock=FixedClock(NOON + timedelta(hours=1)))
+    for _ in range(2):  # and it stays broken
+        assert Invariant.BALANCES_EQUAL_TRANSFERS in await broken(next_hour)
+
+
 async def test_a_round_of_looks_is_judged_and_not_each_look(
     a_day: Deps, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

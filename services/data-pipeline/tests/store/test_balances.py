@@ -13,7 +13,7 @@ from seeded_day import simulate
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from data_pipeline.domain.balances import Moved, class_of, trial_balances, turnover_of
+from data_pipeline.domain.balances import Moved, trial_balances, turnover_of
 from data_pipeline.operations.complete_rollups import complete_rollups
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import balances
@@ -149,15 +149,29 @@ async def test_entries_come_page_by_page_without_a_gap(two_days: AsyncEngine) ->
     assert len(seen) > 20
 
 
-async def test_the_database_groups_accounts_as_the_domain_does(engine: AsyncEngine) -> None:
-    names = ["platform:fees", MERCHANT, CARD, "ledger:mer_1:savings", "ledger", "odd"]
-    transfers = [Moved(name, "platform:bank", 5, "EUR", "posted", NOON) for name in names]
+async def test_accounts_are_grouped_by_whose_they_are_and_what_for(engine: AsyncEngine) -> None:
+    classes = {
+        "platform:fees": "platform:fees",
+        MERCHANT: "merchant:available",
+        CARD: "channel:receivable",
+        "ledger:mer_1:savings": "ledger",
+        "ledger": "ledger",
+        "odd": "odd:odd",
+    }
+    transfers = [Moved(name, "platform:bank", 5, "EUR", "posted", NOON) for name in classes]
     async with engine.begin() as conn:
         await balances.add(conn, turnover_of(transfers))
         found = {row["account_class"] for row in await balances.trial(conn, None)}
-        assert found == {*map(class_of, names), "platform:bank"}
-        for name in names:
+        assert found == {*classes.values(), "platform:bank"}
+        for name, account_class in classes.items():
             [row] = await balances.accounts(
-                conn, wanted=name, account_class=class_of(name), currency="EUR", after=None, limit=1
+                conn, wanted=name, account_class=account_class, currency="EUR", after=None, limit=1
             )
             assert row["account"] in (name, "ledger:mer_1:savings")
+
+
+async def test_new_pages_of_entries_are_summarized_without_a_vacuum(engine: AsyncEngine) -> None:
+    sql = "SELECT indexname FROM pg_indexes WHERE tablename = 'fact_transfer' AND indexdef LIKE '%autosummarize%'"
+    async with engine.connect() as conn:
+        found = set((await conn.execute(text(sql))).scalars())
+    assert found == {"fact_transfer_time_idx", "fact_transfer_position_idx"}

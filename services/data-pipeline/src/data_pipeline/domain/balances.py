@@ -95,12 +95,6 @@ def moved_and_held(kind: str, amount_minor: int) -> tuple[int, int]:
     return moved, held
 
 
-def class_of(account: str) -> str:
-    """`merchant:mer_01…:available` -> `merchant:available`: whose it is and what it is for, without who."""
-    owner = account.partition(":")[0]
-    return owner if owner == OWN_LEDGER else f"{owner}:{account.rpartition(':')[2]}"
-
-
 @dataclass(frozen=True, slots=True)
 class TrialLine:
     """Accounts of one class and currency. Either side adds up the accounts that stand on it: they are not netted."""

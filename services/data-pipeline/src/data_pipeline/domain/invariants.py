@@ -78,8 +78,8 @@ def compare_balances(
 
 
 def judge_round(figures: Mapping[str, Any], position: int) -> Check:
-    """A round of looks at all accounts, of which the last look ended at `ended_at` or at the end. While it is under way,
-    it holds when neither it nor the round before it found a difference; the first one is not judged before its end."""
+    """A round of looks at all accounts, of which the last look ended at `ended_at` or at the end. While it is under way
+    it holds when neither it nor the round before it found a difference; the first is not judged before its end."""
     invariant = Invariant.BALANCES_EQUAL_LEDGER
     if figures["differing_count"]:
         return Check(invariant, False, figures, position)

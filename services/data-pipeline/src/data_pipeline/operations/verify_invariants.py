@@ -89,7 +89,7 @@ async def _ledger_equals_warehouse(deps: Deps) -> Check:
 
 async def verify_balances(deps: Deps) -> Check:
     """Account by account, each answer of the gateway as of its own position. With more accounts than a look takes, the
-    next look goes on where this one ended: a round of looks has seen them all, and it is the round that is judged. Until
+    next look goes on where this one ended: a round of looks has seen them all, and the round is what is judged. Until
     it is over, what it has found and what the round before it found both stand."""
     invariant = Invariant.BALANCES_EQUAL_LEDGER
     async with deps.engine.connect() as conn:
@@ -159,9 +159,7 @@ async def _wait_until_read(deps: Deps, position: int) -> int:
 
 async def _moved_since_last_kept(deps: Deps, until: int) -> dict[str, int] | None:
     """The sums of the last check that held, and what was moved since; None when the full sum is due."""
-    full_hour = deps.clock.now().replace(
-        minute=0, second=0, microsecond=0
-    )  # its first check adds everything up
+    full_hour = bucket_start(deps.clock.now(), Grain.HOUR)  # its first check adds everything up
     async with deps.engine.connect() as conn:
         kept = await invariant_store.last_kept(conn, Invariant.LEDGER_EQUALS_WAREHOUSE, full_hour)
         if kept is None or kept[0] > until:
@@ -179,8 +177,13 @@ async def _within_warehouse(conn: AsyncConnection, deps: Deps) -> list[Check]:
     minutes = await invariant_store.rollup_differences(conn, bucket_start(now - DETAIL, Grain.MINUTE))
     days = await invariant_store.grain_differences(conn, bucket_start(now - GRAINS, Grain.DAY))
     over = await invariant_store.over_refunded(conn)
+    full_hour = bucket_start(now, Grain.HOUR)  # until a look of it held, each looks at the whole, too
+    kept = await invariant_store.last_kept(conn, Invariant.BALANCES_EQUAL_TRANSFERS, full_hour)
     accounts = await balance_store.differences(
-        conn, bucket_start(now - DETAIL, Grain.HOUR), bucket_start(now - GRAINS, Grain.DAY)
+        conn,
+        bucket_start(now - DETAIL, Grain.HOUR),
+        bucket_start(now - GRAINS, Grain.DAY),
+        is_whole_due=kept is None,
     )
     unlike = [f"{row['account']}:{row['currency']}" for row in accounts]
     settlements = await settlements_that_differ(conn, now - SETTLEMENTS, position - WINDOW)

@@ -23,7 +23,8 @@ _HELD: Final = (
     "CASE WHEN kind = 'pending' THEN amount_minor"
     " WHEN kind IN ('post', 'release', 'void') THEN -amount_minor ELSE 0 END"
 )
-# `class_of` of the domain, once more: thousands of accounts are one row a class.
+# `merchant:mer_1:available` -> `merchant:available`, and one class for all that merchants name themselves: thousands of
+# accounts are one row a class.
 _CLASS: Final = (
     "CASE WHEN split_part(account, ':', 1) = 'ledger' THEN 'ledger'"
     " ELSE split_part(account, ':', 1) || ':' || split_part(account, ':', -1) END"
@@ -166,7 +167,7 @@ AS_OF_POSITION = text(
     """  # noqa: S608
 )
 # Rows of an hour that are not the sum of its transfers; days that are not that of their hours; the whole that is not
-# that of the days.
+# that of the days, which reads every day of every account.
 DIFFERENCES = text(
     f"""
     WITH detail AS (
@@ -181,9 +182,11 @@ DIFFERENCES = text(
         SELECT account, currency, bucket_at, {", ".join(_MEASURES)} FROM pipeline.rollup_account
         WHERE period = 'day' AND bucket_at >= :day
     ), whole AS (
-        {_PER_ACCOUNT} (SELECT * FROM pipeline.rollup_account WHERE period = 'day') AS row GROUP BY account, currency
+        {_PER_ACCOUNT} (SELECT * FROM pipeline.rollup_account WHERE period = 'day' AND :is_whole_due) AS row
+        GROUP BY account, currency
     ), kept AS (
-        SELECT account, currency, {", ".join(_MEASURES)} FROM pipeline.rollup_account WHERE period = 'all'
+        SELECT account, currency, {", ".join(_MEASURES)} FROM pipeline.rollup_account
+        WHERE period = 'all' AND :is_whole_due
     ), differing AS (
         ((SELECT * FROM detail EXCEPT SELECT * FROM hours) UNION (SELECT * FROM hours EXCEPT SELECT * FROM detail)
          UNION (SELECT * FROM whole EXCEPT SELECT * FROM kept) UNION (SELECT * FROM kept EXCEPT SELECT * FROM whole))
@@ -291,10 +294,13 @@ async def as_of_position(
     }
 
 
-async def differences(conn: AsyncConnection, hour: datetime, day: datetime) -> list[dict[str, Any]]:
+async def differences(
+    conn: AsyncConnection, hour: datetime, day: datetime, *, is_whole_due: bool
+) -> list[dict[str, Any]]:
     """Up to ten accounts whose hours since `hour` are not the sum of their transfers, whose days since `day` not that
-    of their hours, or whose whole is not that of all days."""
-    return [dict(row) for row in (await conn.execute(DIFFERENCES, {"hour": hour, "day": day})).mappings()]
+    of their hours, or, when that is due, whose whole is not that of all days."""
+    values = {"hour": hour, "day": day, "is_whole_due": is_whole_due}
+    return [dict(row) for row in (await conn.execute(DIFFERENCES, values)).mappings()]
 
 
 def _bounds(at: datetime) -> dict[str, datetime]:

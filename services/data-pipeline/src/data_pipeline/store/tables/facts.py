@@ -190,8 +190,13 @@ Index(
     fact_transfer.c.occurred_at,
     postgresql_where=fact_transfer.c.merchant_id.is_not(None),
 )
-Index("fact_transfer_position_idx", fact_transfer.c.position, postgresql_using="brin")
-Index("fact_transfer_time_idx", fact_transfer.c.occurred_at, postgresql_using="brin")
+for _name, _column in (("position", "position"), ("time", "occurred_at")):
+    Index(  # the newest pages, which are asked for most, are summarized without waiting for a vacuum
+        f"fact_transfer_{_name}_idx",
+        fact_transfer.c[_column],
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    )
 for _name in ("debit", "credit"):  # an account's entries in their order
     Index(
         f"fact_transfer_{_name}_idx",
