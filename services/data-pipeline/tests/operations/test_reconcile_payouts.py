@@ -167,6 +167,35 @@ async def test_a_payout_whose_statement_never_comes_is_a_break_and_is_still_look
     assert not {one for one in await open_classes(settled) if "payout" in one}
 
 
+async def test_a_missing_payout_is_judged_again_when_a_newer_statement_names_it_or_a_day_has_gone(
+    settled: Deps, world: World
+) -> None:
+    async def looked_at(deps: Deps) -> bool:
+        before = (await report_payouts(deps, TODAY, TODAY))[0]["checked_at"]
+        await reconcile_recent(deps)
+        return bool((await report_payouts(deps, TODAY, TODAY))[0]["checked_at"] > before)
+
+    told(world)
+    await reconcile_payouts(settled, TODAY)
+    minute = timedelta(minutes=1)
+    moments = [NOON + timedelta(days=5), NOON + timedelta(days=5) + minute, NOON + timedelta(days=6)]
+    found = [await looked_at(replace(settled, clock=FixedClock(at))) for at in moments]
+    assert found == [True, False, True]
+
+    late = Statement(
+        "PLATFORM", 333, "EUR", TODAY + timedelta(days=6), 0, 2414, (StatementEntry(2414, BATCH),)
+    )
+    at = NOON + timedelta(days=6) + minute
+    async with settled.engine.begin() as conn:
+        await payout_store.keep_statement(
+            conn,
+            payout_store.StatementRow("EUR", late.booked_on, "f" * 64, camt053.generate(late), 1, None, None, at),
+        )
+    assert await looked_at(replace(settled, clock=FixedClock(at + minute)))
+    [payout] = await report_payouts(settled, TODAY, TODAY)
+    assert (payout["state"], payout["arrived_on"]) == ("received", late.booked_on)
+
+
 async def test_a_statement_that_was_taken_stands_when_the_bank_is_silent_or_sends_a_spoilt_one(
     settled: Deps, world: World
 ) -> None:

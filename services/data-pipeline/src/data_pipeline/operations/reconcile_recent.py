@@ -16,6 +16,8 @@ from platform_kit.logging import get_logger
 PAYOUT_DAYS: Final = (1, 2, 3)
 """Days whose payouts are looked for in any case: one arrives on the day after, and statements of a weekend may be late.
 Older ones are looked for as long as one has not come, at most LOOK_BACK."""
+MISSING_AGAIN_AFTER: Final = timedelta(days=1)
+"""A bank may send the statement of an old day once more: one that lacked a payout is asked for daily."""
 
 log = get_logger(__name__)
 
@@ -23,7 +25,8 @@ log = get_logger(__name__)
 async def reconcile_recent(deps: Deps) -> None:
     """One run per day and channel; one that cannot run now does not keep the others from running. Then
     the payouts of the days before, and of older ones whose statement never came."""
-    today = deps.clock.now().date()
+    now = deps.clock.now()
+    today = now.date()
     for day in (today - timedelta(days=1), today):
         for channel in deps.settings.channels:
             try:
@@ -35,7 +38,7 @@ async def reconcile_recent(deps: Deps) -> None:
         await reconcile_payouts(deps, today - timedelta(days=back))
     async with deps.engine.connect() as conn:
         overdue = await payout_store.awaited_days(
-            conn, today - LOOK_BACK, today - timedelta(days=PAYOUT_DAYS[-1] + 1)
+            conn, today - LOOK_BACK, today - timedelta(days=PAYOUT_DAYS[-1] + 1), now - MISSING_AGAIN_AFTER
         )
     for day in overdue:
         await reconcile_payouts(deps, day)

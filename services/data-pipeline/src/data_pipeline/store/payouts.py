@@ -66,11 +66,16 @@ PAYOUTS = text(
 CURRENCIES_OF = text(
     "SELECT DISTINCT currency FROM pipeline.channel_payout WHERE settled_on BETWEEN :first AND :last"
 )
+# What is missing was looked for on its own statement: only a newer one that has its name can say more.
 AWAITED_DAYS = text(
     """
-    SELECT DISTINCT settled_on FROM pipeline.channel_payout
-    WHERE settled_on BETWEEN :first AND :last AND state IN ('expected', 'missing')
-    ORDER BY settled_on DESC
+    SELECT DISTINCT p.settled_on FROM pipeline.channel_payout p
+    WHERE p.settled_on BETWEEN :first AND :last
+      AND (p.state = 'expected' OR p.state = 'missing' AND (p.checked_at <= :checked_before OR EXISTS (
+          SELECT FROM pipeline.bank_statement s
+          WHERE s.currency = p.currency AND s.booked_on > p.settled_on AND s.fault IS NULL   -- bank_statement_pkey
+            AND s.fetched_at > p.checked_at AND position(convert_to(p.batch, 'UTF8') IN s.raw) > 0)))
+    ORDER BY p.settled_on DESC
     """
 )
 
@@ -125,9 +130,13 @@ async def currencies_of(conn: AsyncConnection, first: date, last: date) -> set[s
     return set(await conn.scalars(CURRENCIES_OF, {"first": first, "last": last}))
 
 
-async def awaited_days(conn: AsyncConnection, first: date, last: date) -> list[date]:
-    """Which of these days have a payout that has not come, newest first."""
-    return list(await conn.scalars(AWAITED_DAYS, {"first": first, "last": last}))
+async def awaited_days(
+    conn: AsyncConnection, first: date, last: date, checked_before: datetime
+) -> list[date]:
+    """Which of these days to judge again, newest first: a payout's own statement has not come, or a newer statement
+    names one that is missing, or nobody has looked since `checked_before`."""
+    values = {"first": first, "last": last, "checked_before": checked_before}
+    return list(await conn.scalars(AWAITED_DAYS, values))
 
 
 async def statements_naming(
