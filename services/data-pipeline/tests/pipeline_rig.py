@@ -201,6 +201,7 @@ class World:
     is_down: set[str] = field(default_factory=set)
     accounts_max: int = 2000
     """How many of the ledger's accounts the gateway tells in one answer."""
+    refuses: set[str] = field(default_factory=set)
     hangs: set[str] = field(default_factory=set)
     """Services that take a question about themselves and do not answer it."""
     not_ready: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -284,6 +285,8 @@ class World:
 
     async def _journal(self, request: web.Request) -> web.Response:
         told = self.journals.get(request.match_info["journal"])
+        if "gateway" in self.refuses:
+            return web.json_response({"title": "Too many requests"}, status=429)
         if "gateway" in self.is_down:
             return web.Response(status=503)
         return web.json_response(told) if told else web.json_response({"title": "no such"}, status=404)

@@ -224,6 +224,7 @@ async def test_what_closed_by_itself_says_where_its_counterpart_is(service: Serv
     await run(service, world, a_line(1))
     text = text_of(await service.page(here))
     assert "closed by itself" in text
+    assert f"its counterpart is transfer …{f'je_{1:026d}'[-6:]} of the ledger" in text
     assert "Closed by platform" in text
     [moved, *_] = await rows(service.deps.engine, "fact_transfer")
     assert f"its counterpart is the ledger's journal {moved['journal_id']}" in text
@@ -232,4 +233,11 @@ async def test_what_closed_by_itself_says_where_its_counterpart_is(service: Serv
 
 async def test_no_such_break_is_a_page(service: Service) -> None:
     assert "no such break" in await service.page(f"{LIST}/brk_{'a' * 26}", status=404)
+
+
+async def test_no_break_before_the_first_run_is_not_told_as_all_well(service: Service, world: World) -> None:
+    page = text_of(await service.page(LIST))
+    assert "Nothing was reconciled yet" in page
+    assert "No open break" not in page
+    await run(service, world)
     assert "No open break" in text_of(await service.page(LIST))

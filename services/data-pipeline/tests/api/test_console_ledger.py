@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from pipeline_rig import NOON, World, a_sale, ingest, rows
+from pipeline_rig import NOON, World, a_journal, a_sale, an_event, ingest, rows
 from running_service import Service
 from seeded_day import Seeded
 
@@ -167,6 +167,30 @@ async def test_without_the_gateway_a_journal_shows_what_was_moved(service: Servi
     page = await service.page(f"/console/ledger/transfers/je_{1:026d}")
     assert "The gateway does not answer" in page
     assert "12.50 EUR" in page
+
+
+async def test_only_what_the_gateway_does_not_know_is_told_as_unknown_to_it(
+    service: Service, world: World
+) -> None:
+    await ingest(service.deps.engine, [a_sale(1)])
+    path = f"/console/ledger/transfers/je_{1:026d}"
+    assert "The gateway has no journal of this name." in await service.page(path)
+    world.refuses.add("gateway")
+    page = await service.page(path)
+    assert "The gateway does not tell more: Too many requests." in page
+    assert "no journal of this name" not in page
+
+
+async def test_only_accounts_of_merchants_and_channels_say_who_owes(service: Service) -> None:
+    journal = a_journal(1, 500)
+    journal["transfers"][0]["debit"] = "platform:fees"
+    await ingest(service.deps.engine, [an_event(1, journal=journal)])
+    ours = await service.page("/console/ledger/accounts/platform:fees:EUR")
+    assert 'title="debit balance"' in ours
+    assert "owe" not in ours
+    theirs = await service.page(ACCOUNT)
+    assert 'title="credit balance"' in theirs
+    assert "we owe it" in theirs
 
 
 @pytest.mark.parametrize(

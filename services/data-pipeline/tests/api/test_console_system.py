@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from data_pipeline.clients import service_api
 from data_pipeline.operations import count_waiting
 from data_pipeline.operations.verify_invariants import verify_invariants
 from platform_cli.embedded.testing import TestDatabase
+from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
 
 ALL_GOES = "Every service answers, every job ran, every invariant that was judged holds."
@@ -141,6 +143,45 @@ async def test_badges_say_where_somebody_must_act(
             break
         await asyncio.sleep(0.05)
     assert found == {"Alerts": 2, "Reconciliation": 4}
+
+
+async def incidents(service: Service) -> str:
+    page = await service.page("/console")
+    return text_of(page[page.index('<ul class="incidents"') : page.index("</ul>", page.index("incidents"))])
+
+
+async def test_green_is_only_what_was_asked_and_answered(
+    service: Service, seeded: Seeded, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count_waiting, "COUNT_EVERY_S", 0.05)
+
+    async def until(words: str) -> str:
+        for _ in range(100):
+            if words in (found := await incidents(service)):
+                return found
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{words} is not in: {found}")
+
+    first = await incidents(service)
+    assert "Alerts not known: the risk engine has not told" in first
+    assert "8 invariants not judged" in first
+    world.is_down.add("gateway")
+    await verify_invariants(service.deps)
+    assert "2 invariants not judged" in await incidents(service)
+    world.is_down.clear()
+    world.events["gateway"] = seeded.payments
+    await verify_invariants(service.deps)
+    async with service.deps.engine.begin() as conn:
+        await conn.execute(text("UPDATE pipeline.reconciliation_break SET closed_at = :at"), {"at": NOON})
+    assert await until("No alert") == "No alert, no break, nothing stale, every invariant holds"
+
+    world.risk_lists = {"cases": 51, "alerts": 50}
+    assert await until("50 alerts") == "50 alerts firing 50+ cases to decide"
+    service.app.state.deps = replace(service.app.state.deps, clock=FixedClock(NOON + timedelta(seconds=11)))
+    assert "Payments are 11 s old Assessments are 11 s old" in await incidents(service)
+    async with service.deps.engine.begin() as conn:
+        await conn.execute(text("DELETE FROM pipeline.reconciliation_run"))
+    assert "Neither today nor yesterday was reconciled" in await incidents(service)
 
 
 async def test_a_page_does_not_wait_for_its_badges_and_asks_once_in_a_while(

@@ -51,8 +51,8 @@ class Channel:
 
 
 def last_hour(now: datetime) -> tuple[datetime, datetime]:
-    """Sixty whole minutes, of which the one that runs is the last."""
-    end = bucket_start(now, Grain.MINUTE) + timedelta(minutes=1)
+    """The last sixty whole minutes: one that still runs would count against a whole one of last week."""
+    end = bucket_start(now, Grain.MINUTE)
     return end - HOUR, end
 
 

@@ -19,6 +19,7 @@ from data_pipeline.domain.hours import (
     p95_ms,
     volume,
 )
+from data_pipeline.domain.invariants import Invariant
 from data_pipeline.domain.rollups import NOT_KNOWN
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import balances
@@ -30,7 +31,8 @@ from data_pipeline.store import rollups as rollup_store
 @dataclass(frozen=True, slots=True)
 class Hours:
     """`since` begins the last hour. `in_flight` is authorised and not captured, by currency, the most accounts first;
-    `broken` names invariants whose last look found them broken."""
+    `broken` names invariants whose last look found them broken, `not_judged` those of which it could not tell, or that
+    nobody has looked at."""
 
     since: datetime
     until: datetime
@@ -42,6 +44,7 @@ class Hours:
     in_flight: list[dict[str, Any]]
     channels: list[Channel]
     broken: list[str]
+    not_judged: list[str]
 
 
 async def compare_hours(deps: Deps) -> Hours:
@@ -58,6 +61,7 @@ async def compare_hours(deps: Deps) -> Hours:
         checks = await invariant_store.latest(conn)
     used = [row for row in now if row["channel"] != NOT_KNOWN]
     used_then = [row for row in then if row["channel"] != NOT_KNOWN]
+    judged: dict[str, bool | None] = {row["name"]: row["is_kept"] for row in checks}
     return Hours(
         since=since,
         until=until,
@@ -68,5 +72,6 @@ async def compare_hours(deps: Deps) -> Hours:
         unknown=compare(unknown, [], since, volume),
         in_flight=in_flight,
         channels=by_channel(used, used_then, since, deps.settings.channels),
-        broken=[row["name"] for row in checks if row["is_kept"] is False],
+        broken=[name for name, is_kept in judged.items() if is_kept is False],
+        not_judged=[name for name in Invariant if judged.get(name) is None],
     )

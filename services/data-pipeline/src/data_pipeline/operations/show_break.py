@@ -13,7 +13,7 @@ from data_pipeline.domain import closing
 from data_pipeline.domain.ageing import age_band, days_open
 from data_pipeline.domain.break_filter import BreakFilter
 from data_pipeline.operations.deps import Deps
-from data_pipeline.store import break_list, breaks
+from data_pipeline.store import break_list, breaks, runs
 from platform_kit.problems import NotFound
 
 LIST_MAX: Final = 500
@@ -32,6 +32,12 @@ async def list_breaks(
         found = await break_list.page(conn, wanted, now, after, min(limit, LIST_MAX))
         booked = await breaks.booked_of(conn, [one["id"] for one in found])
     return [_shown(deps, one, booked.get(one["id"], {}), now) for one in found]
+
+
+async def was_reconciled(deps: Deps) -> bool:
+    """Whether any file was ever judged: before that, no break means nothing."""
+    async with deps.engine.connect() as conn:
+        return await runs.any_judged(conn)
 
 
 async def show_break(deps: Deps, break_id: str) -> dict[str, Any]:

@@ -47,11 +47,13 @@ class AccountPage:
 
 @dataclass(frozen=True, slots=True)
 class JournalPage:
-    """A journal's lines; `told` is what only the gateway knows of it, None while it is away or has no such journal."""
+    """A journal's lines; `told` is what only the gateway knows of it, None when it has none such, is away, or does
+    not tell (`refusal`, in its words)."""
 
     lines: list[dict[str, Any]]
     told: Mapping[str, Any] | None
-    is_away: bool
+    is_away: bool = False
+    refusal: str | None = None
 
 
 async def show_books(deps: Deps, at: datetime | None) -> Books:
@@ -111,7 +113,7 @@ async def show_journal(deps: Deps, journal_id: str, operator: Operator) -> Journ
     try:
         told = await deps.gateway.get(f"/internal/ledger/journals/{journal_id}", operator)
     except ServiceAway:
-        return JournalPage(lines, None, True)
-    except ServiceRefused:
-        return JournalPage(lines, None, False)
-    return JournalPage(lines, told, False)
+        return JournalPage(lines, None, is_away=True)
+    except ServiceRefused as error:
+        return JournalPage(lines, None, refusal=None if error.status == 404 else error.title)
+    return JournalPage(lines, told)

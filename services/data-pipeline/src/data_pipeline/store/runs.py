@@ -66,6 +66,7 @@ FORGET_OLD_RUNS = text(
             WHERE day = :day AND channel = :channel ORDER BY finished_at DESC LIMIT :kept) AS newest)
     """
 )
+ANY_JUDGED = text("SELECT EXISTS (SELECT FROM pipeline.reconciliation_run WHERE state <> 'refused')")
 RUN = text(
     f"""
     SELECT {_RUN} FROM pipeline.reconciliation_run r JOIN pipeline.settlement_file f ON f.id = r.file_id
@@ -149,6 +150,11 @@ async def add_run(conn: AsyncConnection, run: RunRow) -> None:
 async def forget_old_runs(conn: AsyncConnection, channel: str, day: date) -> None:
     """Keep the newest RUNS_KEPT of this day and channel."""
     await conn.execute(FORGET_OLD_RUNS, {"channel": channel, "day": day, "kept": RUNS_KEPT})
+
+
+async def any_judged(conn: AsyncConnection) -> bool:
+    """Whether there is a run whose file was not refused."""
+    return bool(await conn.scalar(ANY_JUDGED))
 
 
 async def latest_runs(

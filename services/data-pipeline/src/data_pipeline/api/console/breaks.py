@@ -26,7 +26,7 @@ from data_pipeline.domain.reconciliation import BreakClass
 from data_pipeline.operations.close_break import CloseBreak, close_break, possible_acts
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.manage_operators import list_operators
-from data_pipeline.operations.show_break import bundle_evidence, list_breaks, show_break
+from data_pipeline.operations.show_break import bundle_evidence, list_breaks, show_break, was_reconciled
 from data_pipeline.operations.show_sides import show_bank_side
 from platform_kit.money import CURRENCIES
 from platform_kit.problems import InvalidRequest, NotFound, Problem
@@ -90,6 +90,7 @@ async def show_breaks_page(
         request,
         "breaks.html",
         breaks=shown,
+        is_reconciled=bool(shown) or await was_reconciled(deps),
         typed=dict.fromkeys(("which", "day", "channel", "class", "state", "owner", "currency", "age"), "")
         | typed,
         is_filtered=bool(typed),

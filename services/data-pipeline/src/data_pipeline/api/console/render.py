@@ -20,6 +20,7 @@ from data_pipeline.api.console.rail import RAIL
 from data_pipeline.api.console.session import session_id_of
 from data_pipeline.domain.balances import OWN_LEDGER
 from data_pipeline.domain.operators import form_token
+from data_pipeline.operations.count_waiting import COUNTED_MAX
 from data_pipeline.operations.enter_console import Visit
 from platform_kit.money import format_minor
 
@@ -193,6 +194,11 @@ def counted(value: int, singular: str, plural: str | None = None) -> str:
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
+def capped(value: int) -> str:
+    """`50+` for more than is counted."""
+    return f"{COUNTED_MAX}+" if value > COUNTED_MAX else str(value)
+
+
 def ago(at: datetime | None, now: datetime) -> str:
     """`12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`."""
     return "never" if at is None else f"{span(now - at)} ago"
@@ -282,6 +288,7 @@ _templates.filters.update(
     percent=percent,
     number=number,
     counted=counted,
+    capped=capped,
     account=account,
     account_class=account_class,
     account_path=account_path,
