@@ -189,7 +189,9 @@ async def test_a_missing_payout_is_judged_again_when_a_newer_statement_names_it_
     async with settled.engine.begin() as conn:
         await payout_store.keep_statement(
             conn,
-            payout_store.StatementRow("EUR", late.booked_on, "f" * 64, camt053.generate(late), 1, None, None, at),
+            payout_store.StatementRow(
+                "EUR", late.booked_on, "f" * 64, camt053.generate(late), 1, None, None, at
+            ),
         )
     assert await looked_at(replace(settled, clock=FixedClock(at + minute)))
     [payout] = await report_payouts(settled, TODAY, TODAY)

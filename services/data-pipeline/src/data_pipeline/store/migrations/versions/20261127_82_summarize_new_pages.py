@@ -7,7 +7,7 @@ Without it the newest pages, which are asked for most, are read whole until the 
 from alembic import op
 
 revision = "20261127_82"
-down_revision = "20261127_79"
+down_revision = "20261127_71"
 branch_labels = None
 depends_on = None
 
