@@ -30,6 +30,11 @@ class Settings(ServiceSettings):
         default=50, ge=5, le=1000, description="of one decision, then the failure policy answers"
     )
     velocity_timeout_ms: int = Field(default=25, ge=1, le=1000, description="Redis's share of the deadline")
+    strangers_per_day_max: int = Field(
+        default=5_000,  # 0.35 kB each for 37 days: 65 of the 192 MB that the chart gives Redis (docs/adr/0129)
+        ge=0,
+        description="cards, customers, devices and e-mail addresses that begin to be remembered in Redis: 13 kB each",
+    )
     commit_lanes: int = Field(default=1, ge=1, le=4, description="flushes in flight at once")
     let_through_bp: int = Field(
         default=0,

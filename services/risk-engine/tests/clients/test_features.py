@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -15,11 +16,12 @@ from risk_rig import NOON, KillableRedis, a_subject
 from platform_kit.redis import create_redis
 from risk_engine.clients.features import FeatureStore, VelocityUnavailable, key_of, program
 from risk_engine.clients.links import names_of
-from risk_engine.clients.shared_script import ROUND_TRIP_S
+from risk_engine.clients.shared_script import BATCH_MAX, CALL_MS_MAX, ROUND_TRIP_S
 from risk_engine.domain import links, velocity
 from risk_engine.domain.facts import Subject, no_windows
 from risk_engine.domain.links import FRAUD, Memory, Place, Remembered
 from risk_engine.domain.velocity import SERIES, Event, Series
+from risk_engine.settings import Settings
 
 
 @pytest.fixture
@@ -56,6 +58,8 @@ class PlainWindows:
             return {}
         if records == "frauds":
             links.remember_fraud(self.memory, own.values(), now, subject.event_id)
+        elif records == "cleared":
+            links.forget_fraud(self.memory, own.values(), subject.event_id)
         else:
             place = Place(now, subject.event_id, subject.ip_country)
             links.remember_payment(self.memory, own.values(), place)
@@ -77,7 +81,7 @@ steps = st.lists(
         st.sampled_from(["", "card-1", "card-2"]),
         st.sampled_from(["", "customer-1"]),
         st.sampled_from(["", "DE", "FR"]),
-        st.sampled_from(["payments", "payments", "declines", "frauds"]),
+        st.sampled_from(["payments", "payments", "declines", "frauds", "cleared"]),
     ),
     max_size=25,
 )
@@ -215,6 +219,12 @@ async def test_answers_are_not_mixed_up_after_a_stall(killable_redis: KillableRe
         assert [one.windows["card_sum_24h"] for one in sums] == [1000 + n for n in range(100)]
 
 
+def test_the_last_of_a_full_batch_is_answered_within_the_velocitys_share() -> None:
+    share_ms = Settings.model_fields["velocity_timeout_ms"].default
+    way_ms = 10  # over the network, and the batch that is on its way already
+    assert BATCH_MAX * CALL_MS_MAX + way_ms < share_ms
+
+
 async def test_who_lost_patience_in_the_queue_is_not_sent_any_more(killable_redis: KillableRedis) -> None:
     """Work nobody waits for would hold up those who do."""
     async with create_redis(killable_redis.url) as redis:
@@ -295,4 +305,39 @@ async def test_the_memory_of_an_entity_has_a_stated_size_and_an_end(features: Fe
     key = f"vel:{{card:{a_subject().card}}}:known"
     assert await features._redis.hlen(key) == links.NEIGHBOURS_MAX + 3  # first, place, before
     assert await features._redis.memory_usage(key) < 1_400
-    assert 0 < await features._redis.pttl(key) <= links.REMEMBERED_MS
+    assert 0 < await features._redis.pttl(key) <= links.ONCE_MS
+
+
+async def test_who_came_back_is_remembered_longer_and_a_replay_shortens_nothing(
+    features: FeatureStore,
+) -> None:
+    key, kept_ms = f"vel:{{card:{a_subject().card}}}:known", list[int]()
+    for number, days in enumerate((3, 3.9, 4.1, 3.8, 4.1)):
+        await features.assess(a_subject(number, occurred_at=NOON + timedelta(days=days)), 100)
+        kept_ms.append(await features._redis.pttl(key))
+    await features.record(a_subject(1), 0, kind="frauds")
+    kept_ms.append(await features._redis.pttl(key))
+    assert max(kept_ms[:2]) <= links.ONCE_MS < links.REMEMBERED_MS - 60_000 < min(kept_ms[2:])
+    await features._redis.flushall()
+    for number, days in enumerate((4, 2, 1.9)):  # as a rebuild reads them
+        await features.record(
+            a_subject(number, occurred_at=NOON + timedelta(days=days)), 100, kind="payments"
+        )
+    assert await features._redis.pttl(key) > links.REMEMBERED_MS - 60_000
+
+
+async def test_strangers_cannot_fill_redis_and_who_is_known_still_gains_neighbours(
+    features: FeatureStore,
+) -> None:
+    store = FeatureStore(features._redis, timeout_s=5, strangers_per_day_max=4)
+    await store.assess(a_subject(0, email="email-1"), 100)
+    (counter,) = await features._redis.keys("vel:strangers:*")
+    assert 0 < await features._redis.pttl(counter) <= 2 * velocity.DAY_MS
+    for number in range(1, 9):
+        tested = a_subject(number, card=f"card-{number}x", customer_id="")
+        windows = (await store.assess(tested, 100)).windows
+        assert (windows["card_is_new"], windows["links_saturated"]) == (True, True)
+    assert (windows["card_count_10m"], windows["linked_cards"]) == (1, 9)
+    assert len(await features._redis.keys("vel:*:known")) == 4
+    await store.assess(replace(tested, key="next", occurred_at=NOON + timedelta(days=1)), 100)
+    assert len(await features._redis.keys("vel:*:known")) == 5

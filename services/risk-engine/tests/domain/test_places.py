@@ -1,8 +1,12 @@
 """How far apart countries are at least, and how fast somebody would have been."""
 
+import re
+
 import pytest
+from risk_rig import packaged_document
 
 from risk_engine.domain.places import COUNTRIES, Circle, distance_km, great_circle_km, speed_kmh
+from risk_engine.domain.rule_documents import parse_rule_set
 
 PARIS, LONDON, SYDNEY = Circle(48.857, 2.352, 0), Circle(51.507, -0.128, 0), Circle(-33.869, 151.209, 0)
 
@@ -19,9 +23,19 @@ def test_a_great_circle_is_measured_over_the_ground() -> None:
 @pytest.mark.parametrize(
     "pair", ["DE FR", "US CA", "US MX", "ES PT", "RU CN", "AT IT", "IN PK", "BR AR", "NO SE", "CH LI"]
 )
-def test_who_crosses_a_border_has_not_flown(pair: str) -> None:
+def test_most_neighbours_are_near(pair: str) -> None:
     one, other = pair.split()
     assert distance_km(one, other) < 500
+
+
+@pytest.mark.parametrize("pair", ["SG MY", "EE RU", "LV RU", "NO RU", "PL RU", "ID PG"])
+def test_who_crosses_a_border_has_not_flown(pair: str) -> None:
+    """By the packaged rule, also where the circles lie far apart; who crosses an ocean within a minute has."""
+    rules = {rule.id: rule.when for rule in parse_rule_set(packaged_document()).rules}
+    leasts = [int(km) for km in re.findall(r"travel_km >= (\d+)", rules["impossible_travel"])]
+    assert leasts == [2500, 2500]
+    one, other = pair.split()
+    assert 500 < distance_km(one, other) < min(leasts) < distance_km("GB", "US")
 
 
 def test_distances_are_what_lies_between_two_countries() -> None:

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from risk_rig import NOON, a_document, a_rule, a_subject, codes
+import pytest
+from risk_rig import NOON, KillableRedis, a_document, a_rule, a_subject, codes
 from sqlalchemy import text
 
 from platform_kit.clock import FixedClock
+from platform_kit.redis import create_redis
 from risk_engine.clients.cel import compile_document
 from risk_engine.clients.features import FeatureStore
 from risk_engine.domain.facts import Subject
@@ -53,11 +55,28 @@ async def test_who_was_not_drawn_takes_nothing_of_the_hour(deps: Deps) -> None:
     assert (await assess_payment(drawing(deps, 1), chosen[0]))["decision"] == "allow"
 
 
+async def test_the_count_ends_with_its_hour(deps: Deps) -> None:
+    assert await deps.features.take_let_through("now", 1, left_s=1)
+    assert not await deps.features.take_let_through("now", 1, left_s=1)
+    assert 3600 < await deps.redis.ttl("let-through:now") <= 2 * 3600
+
+
+async def test_the_count_takes_no_more_time_than_is_left(killable_redis: KillableRedis) -> None:
+    async with create_redis(killable_redis.url) as redis:
+        store = FeatureStore(redis, timeout_s=5)
+        assert await store.take_let_through("now", 1, left_s=5)
+        with (
+            killable_redis.frozen(),
+            pytest.raises(TimeoutError),
+        ):  # the client's own patience is another error
+            await store.take_let_through("now", 1, left_s=0.05)
+
+
 async def test_without_an_answer_of_redis_the_block_stands(deps: Deps) -> None:
     class Silent(FeatureStore):
         """Windows answer; the count of the hour is in a Redis that nobody waits for."""
 
-        async def take_let_through(self, hour: str, at_most: int) -> bool:
+        async def take_let_through(self, hour: str, at_most: int, left_s: float) -> bool:
             raise TimeoutError
 
     silent = Silent(deps.redis, timeout_s=1)

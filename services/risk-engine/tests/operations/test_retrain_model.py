@@ -122,6 +122,15 @@ async def test_a_candidate_is_trained_carded_judged_and_left_for_a_person(then: 
         assert await conn.scalar(text("SELECT count(*) FROM risk.rule_set_publication")) == 0
 
 
+async def test_a_period_that_was_cut_says_where(then: Deps, tmp_path: Path) -> None:
+    await a_history(then)
+    await retrain_model(then, tmp_path, days=DAYS, decisions_max=1_700)
+    trained = json.loads((tmp_path / "model.json").read_text())["trained_on"]
+    assert trained["train_rows"] == 1_700
+    assert trained["train_days"] == [0, 21]  # of 60: 79 decisions a day
+    assert trained["test_days"] == [94, 114]
+
+
 async def test_only_what_was_known_then_is_learned(then: Deps) -> None:
     at = NOW - timedelta(days=60)
     rows = [(an_id(at, n), at, "allow", facts_of(), {}) for n in range(4)]

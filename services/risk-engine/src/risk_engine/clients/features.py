@@ -24,10 +24,11 @@ from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
 
 # Present = windows and memory are complete; gone after Redis lost its data. The number grows with what is kept there:
-# the processes that first keep more find it missing, and rebuild.
+# the processes that first keep more find it missing, rebuild, and look at the labels from their beginning.
 WARM_KEY = "vel:warm:2"
-FRAUDS_KEY = "vel:frauds"  # id of the last label that was looked at for them
+FRAUDS_KEY = "vel:frauds:2"  # id of the last label that was looked at for them
 DECLINES_KEY = "vel:declines"  # sequence number of the last stored decline that is in the windows
+UNBOUNDED = 2**31  # strangers a day, for a Redis of one's own; a platform's bound is in its settings
 
 PROGRAM = """
 local series = {%(series)s}
@@ -104,10 +105,10 @@ class Velocity:
     is_warm: bool
 
 
-def program() -> str:
+def program(strangers_per_day_max: int = UNBOUNDED) -> str:
     """The Lua program for the windows as they are defined."""
     windows = PROGRAM % {"series": ",\n  ".join(_lua_series(series) for series in SERIES)}
-    return windows + links.PROGRAM + "return out\n"
+    return f"{windows}local strangers_max = {strangers_per_day_max}\n{links.PROGRAM}return out\n"
 
 
 def _lua_series(series: Series) -> str:
@@ -126,17 +127,18 @@ def key_of(series: Series, entity: str) -> str:
 class FeatureStore:
     """The velocity windows of one Redis."""
 
-    def __init__(self, redis: Redis, *, timeout_s: float) -> None:
+    def __init__(self, redis: Redis, *, timeout_s: float, strangers_per_day_max: int = UNBOUNDED) -> None:
         self._redis = redis
         self._timeout_s = timeout_s
-        self._script = SharedScript(redis, program())
+        self._script = SharedScript(redis, program(strangers_per_day_max))
 
     async def assess(self, subject: Subject, amount: int) -> Velocity:
         """Record the payment and read every window as of its event time. Raises VelocityUnavailable."""
         return await self._run(subject, amount, records="payments", timeout_s=self._timeout_s)
 
     async def record(self, subject: Subject, amount: int, *, kind: str, timeout_s: float = 5.0) -> None:
-        """Record only: a decline from the payment's event, or a payment while windows are rebuilt."""
+        """Record only: a decline from the payment's event, a fraud from its label, `cleared` when that was taken back,
+        or a payment while windows are rebuilt."""
         await self._run(subject, amount, records=kind, timeout_s=timeout_s)
 
     async def is_warm(self) -> bool:
@@ -163,15 +165,15 @@ class FeatureStore:
         """Remember how far the labels were projected. Raises VelocityUnavailable."""
         await self._guard(self._redis.set(FRAUDS_KEY, label_id))
 
-    async def take_let_through(self, hour: str, at_most: int) -> bool:
-        """Whether this is one of the first `at_most` of an hour, over all processes. Raises VelocityUnavailable or
-        TimeoutError."""
-        async with asyncio.timeout(self._timeout_s):
-            key = f"let-through:{hour}"
-            taken = int(await self._guard(self._redis.incr(key)))
-            if taken == 1:
-                await self._guard(self._redis.expire(key, 2 * 3600))
-        return taken <= at_most
+    async def take_let_through(self, hour: str, at_most: int, left_s: float) -> bool:
+        """Whether this is one of the first `at_most` of an hour, over all processes. It takes our own time, or what is
+        left of the decision's. Raises VelocityUnavailable or TimeoutError."""
+        pipeline = self._redis.pipeline()  # one transaction: a count without an end would stay
+        pipeline.set(f"let-through:{hour}", 0, ex=2 * 3600, nx=True)
+        pipeline.incr(f"let-through:{hour}")
+        async with asyncio.timeout(min(self._timeout_s, left_s)):
+            _, taken = await self._guard(pipeline.execute())
+        return int(taken) <= at_most
 
     async def _run(self, subject: Subject, amount: int, *, records: str, timeout_s: float) -> Velocity:
         entities = subject.entities()

@@ -1,7 +1,7 @@
 """What is remembered of a payer, in Redis: the second half of the one Lua call of a decision (`clients/features.py`).
 
 One hash per entity, `vel:{card:3f2a…}:known`: `first` is time|id of its first payment, `place` and `before` are
-time|id|country of its newest two, every other field is a neighbour and holds when it was last seen with it. At most 18
+time|id|country of its newest two, every other field is a neighbour and holds when it was last seen with it. At most 19
 fields of 30 bytes, so Redis keeps it as one packed string: 1.3 kB at the cap.
 
 The names of the second hop come out of the first: their keys cannot be declared, which one Redis allows and a Cluster
@@ -16,15 +16,19 @@ from risk_engine.domain.links import (
     KINDS,
     LINK_MS,
     NEIGHBOURS_MAX,
+    ONCE_MS,
     REMEMBERED_MS,
     Seen,
     facts_of,
     no_memory,
 )
+from risk_engine.domain.velocity import DAY_MS
 
-# Continues the program of the windows: `id`, `now`, `out` are its own. ARGV of this half begins at `base`.
+# Continues the program of the windows: `id`, `now`, `out` are its own, and `strangers_max` is given. ARGV of this half
+# begins at `base`.
 PROGRAM = (
-    f"local link_ms, neighbours_max, remembered_ms = {LINK_MS}, {NEIGHBOURS_MAX}, {REMEMBERED_MS}"
+    f"local link_ms, neighbours_max = {LINK_MS}, {NEIGHBOURS_MAX}\n"
+    f"local day_ms, once_ms, remembered_ms = {DAY_MS}, {ONCE_MS}, {REMEMBERED_MS}"
     + """
 local place, mode, own_count = ARGV[base], ARGV[base + 1], #ARGV - base - 1
 local own, found, frontier, met = {}, {}, {}, {}
@@ -54,6 +58,15 @@ local function is_less(at, event, other_at, other_event)
   return at < other_at or (at == other_at and event < other_event)
 end
 
+-- Whether one more of the payment's day may be remembered, live or replayed: card testing makes four strangers a
+-- payment, and a full Redis refuses streams and tasks, too.
+local function has_room()
+  local day = 'vel:strangers:' .. math.floor(now / day_ms)
+  local count = redis.call('INCR', day)
+  if count == 1 then redis.call('PEXPIRE', day, 2 * day_ms) end
+  return count <= strangers_max
+end
+
 local function visit(links)
   local fresh = 0
   for other, at in pairs(links) do
@@ -72,7 +85,10 @@ for i = 1, #own do found[own[i]] = true end
 for i = 1, #own do
   local key = 'vel:{' .. own[i] .. '}:known'
   local memory, links, count = remembered(own[i])
-  local set, dropped = {}, {}
+  local set, dropped, mode, keep_ms = {}, {}, mode, once_ms
+  if mode == 'payments' and count == 0 and not memory.first and not has_room() then
+    mode, saturated = '', 1
+  end
   local function link(other)
     if not links[other] then count = count + 1 end
     if not links[other] or links[other] < now then
@@ -83,6 +99,7 @@ for i = 1, #own do
   if mode == 'payments' then
     for j = 1, #own do if j ~= i then link(own[j]) end end
     local first_at, first_id = parts(memory.first or (ARGV[2] .. '|' .. id))
+    if math.abs(now - first_at) >= day_ms then keep_ms = remembered_ms end
     if not memory.first or is_less(now, id, first_at, first_id) then set.first = ARGV[2] .. '|' .. id end
     if place ~= '' then
       local mine = ARGV[2] .. '|' .. id .. '|' .. place
@@ -98,6 +115,9 @@ for i = 1, #own do
     end
   elseif mode == 'frauds' then
     link('fraud:' .. id)
+  elseif mode == 'cleared' then
+    links['fraud:' .. id] = nil
+    redis.call('HDEL', key, 'fraud:' .. id)
   end
   if mode ~= '' then
     for other, at in pairs(links) do
@@ -117,7 +137,7 @@ for i = 1, #own do
     for name, value in pairs(set) do fields[#fields + 1] = name; fields[#fields + 1] = value; memory[name] = value end
     if #dropped > 0 then redis.call('HDEL', key, unpack(dropped)) end
     if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
-    redis.call('PEXPIRE', key, remembered_ms)
+    if keep_ms > redis.call('PTTL', key) then redis.call('PEXPIRE', key, keep_ms) end
   end
   local first_at, first_id = parts(memory.first or (ARGV[2] .. '|' .. id))
   local from, since = '', 0

@@ -18,7 +18,8 @@ from risk_engine.domain.velocity import DAY_MS
 KINDS: Final = ("card", "customer", "device", "email")
 TRAVELLERS: Final = ("card", "customer")  # whose place is followed: a device or a mailbox may be shared
 LINK_MS: Final = 30 * DAY_MS
-REMEMBERED_MS: Final = 365 * DAY_MS  # after the last payment; then who comes back is new
+ONCE_MS: Final = 37 * DAY_MS  # who was seen on one day only; a rebuild replays as much
+REMEMBERED_MS: Final = 365 * DAY_MS  # who came back, after the last payment; then who comes back is new
 # Of one entity, the newest. Two hops read 4 x 16 entities and 1,024 links at most. Nobody but a ring or a shared
 # counter has so many within a month, and `links_saturated` says so.
 NEIGHBOURS_MAX: Final = 16
@@ -92,6 +93,14 @@ def remember_fraud(memory: Memory, own: Iterable[str], at_ms: int, payment: str)
         memory[name] = replace(kept, links=_linked(kept.links, {f"{FRAUD}:{payment}": at_ms}, at_ms))
 
 
+def forget_fraud(memory: Memory, own: Iterable[str], payment: str) -> None:
+    """The label was taken back: the payment is no fraud any more."""
+    for name in own:
+        kept = memory.get(name, Remembered())
+        links = {other: at_ms for other, at_ms in kept.links.items() if other != f"{FRAUD}:{payment}"}
+        memory[name] = replace(kept, links=links)
+
+
 def _placed(places: tuple[Place, ...], place: Place) -> tuple[Place, ...]:
     if any(known.id == place.id for known in places):  # a retried decision has been there once
         return places
@@ -140,6 +149,11 @@ def reach(memory: Mapping[str, Remembered], own: Iterable[str], now_ms: int) -> 
 def no_memory() -> dict[str, int | bool]:
     """Every fact at its default: nothing is remembered."""
     return {name: kind() for name, kind in FACTS.items()}
+
+
+def no_news() -> dict[str, int | bool]:
+    """Nobody is called new: for who has no memory to say so from."""
+    return {f"{kind}_is_new": False for kind in KINDS}
 
 
 def facts_of(entities: Mapping[str, Seen], country: str) -> dict[str, int | bool]:

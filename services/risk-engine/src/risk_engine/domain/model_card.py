@@ -23,6 +23,8 @@ LIMITS_OF_SIMULATED = """\
 LIMITS_OF_OWN = """\
 - A payment of which nobody complained within the silent days counts as legitimate. Frauds that nobody noticed are
   learned as what is usual.
+- Of the payments that it was calibrated on, the newest had a week for their labels, and many complaints take longer:
+  scores are lower than the share of frauds will be in the end. The gate compares that with what is known now.
 - What was blocked is left out, but for what was let through or labelled: the model knows least of what is blocked most.
 - It sees a payment only against its customer's own 30 days. A customer without history gets the defaults, which look
   ordinary.

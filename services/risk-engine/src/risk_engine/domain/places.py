@@ -1,8 +1,10 @@
-"""Where countries are, and how far apart at least: for travel that nobody can have made.
+"""Where countries are, and roughly how far apart: for travel that nobody can have made.
 
 A place is a country. Nothing finer is kept of an address, because nothing finer may be kept of a person for a year
 (docs/adr/0129). A country is a circle of its own area around its middle, and a distance is what lies between two
-circles: 0 between neighbours, so that nobody who crosses a border has flown.
+circles: 0 between most neighbours. Not between all: long countries, and those in parts, leave their circles, so that
+Singapore and Malaysia are 680 km apart, Estonia and Russia 1,500, Poland and Russia 2,100. Below 2,500 km a distance
+proves no flight.
 """
 
 import math
@@ -86,7 +88,7 @@ def great_circle_km(one: Circle, other: Circle) -> float:
 
 @lru_cache(maxsize=4096)
 def distance_km(one: str, other: str) -> int:
-    """Whole kilometres that lie between two countries at least; 0 for neighbours, and for a country nobody knows."""
+    """Whole kilometres between the circles of two countries; 0 where they meet, and for a country nobody knows."""
     if one == other or one not in COUNTRIES or other not in COUNTRIES:
         return 0
     here, there = COUNTRIES[one], COUNTRIES[other]

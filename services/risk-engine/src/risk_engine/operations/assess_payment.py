@@ -27,6 +27,7 @@ from risk_engine.domain.facts import Fact, Subject, build_facts, is_night, is_we
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.features import model_features
 from risk_engine.domain.let_through import is_drawn, may_be_let_through
+from risk_engine.domain.links import no_news
 from risk_engine.domain.rules import Evaluation, Outcome, decide
 from risk_engine.domain.trial import Verdict
 from risk_engine.operations import metrics
@@ -90,7 +91,8 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
     )
     evaluation = _without_snoozed(deps, subject, evaluation)
     outcome = decide(rule_set, evaluation, score, band, faults)
-    let_through = await _is_let_through(deps, subject, outcome, facts, reference_minor)
+    left_s = watch.left_s() - COMMIT_SHARE_S
+    let_through = await _is_let_through(deps, subject, outcome, facts, reference_minor, left_s)
     watch.ended("rules")
     other = (
         _hear(deps, heard, subject, facts, score, watch, faults, has_velocity=windows is not None)
@@ -119,16 +121,18 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
 async def _windows(
     deps: Deps, subject: Subject, amount: int, faults: list[Fault]
 ) -> Mapping[str, int | bool] | None:
-    """The velocity windows with this payment in them; None without Redis."""
+    """The velocity windows with this payment in them; None without Redis. Nobody is new to an engine that has just
+    lost its memory."""
     try:
         velocity = await deps.features.assess(subject, amount)
     except VelocityUnavailable as error:
         canonical.add(velocity_error=str(error))
         faults.append(Fault.VELOCITY)
         return None
-    if not velocity.is_warm:
-        faults.append(Fault.VELOCITY_COLD)
-    return velocity.windows
+    if velocity.is_warm:
+        return velocity.windows
+    faults.append(Fault.VELOCITY_COLD)
+    return {**velocity.windows, **no_news()}
 
 
 def _score(
@@ -187,7 +191,12 @@ def _without_snoozed(deps: Deps, subject: Subject, evaluation: Evaluation) -> Ev
 
 
 async def _is_let_through(
-    deps: Deps, subject: Subject, outcome: Outcome, facts: Mapping[str, Fact], reference_minor: int | None
+    deps: Deps,
+    subject: Subject,
+    outcome: Outcome,
+    facts: Mapping[str, Fact],
+    reference_minor: int | None,
+    left_s: float,
 ) -> bool:
     """Whether a payment that would be blocked is of the random share that is not, and the hour has room for it. Only
     who was drawn costs a call; without an answer to it the payment stays blocked."""
@@ -199,7 +208,7 @@ async def _is_let_through(
         return False
     try:
         return await deps.features.take_let_through(
-            f"{deps.clock.now():%Y-%m-%dT%H}", deps.settings.let_through_per_hour_max
+            f"{deps.clock.now():%Y-%m-%dT%H}", deps.settings.let_through_per_hour_max, left_s
         )
     except (VelocityUnavailable, TimeoutError):
         return False

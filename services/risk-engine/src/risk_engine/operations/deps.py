@@ -126,7 +126,11 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Open everything, yield it, flush and close. Nothing is asked of Postgres or Redis yet: they may be away."""
     engine = create_engine(settings)
     streams, windows = create_redis(settings.streams), create_redis(settings.velocity)
-    features = FeatureStore(windows, timeout_s=settings.velocity_timeout_ms / 1000)
+    features = FeatureStore(
+        windows,
+        timeout_s=settings.velocity_timeout_ms / 1000,
+        strangers_per_day_max=settings.strangers_per_day_max,
+    )
     rules, channels = load_rules(settings), read_channels(settings.risk_alert_channels)
     try:
         async with (

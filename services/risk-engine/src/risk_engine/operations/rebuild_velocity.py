@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,7 +35,7 @@ _HORIZONS = {
     kind: timedelta(milliseconds=max(series.horizon_ms for series in SERIES if series.kind == kind))
     for kind in ("payments", "declines", "frauds")
 }
-LATE_COMMIT = timedelta(minutes=2)  # a label may become visible this long after one with a higher id
+LATE_COMMIT = timedelta(minutes=2)  # a row may become visible this long after one with a higher id
 
 log = get_logger(__name__)
 
@@ -76,7 +76,7 @@ async def project_frauds(deps: Deps) -> int:
     payments; returns how many were new.
 
     The last minutes are read each time again, because labels do not become visible in the order of their ids. A label
-    that is taken back later stays counted until it leaves the window.
+    that is taken back leaves the payers' memory; in a terminal's window it stays counted until it is too old.
     """
     now, seen = deps.clock.now(), await deps.features.frauds_seen()
     async with deps.engine.connect() as conn:
@@ -85,16 +85,31 @@ async def project_frauds(deps: Deps) -> int:
         last = fresh[-1].label_id if len(fresh) == SLICE else await labels.last_id(conn)
         again = await labels.frauds(conn, min(begin, earliest_id("lbl", now - LATE_COMMIT)), SLICE)
     rows = {row.label_id: row for row in (*again, *fresh)}.values()
-    await _replay(deps, [(_subject(row), 0) for row in rows], kind="frauds")
-    if last > seen:  # also past labels of legitimate payments: they are not looked at again
+    for kind, stands in (("frauds", True), ("cleared", False)):
+        await _replay(deps, [(_subject(row), 0) for row in rows if row.stands is stands], kind=kind)
+    if last > seen:  # also past labels of payments that nobody called fraud: they are not looked at again
         await deps.features.set_frauds_seen(last)
     return len(fresh)
 
 
 async def rebuild_velocity(deps: Deps) -> int:
     """Replay the payments of the longest window into an empty Redis, newest first so that short windows are right
-    first; then mark the windows warm. Declines follow by `project_declines`. Returns how many payments."""
-    oldest, before, count = deps.clock.now() - _HORIZONS["payments"], assessments.ID_MAX, 0
+    first; then mark the windows warm. Declines follow by `project_declines`. Returns how many payments.
+
+    What was decided meanwhile is replayed, too: in an upgrade by processes that do not yet keep what this one keeps.
+    """
+    began_at = deps.clock.now()
+    count = await _replay_payments(deps, began_at - _HORIZONS["payments"])
+    await _replay_payments(deps, began_at - LATE_COMMIT)
+    await deps.features.mark_warm()
+    metrics.velocity_rebuilt_total.inc()
+    log.info("velocity windows rebuilt", payments=count)
+    return count
+
+
+async def _replay_payments(deps: Deps, oldest: datetime) -> int:
+    """Record every stored payment that was decided after `oldest`, newest first; returns how many."""
+    before, count = assessments.ID_MAX, 0
     while True:
         async with deps.engine.connect() as conn:
             rows = await assessments.recent_slice(conn, before, SLICE)
@@ -102,12 +117,8 @@ async def rebuild_velocity(deps: Deps) -> int:
         await _replay(deps, [(_subject(row), row.amount) for row in fresh], kind="payments")
         count += len(fresh)
         if len(rows) < SLICE or rows[-1].created_at <= oldest:
-            break
+            return count
         before = rows[-1].id
-    await deps.features.mark_warm()
-    metrics.velocity_rebuilt_total.inc()
-    log.info("velocity windows rebuilt", payments=count)
-    return count
 
 
 async def _replay(deps: Deps, events: Sequence[tuple[Subject, int]], *, kind: str) -> None:

@@ -12,7 +12,7 @@ out, too: they did not see the payer.
 import asyncio
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,12 @@ class Candidate:
 
 
 async def retrain_model(
-    deps: Deps, out: Path, *, days: int = DAYS, silent_days: int = SILENT_DAYS
+    deps: Deps,
+    out: Path,
+    *,
+    days: int = DAYS,
+    silent_days: int = SILENT_DAYS,
+    decisions_max: int = DECISIONS_MAX,
 ) -> Candidate:
     """Train on the last `days`, write into `out`, and judge. Raises TooLittle, or ModelUnavailable without a model to
     hold the candidate against."""
@@ -55,13 +60,13 @@ async def retrain_model(
         raise ModelUnavailable("there is no model to hold it against")
     periods = periods_of(deps.clock.now(), days, silent_days)
     data = hashlib.sha256()
-    train, calibration, test = [
-        await _sample(deps, period, current.features, data)
+    (train, trained), (calibration, calibrated), (test, tested) = [
+        await _sample(deps, period, current.features, data, decisions_max)
         for period in (periods.train, periods.calibration, periods.test)
     ]
     for sample in (train, calibration, test):
         require_enough(len(sample.rows), int(sample.labels.sum()))
-    trained_on = _trained_on(periods, data.hexdigest(), train)
+    trained_on = _trained_on(Periods(trained, calibrated, tested), data.hexdigest(), train)
     text, metadata = await asyncio.to_thread(fit, train, calibration, test, current.features, trained_on)
     file = await asyncio.to_thread(_write, out, text, metadata)
     await asyncio.to_thread(try_model, file)
@@ -79,20 +84,25 @@ async def retrain_model(
     return Candidate(model_hash(text, metadata), gate)
 
 
-async def _sample(deps: Deps, period: Period, names: tuple[str, ...], data: Any) -> Sample:
-    """The period's decisions as rows of `names`, and 1 for those that were fraud; each is added to the hash `data`."""
+async def _sample(
+    deps: Deps, period: Period, names: tuple[str, ...], data: Any, decisions_max: int
+) -> tuple[Sample, Period]:
+    """The period's decisions as rows of `names`, and 1 for those that were fraud; each is added to the hash `data`. The
+    period comes back as far as it was read."""
     rows, frauds, after = list[list[float]](), list[int](), ""
-    while len(rows) < DECISIONS_MAX:
+    while True:
         async with deps.engine.connect() as conn:
-            found = await labelled.of_period(conn, period, after, SLICE)
+            found = await labelled.of_period(conn, period, after, min(SLICE, decisions_max - len(rows)))
         for row in found:
             rows.append(features_of_decision(empty_windows() | row.facts, names))
             frauds.append(int(row.is_fraud))
             data.update(f"{row.id}:{int(row.is_fraud)};".encode())
-        if len(found) < SLICE:
+        if len(rows) == decisions_max:
+            period = replace(period, until=found[-1].created_at)
+        if len(found) < SLICE or len(rows) == decisions_max:
             break
         after = found[-1].id
-    return Sample(np.array(rows, dtype=np.float64), np.array(frauds, dtype=np.int64))
+    return Sample(np.array(rows, dtype=np.float64), np.array(frauds, dtype=np.int64)), period
 
 
 def _trained_on(periods: Periods, data_hash: str, train: Sample) -> dict[str, Any]:

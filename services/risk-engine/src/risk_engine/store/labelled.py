@@ -39,7 +39,7 @@ WITH_FACTS = text(f"""
 # In order of id, by assessment_pkey, whose ids follow time; each label by label_assessment_id_idx. A block has a truth
 # only where somebody said it, or where it was let through; and a decision without windows did not see the payer.
 OF_PERIOD = text("""
-    SELECT a.id, a.facts, coalesce(known.kind = 'fraud', false) AS is_fraud
+    SELECT a.id, a.created_at, a.facts, coalesce(known.kind = 'fraud', false) AS is_fraud
     FROM risk.assessment a
     LEFT JOIN LATERAL (
         SELECT l.kind FROM risk.label l WHERE l.assessment_id = a.id AND l.labelled_at <= :known_at
@@ -53,7 +53,7 @@ BLIND = [Fault.VELOCITY.value, Fault.VELOCITY_COLD.value, Fault.REFERENCE_RATE.v
 
 
 async def of_period(conn: AsyncConnection, period: Period, after: str, limit: int) -> Sequence[Any]:
-    """Decisions of a period whose truth is known, with an id above `after`: id, facts, is_fraud."""
+    """Decisions of a period whose truth is known, with an id above `after`: id, created_at, facts, is_fraud."""
     values = {
         "after": max(after, earliest_id("asm", period.since)),
         "before": earliest_id("asm", period.until),

@@ -44,11 +44,17 @@ _KNOWN = """
           AND (newer.labelled_at, newer.id) > (l.labelled_at, l.id))
 """
 
-# By label_pkey and assessment_pkey.
+# By label_pkey and assessment_pkey; the other labels of a payment by label_payment_id_idx.
 FRAUDS = text("""
-    SELECT l.id AS label_id, a.merchant_id, a.idempotency_key, a.payment_id, a.request
+    SELECT l.id AS label_id, a.merchant_id, a.idempotency_key, a.payment_id, a.request, EXISTS (
+        SELECT 1 FROM risk.label said
+        WHERE said.payment_id = l.payment_id AND said.kind = 'fraud' AND NOT EXISTS (
+            SELECT 1 FROM risk.label newer
+            WHERE newer.payment_id = said.payment_id AND newer.source = said.source
+              AND (newer.labelled_at, newer.id) > (said.labelled_at, said.id))) AS stands
     FROM risk.label l JOIN risk.assessment a ON a.id = l.assessment_id
-    WHERE l.id > :after AND l.kind = 'fraud'
+    WHERE l.id > :after AND (l.kind = 'fraud' OR EXISTS (
+        SELECT 1 FROM risk.label said WHERE said.payment_id = l.payment_id AND said.kind = 'fraud'))
     ORDER BY l.id LIMIT :limit
 """).columns(request=JSONB)
 
@@ -110,7 +116,8 @@ async def known(
 
 
 async def frauds(conn: AsyncConnection, after: str, limit: int) -> Sequence[Any]:
-    """Payments that were called fraud by a label above `after`, in order of the labels' ids."""
+    """Payments with a label above `after` that were called fraud, in order of the labels' ids; `stands` is False when
+    every source has taken it back."""
     return (await conn.execute(FRAUDS, {"after": after, "limit": limit})).all()
 
 
