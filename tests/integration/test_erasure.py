@@ -116,10 +116,10 @@ class Platform:
     async def scan(self, sought: Sought) -> Findings:
         findings = Findings()
         for url in self.databases:
-            findings.places += await scan_postgres(url, sought)
-        findings.places += await scan_redis(self.redis_url, sought)
+            findings.add(await scan_postgres(url, sought))
+        findings.add(await scan_redis(self.redis_url, sought))
         for folder in self.folders:
-            findings.places += scan_files(f"file://{folder}", sought)
+            findings.add(scan_files(f"file://{folder}", sought))
         return findings
 
     async def everything_told(self) -> tuple[str, str]:

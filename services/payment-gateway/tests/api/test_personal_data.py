@@ -255,6 +255,8 @@ async def test_guests_are_found_by_their_mail_and_by_their_payment(gateway: Runn
     assert (await erased(gateway, payment_id=unknown.body["id"]))["status"] == "erased"
     for paid in (by_mail, unknown):
         assert (await gateway.payment(paid.body["id"]))["customer"] == {"erased": True}
+        again = await gateway.post("/v1/erasures", {"payment_id": paid.body["id"]})
+        assert (again.status, again.problem) == (422, "unknown-reference")
 
 
 async def test_an_open_dispute_keeps_the_key_until_it_is_over(gateway: RunningGateway) -> None:
@@ -311,8 +313,10 @@ async def test_a_report_is_attached_and_a_clean_one_forgets_what_was_sought(
     report = {
         "verdict": "readable", "scanned_at": "2026-11-27T12:00:00Z", "places": [place], "values_sought": 4,
     }  # fmt: skip
-    lie = orjson.dumps(report | {"verdict": "clean"})
-    assert (await gateway.call("POST", f"{path}/report", token=ADMIN, raw=lie)).status == 422
+    nothing_sought: dict[str, Any] = {"values_sought": 0, "places": [place | {"values": 0}]}
+    for lie in ({}, nothing_sought):
+        raw = orjson.dumps(report | {"verdict": "clean"} | lie)
+        assert (await gateway.call("POST", f"{path}/report", token=ADMIN, raw=raw)).status == 422
     first = await gateway.call("POST", f"{path}/report", token=ADMIN, raw=orjson.dumps(report))
     assert first.body["report"]["verdict"] == "readable"
     assert (await gateway.call("GET", path, token=ADMIN)).body["sought"] == sought

@@ -66,7 +66,9 @@ async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
     async with deps.engine.connect() as connection:
         if await unsealed.is_any(connection, command.merchant_id):
             raise StillSealing()
-    subjects = await _subjects(deps, command)
+    subjects = sorted(
+        await deps.subjects.by_id(await _subjects(deps, command))
+    )  # those that have a key still
     if not subjects:
         raise UnknownReference("Nothing is held of them, or it was erased before.")
     sought = await _sought(deps, command.merchant_id, erasure_id, subjects)

@@ -27,7 +27,7 @@ from platform_cli.daily.telling import (
     told,
 )
 from platform_cli.privacy.scan_databases import scan_postgres, scan_redis
-from platform_cli.privacy.sought import Findings, Sought, sought_of
+from platform_cli.privacy.sought import LEAST, Findings, Sought, sought_of
 from platform_cli.stack.backends import choose_backends
 from platform_cli.stack.state import State
 
@@ -43,10 +43,20 @@ Database = Annotated[
     str | None,
     typer.Option("--database", help="as a role that reads all; SCAN_DATABASE_URL; this copy's by default"),
 ]
-RedisUrl = Annotated[
-    str | None,
-    typer.Option("--redis", help="with its password in it; SCAN_REDIS_URL; this copy's by default"),
+RedisUrls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--redis",
+        help="with its password in it; repeat it where broker, streams and velocity have servers of their own;"
+        " SCAN_REDIS_URL, with spaces between; this copy's by default",
+    ),
 ]
+# What always stands in the Redis of each use: who was not shown it has not seen that Redis.
+REDIS_USES = {
+    "the streams": "redis stream events:",
+    "the broker": "redis set _kombu.binding.",
+    "velocity": "redis string vel",
+}
 
 
 def privacy_commands() -> typer.Typer:
@@ -98,14 +108,14 @@ def report(
     erasure_id: Annotated[str, typer.Argument(help="ers_…")],
     files: Files = None,
     database: Database = None,
-    redis: RedisUrl = None,
+    redis: RedisUrls = None,
     as_json: Json = False,
 ) -> None:
     """Scan everything for what an erased subject was known by, and attach what was found. Exit 1 unless it is clean."""
     gateway = admin_gateway()
     erasure = gateway.get(f"{PROOFS}/{erasure_id}")
     if erasure["sought"] is None:
-        raise Unclear("A scan was clean already, and what it sought is forgotten.")
+        raise Unclear("What is to be looked for is forgotten: a scan was clean already, or 30 days are over.")
     sought = sought_of(erasure["sought"], erasure["subjects"])
     findings = _scan(sought, files, database, redis)
     gateway.change("POST", f"{PROOFS}/{erasure_id}/report", findings.report(sought))
@@ -117,7 +127,7 @@ def scan(
     token: Annotated[list[str] | None, typer.Option("--token", help="sub_…; repeat it")] = None,
     files: Files = None,
     database: Database = None,
-    redis: RedisUrl = None,
+    redis: RedisUrls = None,
     as_json: Json = False,
 ) -> None:
     """Look for values and tokens in every table, Redis and files; attach nothing. Exit 1 when a value is found."""
@@ -127,38 +137,54 @@ def scan(
     _tell(_scan(sought, files, database, redis), sought, as_json)
 
 
-def _scan(sought: Sought, files: Sequence[str] | None, database: str | None, redis: str | None) -> Findings:
+def _scan(
+    sought: Sought, files: Sequence[str] | None, database: str | None, redis: Sequence[str] | None
+) -> Findings:
+    """Whatever was not looked for or not looked through is left out, so that nobody takes the rest for all."""
     findings = Findings()
-    database_url, redis_url, password = _servers(database, redis)
+    if not sought.values:
+        findings.left_out.append(f"no value of at least {LEAST} characters to look for")
+    database_url, redis_servers = _servers(database, redis)
     say("reading every table")
-    findings.places += asyncio.run(scan_postgres(database_url, sought))
-    say("reading Redis")
-    findings.places += asyncio.run(scan_redis(redis_url, sought, password))
+    findings.add(asyncio.run(scan_postgres(database_url, sought)))
+    for url, password in redis_servers:
+        say("reading Redis")
+        findings.add(asyncio.run(scan_redis(url, sought, password)))
+    for use, mark in REDIS_USES.items():
+        if not any(one.place.startswith(mark) for one in findings.places):
+            findings.left_out.append(f"the Redis of {use}: not among those that were read")
     from platform_cli.privacy.scan_files import scan_files  # here: pyarrow takes a second to import
 
-    for url in files if files is not None else _own_files():
+    folders = files or ([] if any(_named(database, redis)) else _own_files())  # elsewhere are other files
+    if not folders:
+        findings.left_out.append("files: none were named")
+    for url in folders:
         say(f"reading {url}")
-        try:
-            findings.places += scan_files(url, sought)
-        except OSError as error:
-            findings.left_out.append(f"{url}: {error}"[:300])
+        findings.add(scan_files(url, sought))
     if sought.too_short:
-        say(f"{sought.too_short} values of fewer than five characters were not looked for")
+        say(f"{sought.too_short} values of fewer than {LEAST} characters were not looked for")
     return findings
 
 
-def _servers(database: str | None, redis: str | None) -> tuple[str, str, str | None]:
-    database, redis = (
-        database or os.environ.get("SCAN_DATABASE_URL"),
-        redis or os.environ.get("SCAN_REDIS_URL"),
-    )
+def _servers(
+    database: str | None, redis: Sequence[str] | None
+) -> tuple[str, Sequence[tuple[str, str | None]]]:
+    """The database, and each Redis with a password that its URL does not have."""
+    database, redis = _named(database, redis)
     if database and redis:
-        return database, redis, None
+        return database, [(url, None) for url in redis]
     state = State.default()
     if not state.known_ports():
         raise NothingRuns("Nothing runs here: `make up`, or name --database and --redis.")
     own = choose_backends(state, state.known_ports())
-    return database or own.admin_url, redis or own.redis_url, None if redis else own.redis_password
+    if redis:
+        return database or own.admin_url, [(url, None) for url in redis]
+    return database or own.admin_url, [(own.redis_url, own.redis_password)]
+
+
+def _named(database: str | None, redis: Sequence[str] | None) -> tuple[str | None, Sequence[str]]:
+    named = database or os.environ.get("SCAN_DATABASE_URL")
+    return named, redis or os.environ.get("SCAN_REDIS_URL", "").split()
 
 
 def _own_files() -> list[str]:
@@ -177,12 +203,13 @@ def _tell(findings: Findings, sought: Sought, as_json: bool) -> None:
 
 
 def _print(findings: Findings, sought: Sought) -> None:
+    report = findings.report(sought)
     table = Table("place", "read", "values", "tokens", box=None)
-    for one in findings.places:
-        if one.values or one.tokens:
-            table.add_row(one.place, f"{one.read:,}", f"{one.values:,}", f"{one.tokens:,}")
+    for one in report["places"]:
+        if one["values"] or one["tokens"]:
+            table.add_row(one["place"], f"{one['read']:,}", f"{one['values']:,}", f"{one['tokens']:,}")
     print_table(table, "found nowhere")
-    for what in findings.left_out:
+    for what in report["left_out"]:
         console.print(f"left out: {what}", soft_wrap=True)
     read = sum(place.read for place in findings.places)
     console.print(

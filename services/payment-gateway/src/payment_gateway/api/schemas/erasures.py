@@ -46,7 +46,7 @@ class Place(Body):
 
 
 class ReportBody(Body):
-    """`clean` when no place holds a value in clear, and none was left out."""
+    """`clean` when values were sought, no place holds one in clear, and none was left out."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -55,6 +55,7 @@ class ReportBody(Body):
                 "properties": {
                     "places": {"items": {"properties": {"values": {"maximum": 0}}}},
                     "left_out": {"maxItems": 0},
+                    "values_sought": {"minimum": 1},
                 }
             },
         }
@@ -67,10 +68,14 @@ class ReportBody(Body):
         default_factory=list, description="what was not searched, and why"
     )
     values_sought: int = Field(ge=0, le=10**6)
+    values_too_short: int = Field(
+        0, ge=0, le=10**6, description="not sought: they would be found in everything"
+    )
 
     @model_validator(mode="after")
     def _verdict_follows(self) -> Self:
-        if self.verdict == "clean" and (self.left_out or any(place.values for place in self.places)):
+        found = any(place.values for place in self.places)
+        if self.verdict == "clean" and (found or self.left_out or not self.values_sought):
             raise PydanticCustomError(
                 "invalid-request", "what has a value in clear, or was not searched, is not clean"
             )

@@ -19,6 +19,7 @@ _REPORT: Final = shape(
         ),
         "left_out": items(TEXT),
         "values_sought": COUNT,
+        "values_too_short": COUNT,
     }
 )
 _ERASURE: Final = {
