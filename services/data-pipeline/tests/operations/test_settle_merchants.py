@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -33,6 +34,7 @@ from data_pipeline.operations.show_settlements import show_lines, show_settlemen
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.operations.watch_heads import watch_heads
 from data_pipeline.store import settlements as settlement_store
+from data_pipeline.store.tables.settlements import settlement_line
 from platform_cli.embedded.testing import TestDatabase
 from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
@@ -66,6 +68,11 @@ async def at(deps: Deps, world: World, moment: datetime) -> Deps:
 
 async def batches(deps: Deps, where: str = "line_count > 0") -> list[dict[str, Any]]:
     return await rows(deps.engine, f"settlement_batch WHERE {where}", order="merchant_id, currency, number")
+
+
+async def open_one(deps: Deps) -> dict[str, Any]:
+    [batch] = await batches(deps, "state = 'open'")
+    return batch
 
 
 def accounts(story: Story, currency: str = "EUR") -> dict[str, int]:
@@ -190,6 +197,10 @@ async def test_the_database_keeps_a_closed_batch_as_it_is(deps: Deps, world: Wor
         "state = 'open'",
         "closed_by = 'eve'",
         "accounts = '{}'",
+        "state = 'generated'",
+        "came_back_minor = 1",
+        "manifest = '{}'",
+        "paid_at = now()",
     ):
         with pytest.raises(DBAPIError):
             async with deps.engine.begin() as conn:
@@ -201,6 +212,15 @@ async def test_the_database_keeps_a_closed_batch_as_it_is(deps: Deps, world: Wor
         with pytest.raises(DBAPIError):
             async with deps.engine.begin() as conn:
                 await conn.execute(text(verb))
+    names = ", ".join(one.name for one in settlement_line.c if one.name != "journal_id")
+    for batch_id, is_taken in (("batch_id", False), (f"'{(await open_one(deps))['id']}'", True)):
+        one_more = (
+            f"INSERT INTO pipeline.settlement_line (journal_id, {names}) SELECT 'je_one_more',"
+            f" {names.replace('batch_id', batch_id)} FROM pipeline.settlement_line LIMIT 1"
+        )
+        with nullcontext() if is_taken else pytest.raises(DBAPIError, match="takes no lines"):
+            async with deps.engine.begin() as conn:
+                await conn.execute(text(one_more))
 
 
 async def test_a_day_is_not_closed_before_all_of_it_was_seen(deps: Deps, world: World) -> None:
@@ -252,6 +272,22 @@ async def test_a_batch_waits_for_the_bank(deps: Deps, world: World) -> None:
     first, second = await batches(deps)
     assert first["state"] == State.RECONCILED
     assert (second["state"], second["payouts_minor"]) == (State.OPEN, 5_000)
+
+
+async def test_what_came_back_of_a_payout_could_be_paid_out(deps: Deps, world: World) -> None:
+    story = Story(at=YESTERDAY)
+    story.explain(5_000)
+    story.payout(1, "pending", 5_000)
+    story.payout(1, "failed", 5_000)
+    story.payout(2, "pending", 4_000)
+    story.payout(2, "paid", 4_000)
+    await told(deps, world, story)
+    await settle_merchants(deps)
+    [batch] = await batches(deps)
+    shown = await show_settlement(deps, batch["id"])
+    assert (shown["sections"]["payouts"], shown["came_back_minor"]) == (-4_000, 5_000)
+    paid_out = sum(payout["amount_minor"] for payout in shown["payouts"])
+    assert shown["net_minor"] == 5_000 + 5_000 == paid_out + shown["closing_minor"]
 
 
 async def test_a_payout_that_no_fact_tells_of_keeps_its_batch_closed(
@@ -359,6 +395,7 @@ async def test_a_line_that_the_facts_do_not_have_keeps_a_batch_from_being_reconc
     await as_owner(
         database, "UPDATE pipeline.settlement_line SET amount_minor = 1, effect_minor = 1 WHERE kind = 'fee'"
     )
+    await as_owner(database, "ALTER TABLE pipeline.settlement_batch DISABLE TRIGGER keep_closed_batch")
     await as_owner(database, "UPDATE pipeline.settlement_batch SET state = 'paid' WHERE state = 'reconciled'")
     await settle_merchants(deps)
     assert [batch["state"] for batch in await batches(deps)] == [State.PAID]

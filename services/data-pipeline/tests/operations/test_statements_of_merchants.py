@@ -113,6 +113,9 @@ async def test_a_file_that_is_gone_is_made_again_and_must_be_the_same(
     for _ in range(2):  # what differs is not kept, or it would be given out the next time
         with pytest.raises(StatementDiffers):
             await open_statement(service.deps, batch["id"], StatementFormat.PDF)
+    (kept_in / f"{batch['id']}.csv").unlink()
+    opened = await open_statement(service.deps, batch["id"], StatementFormat.CSV)
+    assert b"".join(opened.chunks) == before["csv"]
 
 
 async def test_all_files_have_all_lines_whatever_the_slice(

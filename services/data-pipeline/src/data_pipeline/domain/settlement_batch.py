@@ -51,7 +51,7 @@ class State(StrEnum):
     PAID = "paid"
     """The bank has said of each of its payouts what became of it."""
     RECONCILED = "reconciled"
-    """Read once more from the facts, line by line, and its payouts beside what the bank said."""
+    """Its lines were found again in the facts, its sums are theirs, its payouts' amounts those of the payouts."""
 
 
 _S: Final = Section
@@ -86,6 +86,8 @@ MOVES: Final[Mapping[tuple[str, str], tuple[str, Section]]] = MappingProxyType(
     }
 )
 """(kind debited, kind credited) -> what the movement is, and where it stands."""
+INSTRUCTED: Final = "payout"
+"""A movement out of the balance into a payout; what else stands among the payouts came back of one."""
 OTHER: Final = "other"
 """A movement that this version has no word for: it counts all the same, as a correction."""
 
@@ -121,6 +123,8 @@ class Figures:
     """Account -> its balance."""
     sections: Mapping[Section, int]
     counts: Mapping[Section, int]
+    came_back_minor: int = 0
+    """Of the payouts: what failed, was cancelled or returned. It can be paid out again."""
     late_count: int = 0
 
     @property
@@ -157,7 +161,7 @@ def settle(merchant_id: str, opening: Mapping[str, int], movements: Iterable[Mov
     """The figures of a batch that opens with these balances. Whoever else's movements there are is passed over."""
     closing = Counter({account: opening.get(account, 0) for account in ACCOUNTS})
     sections, counts = Counter(dict.fromkeys(Section, 0)), Counter(dict.fromkeys(Section, 0))
-    own, late_count = f"merchant:{merchant_id}:", 0
+    own, came_back_minor, late_count = f"merchant:{merchant_id}:", 0, 0
     for moved in movements:
         ruling = rule_on(moved.debit, moved.credit, merchant_id)
         if ruling is None:
@@ -169,8 +173,10 @@ def settle(merchant_id: str, opening: Mapping[str, int], movements: Iterable[Mov
         section = section_of(ruling, moved.is_late)
         sections[section] += ruling.sign * moved.amount_minor
         counts[section] += moved.count
+        if section is Section.PAYOUTS and ruling.kind != INSTRUCTED:
+            came_back_minor += ruling.sign * moved.amount_minor
         late_count += moved.count if moved.is_late else 0
-    figures = Figures(dict(opening), dict(closing), dict(sections), dict(counts), late_count)
+    figures = Figures(dict(opening), dict(closing), dict(sections), dict(counts), came_back_minor, late_count)
     assert figures.opening_minor + sum(sections.values()) == figures.closing_minor
     return figures
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,11 +48,8 @@ class OpenedStatement:
     chunks: Iterator[bytes]
 
 
-async def make_statement(
-    deps: Deps, batch_id: str, hashes: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Write, hash and keep them; the manifest, which is kept beside them. Raises NotFound, and StatementDiffers, with
-    nothing kept, when the files have other `hashes` than these."""
+async def make_statement(deps: Deps, batch_id: str) -> dict[str, Any]:
+    """Write, hash and keep them; the manifest, which is kept beside them. Raises NotFound."""
     async with deps.engine.connect() as conn:
         batch = await settlement_store.read(conn, batch_id)
     if batch is None:
@@ -63,8 +60,6 @@ async def make_statement(
         count, total_minor = await _write(deps, batch, paths)
         for format_, path in paths.items():
             files[str(format_)] = await asyncio.to_thread(_described, path)
-        if hashes is not None and hashes != {name: file["sha256"] for name, file in files.items()}:
-            raise StatementDiffers("Its lines are the same; the program that draws it is another one.")
         for path in paths.values():
             await asyncio.to_thread(deps.exports.put, path, f"settlements/{path.name}")
         manifest = {
@@ -93,9 +88,19 @@ async def open_statement(deps: Deps, batch_id: str, format_: StatementFormat) ->
         raise NoStatement("It is made within a minute after the batch is closed; XLSX up to a million lines.")
     stored = f"settlements/{batch_id}.{format_}"
     if not await asyncio.to_thread(deps.exports.has, stored):
-        files = batch["manifest"]["files"]
-        await make_statement(deps, batch_id, {name: file["sha256"] for name, file in files.items()})
+        await _make_again(deps, batch, format_, described["sha256"])
     return OpenedStatement(name_of(batch, format_), MEDIA_TYPES[format_], deps.exports.read(stored))
+
+
+async def _make_again(deps: Deps, batch: dict[str, Any], format_: StatementFormat, sha256: str) -> None:
+    """One file that is gone, by itself: a newer program may draw the PDF otherwise and still write the same CSV. Raises
+    StatementDiffers, and keeps nothing, when it has other bytes than it had."""
+    with tempfile.TemporaryDirectory(prefix="statement-") as directory:
+        path = Path(directory) / f"{batch['id']}.{format_}"
+        await _write(deps, batch, {format_: path})
+        if (await asyncio.to_thread(_described, path))["sha256"] != sha256:
+            raise StatementDiffers("Its lines are the same; the program that draws it is another one.")
+        await asyncio.to_thread(deps.exports.put, path, f"settlements/{path.name}")
 
 
 def _formats(batch: dict[str, Any]) -> list[StatementFormat]:

@@ -84,8 +84,8 @@ async def show_lines(
 
 
 def shown(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """A batch without what is kept for the next one only. `net_minor` is what could be paid out: it is what was paid
-    out of it and what is carried over."""
+    """A batch without what is kept for the next one only. `net_minor` is what could be paid out, what came back of
+    earlier payouts among it: it is what was paid out and what is carried over."""
     hidden = {"seen_from", "manifest", "accounts"} | {f"{section}_minor" for section in SECTIONS}
     accounts = {
         account: batch["accounts"].get(account, {"opening_minor": 0, "closing_minor": 0})
@@ -93,7 +93,7 @@ def shown(batch: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {name: value for name, value in batch.items() if name not in hidden} | {
         "sections": {str(section): batch[f"{section}_minor"] for section in SECTIONS},
-        "net_minor": batch["closing_minor"] - batch["payouts_minor"],
+        "net_minor": batch["closing_minor"] - batch["payouts_minor"] + batch["came_back_minor"],
         "accounts": accounts,
     }
 

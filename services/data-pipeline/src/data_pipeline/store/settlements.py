@@ -133,7 +133,8 @@ NOTE = text(
     UPDATE pipeline.settlement_batch SET
         closes_at = :closes_at, closing_minor = :closing_minor, accounts = CAST(:accounts AS json),
         {", ".join(f"{section}_minor = :{section}" for section in SECTIONS)},
-        line_count = :line_count, late_count = :late_count, position = :position, refreshed_at = :at,
+        came_back_minor = :came_back_minor, line_count = :line_count,
+        late_count = :late_count, position = :position, refreshed_at = :at,
         state = :state, closed_at = :closed_at, closed_by = :closed_by
     WHERE id = :id AND state = 'open'
     """  # noqa: S608 - names of our own
@@ -264,6 +265,7 @@ async def note(
         "closes_at": closes_at,
         "closing_minor": figures.closing_minor,
         "accounts": orjson.dumps(accounts_of(figures)).decode(),
+        "came_back_minor": figures.came_back_minor,
         "line_count": figures.line_count,
         "late_count": figures.late_count,
         "position": position,

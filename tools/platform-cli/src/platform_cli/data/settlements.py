@@ -62,7 +62,11 @@ def list_settlements(
     for heading in ("opening", "paid out", "closing"):
         table.add_column(heading, justify="right")
     for one in found["data"]:
-        amounts = (one["opening_minor"], -one["sections"]["payouts"], one["closing_minor"])
+        amounts = (
+            one["opening_minor"],
+            one["came_back_minor"] - one["sections"]["payouts"],
+            one["closing_minor"],
+        )
         table.add_row(
             one["id"], f"…{one['merchant_id'][-6:]}", str(one["number"]), one["closes_at"][:16], one["state"],
             f"{one['line_count']:,}", *(written(amount, one["currency"]) for amount in amounts),

@@ -20,7 +20,9 @@ BATCH: Final = {
     "closes_at": TIME,
     "opening_minor": MINOR,
     "closing_minor": MINOR,
-    "net_minor": MINOR | {"description": "opening and all sections but payouts: paid out or carried over"},
+    "net_minor": MINOR
+    | {"description": "opening, all sections but payouts, and what came back: paid out or carried over"},
+    "came_back_minor": MINOR | {"description": "of payouts that failed, were cancelled or returned"},
     "sections": shape({str(section): MINOR for section in SECTIONS}),
     "accounts": shape(
         {account: shape({"opening_minor": MINOR, "closing_minor": MINOR}) for account in ACCOUNTS}

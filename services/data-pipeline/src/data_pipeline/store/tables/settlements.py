@@ -21,7 +21,7 @@ from data_pipeline.store.tables.schema import Text, Time, metadata, one_of
 
 SECTIONS = tuple(section for section in Section if section is not Section.BETWEEN)
 
-# A trigger keeps what a closed batch says from being changed.
+# Triggers keep what a closed batch says from being changed, its states from going back, and lines from being added.
 settlement_batch = Table(
     "settlement_batch",
     metadata,
@@ -50,6 +50,7 @@ settlement_batch = Table(
     Column("paid_at", Time),
     Column("reconciled_at", Time),
     Column("manifest", JSON),
+    Column("came_back_minor", BigInteger, nullable=False, server_default=text("0")),  # of the payouts
     UniqueConstraint("merchant_id", "currency", "number"),
     CheckConstraint("opened_at < closes_at", name="period"),
     CheckConstraint(
