@@ -8,7 +8,7 @@ from payment_gateway.operations.chain_ledger import chain_ledger
 from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.deps import Deps
-from payment_gateway.operations.erase_subjects import erase_subjects
+from payment_gateway.operations.erase_subjects import erase_subjects, forget_unreported
 from payment_gateway.operations.expire_holds import expire_holds
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.operations.follow_disputes import expire_disputes, send_dispute_answers
@@ -86,6 +86,11 @@ async def erase(deps: Deps) -> None:
     await erase_subjects(deps)
 
 
+@async_task("privacy.forget", time_limit_s=300)
+async def forget(deps: Deps) -> None:
+    await forget_unreported(deps)
+
+
 @async_task("money.settle", time_limit_s=300)
 async def settle(deps: Deps) -> None:
     await settle_captures(deps)
@@ -144,6 +149,7 @@ SCHEDULE = [
     periodic(rotate, every_s=300),
     periodic(seal, every_s=60),
     periodic(erase, every_s=10),
+    periodic(forget, every_s=3600),
     periodic(settle, every_s=15),
     periodic(book_costs, every_s=60),
     periodic(pay_out, every_s=300),

@@ -43,7 +43,7 @@ CONFLICT: Responses = WRITE | problems(
 VAULT: Responses = CONFLICT | problems(
     {
         422: "invalid-card-number, test-cards-only, invalid-expiry, invalid-cvc, or a member that is not acceptable",
-        503: f"vault-closed: nothing was written; {_COMMITS}",
+        503: f"vault-closed or vault-key-missing: nothing was written; {_COMMITS}",
     }
 )
 _GUESSED = {429: "rate-limited: too many wrong keys came from this address"}

@@ -288,7 +288,8 @@ def dispute(dispute: Object) -> dict[str, Any]:
         "evidence": dispute["evidence"],
         "evidence_details": {
             "due_by": _epoch(dispute["evidence_due_at"]),
-            "has_evidence": bool(dispute["evidence"]),
+            # an event does not hold it
+            "has_evidence": bool(dispute["evidence"]) or dispute["status"] == "under_review",
             "submission_count": int(dispute["status"] == "under_review"),
         },
         "is_charge_refundable": dispute["status"] in ("warning", "warning_closed"),

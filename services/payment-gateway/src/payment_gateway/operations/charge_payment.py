@@ -20,6 +20,7 @@ from payment_gateway.domain.attempt import Attempt, Operation
 from payment_gateway.domain.cards import shown_token
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment, Status
+from payment_gateway.domain.personal_data import ERASED, is_sealed
 from payment_gateway.domain.risk import Assessment, Decision
 from payment_gateway.domain.routing import NoRoute
 from payment_gateway.operations.answer_request import (
@@ -34,6 +35,7 @@ from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.problems import NoChannel, stored_refusal
 from payment_gateway.operations.route_payment import ask_or_fail_over, decide_route
+from payment_gateway.operations.saved_method import sealed_payer
 from payment_gateway.store import routing_decisions
 from payment_gateway.store.commit import Commit, Effects, Locked
 from payment_gateway.store.routing_decisions import RoutingDecision
@@ -144,11 +146,17 @@ def _attempt(payment: Payment, wanted: Claim) -> Attempt:
 
 
 async def _payer(deps: Deps, payment: Payment) -> dict[str, Any]:
-    """What risk is told of who pays: known by token, what rules count and compare in clear for this one question."""
-    if payment.customer is None:
+    """What risk is told of who pays: known by token, what rules count and compare in clear for this one question.
+
+    Somebody who had an id keeps the token: erased since, or still in clear as an older version kept them.
+    """
+    customer = payment.customer
+    if customer and not is_sealed(customer):
+        customer = await sealed_payer(deps, payment.merchant_id, payment.id, customer)
+    if not customer:
         return {}
-    told: dict[str, Any] = await deps.subjects.opened(payment.customer)
-    return told | {"id": payment.customer.get("subject") if told.get("id") else None}
+    told: dict[str, Any] = await deps.subjects.opened(customer)
+    return told | {"id": customer["subject"] if told.get("id") or told == ERASED else None}
 
 
 def _assessment_request(deps: Deps, payment: Payment, payer: Mapping[str, Any], key: str) -> dict[str, Any]:

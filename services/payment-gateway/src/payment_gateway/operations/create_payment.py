@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from payment_gateway.domain.payment import Payment, Status
+from payment_gateway.domain.personal_data import payer_reference
 from payment_gateway.operations.answer_request import (
     CREATE_ROUTE,
     Answer,
@@ -57,9 +58,12 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
     payment_id = new_id("pay")
     wanted = command.key.claim(f"{command.merchant_id} {CREATE_ROUTE}", first_attempt_id(payment_id))
     # A repeated key meets its stored answer in the commit that would claim it; only what may be refused before that,
-    # and was not the first time, makes it worth to look earlier.
+    # and was not the first time, or would add a subject, makes it worth to look earlier.
     names_saved = command.payment_method is not None or command.customer_id is not None
-    if names_saved and (stored := await find_stored(deps, wanted)):
+    may_add = command.customer and not deps.subjects.remembers(
+        command.merchant_id, payer_reference(command.customer, payment_id)
+    )
+    if (names_saved or may_add) and (stored := await find_stored(deps, wanted)):
         return stored
     method, customer = await with_saved(
         deps,

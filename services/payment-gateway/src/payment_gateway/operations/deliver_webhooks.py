@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from payment_gateway.domain.personal_data import with_payer
+from payment_gateway.domain.personal_data import Subject, opened, subjects_in, with_payer
 from payment_gateway.domain.versions import VERSION_HEADER
 from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step
 from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
@@ -92,16 +92,27 @@ async def _start(deps: Deps, room: int, flow: Flow) -> set[asyncio.Task[Attempte
         if disabled := {delivery.endpoint_id for delivery in found if not delivery.enabled}:
             # The fan-out had read the endpoint just before it was disabled.
             await webhook_endpoints.drop_due(connection, disabled)
+    payers, claimed = await _payers(deps, claimed)
     for delivery in claimed:
         flow.take(delivery.endpoint_id)
-    return {asyncio.create_task(_send(deps, delivery)) for delivery in claimed}
+    return {asyncio.create_task(_send(deps, delivery, payers)) for delivery in claimed}
 
 
-async def _send(deps: Deps, delivery: DueDelivery) -> Attempted:
+async def _payers(deps: Deps, claimed: list[DueDelivery]) -> tuple[Mapping[str, Subject], list[DueDelivery]]:
+    """The keys of who is told of, by one statement, and what can be sent. That the vault does not answer is no failure
+    of an endpoint: what names somebody waits until its lease ends, the rest is sent."""
+    try:
+        return await deps.subjects.by_id(subjects_in([one.event.customer for one in claimed])), claimed
+    except Exception:
+        log.exception("webhooks wait for the vault")
+        return {}, [one for one in claimed if one.event.customer is None]
+
+
+async def _send(deps: Deps, delivery: DueDelivery, payers: Mapping[str, Subject]) -> Attempted:
     """One attempt, signed anew: the id stays, the timestamp is the attempt's own."""
     started = time.monotonic()
     try:
-        event = await _with_payer(deps, delivery.event)
+        event = _with_payer(delivery.event, payers)
         headers, body = _message(deps, replace(delivery, event=event))
     except Exception:  # a renderer's bug about one event must not stop everybody else's
         log.exception("webhook not rendered", delivery_id=delivery.id, event_id=delivery.event.id)
@@ -110,12 +121,12 @@ async def _send(deps: Deps, delivery: DueDelivery) -> Attempted:
     return Attempted(delivery, answer, time.monotonic() - started)
 
 
-async def _with_payer(deps: Deps, event: StoredEvent) -> StoredEvent:
+def _with_payer(event: StoredEvent, payers: Mapping[str, Subject]) -> StoredEvent:
     """The event with who pays, as its merchant told us; nothing of that is written anywhere on the way."""
     if event.customer is None:
         return event
     data = with_payer(orjson.loads(event.data), event.customer)
-    return replace(event, data=orjson.dumps(await deps.subjects.opened(data)).decode())
+    return replace(event, data=orjson.dumps(opened(data, payers)).decode())
 
 
 def _message(deps: Deps, delivery: DueDelivery) -> tuple[dict[str, str], bytes]:

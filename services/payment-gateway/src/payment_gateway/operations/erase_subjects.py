@@ -20,6 +20,7 @@ from payment_gateway.domain.erasure import SOUGHT_LIFETIME, Erasure, ErasureStat
 from payment_gateway.operations.manage_customers import delete_customers_of
 from payment_gateway.store import audit_log, erasures
 from platform_kit import canonical
+from platform_kit.logging import get_logger
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from payment_gateway.operations.deps import Deps
 
 RUN_MAX: Final = 50  # erasures of one run
-LOOK_AGAIN: Final = timedelta(minutes=5)  # a dispute lasts for days
+LOOK_AGAIN: Final = timedelta(minutes=5)  # a dispute lasts for days; what fails is looked into by people
 OVER: Final = frozenset({DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.WARNING_CLOSED})
+
+log = get_logger(__name__)
 
 
 async def erase_subjects(deps: Deps) -> int:
@@ -37,14 +40,28 @@ async def erase_subjects(deps: Deps) -> int:
         return 0
     async with deps.engine.connect() as connection:
         due = await erasures.due(connection, RUN_MAX)
-        old = await erasures.unreported(connection, deps.clock.now() - SOUGHT_LIFETIME, RUN_MAX)
     erased = 0
     for erasure_id in due:
-        erased += await _erase(deps, erasure_id)
-    for erasure_id in old:
-        await forget_sought(deps, erasure_id)
+        try:
+            erased += await _erase(deps, erasure_id)
+        except Exception:  # that one cannot be erased must not keep the others
+            log.exception("erasure failed", erasure_id=erasure_id)
+            async with deps.engine.begin() as connection:
+                await erasures.postpone(connection, erasure_id, deps.clock.now() + LOOK_AGAIN)
     canonical.add(erased=erased)
     return erased
+
+
+async def forget_unreported(deps: Deps) -> int:
+    """Of how many a report never came: what it would look for is forgotten all the same. May run anywhere."""
+    if not deps.vault.is_open:
+        return 0
+    async with deps.engine.connect() as connection:
+        old = await erasures.unreported(connection, deps.clock.now() - SOUGHT_LIFETIME, RUN_MAX)
+    for erasure_id in old:
+        await forget_sought(deps, erasure_id)
+    canonical.add(forgotten=len(old))
+    return len(old)
 
 
 async def _erase(deps: Deps, erasure_id: str) -> bool:

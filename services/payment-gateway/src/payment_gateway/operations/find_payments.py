@@ -32,7 +32,9 @@ async def list_payments(deps: Deps, merchant_id: str, window: Window, **filters:
         known = await deps.subjects.known(merchant_id, [saved_reference(customer)])
         if not known:
             return Page([], has_more=False)
-        filters["subject"] = known[-1]
+        filters["subjects"] = ",".join(
+            known
+        )  # one is closed, and not yet erased, when they came back meanwhile
     async with as_merchant(deps.engine, merchant_id) as connection:
         return await payments.page(connection, merchant_id, window, **filters)
 

@@ -71,6 +71,7 @@ async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
     )  # those that have a key still
     if not subjects:
         raise UnknownReference("Nothing is held of them, or it was erased before.")
+    subjects = sorted({*subjects, *await _billing_details_of(deps, command.merchant_id, subjects)})
     sought = await _sought(deps, command.merchant_id, erasure_id, subjects)
     await deps.subjects.close(subjects)  # first: what waits must be closed, whatever happens next
 
@@ -107,14 +108,19 @@ async def _subjects(deps: Deps, command: RequestErasure) -> Sequence[str]:
             return sorted({*nameless, *([payment.customer["subject"]] if payment.customer else [])})
         if command.customer_id is not None:
             customer = await get_customer(deps, merchant_id, command.customer_id)
-            async with as_merchant(deps.engine, merchant_id) as connection:
-                methods = await payment_methods.ids_of_customer(connection, customer.id)
-            references = [saved_reference(customer.id), *map(method_reference, methods)]
-            return await deps.subjects.known(merchant_id, references)
+            return await deps.subjects.known(merchant_id, [saved_reference(customer.id)])
     except NotFound as missing:
         raise UnknownReference(missing.detail) from None
     reference = f"id:{command.customer}" if command.customer else f"email:{(command.email or '').lower()}"
     return await deps.subjects.known(merchant_id, [reference])
+
+
+async def _billing_details_of(deps: Deps, merchant_id: str, subjects: Sequence[str]) -> Sequence[str]:
+    """Their saved payment methods' billing details are subjects of their own: the tokens of those."""
+    async with as_merchant(deps.engine, merchant_id) as connection:
+        saved = await erasures.customers_of(connection, merchant_id, subjects)
+        methods = [one for row in saved for one in await payment_methods.ids_of_customer(connection, row.id)]
+    return await deps.subjects.known(merchant_id, map(method_reference, methods))
 
 
 async def _sought(

@@ -17,6 +17,7 @@ from payment_gateway.operations.vault import POOL_SIZE, Vault
 from payment_gateway.store.vault import subjects
 from payment_gateway.store.vault.subjects import Wanted
 from platform_kit.ids import new_id
+from platform_kit.logging import get_logger
 from platform_kit.problems import Unavailable
 from platform_kit.together import Together
 
@@ -25,12 +26,21 @@ TOGETHER_MAX: Final = 64  # subjects of one statement
 TRIES_MAX: Final = 3  # for a subject that another process adds at the same moment
 WAIT_MAX_S: Final = 20.0  # within what a client waits
 
+log = get_logger(__name__)
+
 
 class VaultBusy(Unavailable):
     code, title = "vault-busy", "The vault does not answer in time"
 
     def __init__(self) -> None:
         super().__init__("Nothing was written. Repeat the same key.", 1)
+
+
+class VaultKeyMissing(Unavailable):
+    code, title = "vault-key-missing", "This process does not have the key that the data is under"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was written. A rotation of keys is not finished: see docs/vault.md.", 10)
 
 
 class Subjects:
@@ -51,7 +61,7 @@ class Subjects:
 
     async def of(self, merchant_id: str, reference: str) -> Subject:
         """The open subject of a merchant's reference, made if there is none. One statement of the vault, shared with
-        all who wait, unless this process has just had it. Raises VaultClosed, VaultBusy, UnknownKey."""
+        all who wait, unless this process has just had it. Raises VaultClosed, VaultBusy, VaultKeyMissing."""
         _, keyring = self._vault.opened()
         hidden = keyring.reference(merchant_id, reference)
         known = self._by_reference.get(hidden)
@@ -63,8 +73,12 @@ class Subjects:
                 raise VaultBusy() from None
         return known
 
+    def remembers(self, merchant_id: str, reference: str) -> bool:
+        """Whether `of` would ask nobody. Raises VaultClosed."""
+        return self._by_reference.get(self.hidden(merchant_id, reference)) is not None
+
     async def by_id(self, ids: Collection[str]) -> Mapping[str, Subject]:
-        """Those that have not been erased. Raises VaultClosed, UnknownKey."""
+        """Those that have not been erased. Raises VaultClosed, VaultKeyMissing."""
         found = {one: known for one in ids if (known := self._by_id.get(one))}
         if missing := set(ids) - found.keys():
             engine, _ = self._vault.opened()
@@ -135,15 +149,21 @@ class Subjects:
         return [self._found(one, found) for one in wanted]
 
     def _found(self, wanted: Wanted, found: Mapping[str, SealedKey]) -> Subject | Exception:
+        if wanted.reference not in found:
+            return VaultBusy()
         try:
             subject = self._remember(found[wanted.reference])
-        except (KeyError, UnknownKey) as error:
+        except VaultKeyMissing as error:
             return error
         self._by_reference.put(wanted.reference, subject)
         return subject
 
     def _remember(self, key: SealedKey) -> Subject:
-        subject = Subject(key.id, self._vault.opened()[1].open_key(key))
+        try:
+            subject = Subject(key.id, self._vault.opened()[1].open_key(key))
+        except UnknownKey as error:
+            log.error("vault key missing", subject=key.id, key_id=error.key_id)
+            raise VaultKeyMissing() from None
         self._by_id.put(subject.id, subject)
         return subject
 

@@ -40,6 +40,7 @@ DUE = text(f"""
     SELECT id FROM {table.fullname} WHERE status <> 'erased' AND due_at <= now() ORDER BY due_at LIMIT :limit""")
 UNREPORTED = text(f"""
     SELECT id FROM {table.fullname} WHERE sought IS NOT NULL AND erased_at < :before ORDER BY id LIMIT :limit""")
+POSTPONE = text(f"UPDATE {table.fullname} SET due_at = :due_at WHERE id = :id AND status <> 'erased'")
 # payment_by_subject_idx
 _OF_SUBJECTS = "customer ->> 'subject' = ANY(CAST(:subjects AS text[]))"
 PAYERS = text(f"""
@@ -100,6 +101,10 @@ async def newest(conn: AsyncConnection, before: str | None, limit: int) -> Page[
 
 async def due(conn: AsyncConnection, limit: int) -> Sequence[str]:
     return [row.id for row in await conn.execute(DUE, {"limit": limit})]
+
+
+async def postpone(conn: AsyncConnection, erasure_id: str, due_at: datetime) -> None:
+    await conn.execute(POSTPONE, {"id": erasure_id, "due_at": due_at})
 
 
 async def unreported(conn: AsyncConnection, before: datetime, limit: int) -> Sequence[str]:

@@ -46,7 +46,7 @@ PAYMENTS = PageQuery(
     {
         "status": "status = :status",
         "reference": "reference = :reference",
-        "subject": "customer ->> 'subject' = :subject",
+        "subjects": "customer ->> 'subject' = ANY(string_to_array(:subjects, ','))",
         "channel_was_asked": "(channel IS NOT NULL) = CAST(:channel_was_asked AS boolean)",
     },
 )
