@@ -31,6 +31,7 @@ from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.publish_snapshot import publish_snapshot
 from data_pipeline.operations.replay_archive import replay_archive, request_replay
 from data_pipeline.operations.replay_quarantine import replay_quarantine
+from data_pipeline.operations.report_rollups import report_corrections
 from data_pipeline.store.quarantine import Chosen
 from platform_cli.embedded.testing import TestDatabase
 from platform_kit.clock import FixedClock
@@ -166,6 +167,14 @@ async def test_a_closed_day_with_corrections_is_published_because_both_add_up(de
     assert published.manifest.blocked == ()
     days = {one.day for one in published.manifest.partitions["fact_payment"]}
     assert days == {TODAY - timedelta(days=36)}
+
+
+async def test_corrections_of_a_day_are_in_one_of_its_halves(deps: Deps) -> None:
+    await sell(deps, 36)
+    await ingest(deps.engine, [refunded(36)])
+    midnight, half = NOON.replace(hour=0), timedelta(hours=12)
+    halves = [await report_corrections(deps, at, at + half) for at in (midnight, midnight + half)]
+    assert [{line["booked_on"] for line in found} for found in halves] == [{TODAY}, set()]
 
 
 def test_a_day_is_closed_at_the_midnight_that_ends_its_35th_day_after() -> None:

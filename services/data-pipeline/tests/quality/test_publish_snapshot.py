@@ -345,6 +345,7 @@ async def test_a_day_that_would_not_fit_into_memory_waits_and_the_others_do_not(
     assert Partition("fact_payment", TODAY) in manifest.waiting
     assert Partition("fact_payment", YESTERDAY.date()) in files_of(manifest)
     assert "day too large for a snapshot" in capsys.readouterr().out
+    assert REGISTRY.get_sample_value("pipeline_snapshot_waiting", {"table": "fact_payment"}) == 1
     assert Partition("fact_payment", TODAY) in files_of((await publish(deps)).manifest)
 
 

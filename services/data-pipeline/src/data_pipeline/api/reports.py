@@ -62,7 +62,7 @@ async def show_rollups(
     """Buckets of [from, to) by currency, method, channel and decision; default the last hour or 30 days.
 
     A day is closed 35 days after its end: what becomes known of its payments later stands in `corrections`, under the
-    day on which it did, signed.
+    day on which it did, signed; those of the days that begin in the range.
     """
     before = before or deps.clock.now() + timedelta(minutes=1)
     if not EARLIEST <= (after or before) <= before <= LATEST:

@@ -4,7 +4,7 @@ Each record is a row of the CSV and of the sheet, and what the PDF is drawn from
 
     statement   whose it is, until when
     opening     the balance before
-    total       one per section: how many lines, what they add up to
+    total       one per section: what its lines add up to
     closing     opening and totals
     payout      what was instructed to be paid out, and where to
     account     each account of the ledger before and after

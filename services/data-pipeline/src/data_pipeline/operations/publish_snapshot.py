@@ -40,6 +40,9 @@ LOOKS_KEPT: Final = timedelta(days=30)
 
 quality_score = Gauge("pipeline_quality_score", "Share of rows looked at last that break no rule.", ["table"])
 quality_blocked = Gauge("pipeline_quality_blocked", "Days that are not published for a rule.", ["table"])
+snapshot_waiting = Gauge(
+    "pipeline_snapshot_waiting", "Days that changed and are not published yet.", ["table"]
+)
 snapshot_made_at = Gauge("pipeline_snapshot_made_at_seconds", "When the facts were last published.")
 
 log = get_logger(__name__)
@@ -221,6 +224,7 @@ def _tell(manifest: Manifest, looks: list[Examined]) -> None:
     snapshot_made_at.set(manifest.made_at.timestamp())
     for table in CLOCKS:
         quality_blocked.labels(table).set(sum(one.table == table for one in manifest.blocked))
+        snapshot_waiting.labels(table).set(sum(one.table == table for one in manifest.waiting))
         if of_table := [look for look in looks if look.table == table]:
             quality_score.labels(table).set(min(look.score for look in of_table))
     for look in looks:

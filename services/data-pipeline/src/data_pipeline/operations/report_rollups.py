@@ -20,10 +20,11 @@ async def report_rollups(deps: Deps, grain: Grain, after: datetime, before: date
 
 
 async def report_corrections(deps: Deps, after: datetime, before: datetime) -> list[dict[str, Any]]:
-    """Correction lines booked on the UTC days of [after, before)."""
-    last = (before - timedelta(microseconds=1)).date()
+    """Correction lines booked on the UTC days that begin in [after, before): of two adjacent ranges one has a day's."""
+    just_before = timedelta(microseconds=1)
+    first, last = (after + timedelta(days=1) - just_before).date(), (before - just_before).date()
     async with deps.engine.connect() as conn:
-        return await rollup_store.corrections(conn, after.date(), last, ROWS_MAX)
+        return await rollup_store.corrections(conn, first, last, ROWS_MAX)
 
 
 async def report_ledger(deps: Deps) -> list[dict[str, Any]]:
