@@ -177,6 +177,8 @@ OTHERS = {
         {"namespace": "pay", "invariant": "i"},
     ),
     "FactsNotPublished": gauge("pipeline_quality_blocked", 1, 0, labels=',table="t"', table="t"),
+    "FactsWaiting": gauge("pipeline_snapshot_waiting", 1, 0, 90, labels=',table="t"', table="t"),
+    "SettlementsFailing": gauge("pipeline_settlements_failed", 1, 0),
     "SnapshotTooOld": Case(
         {'pipeline_snapshot_made_at_seconds{namespace="pay"}': "1+0x90"},
         {'pipeline_snapshot_made_at_seconds{namespace="pay"}': "0x90"},
