@@ -13,6 +13,8 @@ from sqlalchemy import text
 from payment_gateway.operations.expire_holds import expire_holds
 from platform_cli.embedded.testing import FreshDatabase
 
+pytestmark = pytest.mark.timing
+
 
 async def test_a_sale_is_captured_once_at_the_channel_and_in_the_ledger(gateway: RunningGateway) -> None:
     reply = await gateway.pay()
