@@ -20,6 +20,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from data_pipeline.domain.exports import MEDIA_TYPES as TABLE_TYPES
+from data_pipeline.domain.exports import FileFormat
 from data_pipeline.domain.reports import Column, Unit
 from data_pipeline.domain.settlement_batch import ACCOUNTS, Section
 from platform_kit.money import exponent
@@ -34,8 +36,8 @@ class StatementFormat(StrEnum):
 
 
 MEDIA_TYPES: Final[Mapping[StatementFormat, str]] = {
-    StatementFormat.CSV: "text/csv; charset=utf-8",
-    StatementFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    StatementFormat.CSV: TABLE_TYPES[FileFormat.CSV],
+    StatementFormat.XLSX: TABLE_TYPES[FileFormat.XLSX],
     StatementFormat.PDF: "application/pdf",
 }
 COLUMNS: Final = (

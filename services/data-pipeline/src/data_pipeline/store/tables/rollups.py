@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -12,8 +14,14 @@ from sqlalchemy import (
     Table,
 )
 
-from data_pipeline.domain.rollups import Grain
+from data_pipeline.domain.rollups import Grain, Measures
 from data_pipeline.store.tables.schema import Text, Time, metadata, one_of
+
+
+def _measures() -> list[Column[int]]:
+    """What is counted, for a table that counts it: `Measures` says."""
+    return [Column(measure.name, BigInteger, nullable=False) for measure in fields(Measures)]
+
 
 rollup = Table(
     "rollup",
@@ -24,12 +32,7 @@ rollup = Table(
     Column("method", Text, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("decision", Text, primary_key=True),
-    Column("payment_count", BigInteger, nullable=False),
-    Column("approved_count", BigInteger, nullable=False),
-    Column("declined_count", BigInteger, nullable=False),
-    Column("amount_minor", BigInteger, nullable=False),
-    Column("captured_minor", BigInteger, nullable=False),
-    Column("refunded_minor", BigInteger, nullable=False),
+    *_measures(),
     one_of("grain", Grain),
     # A row may fall back to nothing when its last payment moves to another key, never below.
     CheckConstraint("payment_count >= 0 AND approved_count >= 0 AND declined_count >= 0", name="counts"),
@@ -45,12 +48,7 @@ rollup_correction = Table(
     Column("method", Text, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("decision", Text, primary_key=True),
-    Column("payment_count", BigInteger, nullable=False),
-    Column("approved_count", BigInteger, nullable=False),
-    Column("declined_count", BigInteger, nullable=False),
-    Column("amount_minor", BigInteger, nullable=False),
-    Column("captured_minor", BigInteger, nullable=False),
-    Column("refunded_minor", BigInteger, nullable=False),
+    *_measures(),
     CheckConstraint("booked_on > corrects_on", name="late"),
 )
 Index("rollup_correction_corrects_idx", rollup_correction.c.corrects_on)
