@@ -86,8 +86,9 @@ async def test_a_rule_set_goes_from_a_file_to_deciding_and_back(engine: Engine, 
     code, _, errors = await engine.platform("rules", "publish", short, by="ada")
     assert (code, "not approved" in errors) == (1, True)
     worker = asyncio.create_task(work(engine))
-    tried = await engine.done("rules", "backtest", short, by="bob")
+    tried = await engine.done("rules", "backtest", short, "--curve", by="bob")
     assert "1 judged more severely" in tried
+    assert "stop from score" in tried
     worker.cancel()
     assert "approved by ada; it was saved by bob" in await engine.done("rules", "approve", short, by="ada")
     assert "deciding 50 %" in await engine.done("rules", "trial", short, "--share", "50", by="ada")

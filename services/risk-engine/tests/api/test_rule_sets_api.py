@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from risk_rig import Api, a_document, a_request, a_rule, codes, eventually
 
+from platform_kit.contract import ref
+from risk_engine.api.answers import CONTRACT
 from risk_engine.operations.backtest_rule_set import run_backtests
 
 PATH = "/v1/rule-sets"
@@ -31,6 +34,8 @@ async def test_a_document_is_saved_published_and_decides_within_two_seconds(api:
     assert (done["status"], done["report"]["changed"]) == (
         "done", [{"was": "allow", "would": "block", "number": 1}],
     )  # fmt: skip
+    assert done["report"]["curve"]["points"][0]["stopped"]["number"] == 1
+    Draft202012Validator(ref("Backtest") | {"components": {"schemas": dict(CONTRACT.schemas)}}).validate(done)
     assert (await api.get(f"/v1/backtests?rule_set={rule_set}")).body["data"] == [done]
     assert (await api.post(f"{PATH}/{rule_set}/approve", {"note": "fine"}, **ada)).status == 200
     published = await api.post(f"{PATH}/{rule_set}/publish", b"", **ada)

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_engine.domain.backtest import Judged, Tally, wilson
+from risk_engine.domain.backtest import Judged, Tally
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.shares import wilson
 
 ALLOW, REVIEW, CHALLENGE, BLOCK = Decision
 
@@ -70,6 +71,7 @@ JUDGED = st.builds(
     st.integers(0, 10**9),
     st.sampled_from([True, False, None]),
     st.lists(st.sampled_from(["r1", "r2"]), max_size=2, unique=True).map(tuple),
+    st.none() | st.integers(0, 100),
 )
 
 

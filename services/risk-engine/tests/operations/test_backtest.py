@@ -1,10 +1,11 @@
 """A rule set tried on what was really decided."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from risk_rig import BOB, a_document, a_rule, a_subject, backtested, published, saved
+from risk_rig import BOB, FixedScorer, a_document, a_rule, a_subject, backtested, published, saved
 from sqlalchemy import text
 
 from platform_kit.problems import NotFound
@@ -60,6 +61,41 @@ async def test_a_set_is_tried_with_the_facts_of_the_moment(deps: Deps) -> None:
     assert report["money_saved_minor"] == 19_000
     assert (report["tried"]["recall"]["share"], report["tried"]["precision"]["share"]) == (1.0, 1.0)
     assert report["good_customers_hurt"] == 0
+
+
+async def test_a_report_draws_what_each_threshold_of_the_score_would_do(deps: Deps) -> None:
+    """Only payments that a model scored have a point."""
+    await published(deps, LIVE)
+    await reload_rules(deps)
+    for n, score in enumerate((0, 30, 30, 95)):
+        await assess_payment(replace(deps, scorer=FixedScorer(score)), a_subject(n))
+    await assess_payment(replace(deps, scorer=None), a_subject(9))
+    now = deps.clock.now()
+    said = [("pay_3", LabelKind.FRAUD), ("pay_1", LabelKind.LEGITIMATE)]
+    async with deps.engine.begin() as conn:
+        await labels.add(
+            conn, [Label(payment, kind, LabelSource.UPLOAD, now, "bob", None, now) for payment, kind in said]
+        )
+    curve = (await backtested(deps, deps.rules.compiled.rule_set.hash))["curve"]
+    assert (curve["payments"], curve["frauds"], curve["legitimate"]) == (4, 1, 1)
+    assert [
+        (point["score_from"], point["stopped"]["number"], point["good_stopped"]["number"])
+        for point in curve["points"]
+    ] == [(0, 4, 1), (30, 3, 1), (95, 1, 0)]
+    assert [point["money_saved_minor"] for point in curve["points"]] == [1_250] * 3
+
+
+async def test_a_report_of_an_earlier_release_has_no_curve(deps: Deps) -> None:
+    await history(deps)
+    now = deps.clock.now()
+    asked = await ask_for_backtest(
+        deps, await saved(deps, TRIED), now - timedelta(hours=1), now + timedelta(hours=1), BOB
+    )
+    await run_backtests(deps)
+    async with deps.engine.begin() as conn:
+        await conn.execute(text("UPDATE risk.backtest SET report = report - 'curve'"))
+    found = await get_backtest(deps, asked["id"])
+    assert (found["report"]["payments"], found["report"]["curve"]) == (10, None)
 
 
 async def test_the_same_set_decides_as_it_did(deps: Deps) -> None:

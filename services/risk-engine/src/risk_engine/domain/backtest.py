@@ -8,21 +8,12 @@ stopped when it is challenged or blocked.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Any
 
 from risk_engine.domain.decision import Decision
-from risk_engine.domain.trial import Z_95, Pair, difference
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927): sound for few trials and for shares near 0 and 1; (0, 1) for none."""
-    if trials == 0:
-        return 0.0, 1.0
-    share, z2 = successes / trials, Z_95**2
-    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z_95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, middle - half), min(1.0, middle + half)
+from risk_engine.domain.score_curve import ScoreCurve
+from risk_engine.domain.shares import share_of
+from risk_engine.domain.trial import Pair, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +25,12 @@ class Judged:
     amount_minor: int  # in the reference currency
     is_fraud: bool | None
     hits: tuple[str, ...]  # of the set that is tried
+    score: int | None = None  # of the model of that moment
+
+
+def stops(decision: Decision) -> bool:
+    """Whether the money does not move: the payer is challenged or refused."""
+    return decision.severity >= Decision.CHALLENGE.severity
 
 
 @dataclass(slots=True)
@@ -52,7 +49,7 @@ class Side:
         self.decisions[decision] += 1
         if judged.is_fraud is None or decision is Decision.ALLOW:
             return
-        is_stopped = decision.severity >= Decision.CHALLENGE.severity
+        is_stopped = stops(decision)
         if judged.is_fraud:
             self.alerts_on_fraud += 1
             self.frauds_stopped += is_stopped
@@ -67,12 +64,12 @@ class Side:
         labelled_alerts = self.alerts_on_fraud + self.alerts_on_legitimate
         return {
             "decisions": {decision.value: self.decisions[decision] for decision in Decision},
-            "alert_rate": _rate(alerts, payments),
-            "precision": _rate(self.alerts_on_fraud, labelled_alerts),
-            "recall": _rate(self.alerts_on_fraud, frauds),
+            "alert_rate": share_of(alerts, payments),
+            "precision": share_of(self.alerts_on_fraud, labelled_alerts),
+            "recall": share_of(self.alerts_on_fraud, frauds),
             "frauds_stopped": self.frauds_stopped,
             "fraud_stopped_minor": self.fraud_stopped_minor,
-            "good_stopped": _rate(self.good_stopped, legitimate) | {"number": self.good_stopped},
+            "good_stopped": share_of(self.good_stopped, legitimate) | {"number": self.good_stopped},
             "good_stopped_minor": self.good_stopped_minor,
         }
 
@@ -90,6 +87,7 @@ class Tally:
     was: Side = field(default_factory=Side)
     would: Side = field(default_factory=Side)
     rules: dict[str, Counter[str]] = field(default_factory=dict)
+    curve: ScoreCurve = field(default_factory=ScoreCurve)
 
     def add(self, judged: Iterable[Judged]) -> None:
         for one in judged:
@@ -101,6 +99,8 @@ class Tally:
             self.pairs[one.was, one.would] += 1
             self.was.add(one.was, one)
             self.would.add(one.would, one)
+            if one.score is not None:
+                self.curve.add(one.score, one.amount_minor, is_fraud=one.is_fraud, was_stopped=stops(one.was))
             for rule in one.hits:
                 counted = self.rules.setdefault(rule, Counter())
                 counted["hits"] += 1
@@ -132,17 +132,8 @@ class Tally:
                     "fraud": counted["fraud"],
                     "legitimate": counted["legitimate"],
                 }
-                | {"precision": _rate(counted["fraud"], counted["fraud"] + counted["legitimate"])}
+                | {"precision": share_of(counted["fraud"], counted["fraud"] + counted["legitimate"])}
                 for rule, counted in sorted(self.rules.items())
             },
+            "curve": self.curve.as_report(),
         }
-
-
-def _rate(successes: int, trials: int) -> dict[str, Any]:
-    low, high = wilson(successes, trials)
-    share = successes / trials if trials else None
-    return {
-        "share": None if share is None else round(share, 6),
-        "low_95": round(low, 6),
-        "high_95": round(high, 6),
-    }

@@ -134,13 +134,15 @@ def judge(compiled: CompiledRuleSet, row: Any, is_fraud: bool | None) -> Judged:
         clock=lambda: 0.0,  # nobody waits
     )
     evaluation = without(evaluation, row.snoozed or ())
-    outcome = decide(compiled.rule_set, evaluation, row.score if row.has_model else None, band, faults)
+    score = row.score if row.has_model else None
+    outcome = decide(compiled.rule_set, evaluation, score, band, faults)
     return Judged(
         was=Decision.BLOCK if row.is_let_through else Decision(row.decision),
         would=outcome.decision,
         amount_minor=int(facts["amount_reference_minor"]),
         is_fraud=is_fraud,
         hits=tuple(rule.id for rule in evaluation.hits),
+        score=score,
     )
 
 

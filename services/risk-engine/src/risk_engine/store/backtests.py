@@ -210,7 +210,7 @@ def _shown(row: Any) -> dict[str, Any]:
         "status": row.status,
         "done": row.done,
         "total": row.total,
-        "report": row.report,
+        "report": row.report and {"curve": None} | row.report,  # reports of earlier releases have none
         "failure": row.failure,
         "finished_at": isoformat(row.finished_at) if row.finished_at else None,
     }

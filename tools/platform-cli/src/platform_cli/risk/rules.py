@@ -83,6 +83,9 @@ def save(file: File, as_json: Json = False) -> None:
 def backtest(
     rule_set: Set,
     days: Annotated[int, typer.Option(min=1, max=3650, help="back from now")] = 30,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="also what stopping everything from each score on would have done")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Try a saved set on stored decisions; shows what it would have changed."""
@@ -105,6 +108,8 @@ def backtest(
         print_json(found)
         return
     _tell_report(found["report"])
+    if curve:
+        _tell_curve(found["report"]["curve"])
 
 
 def approve(
@@ -254,6 +259,18 @@ def _tell_report(report: Mapping[str, Any]) -> None:
         f"{report['good_customers_hurt']:+,}; {report['difference']['stricter']:,} judged more severely, "
         f"{report['difference']['milder']:,} more mildly"
     )
+
+
+def _tell_curve(curve: Mapping[str, Any]) -> None:
+    table = Table(
+        "stop from score", "stopped", "precision", "recall", "money saved", "good stopped", box=None
+    )
+    for point in curve["points"]:
+        table.add_row(
+            str(point["score_from"]), f"{point['stopped']['number']:,}", _rate(point["precision"]),
+            _rate(point["recall"]), f"{point['money_saved_minor']:+,}", _rate(point["good_stopped"]),
+        )  # fmt: skip
+    print_table(table, "no model scored any of them")
 
 
 def _rate(rate: Mapping[str, Any]) -> str:

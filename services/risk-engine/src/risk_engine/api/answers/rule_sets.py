@@ -33,7 +33,6 @@ PUBLICATION: Final = {
 }
 
 DIFFERENCE: Final = {
-    "since": TIME | {"description": "what is counted: since the trial began, at most seven days"},
     "payments": COUNT,
     "live_alert_rate": RATE | {"description": "share of payments that were not simply allowed"},
     "challenger_alert_rate": RATE,
@@ -41,6 +40,10 @@ DIFFERENCE: Final = {
     "change_95": items(CHANGE) | {"description": "ends of its 95 % confidence interval"},
     "stricter": COUNT,
     "milder": COUNT,
+}
+
+_SINCE: Final = {
+    "since": TIME | {"description": "what is counted: since the trial began, at most seven days"}
 }
 
 SCHEMAS: Final[dict[str, Schema]] = {
@@ -51,6 +54,6 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Publication": shape({"object": named("rule_set_publication"), **PUBLICATION}),
     "PublicationList": shape({"data": items(ref("Publication"))}),
     "Trial": shape(
-        {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(DIFFERENCE)},
+        {"object": named("rule_set_trial"), **PUBLICATION, "difference": shape(_SINCE | DIFFERENCE)},
     ),
 }
