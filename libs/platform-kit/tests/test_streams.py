@@ -476,6 +476,7 @@ async def _kill_other_connections(rig: Rig) -> None:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
+    await asyncio.sleep(0.05)  # the publisher of this test does not try again, so let it hear of it
 
 
 async def test_while_the_producer_is_away_a_gap_waits_and_is_never_skipped(rig: Rig) -> None:

@@ -29,7 +29,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from platform_kit import telemetry
-from platform_kit.db import is_unavailable, sqlstate
+from platform_kit.db import BY_KEY, is_unavailable, sqlstate
 from platform_kit.logging import get_logger
 from platform_kit.problems import Unavailable
 
@@ -45,11 +45,8 @@ TRIES_MAX = (
 RETRY_DELAY_S = 0.05
 RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
-# What a flush locks or writes it finds by key. Its plans are made once and kept, often while a table is small, and one
-# that reads a small table whole would go on doing so when it has grown: that was a third of Postgres' work.
-BY_KEY = text(
-    "SELECT set_config(name, 'off', false)"
-    " FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name"
+SET_BY_KEY = text(
+    "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in BY_KEY.items())
 )
 
 log = get_logger(__name__)
@@ -246,7 +243,7 @@ class _OwnConnection:
             connection = await self._engine.connect()
             try:
                 await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await connection.execute(BY_KEY)
+                await connection.execute(SET_BY_KEY)
                 await connection.commit()  # asks nothing of Postgres: SQLAlchemy's own transaction ends
                 if not self._autocommit:
                     await connection.execution_options(isolation_level="READ COMMITTED")

@@ -292,7 +292,8 @@ class HttpClient:
         async with session.request(
             call.method,
             self._base_url + call.path,
-            data=call.body,
+            # As what it is: aiohttp would ask each of its kinds of payload in turn, 6 % of the gateway's time.
+            data=None if call.body is None else aiohttp.BytesPayload(call.body),
             params=call.params,
             headers=call.headers,
             allow_redirects=False,

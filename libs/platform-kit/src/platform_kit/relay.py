@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_kit import lease, telemetry
+from platform_kit.db import each_by_itself
 from platform_kit.logging import get_logger
 from platform_kit.outbox_tables import OutboxTables, envelope_of
 from platform_kit.process import sleep_unless
@@ -92,6 +93,7 @@ class Relay:
         batch_max: int = PUBLISH_MAX,
     ) -> None:
         self._engine = engine
+        self._at_once = each_by_itself(engine)
         self._tables = tables
         self._redis = redis
         self._stream = stream
@@ -157,7 +159,7 @@ class Relay:
         """
         sql = self._tables.sql
         floor = self._seq_floor.now()
-        async with self._engine.connect() as conn:
+        async with self._at_once.connect() as conn:
             if not await conn.scalar(sql["IS_WAITING"], {"floor": floor}):
                 return 0
         async with self._engine.begin() as conn:
@@ -176,7 +178,7 @@ class Relay:
         many.
         """
         sql = self._tables.sql
-        async with self._engine.connect() as conn:
+        async with self._at_once.connect() as conn:
             head = (await conn.execute(sql["READ_HEAD"])).first()
             if head is None or head.last_position == head.published_position:
                 telemetry.outbox_unpublished.set(0)
@@ -190,7 +192,7 @@ class Relay:
             fields: dict[Any, Any] = {"position": row.position, "event": orjson.dumps(envelope_of(row))}
             pipeline.xadd(self._stream, fields)
         await pipeline.execute()
-        async with self._engine.begin() as conn:
+        async with self._at_once.connect() as conn:
             await conn.execute(sql["MARK_PUBLISHED"], {"position": rows[-1].position})
         telemetry.outbox_published_total.inc(len(rows))
         telemetry.outbox_unpublished.set(head.last_position - rows[-1].position)

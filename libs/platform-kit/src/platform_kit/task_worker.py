@@ -8,14 +8,17 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 
 import uvloop
 from sqlalchemy import Table
 
 from platform_kit import canonical, telemetry
+from platform_kit.db import each_by_itself
 from platform_kit.job_slots import claim_slot, finish_slot, release_slot
+from platform_kit.logging import get_logger
 from platform_kit.settings import ServiceSettings
 
 TRACE_HEADER: Final = "traceparent"
@@ -24,6 +27,8 @@ CLOSE_MAX_S: Final = 30.0  # a committer that drains, pools that close
 DepsT = TypeVar("DepsT")
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 P = ParamSpec("P")
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class AsyncTask(Generic[DepsT, P]):
 
 @dataclass(frozen=True)
 class Periodic:
-    """A task that runs once per slot of `every_s` seconds of database time, however many schedulers tick."""
+    """A task that runs once per slot of `every_s` seconds of database time, however many workers tick."""
 
     task: AsyncTask[Any, Any]
     every_s: float
@@ -49,6 +54,65 @@ class Periodic:
     @property
     def schedule_name(self) -> str:
         return f"periodic {self.task.name}"
+
+
+class Timetable:
+    """Ticks for periodic jobs, on the loop that runs them, for as long as it is entered.
+
+    Every worker ticks, and the slots in Postgres let one of them run the job: nothing is sent, so a broker that is
+    away stops no sweeper (ADR 8). A job that runs long does not hold its next slots up; at most `at_once_max` runs are
+    under way, and a tick that would wait behind another of its job is left out.
+    """
+
+    def __init__(
+        self, run: Callable[[Periodic], Awaitable[None]], jobs: Sequence[Periodic], *, at_once_max: int
+    ) -> None:
+        self._run = run
+        self._jobs = jobs
+        self._places = asyncio.Semaphore(at_once_max)
+        self._waiting: set[str] = set()
+        self._clocks: list[asyncio.Task[None]] = []
+        self._runs: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._clocks = [asyncio.create_task(self._tick(job)) for job in self._jobs]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Waits for what runs."""
+        self.stop()
+        await asyncio.gather(*self._clocks, *self._runs, return_exceptions=True)
+
+    def stop(self) -> None:
+        """No more ticks; what runs goes on."""
+        for clock in self._clocks:
+            clock.cancel()
+
+    async def _tick(self, job: Periodic) -> None:
+        loop = asyncio.get_running_loop()
+        next_s = loop.time()
+        while True:
+            next_s = max(
+                next_s + job.tick_s, loop.time()
+            )  # no drift, and no rush after a loop that stood still
+            await asyncio.sleep(next_s - loop.time())
+            if job.schedule_name not in self._waiting:
+                run = asyncio.create_task(self._run_when_there_is_room(job), context=Context())
+                self._runs.add(run)
+                run.add_done_callback(self._runs.discard)
+
+    async def _run_when_there_is_room(self, job: Periodic) -> None:
+        self._waiting.add(job.schedule_name)
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting.discard(job.schedule_name)
+        try:
+            await self._run(job)
+        except Exception as error:  # its slot is free again; a later tick takes it
+            log.warning("periodic job failed", task=job.task.name, error=repr(error), exc_info=error)
+        finally:
+            self._places.release()
 
 
 class Worker(Generic[SettingsT, DepsT]):
@@ -122,10 +186,15 @@ class Worker(Generic[SettingsT, DepsT]):
         assert self._loop is not None, "the worker has not started"
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
+    def soon(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Call it on the loop. From any thread, and from a signal handler."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(call, *arguments)
+
     def cut_off_after(self, seconds: float) -> None:
         """Cancel what still runs then. From any thread, and from a signal handler."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._cut_off)
+            self.soon(self._loop.call_later, seconds, self._cut_off)
 
     def _cut_off(self) -> None:
         for task in self._running:
@@ -160,9 +229,8 @@ class Worker(Generic[SettingsT, DepsT]):
         assert engine is not None, "periodic tasks need deps.engine"
         assert table is not None, "periodic tasks need a job_run table"
         name = job.task.name
-        # Claiming and ending are one statement each: no transaction to begin and to commit.
-        each_by_itself = engine.execution_options(isolation_level="AUTOCOMMIT")
-        async with each_by_itself.connect() as conn:
+        at_once = each_by_itself(engine)
+        async with at_once.connect() as conn:
             slot = await claim_slot(conn, table, name, job.every_s, lease_s=job.task.time_limit_s + 5)
         if slot is None:
             return
@@ -171,7 +239,7 @@ class Worker(Generic[SettingsT, DepsT]):
             await self.run(job.task, {}, slot=slot.isoformat(), **context)
             end = finish_slot
         finally:
-            async with each_by_itself.connect() as conn:
+            async with at_once.connect() as conn:
                 await end(conn, table, name, slot)
 
     async def beat(self) -> None:

@@ -3,7 +3,7 @@
 A message carries ids, never state, and may be lost or come twice: Redis drops it, a visibility timeout
 repeats it. So the row in Postgres stays "due" until the work is done, a sweeper on a schedule finds it
 again, and a message only makes it sooner. No ETA or countdown anywhere (a long one is delivered twice;
-celery#5935): `due_at` is a column.
+celery#5935): `due_at` is a column. The schedule itself sends no messages: `task_worker.Timetable` (ADR 8).
 
 Operations are async and tasks are one line around them:
 
@@ -19,13 +19,11 @@ Operations are async and tasks are one line around them:
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from celery import Celery
-from celery.beat import Scheduler, Service
 from celery.signals import worker_ready, worker_shutting_down
 from celery.worker import state as worker_state
 from kombu.exceptions import OperationalError
@@ -39,7 +37,7 @@ from platform_kit.job_slots import claim_slot, job_run_table
 from platform_kit.logging import get_logger
 from platform_kit.ops import Check, OpsServer
 from platform_kit.settings import ServiceSettings
-from platform_kit.task_worker import TRACE_HEADER, AsyncTask, Periodic, Worker
+from platform_kit.task_worker import TRACE_HEADER, AsyncTask, Periodic, Timetable, Worker
 
 __all__ = [
     "AsyncTask",
@@ -92,16 +90,10 @@ def async_task(
 def periodic(job: AsyncTask[Any, Any], every_s: float, *, tick_s: float | None = None) -> Periodic:
     """Run `job` (without arguments) every `every_s` seconds, keyed by (job, slot) in Postgres.
 
-    The scheduler ticks more often than long slots (at most a minute apart): a slot that nobody finished - the
-    worker was killed, the broker was away at midnight - is taken again by a later tick.
+    Workers tick more often than long slots (at most a minute apart): a slot that nobody finished - the worker was
+    killed, Postgres was away at midnight - is taken again by a later tick.
     """
     return Periodic(job, every_s, tick_s or min(every_s, TICK_MAX_S))
-
-
-class MemoryScheduler(Scheduler):
-    """Celery's beat without its file: slots live in Postgres, so there is nothing to remember across a
-    restart.
-    """
 
 
 class PlatformCelery(Celery):
@@ -170,9 +162,6 @@ def _configuration(queue: str) -> dict[str, Any]:
         "task_publish_retry": False,  # whoever publishes has a sweeper behind it; do not hold a request
         "enable_utc": True,
         "timezone": "UTC",
-        "beat_enable_remote_control": False,
-        "beat_max_loop_interval": 1,
-        "beat_schedule": {},
     }
 
 
@@ -184,11 +173,12 @@ def _register(app: PlatformCelery, task: AsyncTask[Any, Any]) -> None:
 
 
 def _register_periodic(app: PlatformCelery, job: Periodic) -> None:
+    """A tick by message, for whoever wants one now; the slot is as free or taken as for any other."""
+
     def run(self: Any, /) -> None:
         app.worker.call(app.worker.run_periodic(job, **_context(self)))
 
     app.task(name=job.schedule_name, bind=True, shared=False)(run)
-    _schedule(app, job.schedule_name, job.tick_s)
 
 
 def _register_heartbeat(app: PlatformCelery) -> None:
@@ -196,13 +186,6 @@ def _register_heartbeat(app: PlatformCelery) -> None:
         app.worker.call(app.worker.beat())
 
     app.task(name=HEARTBEAT, shared=False)(run)
-    _schedule(app, HEARTBEAT, HEARTBEAT_EVERY_S)
-
-
-def _schedule(app: PlatformCelery, task: str, every_s: float) -> None:
-    # A tick that waited longer than its period is of no use: the next one is there already.
-    options = {"expires": max(every_s, 10)}
-    app.conf.beat_schedule[task] = {"task": task, "schedule": every_s, "options": options}
 
 
 def _context(bound: Any) -> dict[str, Any]:
@@ -218,11 +201,15 @@ async def enqueue(app: Celery, task: AsyncTask[Any, Any], **arguments: Any) -> b
     broker may still take the message later, which does no harm.
     """
     headers = {TRACE_HEADER: telemetry.current_traceparent()}
+    return await _send(app, task.name, kwargs=arguments, headers=headers)
+
+
+async def _send(app: Celery, name: str, **options: Any) -> bool:
     try:
         async with asyncio.timeout(BROKER_TIMEOUT_S):
-            await asyncio.to_thread(app.send_task, task.name, kwargs=arguments, headers=headers)
+            await asyncio.to_thread(app.send_task, name, **options)
     except (OperationalError, OSError) as error:
-        log.warning("broker not reachable, left to the sweeper", task=task.name, error=repr(error))
+        log.warning("broker not reachable, left to the sweeper", task=name, error=repr(error))
         return False
     return True
 
@@ -251,19 +238,32 @@ def run_worker(
     telemetry.configure_tracing(settings, str(app.main))
     worker = app.worker
     live = {"consumes": lambda: _consumes(app)}
-    worker.start(OpsServer(settings.host, settings.ops_port, checks=checks or {}, live=live))
+    ops = OpsServer(settings.host, settings.ops_port, checks=checks or {}, live=live)
+    timetable = Timetable(worker.run_periodic, app.jobs, at_once_max=CONCURRENCY)
+    worker.start(ops, timetable, _heartbeats(app))
     try:
-        beat = Service(app, max_interval=1, scheduler_cls=MemoryScheduler)
-        threading.Thread(target=beat.start, name=f"{app.main} beat", daemon=True).start()
-        try:
-            _consume(app, drain_max_s)
-        finally:
-            beat.stop()
+        _consume(app, timetable, drain_max_s)
     finally:
         worker.stop()
 
 
-def _consume(app: PlatformCelery, drain_max_s: float) -> None:
+@asynccontextmanager
+async def _heartbeats(app: PlatformCelery) -> AsyncIterator[None]:
+    """Messages to ourselves: that they come round is what `_consumes` asks for."""
+
+    async def send() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_EVERY_S)
+            await _send(app, HEARTBEAT, expires=2 * HEARTBEAT_EVERY_S)
+
+    sender = asyncio.create_task(send())
+    try:
+        yield
+    finally:
+        sender.cancel()
+
+
+def _consume(app: PlatformCelery, timetable: Timetable, drain_max_s: float) -> None:
     """Celery's own worker in this thread; it handles SIGTERM (finish what runs, take no more)."""
     wrong: list[str] = []
 
@@ -273,6 +273,7 @@ def _consume(app: PlatformCelery, drain_max_s: float) -> None:
             worker_state.should_stop = 1  # type: ignore[assignment]
 
     def on_shutdown(**_: Any) -> None:
+        app.worker.soon(timetable.stop)
         app.worker.cut_off_after(drain_max_s)
 
     worker_ready.connect(on_ready, weak=False)

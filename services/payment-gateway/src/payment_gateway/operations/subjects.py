@@ -16,6 +16,7 @@ from payment_gateway.domain.personal_data import Subject, opened, subjects_in
 from payment_gateway.operations.vault import POOL_SIZE, Vault
 from payment_gateway.store.vault import subjects
 from payment_gateway.store.vault.subjects import Wanted
+from platform_kit.db import each_by_itself
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import Unavailable
@@ -138,8 +139,7 @@ class Subjects:
     async def _find_or_add(self, wanted: Sequence[Wanted]) -> Sequence[Subject | Exception]:
         engine, _ = self._vault.opened()
         found: dict[str, SealedKey] = {}
-        # One statement is its own transaction: nothing to begin and nothing to commit on the way of a payment.
-        at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
+        at_once = each_by_itself(engine)
         for _ in range(TRIES_MAX):
             missing = [one for one in wanted if one.reference not in found]
             if not missing:

@@ -112,7 +112,7 @@ async def open_vault(settings: Settings) -> AsyncIterator[Vault]:
         yield Vault()
         return
     keyring = keyring_of(keys, settings.vault_fingerprint_key.get_secret_value())
-    engine = create_engine(settings, pool_size=POOL_SIZE, url=settings.vault_url())
+    engine = create_engine(settings, pool_size=POOL_SIZE, url=settings.vault_url(), finds_by_key=True)
     try:
         yield Vault(engine, keyring)
     finally:
