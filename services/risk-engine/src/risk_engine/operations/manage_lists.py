@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from platform_kit.db import each_by_itself
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
 from risk_engine.domain.lists import ENTRIES_MAX, ListType, entity_of
@@ -126,7 +127,7 @@ async def follow_lists(deps: Deps) -> int:
     """
     seen = 0
     while True:
-        async with deps.engine.connect() as conn:
+        async with each_by_itself(deps.engine).connect() as conn:
             found, last = await lists.changes(conn, deps.lists.seen, SLICE)
             if not deps.lists.seen:
                 for name, kind in (await lists.types(conn)).items():

@@ -13,6 +13,7 @@ from typing import Any
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from platform_kit.db import each_by_itself
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
 from risk_engine.clients.cel import compile_document
@@ -36,7 +37,7 @@ async def reload_rules(deps: Deps) -> bool:
 
     Raises SQLAlchemyError or OSError when Postgres is away: the process goes on with what it has.
     """
-    async with deps.engine.connect() as conn:
+    async with each_by_itself(deps.engine).connect() as conn:
         live = await rule_sets.live(conn)
         if live is None or live.id in (deps.rules.publication, deps.rules.refused):
             return False

@@ -5,6 +5,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from platform_kit.db import each_by_itself
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
@@ -99,7 +100,7 @@ async def list_snoozes(deps: Deps, cursor: str | None, limit: int) -> dict[str, 
 async def follow_snoozes(deps: Deps) -> bool:
     """Bring this process's copy up to date; True when something had changed. Raises SQLAlchemyError or OSError when
     Postgres is away: the process goes on with what it has, and each snooze ends by itself at its time."""
-    async with deps.engine.connect() as conn:
+    async with each_by_itself(deps.engine).connect() as conn:
         change = await snoozes.newest_change(conn)
         if change == deps.snoozes.copy.change:
             return False

@@ -42,7 +42,7 @@ async def question_of(request: Request) -> Question:
     """Raises MalformedJson, InvalidRequest."""
     body = redacted(await json_of(request))
     key = rules.checked_key(request.headers.get("idempotency-key"))
-    return Question(key, body, rules.fingerprint_of(request.url.path, body), _fault_of(request))
+    return Question(key, body, rules.fingerprint_of(request.scope["path"], body), _fault_of(request))
 
 
 def _fault_of(request: Request) -> str | None:
@@ -80,8 +80,8 @@ def operators_simulators_of(request: Request) -> Simulators:
 
 def base_url(request: Request) -> str:
     """The channel as the caller reached it: `http://host:port/card`."""
-    place = request.url.path.split("/")[1]
-    return f"{request.url.scheme}://{request.headers.get('host', 'localhost')}/{place}"
+    place = request.scope["path"].split("/")[1]
+    return f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}/{place}"
 
 
 def answer(operation: Operation) -> Response:
