@@ -172,8 +172,8 @@ _SLUGS = {"extra_forbidden": "unknown-field", "missing": "missing-field"}
 def from_validation_errors(found: Sequence[Mapping[str, Any]]) -> Problem:
     """One Problem for all that is wrong with a payload; its code is that of the first error.
 
-    Pydantic's own messages repeat the input for one kind of error only, the tag of a union; names of members stand in
-    pointers; `input` and `ctx` are left out.
+    Each error says where (`pointer`), what it is called (`code`) and what is allowed there (`detail`). Nothing of the
+    input is repeated: names of members stand in pointers alone, of `ctx` the limits alone are told.
     """
     errors = [
         {"pointer": redact_text(_pointer(e["loc"])), "code": _slug(e["type"]), "detail": _detail(e)}
@@ -197,10 +197,62 @@ _TITLES = {
 }
 
 
+# What pydantic calls it -> what is allowed there, in our words. Types that models raise themselves bring their own.
+_ALLOWED: Mapping[str, str] = {
+    "missing": "is required",
+    "extra_forbidden": "is not a member of this request",
+    "none_required": "must be null",
+    "string_type": "must be a text",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_unicode": "must be valid Unicode",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "int_parsing_size": "must be an integer of at most 4,300 digits",
+    "int_from_float": "must be an integer",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "decimal_type": "must be a decimal number",
+    "decimal_parsing": "must be a decimal number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "literal_error": "must be one of {expected}",
+    "enum": "must be one of {expected}",
+    "union_tag_invalid": "must be one of {expected_tags}",
+    "union_tag_not_found": "must have the member {discriminator}, which says what it is",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dataclass_type": "must be an object",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "date_type": "must be a date such as 2026-11-26",
+    "date_parsing": "must be a date such as 2026-11-26",
+    "date_from_datetime_parsing": "must be a date such as 2026-11-26",
+    "date_from_datetime_inexact": "must be a date without a time, such as 2026-11-26",
+    "datetime_type": "must be a time such as 2026-11-26T12:00:00Z",
+    "datetime_parsing": "must be a time such as 2026-11-26T12:00:00Z",
+    "datetime_from_date_parsing": "must be a time such as 2026-11-26T12:00:00Z",
+    "datetime_object_invalid": "must be a time such as 2026-11-26T12:00:00Z",
+    "timezone_aware": "must be a time with its offset, such as 2026-11-26T12:00:00Z",
+    "bytes_type": "must be a text",
+    "json_invalid": "must be valid JSON",
+}
+
+
 def _detail(error: Mapping[str, Any]) -> str:
-    if error["type"] == "union_tag_invalid":
-        return f"must be one of {error['ctx']['expected_tags']}"
-    return str(error["msg"])
+    """What is allowed. A kind that we have no words for is told by pydantic's, which repeat no input but a tag."""
+    allowed = _ALLOWED.get(error["type"])
+    return allowed.format_map(error.get("ctx") or {}) if allowed else str(error["msg"])
 
 
 def _slug(kind: str) -> str:
