@@ -68,8 +68,9 @@ async def fuzz(
     )
     try:
         told, _ = await process.communicate()
-    except asyncio.CancelledError:
+    except asyncio.CancelledError:  # the test's time is over
         process.kill()
+        await process.wait()
         raise
     summary: dict[str, Any] = orjson.loads(report.read_bytes()) if report.exists() else {}
     cases = int(summary.get("test_cases", {}).get("generated", 0))
