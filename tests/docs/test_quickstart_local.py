@@ -1,5 +1,6 @@
 """The quick start names what `platform up` really gives."""
 
+import json
 import re
 
 from platform_cli.demo.report import WHAT_HAPPENED
@@ -19,6 +20,13 @@ def test_the_recorded_demonstration_is_of_this_program() -> None:
         assert name in TEXT
     assert "ledger balanced" in TEXT
     assert "0 lost, 0 doubled, 0 stuck" in TEXT
+
+
+def test_the_recorded_payment_has_the_members_of_the_newest_version() -> None:
+    (recorded,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.M | re.S)
+    newest = max((clone() / "services/payment-gateway/contracts/versions").glob("*.json"))
+    promised = json.loads(newest.read_text(encoding="utf-8"))["Payment"]["properties"]
+    assert json.loads(recorded).keys() == promised.keys()
 
 
 def test_no_place_of_the_machine_where_it_was_recorded_is_in_it() -> None:

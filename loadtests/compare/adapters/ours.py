@@ -58,7 +58,7 @@ def balances(call: Any, made: Any, accounts: int) -> list[int]:
             raise RuntimeError(f"no balances: {status} {answer!r}")
         page = json.loads(answer)
         for account in page["data"]:
-            prefix, _, number = account["name"].rpartition(":")[2].partition(".")  # lists name the owner, too
+            prefix, _, number = account["name"].partition(".")
             if prefix == made["prefix"]:
                 found[int(number)] = account["credits_posted_minor"] - account["debits_posted_minor"]
         if not page["next_cursor"]:

@@ -10,8 +10,14 @@ from gateway_rig import ADMIN, RunningGateway
 from simulator_rig import TOKEN
 from sqlalchemy import text
 
+from payment_gateway.domain.ledger import Journal, Posting, channel_receivable
+from payment_gateway.domain.postings import merchant_account
+from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.mark_and_ask import first_attempt_id
 from payment_gateway.operations.settle_captures import settle_captures
+from payment_gateway.store import terms
+from payment_gateway.store.commit import Commit, Done, Effects
+from platform_kit.ids import new_id
 
 
 async def operate(gateway: RunningGateway, **body: Any) -> dict[str, Any]:
@@ -75,3 +81,29 @@ async def balance(gateway: RunningGateway) -> dict[str, int]:
     (found,) = (await gateway.call("GET", "/v1/balance")).body["balances"]
     kinds = ("available", "pending", "reserve", "disputed", "payouts_in_transit")
     return {kind: found[f"{kind}_minor"] for kind in kinds}
+
+
+async def with_balance_of(
+    gateway: RunningGateway,
+    merchant_id: str,
+    currency: str,
+    *,
+    wanted: str | None = None,
+    destination: str | None = None,
+    amount_minor: int = 500,
+) -> None:
+    """Another merchant that has so many minor units (more) available."""
+    merchant = (
+        "INSERT INTO payments.merchant (id, name, country) VALUES (:id, 'other', 'DE') ON CONFLICT DO NOTHING"
+    )
+    named = {"id": merchant_id}
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(text(merchant), named)
+        await terms.put(connection, merchant_id, Terms(0, destination, None, wanted))
+    accounts = (
+        channel_receivable("card_sim", currency),
+        merchant_account(merchant_id, "available", currency),
+    )
+    postings = (Posting(*accounts, amount_minor),)
+    commit = Commit(lambda _: Effects(journal=Journal(new_id("je"), None, postings)), accounts=accounts)
+    assert isinstance(await gateway.deps.committer.submit(commit), Done)

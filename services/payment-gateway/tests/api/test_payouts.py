@@ -8,19 +8,12 @@ from typing import Any
 import orjson
 import pytest
 from gateway_rig import RunningGateway
-from money_rig import balance, funded, set_terms, settled
-from sqlalchemy import text
+from money_rig import balance, funded, set_terms, settled, with_balance_of
 
-from payment_gateway.domain.ledger import Journal, Posting, channel_receivable
-from payment_gateway.domain.postings import merchant_account
-from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.convert_balances import convert_balances
 from payment_gateway.operations.make_payout import schedule_payouts
 from payment_gateway.operations.send_payouts import send_payouts
 from payment_gateway.operations.settle_captures import settle_captures
-from payment_gateway.store import terms
-from payment_gateway.store.commit import Commit, Done, Effects
-from platform_kit.ids import new_id
 
 
 def a_payout(amount_minor: int = 4_000, destination: str = "ba_pays") -> dict[str, object]:
@@ -221,28 +214,3 @@ async def test_who_was_paid_out_today_stands_in_nobodys_way(
     assert await schedule_payouts(gateway.deps) == 1
     await with_balance_of(gateway, "mer_0", "EUR", destination="ba_pays")
     assert await schedule_payouts(gateway.deps) == 1, "the first has been paid out and has money again"
-
-
-async def with_balance_of(
-    gateway: RunningGateway,
-    merchant_id: str,
-    currency: str,
-    *,
-    wanted: str | None = None,
-    destination: str | None = None,
-) -> None:
-    """Another merchant that has 500 minor units (more) available."""
-    merchant = (
-        "INSERT INTO payments.merchant (id, name, country) VALUES (:id, 'other', 'DE') ON CONFLICT DO NOTHING"
-    )
-    named = {"id": merchant_id}
-    async with gateway.deps.engine.begin() as connection:
-        await connection.execute(text(merchant), named)
-        await terms.put(connection, merchant_id, Terms(0, destination, None, wanted))
-    accounts = (
-        channel_receivable("card_sim", currency),
-        merchant_account(merchant_id, "available", currency),
-    )
-    postings = (Posting(*accounts, 500),)
-    commit = Commit(lambda _: Effects(journal=Journal(new_id("je"), None, postings)), accounts=accounts)
-    assert isinstance(await gateway.deps.committer.submit(commit), Done)

@@ -14,7 +14,8 @@ from gateway_rig import ADMIN, Reply, RunningGateway, a_sale
 from jsonschema import Draft202012Validator
 
 from payment_gateway.api import access
-from payment_gateway.domain.versions import CURRENT, VERSIONS, shown_at
+from payment_gateway.api.versions import FINGERPRINTED_BARE
+from payment_gateway.domain.versions import CURRENT, VERSIONS, may_differ, shown_at
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.store.tables import outbox
@@ -30,9 +31,9 @@ def at(version: str) -> dict[str, str]:
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every payment and refund in an answer, however deep."""
+    """Every payment, refund and account in an answer, however deep."""
     if isinstance(value, dict):
-        if value.get("object") in ("payment", "refund"):
+        if value.get("object") in ("payment", "refund", "account"):
             yield value
         for name, one in value.items():
             if name != "metadata":
@@ -83,6 +84,7 @@ async def a_day(gateway: RunningGateway, version: str) -> list[Reply]:
         await gateway.call("GET", pay, headers=at(version)),
         await gateway.call("GET", f"{pay}/refunds", headers=at(version)),
         await gateway.call("GET", "/v1/payments", headers=at(version)),
+        await gateway.call("GET", "/v1/ledger/accounts", headers=at(version)),
     ]
     await number_events(gateway)
     return [*replies, await gateway.call("GET", "/v1/events?limit=100", headers=at(version))]
@@ -101,6 +103,35 @@ async def test_every_answer_is_in_the_shape_of_the_version_that_was_asked_for(
         assert reply.status in (200, 201, 202), reply.raw
         assert reply.headers.getall("Platform-Version") == [version]  # type: ignore[attr-defined]
         assert faults(version, reply.body) == [], reply.raw
+
+
+async def test_an_account_is_called_as_its_merchant_called_it_and_before_as_the_platform_keeps_it(
+    gateway: RunningGateway,
+) -> None:
+    await gateway.captured(1_000)
+    await gateway.post("/v1/ledger/accounts", {"name": "savings", "currency": "EUR"})
+
+    async def accounts(version: str) -> list[dict[str, Any]]:
+        found = (await gateway.call("GET", "/v1/ledger/accounts", headers=at(version))).body["data"]
+        return list(found)
+
+    now = {(one["book"], one["name"]) for one in await accounts(CURRENT)}
+    assert now == {("own", "savings"), ("payments", "pending")}
+    mer = gateway.merchant_id
+    for version in VERSIONS[:-1]:
+        before = {one["name"] for one in await accounts(version)}
+        assert before == {f"ledger:{mer}:savings", f"merchant:{mer}:pending"}
+
+
+async def test_an_answer_without_anything_that_changed_is_the_same_bytes_in_every_version(
+    gateway: RunningGateway,
+) -> None:
+    made = await gateway.pay()
+    path = f"/v1/payments/{made.body['id']}"
+    before_last, newest = [await gateway.call("GET", path, headers=at(one)) for one in VERSIONS[-2:]]
+    assert before_last.raw == newest.raw
+    assert not may_differ(VERSIONS[-2], newest.raw)
+    assert may_differ(VERSIONS[0], newest.raw)
 
 
 async def test_what_changed_is_what_the_page_says(gateway: RunningGateway) -> None:
@@ -156,7 +187,7 @@ async def test_webhooks_come_in_the_version_to_which_the_merchant_is_pinned(gate
         await deliver_webhooks(gateway.deps)
         assert set(told) == {version}
         assert faults(version, received) == []
-        assert {"disputed_minor" in one["data"]["payment"] for one in received} == {version == CURRENT}
+        assert {"disputed_minor" in one["data"]["payment"] for one in received} == {version != OLD}
     await runner.cleanup()
 
 
@@ -195,8 +226,11 @@ async def test_a_key_is_not_taken_for_another_version(gateway: RunningGateway) -
         await gateway.post("/v1/payments", a_sale(), key=one, headers=at(one))
         reply = await gateway.post("/v1/payments", a_sale(), key=one, headers=at(other))
         assert (reply.status, reply.problem) == (422, "idempotency-key-reuse")
-    again = await gateway.post("/v1/payments", a_sale(), key=CURRENT)
-    assert again.headers["Idempotent-Replayed"] == "true", "without a header it is the pinned one"
+    await gateway.post("/v1/payments", a_sale(), key="early", headers=at(FINGERPRINTED_BARE))
+    again = await gateway.post("/v1/payments", a_sale(), key="early")
+    assert again.headers["Idempotent-Replayed"] == "true", (
+        "as keys were stored before versions were asked for"
+    )
 
 
 async def test_a_new_pin_keeps_nobody_from_learning_what_came_of_a_request(gateway: RunningGateway) -> None:

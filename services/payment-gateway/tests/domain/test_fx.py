@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment_gateway.clients.rates import PER_EURO, SandboxRates
-from payment_gateway.domain.fx import Rate, conversion
+from payment_gateway.domain.fx import ATTO, Rate, Residue, conversion, rounding
 from platform_kit.money import exponent
 
 CURRENCIES = st.sampled_from(sorted(PER_EURO))
@@ -52,3 +52,33 @@ def test_each_leg_stays_in_its_own_currency_and_a_debt_turns_both_round(amount: 
 
 def test_a_pair_without_a_rate_is_not_converted() -> None:
     assert SandboxRates().rate("EUR", "ZWG") is None
+
+
+@given(
+    amounts=st.lists(st.tuples(st.integers(-(10**9), 10**9).filter(bool), CURRENCIES), max_size=30),
+    buy=CURRENCIES,
+)
+def test_what_rounding_left_of_any_conversions_is_booked_but_for_less_than_a_minor_unit(
+    amounts: list[tuple[int, str]], buy: str
+) -> None:
+    """Held to exact fractions: what was to be paid out, less what was, is the rounding account and what is carried."""
+    carried, booked, left = Residue(buy), 0, Fraction(0)
+    for amount, sell in amounts:
+        rate = SandboxRates().rate(sell, buy)
+        assert rate is not None
+        bought = rate.convert(amount)
+        exact = Fraction(rate.numerator * 10 ** exponent(buy), rate.denominator * 10 ** exponent(sell))
+        left += amount * exact - bought
+        carried, whole = carried.with_another(rate.residue_atto(amount, bought))
+        booked += whole
+        assert abs(carried.carried_atto) < ATTO
+        assert abs(whole) <= 1
+    assert abs(left - booked - Fraction(carried.carried_atto, ATTO)) <= Fraction(len(amounts), 2 * ATTO)
+
+
+def test_the_rounding_account_gets_what_liquidity_has_too_much_and_gives_back_what_it_lacks() -> None:
+    (kept,) = rounding("USD", 1)
+    assert (kept.debit.kind, kept.credit.kind, kept.amount_minor) == ("fx", "fx_rounding", 1)
+    (given_back,) = rounding("USD", -1)
+    assert (given_back.debit.kind, given_back.credit.kind) == ("fx_rounding", "fx")
+    assert rounding("USD", 0) == ()

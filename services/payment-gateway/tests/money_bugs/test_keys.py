@@ -27,7 +27,7 @@ async def open_accounts(gateway: RunningGateway, *names: str) -> None:
 
 async def balance(gateway: RunningGateway, name: str) -> int:
     accounts = (await gateway.call("GET", "/v1/ledger/accounts")).body["data"]
-    (found,) = [a["available_minor"] for a in accounts if a["name"].endswith(f":{name}")]
+    (found,) = [a["available_minor"] for a in accounts if a["name"] == name]
     return int(found)
 
 

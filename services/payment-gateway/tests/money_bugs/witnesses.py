@@ -99,7 +99,7 @@ async def answer_of(
 async def available_minor(gateway: RunningGateway) -> int:
     """What the merchant may use, over all its accounts of payments, in minor units."""
     accounts = (await gateway.call("GET", "/v1/ledger/accounts")).body["data"]
-    return sum(a["available_minor"] for a in accounts if a["name"].startswith("merchant:"))
+    return sum(a["available_minor"] for a in accounts if a["book"] == "payments")
 
 
 class ChannelDouble:

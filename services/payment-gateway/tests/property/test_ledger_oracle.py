@@ -114,7 +114,7 @@ class TwoLedgers(RuleBasedStateMachine):
     def books_agree(self) -> None:
         rows = self.do(self.gateways[1].call("GET", "/v1/ledger/accounts")).body["data"]
         ours = {
-            row["name"].split(":")[-1]: Account(
+            row["name"]: Account(
                 row["floor_minor"],
                 row["ceiling_minor"],
                 row["debits_posted_minor"],

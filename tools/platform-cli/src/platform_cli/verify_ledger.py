@@ -36,6 +36,10 @@ def render_verification(verification: dict[str, Any]) -> Table:
         table.add_row("", "", "", Text(f"transfer {transfer} does not follow from the rows before it", "red"))
     for journal in verification.get("wrong_journals", []):
         table.add_row("", "", "", Text(f"journal {journal} does not declare its transfers", "red"))
+    for rounding in verification.get("fx_rounding", []):
+        if not rounding["explained"]:
+            said = f"the conversions into {rounding['currency']} do not explain its rounding account"
+            table.add_row("", "", "", Text(said, "red"))
     chain = verification.get("chain")
     if chain and chain["broken_at"] is not None:
         table.add_row("", "", "", Text(f"the hash chain breaks at position {chain['broken_at']:,}", "red"))

@@ -25,6 +25,7 @@ EventId = Annotated[str | None, Query(max_length=64, pattern=r"^evt_[0-9a-z]{26}
 @router.get("", responses=READ | answer("EventPage"))
 async def list_all(
     caller: Merchant,
+    cursor: EventId = None,
     after: EventId = None,
     before: EventId = None,
     type: Annotated[str | None, Query(max_length=100, pattern=EVENT_TYPE_PATTERN)] = None,
@@ -36,13 +37,14 @@ async def list_all(
     order: Literal["asc", "desc"] = "asc",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Response:
-    """Events in the order in which they became facts, or backwards. Pass the last id that you have: as `after` when
-    going forward, as `before` when going back. `aggregate_id` tells the story of one object."""
+    """Events in the order in which they became facts, or with `order=desc` backwards; `next_cursor` continues. To
+    follow what happens, pass the id of the last event that you have as `after` (going back: as `before`).
+    `aggregate_id` tells the story of one object."""
     page = await list_events(
         caller.deps,
         caller.merchant_id,
-        after=after,
-        before=before,
+        after=(cursor or after) if order == "asc" else after,
+        before=(cursor or before) if order == "desc" else before,
         where=EventFilter(type, since=occurred_from, until=occurred_to, aggregate_id=aggregate_id),
         newest_first=order == "desc",
         limit=limit,
@@ -51,6 +53,7 @@ async def list_all(
     return JsonResponse(
         {
             "data": list(page.events),
+            "next_cursor": last,
             "has_more": page.has_more,
             "next_after": last if order == "asc" else None,
             "next_before": last if order == "desc" else None,

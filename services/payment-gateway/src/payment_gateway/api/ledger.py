@@ -25,7 +25,7 @@ from payment_gateway.api.schemas.ledger import (
     VoidHoldBody,
 )
 from payment_gateway.api.versions import VersionedRoute
-from payment_gateway.domain.ledger import Account, AccountName
+from payment_gateway.domain.ledger import BOOKS, Account, AccountName
 from payment_gateway.domain.ledger_hold import HoldState
 from payment_gateway.domain.objects import hold_object
 from payment_gateway.operations.balance_as_of import balance_of, transfers_page
@@ -58,7 +58,8 @@ JournalId = Annotated[str, Path(pattern=r"^je_[0-9a-z]{26}$")]
 
 PageSize = Annotated[int, Query(ge=1, le=100)]
 Label = Annotated[str, StringConstraints(pattern=r"^[^:\x00]{1,100}:[^\x00]{0,500}$")]
-ACCOUNT_CURSOR = r"^(ledger|merchant):[0-9a-z_]{1,60}:[a-z0-9_.-]{1,64}:[A-Z]{3}$"
+# The second form was given out by releases of before 27 November 2026, and names the owner as the platform keeps it.
+ACCOUNT_CURSOR = r"^(own|payments|(ledger|merchant):[0-9a-z_]{1,60}):[a-z0-9_.-]{1,64}:[A-Z]{3}$"
 
 TRANSFERS_PATH = "/v1/ledger/transfers"
 TRANSFERS_MAX_BYTES = 256 * 1024  # 1,000 linked transfers between accounts with the longest names fit
@@ -81,15 +82,20 @@ async def list_all(
     cursor: Annotated[str | None, Query(pattern=ACCOUNT_CURSOR)] = None,
 ) -> Response:
     """The merchant's accounts by name, with posted and pending counters in minor units; then those of its payments."""
-    after = AccountName(*cursor.rsplit(":", 2)) if cursor else None
+    after = _account_after(caller.merchant_id, cursor) if cursor else None
     found = await list_accounts(caller.deps, caller.merchant_id, after, limit)
     last = found.items[-1].name if found.has_more else None
     return JsonResponse(
         {
-            "data": [_account_object(account) for account in found.items],
-            "next_cursor": f"{last}:{last.currency}" if last else None,
+            "data": [_account_object(caller.merchant_id, account) for account in found.items],
+            "next_cursor": f"{last.book}:{last.kind}:{last.currency}" if last else None,
         }
     )
+
+
+def _account_after(merchant_id: str, cursor: str) -> AccountName:
+    book, kind, currency = cursor.rsplit(":", 2)
+    return AccountName(f"{BOOKS[book]}:{merchant_id}" if book in BOOKS else book, kind, currency)
 
 
 @router.get("/accounts/{name}/transfers", responses=READ | answer("AccountTransferPage"))
@@ -297,14 +303,26 @@ async def verify(deps: GatewayDeps) -> Response:
                 "behind": found.chain.behind,
                 "lag_s": round(found.chain.lag_s, 3),
             },
+            "fx_rounding": [
+                {
+                    "currency": one.currency,
+                    "booked_minor": one.booked_minor,
+                    "carried_atto": one.carried_atto,
+                    "conversions": one.conversions,
+                    "explained": one.explained,
+                }
+                for one in found.roundings
+            ],
         }
     )
 
 
-def _account_object(account: Account) -> dict[str, Any]:
+def _account_object(merchant_id: str, account: Account) -> dict[str, Any]:
     return {
         "object": "account",
-        "name": str(account.name),
+        "merchant_id": merchant_id,
+        "book": account.name.book,
+        "name": account.name.kind,
         "currency": account.name.currency,
         "available_minor": account.available_minor,
         "debits_posted_minor": account.debits_posted,

@@ -65,7 +65,9 @@ async def list_deliveries(
     page = await list_webhook_deliveries(
         deps, owner, endpoint_id=endpoint_id, event_id=event_id, status=status, before=before, limit=limit
     )
-    return JsonResponse({"data": list(page.deliveries), "next_before": page.next_before})
+    return JsonResponse(
+        {"data": list(page.deliveries), "next_cursor": page.next_before, "next_before": page.next_before}
+    )
 
 
 @router.post(

@@ -1,7 +1,7 @@
 """The dated version of the API, at its edge: which one a request is answered in, and the answer in its shape.
 
-Header, or else the version to which the merchant is pinned. The newest costs a look at the headers; an older one parses
-the answer again and shows it as it was (domain/versions).
+Header, or else the version to which the merchant is pinned. The newest costs a look at the headers; for an older one an
+answer that holds what has changed since is parsed again and shown as it was (domain/versions).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from payment_gateway.api.personal_data import opened
-from payment_gateway.domain.versions import CURRENT, VERSION_HEADER, VERSIONS, shown_at
+from payment_gateway.domain.versions import CURRENT, VERSION_HEADER, VERSIONS, may_differ, shown_at
 from platform_kit.body import StrictRoute
 from platform_kit.canonical import ANSWER_HEADERS
 from platform_kit.problems import Problem
@@ -88,7 +88,7 @@ def _asked(headers: list[tuple[bytes, bytes]]) -> str | None:
 
 def _shown(response: Response, version: str) -> Response:
     """The answer in an older shape; a refusal has one shape in all versions."""
-    if response.media_type == "application/json" and response.body:
+    if response.media_type == "application/json" and may_differ(version, bytes(response.body)):
         response.body = orjson.dumps(shown_at(version, orjson.loads(response.body)))
         response.headers["content-length"] = str(len(response.body))
     return response

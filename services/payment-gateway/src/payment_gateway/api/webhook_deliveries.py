@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -21,6 +21,8 @@ from platform_kit.contract import KEYED, answer
 
 router = APIRouter(prefix="/v1/webhook-deliveries", tags=["webhooks"], route_class=VersionedRoute)
 
+CURSOR: Final = r"^dlv_[0-9a-z]{26}$"
+
 
 @router.get("", responses=READ | answer("WebhookDeliveryPage"))
 async def list_all(
@@ -28,20 +30,23 @@ async def list_all(
     endpoint_id: Annotated[str | None, Query(max_length=64, pattern=r"^we_[0-9a-z]{26}$")] = None,
     event_id: Annotated[str | None, Query(max_length=64, pattern=EVENT_ID_PATTERN)] = None,
     status: Literal["due", "delivered", "dead"] | None = None,
-    before: Annotated[str | None, Query(max_length=64, pattern=r"^dlv_[0-9a-z]{26}$")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR)] = None,
+    before: Annotated[str | None, Query(pattern=CURSOR, deprecated=True, description="as `cursor`")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Response:
-    """Deliveries of an endpoint or of an event, newest first, each with its last attempts."""
+    """Deliveries of an endpoint or of an event, newest first, each with its last attempts; `next_cursor` continues."""
     page = await list_webhook_deliveries(
         caller.deps,
         caller.merchant_id,
         endpoint_id=endpoint_id,
         event_id=event_id,
         status=status,
-        before=before,
+        before=cursor or before,
         limit=limit,
     )
-    return JsonResponse({"data": list(page.deliveries), "next_before": page.next_before})
+    return JsonResponse(
+        {"data": list(page.deliveries), "next_cursor": page.next_before, "next_before": page.next_before}
+    )
 
 
 @router.get("/{delivery_id}", responses=READ | answer("WebhookDelivery"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -30,6 +30,8 @@ from platform_kit.contract import Responses, answer, problems
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_class=VersionedRoute)
 
+CURSOR: Final = r"^we_[0-9a-z]{26}$"
+
 CONFLICT: Responses = problems(
     {409: "webhook-endpoint-disabled, too-many-webhook-secrets, idempotency-in-progress: nothing was done"}
 )
@@ -53,12 +55,15 @@ async def register(body: WebhookEndpointBody, caller: Merchant) -> Response:
 @router.get("", responses=READ | answer("WebhookEndpointPage"))
 async def list_all(
     caller: Merchant,
-    after: Annotated[str | None, Query(max_length=64, pattern=r"^we_[0-9a-z]{26}$")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR)] = None,
+    after: Annotated[str | None, Query(pattern=CURSOR, deprecated=True, description="as `cursor`")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 100,
 ) -> Response:
-    """The merchant's endpoints, oldest first, without their secrets."""
-    page = await list_webhook_endpoints(caller.deps, caller.merchant_id, after=after, limit=limit)
-    return JsonResponse({"data": list(page.endpoints), "next_after": page.next_after})
+    """The merchant's endpoints, oldest first, without their secrets; `next_cursor` continues."""
+    page = await list_webhook_endpoints(caller.deps, caller.merchant_id, after=cursor or after, limit=limit)
+    return JsonResponse(
+        {"data": list(page.endpoints), "next_cursor": page.next_after, "next_after": page.next_after}
+    )
 
 
 @router.get("/{endpoint_id}", responses=READ | answer("WebhookEndpoint"))

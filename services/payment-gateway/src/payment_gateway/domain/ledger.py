@@ -11,7 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+BOOKS: Final[Mapping[str, str]] = MappingProxyType({"own": "ledger", "payments": "merchant"})
+"""A merchant's two sets of accounts (those that it opened, those of its payments) -> how their owner begins."""
 
 
 class AccountName(NamedTuple):
@@ -23,6 +27,12 @@ class AccountName(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.owner}:{self.kind}"
+
+    @property
+    def book(self) -> str:
+        """Of a merchant's account: which of its two sets it is in."""
+        (book,) = (name for name, kept in BOOKS.items() if self.owner.startswith(f"{kept}:"))
+        return book
 
 
 def channel_receivable(channel: str, currency: str) -> AccountName:

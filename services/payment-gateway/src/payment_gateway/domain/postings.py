@@ -21,7 +21,7 @@ def merchant_account(merchant_id: str, kind: str, currency: str) -> AccountName:
 
 def platform_account(kind: str, currency: str) -> AccountName:
     """`kind` is fees (earned), scheme_fees (what channels cost), bank (what payouts leave),
-    suspense (what nobody can explain) or fx (liquidity)."""
+    suspense (what nobody can explain), fx (liquidity) or fx_rounding (what rounding left of it)."""
     return AccountName(PLATFORM, kind, currency)
 
 

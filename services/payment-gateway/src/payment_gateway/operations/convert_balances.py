@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from payment_gateway.clients.rates import Rates, SandboxRates
 from payment_gateway.domain import fx
-from payment_gateway.domain.fx import Rate
+from payment_gateway.domain.fx import Rate, Residue
 from payment_gateway.domain.ledger import Journal
 from payment_gateway.domain.postings import merchant_account
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.money_events import conversion_event
-from payment_gateway.store import terms
+from payment_gateway.store import fx_residue, terms
 from payment_gateway.store.commit import Commit, Done, Effects, Locked
 from payment_gateway.store.terms import Foreign
 from platform_kit import canonical
@@ -40,7 +40,7 @@ async def convert_balances(deps: Deps, rates: Rates | None = None) -> int:
 
 
 async def _convert(deps: Deps, merchant_id: str, rate: Rate) -> bool:
-    """The journal carries its rate: whoever reads the ledger can compute it again."""
+    """The journal carries its rate and its residue: whoever reads the ledger can compute it again."""
     sold_from = merchant_account(merchant_id, "available", rate.sell)
 
     def decide(locked: Locked) -> Effects:
@@ -48,9 +48,20 @@ async def _convert(deps: Deps, merchant_id: str, rate: Rate) -> bool:
         bought = rate.convert(sold)
         if not bought:  # spent meanwhile
             return Effects()
-        told = {name: str(value) for name, value in fx.rate_object(rate).items()}
-        journal = Journal(new_id("je"), None, fx.conversion(merchant_id, rate, sold, bought), metadata=told)
-        return Effects(journal=journal, events=(conversion_event(merchant_id, journal, rate, locked.now),))
+        residue_atto = rate.residue_atto(sold, bought)
+        carried: Residue = locked.rows[rate.buy]
+        carried, rounded = carried.with_another(residue_atto)
+        lines = fx.conversion(merchant_id, rate, sold, bought, rounded)
+        told = fx.rate_object(rate) | {"residue_atto": residue_atto}
+        journal = Journal(
+            new_id("je"), None, lines, metadata={name: str(value) for name, value in told.items()}
+        )
+        return Effects(
+            rows=((fx_residue, carried),),
+            journal=journal,
+            events=(conversion_event(merchant_id, journal, rate, locked.now),),
+        )
 
     accounts = fx.accounts_of(merchant_id, rate.sell, rate.buy)
-    return isinstance(await deps.committer.submit(Commit(decide, accounts=accounts)), Done)
+    commit = Commit(decide, also=((fx_residue, rate.buy),), accounts=accounts)
+    return isinstance(await deps.committer.submit(commit), Done)

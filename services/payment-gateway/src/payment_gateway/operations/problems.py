@@ -127,9 +127,9 @@ def problem_of(error: Exception) -> Problem:
         case DomainOperationInProgress():
             return OperationInProgress()
         case LedgerInsufficientFunds(account=account):
-            return InsufficientFunds(f"The account {account} does not hold enough.")
+            return InsufficientFunds(f"The account {account.kind} ({account.currency}) does not hold enough.")
         case LedgerAboveCeiling(account=account):
-            return AboveCeiling(f"The account {account} may not hold that much.")
+            return AboveCeiling(f"The account {account.kind} ({account.currency}) may not hold that much.")
         case DomainHoldClosed(state=state):
             return HoldClosed(f"The hold is {state}.", state=str(state))
         case DomainAlreadyReversed(by=by):
@@ -137,7 +137,7 @@ def problem_of(error: Exception) -> Problem:
         case EffectiveTimeRefused():
             return InvalidEffectiveTime(f"It may lie up to {BACKDATE_MAX.days} days back, never ahead.")
         case StoreUnknownAccount(account=account):
-            return UnknownAccount(f"The account {account} ({account.currency}) is not open.")
+            return UnknownAccount(f"The account {account.kind} ({account.currency}) is not open.")
         case _:
             raise error
 

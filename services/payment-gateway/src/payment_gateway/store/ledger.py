@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.ledger import Account, AccountName, Journal, Trail
-from payment_gateway.store import ledger_chain
+from payment_gateway.store import fx_residue, ledger_chain
+from payment_gateway.store.fx_residue import Rounding
 from payment_gateway.store.ledger_chain import ChainState
 from platform_kit.writes import Writes
 
@@ -165,6 +166,7 @@ class Verification:
     wrong_journals: tuple[str, ...]
     """Journals that do not declare what their transfers are (at most 100)."""
     chain: ChainState
+    roundings: tuple[Rounding, ...]
 
     @property
     def balanced(self) -> bool:
@@ -173,7 +175,7 @@ class Verification:
             and c["debits_pending_minor"] == c["credits_pending_minor"]
             for c in self.currencies
         )
-        intact = self.chain.broken_at is None
+        intact = self.chain.broken_at is None and all(rounding.explained for rounding in self.roundings)
         return sums_agree and intact and not (self.differences or self.unproved or self.wrong_journals)
 
 
@@ -295,6 +297,7 @@ async def verify(conn: AsyncConnection) -> Verification:
         unproved=tuple((await conn.execute(FIND_UNPROVED)).scalars()),
         wrong_journals=tuple((await conn.execute(FIND_WRONG_JOURNALS)).scalars()),
         chain=await ledger_chain.recompute(conn),
+        roundings=tuple(await fx_residue.roundings(conn)),
     )
 
 

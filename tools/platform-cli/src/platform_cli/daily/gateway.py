@@ -14,7 +14,7 @@ from platform_kit.ids import new_id
 
 TIMEOUT = aiohttp.ClientTimeout(total=120, connect=3, sock_read=30)  # the ledger is verified row by row
 TRIES_MAX = 4  # of a request whose answer was lost: always with the same key
-API_VERSION = "2026-11-26"  # what these commands read, whatever version the merchant is pinned to
+API_VERSION = "2026-11-27"  # what these commands read, whatever version the merchant is pinned to
 PAUSE_S = 0.5
 PAUSE_MAX_S = 10.0
 

@@ -25,8 +25,11 @@ def accounts(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("account", "available", "debits", "credits", "held debits", "held credits", box=None)
+    table = Table(
+        "account", "book", "available", "debits", "credits", "held debits", "held credits", box=None
+    )
     kinds = ("available", "debits_posted", "credits_posted", "debits_pending", "credits_pending")
     for one in found:
-        table.add_row(one["name"], *(written(one[f"{kind}_minor"], one["currency"]) for kind in kinds))
+        counted = (written(one[f"{kind}_minor"], one["currency"]) for kind in kinds)
+        table.add_row(one["name"], one["book"], *counted)
     print_table(table, "no accounts yet")

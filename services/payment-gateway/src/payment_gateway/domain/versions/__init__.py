@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from payment_gateway.domain.versions import v2026_11_26
+from payment_gateway.domain.versions import v2026_11_26, v2026_11_27
 
 StepBack = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
 VERSION_HEADER: Final = "Platform-Version"
 FIRST: Final = "2026-11-23"
-STEPS_BACK: Final[Mapping[str, StepBack]] = {"2026-11-26": v2026_11_26.STEP_BACK}
+STEPS_BACK: Final[Mapping[str, StepBack]] = {
+    "2026-11-26": v2026_11_26.STEP_BACK,
+    "2026-11-27": v2026_11_27.STEP_BACK,
+}
 """Version -> how what it shows is shown by the one before; the oldest first."""
 
 VERSIONS: Final[tuple[str, ...]] = (FIRST, *STEPS_BACK)
@@ -25,6 +28,22 @@ CURRENT: Final = VERSIONS[-1]
 
 _MERCHANTS_OWN: Final = frozenset({"metadata", "customer", "billing_details", "evidence", "details"})
 """Members whose inside is the merchant's: what looks like an object of ours there is none."""
+
+
+_KINDS_SINCE: Final = {
+    version: tuple(
+        f'"object":{space}"{kind}"'.encode()  # with a space as Postgres writes what an event holds
+        for kind in sorted({kind for one, step in STEPS_BACK.items() if one > version for kind in step})
+        for space in ("", " ")
+    )
+    for version in VERSIONS
+}
+
+
+def may_differ(version: str, body: bytes) -> bool:
+    """Whether an answer, as JSON text, holds an object that `version` may show in another way: most hold none, and need
+    not be read for it."""
+    return any(kind in body for kind in _KINDS_SINCE[version])
 
 
 def shown_at(version: str, value: Any) -> Any:

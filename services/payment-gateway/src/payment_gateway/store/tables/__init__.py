@@ -7,7 +7,7 @@ from payment_gateway.store.tables.erasures import erasure
 from payment_gateway.store.tables.keys_and_events import idempotency_key, job_run, outbox
 from payment_gateway.store.tables.ledger import account, hold, journal, ledger_chain, transfer
 from payment_gateway.store.tables.merchants import api_key, merchant
-from payment_gateway.store.tables.money import dispute, merchant_terms, payout, settlement
+from payment_gateway.store.tables.money import dispute, fx_residue, merchant_terms, payout, settlement
 from payment_gateway.store.tables.payments import attempt, channel_event, payment, refund
 from payment_gateway.store.tables.reserve import reserve
 from payment_gateway.store.tables.reviews import consumer_cursor, quarantined_event, review_verdict
@@ -32,6 +32,7 @@ __all__ = [
     "customer",
     "dispute",
     "erasure",
+    "fx_residue",
     "hold",
     "idempotency_key",
     "job_run",

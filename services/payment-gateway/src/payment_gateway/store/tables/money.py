@@ -109,3 +109,12 @@ settlement = Table(
     Column("id", String(collation="C"), primary_key=True),  # an account's owner and currency
     Column("transfer_id", BigInteger, nullable=False),
 )
+
+# What conversions into a currency left by rounding and is no whole minor unit yet, in 10^-18 of one.
+fx_residue = Table(
+    "fx_residue",
+    metadata,
+    Column("id", String(3), primary_key=True),  # the currency
+    Column("carried_atto", BigInteger, nullable=False),
+    CheckConstraint("abs(carried_atto) < 1000000000000000000", name="carried_is_below_one"),
+)

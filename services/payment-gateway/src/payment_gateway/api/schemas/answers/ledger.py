@@ -15,7 +15,7 @@ from payment_gateway.api.schemas.answers.words import (
     page,
     word,
 )
-from payment_gateway.domain.ledger import PostingKind
+from payment_gateway.domain.ledger import BOOKS, PostingKind
 from payment_gateway.domain.ledger_hold import HoldState
 from platform_kit.contract import COUNT, FLAG, TEXT, Schema, items, nullable, ref, shape, thing
 
@@ -65,6 +65,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Account": thing(
         "account",
         {
+            "merchant_id": identifier("mer"),
+            "book": word(*BOOKS)
+            | {
+                "description": "`own`: what you opened; `payments`: what your payments move, such as `available`"
+            },
             "name": TEXT,
             "currency": CURRENCY,
             "available_minor": MINOR,
@@ -217,6 +222,18 @@ SCHEMAS: Final[dict[str, Schema]] = {
                     "behind": COUNT,
                     "lag_s": {"type": "number", "minimum": 0},
                 }
+            ),
+            "fx_rounding": items(
+                shape(
+                    {
+                        "currency": CURRENCY,
+                        "booked_minor": MINOR,
+                        "carried_atto": {"type": "integer"}
+                        | {"description": "10^-18 minor units: residues that are no whole one yet"},
+                        "conversions": COUNT,
+                        "explained": FLAG,
+                    }
+                )
             ),
         }
     ),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from payment_gateway.api.schemas.answers.words import LABELS, SHOWN_ONCE, TIME, identifier, page, word
+from payment_gateway.api.schemas.answers.words import (
+    LABELS,
+    OLDER_CURSOR,
+    SHOWN_ONCE,
+    TIME,
+    identifier,
+    page,
+    word,
+)
 from platform_kit.contract import ANYTHING, COUNT, FLAG, TEXT, Schema, items, nullable, ref, shape, thing
 
 _ENDPOINT: Final = {
@@ -37,14 +45,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "EventPage": shape(
         {
             "data": items(ref("Event")),
+            "next_cursor": nullable(TEXT),
             "has_more": FLAG,
-            "next_after": nullable(TEXT),
-            "next_before": nullable(TEXT),
+            "next_after": OLDER_CURSOR,
+            "next_before": OLDER_CURSOR,
         }
     ),
     "WebhookEndpoint": thing("webhook_endpoint", _ENDPOINT),
     "NewWebhookEndpoint": thing("webhook_endpoint", _ENDPOINT | {"secret": SHOWN_ONCE}),
-    "WebhookEndpointPage": page("WebhookEndpoint", "next_after"),
+    "WebhookEndpointPage": page("WebhookEndpoint", "next_cursor", "next_after"),
     "PublicKeyList": shape({"data": items(TEXT)}),
     "WebhookPing": thing("webhook_ping", {"delivery_id": identifier("dlv"), "event_id": identifier("evt")}),
     "WebhookDelivery": thing(
@@ -76,7 +85,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         },
     ),
-    "WebhookDeliveryPage": page("WebhookDelivery", "next_before"),
+    "WebhookDeliveryPage": page("WebhookDelivery", "next_cursor", "next_before"),
     "OverseenWebhookEndpoint": thing(
         "overseen_webhook_endpoint",
         {

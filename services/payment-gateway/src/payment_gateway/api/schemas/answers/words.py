@@ -14,6 +14,7 @@ CURRENCY: Final[Schema] = ref("Currency")
 TIME: Final[Schema] = contract.TIME | {"examples": ["2026-11-26T12:00:00.000000Z"]}
 LABELS: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
 TIMES: Final = {"created_at": TIME, "updated_at": TIME}
+OLDER_CURSOR: Final = nullable(TEXT) | {"deprecated": True, "description": "the same as `next_cursor`"}
 SHOWN_ONCE: Final = TEXT | {"description": "shown this once"}
 
 
@@ -25,6 +26,7 @@ def word(*words: str) -> Schema:
     return {"type": "string", "enum": list(words)}
 
 
-def page(schema: str, *cursors: str) -> Schema:
-    """A list and the cursors that continue it; null at its end."""
-    return shape({"data": items(ref(schema)), **{name: nullable(TEXT) for name in cursors}})
+def page(schema: str, cursor: str | None = None, *older: str) -> Schema:
+    """A list and the cursor that continues it, null at its end (None = it comes whole); older names of it stay."""
+    members = {"data": items(ref(schema))} | ({cursor: nullable(TEXT)} if cursor else {})
+    return shape(members | dict.fromkeys(older, OLDER_CURSOR))
