@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from payment_gateway.api.personal_data import MERCHANT_ID
 from payment_gateway.api.versions import answer_headers
 from payment_gateway.domain.audit import ADMINISTRATOR, API_KEY, OPERATOR, Actor
 from payment_gateway.domain.scopes import allows, needed_scope
@@ -83,6 +84,7 @@ async def caller_of(request: Request) -> Caller:
         auth_failures_total.labels("merchant").inc()
         raise
     canonical.add(merchant_id=key.merchant_id)
+    request.scope[MERCHANT_ID] = key.merchant_id
     version = answer_headers(request.scope, key.api_version)
     lease = await deps.limits.admit(key.id, request.method)
     if key.is_disabled:

@@ -1,4 +1,5 @@
-"""Personal data leaves here, at the merchants' own doors: what is sealed in an answer is opened on its way out."""
+"""Personal data leaves here, at the merchants' own doors: what is sealed in an answer is opened on its way out, by the
+keys of the merchant who asks and by no other's."""
 
 from __future__ import annotations
 
@@ -10,13 +11,16 @@ from starlette.responses import Response
 
 from payment_gateway.operations.subjects import Subjects
 
+MERCHANT_ID: Final = "merchant_id"
+"""In the scope: whose key was sent. What is asked at other doors stays sealed."""
 _MARK: Final = b'"sealed":['
 
 
 async def opened(request: Request, response: Response) -> Response:
     """The answer with who it is about; one that names nobody passes after a look at its bytes."""
-    if _MARK in response.body and response.media_type == "application/json":
+    merchant_id = request.scope.get(MERCHANT_ID)
+    if merchant_id and _MARK in response.body and response.media_type == "application/json":
         subjects: Subjects = request.app.state.deps.subjects
-        response.body = orjson.dumps(await subjects.opened(orjson.loads(response.body)))
+        response.body = orjson.dumps(await subjects.opened(merchant_id, orjson.loads(response.body)))
         response.headers["content-length"] = str(len(response.body))
     return response

@@ -98,13 +98,18 @@ def _opened_one(sealed: Mapping[str, Any], subject: Subject | None) -> Any:
     return beside | (ERASED if subject is None else subject.open(sealed))
 
 
-def payer_reference(customer: Mapping[str, Any], payment_id: str) -> str:
-    """By what a payment's payer is found again: the merchant's own id of them, else the e-mail, else the payment."""
+def named_reference(customer: Mapping[str, Any]) -> str | None:
+    """By what a payer is found again at the next payment: the merchant's own id of them, else the e-mail."""
     if customer.get("id"):
         return f"id:{customer['id']}"
     if customer.get("email"):
         return f"email:{customer['email'].lower()}"
-    return f"payment:{payment_id}"
+    return None
+
+
+def payer_reference(customer: Mapping[str, Any], payment_id: str) -> str:
+    """By what a payment's payer is found again: as `named_reference` says, else by the payment."""
+    return named_reference(customer) or f"payment:{payment_id}"
 
 
 def saved_reference(customer_id: str) -> str:

@@ -81,7 +81,7 @@ async def _subject(deps: Deps, dispute: Dispute, payment: Payment) -> Subject:
     """Under whose key the evidence is kept: it tells of who paid. Raises VaultClosed."""
     for kept in (dispute.evidence, payment.customer):
         if kept and is_sealed(kept):
-            known = await deps.subjects.by_id([kept["subject"]])
+            known = await deps.subjects.by_id(dispute.merchant_id, [kept["subject"]])
             if known:
                 return known[kept["subject"]]
     return await deps.subjects.of(dispute.merchant_id, payer_reference({}, payment.id))

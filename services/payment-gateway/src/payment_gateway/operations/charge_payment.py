@@ -155,7 +155,7 @@ async def _payer(deps: Deps, payment: Payment) -> dict[str, Any]:
         customer = await sealed_payer(deps, payment.merchant_id, payment.id, customer)
     if not customer:
         return {}
-    told: dict[str, Any] = await deps.subjects.opened(customer)
+    told: dict[str, Any] = await deps.subjects.opened(payment.merchant_id, customer)
     return told | {"id": customer["subject"] if told.get("id") or told == ERASED else None}
 
 

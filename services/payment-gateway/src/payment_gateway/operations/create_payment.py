@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from payment_gateway.domain.payment import Payment, Status
-from payment_gateway.domain.personal_data import payer_reference
 from payment_gateway.operations.answer_request import (
     CREATE_ROUTE,
     Answer,
@@ -19,7 +18,7 @@ from payment_gateway.operations.charge_payment import charge_payment
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.events import payment_event
 from payment_gateway.operations.mark_and_ask import first_attempt_id
-from payment_gateway.operations.saved_method import sealed_payer, with_saved
+from payment_gateway.operations.saved_method import known_payer, sealed_payer, with_saved
 from payment_gateway.store.commit import Commit, Effects, Locked
 from platform_kit import canonical
 from platform_kit.idempotency import Claim, IdempotencyKey
@@ -59,11 +58,8 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
     wanted = command.key.claim(f"{command.merchant_id} {CREATE_ROUTE}", first_attempt_id(payment_id))
     # A repeated key meets its stored answer in the commit that would claim it; only what may be refused before that,
     # and was not the first time, or would add a subject, makes it worth to look earlier.
-    names_saved = command.payment_method is not None or command.customer_id is not None
-    may_add = command.customer and not deps.subjects.remembers(
-        command.merchant_id, payer_reference(command.customer, payment_id)
-    )
-    if (names_saved or may_add) and (stored := await find_stored(deps, wanted)):
+    looked = command.payment_method is not None or command.customer_id is not None
+    if looked and (stored := await find_stored(deps, wanted)):
         return stored
     method, customer = await with_saved(
         deps,
@@ -73,7 +69,10 @@ async def create_payment(deps: Deps, command: CreatePayment) -> Answer:
         method=command.method,
         customer=command.customer,
     )
-    customer = await sealed_payer(deps, command.merchant_id, payment_id, customer)
+    payer = await known_payer(deps, command.merchant_id, customer)
+    if customer and payer is None and not looked and (stored := await find_stored(deps, wanted)):
+        return stored
+    customer = await sealed_payer(deps, command.merchant_id, payment_id, customer, payer)
     command = replace(command, method=method, customer=customer)
     payment = _new(deps, payment_id, command)
     if not command.confirm:

@@ -102,7 +102,12 @@ async def _payers(deps: Deps, claimed: list[DueDelivery]) -> tuple[Mapping[str, 
     """The keys of who is told of, by one statement, and what can be sent. That the vault does not answer is no failure
     of an endpoint: what names somebody waits until its lease ends, the rest is sent."""
     try:
-        return await deps.subjects.by_id(subjects_in([one.event.customer for one in claimed])), claimed
+        named = {
+            (str(one.event.merchant_id), subject)
+            for one in claimed
+            for subject in subjects_in(one.event.customer)
+        }
+        return await deps.subjects.of_all(named), claimed
     except Exception:
         log.exception("webhooks wait for the vault")
         return {}, [one for one in claimed if one.event.customer is None]

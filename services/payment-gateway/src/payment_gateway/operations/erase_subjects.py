@@ -1,6 +1,6 @@
 """Destroy the keys of those who are to be forgotten, unless a dispute needs to know them still. A job.
 
-    look      a short transaction: disputes that are open block
+    look      a short transaction: disputes that are open block; what a scan must not find is gathered for the last time
     destroy   the vault's own transaction: key and reference go
     record    a short transaction: erased, evidence emptied, the audit log
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from payment_gateway.domain.audit import THE_PLATFORM, Entry
 from payment_gateway.domain.dispute import DisputeStatus
 from payment_gateway.domain.erasure import SOUGHT_LIFETIME, Erasure, ErasureStatus
+from payment_gateway.operations.gather_sought import gather_sought, with_billing_details
 from payment_gateway.operations.manage_customers import delete_customers_of
 from payment_gateway.store import audit_log, erasures
 from platform_kit import canonical
@@ -76,9 +77,26 @@ async def _erase(deps: Deps, erasure_id: str) -> bool:
         if open_ones:
             await _block(deps, connection, erasure, open_ones)
             return False
-    await delete_customers_of(deps, erasure.merchant_id, erasure.subjects)
-    await deps.subjects.erase(erasure.subjects)
-    return await _record(deps, erasure, [row.id for row in disputes])
+        gathered = await _gather(deps, erasure)
+        await erasures.save(connection, gathered)
+    await delete_customers_of(deps, erasure.merchant_id, gathered.subjects)
+    if gathered.subjects != erasure.subjects:
+        return False
+    await deps.subjects.erase(erasure.merchant_id, erasure.subjects)
+    return await _record(deps, erasure)
+
+
+async def _gather(deps: Deps, erasure: Erasure) -> Erasure:
+    """With all that can be read now and could not be at the request. Billing details of a customer whom a crash kept
+    there are closed only now, and everybody has to let go of their keys, too: it is due again after that."""
+    merchant_id = erasure.merchant_id
+    subjects = await with_billing_details(deps, merchant_id, erasure.subjects)
+    sought = await gather_sought(deps, merchant_id, erasure.id, subjects, before=erasure.sought)
+    if subjects == erasure.subjects:
+        return replace(erasure, sought=sought)
+    await deps.subjects.close(merchant_id, subjects)
+    due_at = deps.clock.now() + deps.subjects.let_go_after
+    return replace(erasure, sought=sought, subjects=subjects, due_at=due_at)
 
 
 async def _block(
@@ -93,13 +111,14 @@ async def _block(
     await erasures.save(connection, blocked)
 
 
-async def _record(deps: Deps, erasure: Erasure, disputes: Sequence[str]) -> bool:
+async def _record(deps: Deps, erasure: Erasure) -> bool:
     async with deps.engine.begin() as connection:
         now = deps.clock.now()
         held = await erasures.lock_free(connection, erasure.id)
         if held is None or held.status is ErasureStatus.ERASED:
             return False
-        await erasures.empty_evidence(connection, disputes)
+        disputes = await erasures.disputes_of(connection, held.subjects)
+        await erasures.empty_evidence(connection, [row.id for row in disputes])
         done = replace(held, status=ErasureStatus.ERASED, blocked_by=[], erased_at=now)
         await erasures.save(connection, done)
         entry = Entry("erasure.erased", held.merchant_id, held.id, {"subjects": list(held.subjects)})
@@ -113,5 +132,5 @@ async def forget_sought(deps: Deps, erasure_id: str) -> None:
         erasure = await erasures.lock_free(connection, erasure_id)
         if erasure is None or erasure.sought is None:
             return
-        await deps.subjects.erase([erasure.sought["subject"]])
+        await deps.subjects.erase(erasure.merchant_id, [erasure.sought["subject"]])
         await erasures.save(connection, replace(erasure, sought=None))

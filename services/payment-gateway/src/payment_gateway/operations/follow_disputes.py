@@ -44,7 +44,8 @@ async def send_dispute_answers(deps: Deps) -> int:
     told = 0
     for dispute in waiting:
         path = "accept" if dispute.status is DisputeStatus.LOST else "evidence"
-        told_bank = replace(dispute, evidence=await deps.subjects.opened(dispute.evidence))
+        evidence = await deps.subjects.opened(dispute.merchant_id, dispute.evidence)
+        told_bank = replace(dispute, evidence=evidence)
         if await deps.banking.answer_dispute(told_bank, path):
             told += 1
             async with deps.engine.begin() as connection:

@@ -23,4 +23,4 @@ async def forget_cards(deps: Deps, merchant_id: str, payment_method_ids: Sequenc
         if method.vault_card is not None:
             await deps.vault.forget(method.vault_card)
         gone = await deps.subjects.known(merchant_id, [method_reference(method_id)])
-        await deps.subjects.erase(gone)
+        await deps.subjects.erase(merchant_id, gone)

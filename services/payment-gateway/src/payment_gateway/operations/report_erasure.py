@@ -37,7 +37,7 @@ async def find_sought(deps: Deps, erasure_id: str, by: Actor) -> Mapping[str, An
         if erasure.status is not ErasureStatus.ERASED:
             raise NotErasedYet("There is nothing to prove before the keys are destroyed.")
         await audit_log.record(connection, by, Entry("erasure.values_read", erasure.merchant_id, erasure.id))
-    opened = await deps.subjects.opened(erasure.sought) if erasure.sought else {}
+    opened = await deps.subjects.opened(erasure.merchant_id, erasure.sought) if erasure.sought else {}
     return erasure_object(erasure) | {"sought": opened.get("values")}
 
 

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from payment_gateway.domain.audit import Actor, Entry, StoredEntry
-from payment_gateway.domain.erasure import (
-    Erasure,
-    ErasureStatus,
-    erasure_object,
-    sought_in,
-    sought_reference,
-)
-from payment_gateway.domain.personal_data import is_sealed, method_reference, payer_reference, saved_reference
+from payment_gateway.domain.erasure import Erasure, ErasureStatus, erasure_object
+from payment_gateway.domain.personal_data import payer_reference, saved_reference
 from payment_gateway.operations.answer_request import Answer, find_stored
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.find_payments import get_payment
+from payment_gateway.operations.gather_sought import gather_sought, with_billing_details
 from payment_gateway.operations.manage_customers import delete_customers_of, get_customer
 from payment_gateway.operations.problems import UnknownReference
 from payment_gateway.operations.write_once import write_once
-from payment_gateway.store import audit_log, erasures, payment_methods, unsealed
+from payment_gateway.store import audit_log, erasures, unsealed
 from payment_gateway.store.commit import Locked, RowKind
 from payment_gateway.store.pages import Page, Window
 from payment_gateway.store.tenancy import as_merchant
@@ -66,26 +60,24 @@ async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
     async with deps.engine.connect() as connection:
         if await unsealed.is_any(connection, command.merchant_id):
             raise StillSealing()
-    subjects = sorted(
-        await deps.subjects.by_id(await _subjects(deps, command))
-    )  # those that have a key still
-    if not subjects:
+    merchant_id = command.merchant_id
+    held = await deps.subjects.by_id(merchant_id, await _subjects(deps, command))  # that have a key still
+    if not held:
         raise UnknownReference("Nothing is held of them, or it was erased before.")
-    subjects = sorted({*subjects, *await _billing_details_of(deps, command.merchant_id, subjects)})
-    sought = await _sought(deps, command.merchant_id, erasure_id, subjects)
-    await deps.subjects.close(subjects)  # first: what waits must be closed, whatever happens next
+    subjects = await with_billing_details(deps, merchant_id, sorted(held))
+    sought = await gather_sought(deps, merchant_id, erasure_id, subjects)
+    await deps.subjects.close(merchant_id, subjects)  # first: what waits must be closed, whatever comes next
 
     def decide(locked: Locked) -> tuple[tuple[tuple[RowKind, Any], ...], Mapping[str, Any]]:
         made = Erasure(
             id=erasure_id,
-            merchant_id=command.merchant_id,
+            merchant_id=merchant_id,
             status=ErasureStatus.WAITING,
             subjects=list(subjects),
             blocked_by=[],
             sought=sought,
             created_at=locked.now,
-            # twice: a process may have taken the key just before the close, and a request may outlive the memory
-            due_at=locked.now + timedelta(seconds=2 * deps.subjects.remember_s),
+            due_at=locked.now + deps.subjects.let_go_after,
         )
         entry = Entry("erasure.requested", made.merchant_id, made.id, {"subjects": list(subjects)})
         told = StoredEntry(new_id("aud"), entry, command.by, locked.now)
@@ -93,7 +85,7 @@ async def request_erasure(deps: Deps, command: RequestErasure) -> Answer:
 
     answer = await write_once(deps, wanted, decide)
     if not answer.replayed:
-        await delete_customers_of(deps, command.merchant_id, subjects)
+        await delete_customers_of(deps, merchant_id, subjects)
     return answer
 
 
@@ -113,30 +105,6 @@ async def _subjects(deps: Deps, command: RequestErasure) -> Sequence[str]:
         raise UnknownReference(missing.detail) from None
     reference = f"id:{command.customer}" if command.customer else f"email:{(command.email or '').lower()}"
     return await deps.subjects.known(merchant_id, [reference])
-
-
-async def _billing_details_of(deps: Deps, merchant_id: str, subjects: Sequence[str]) -> Sequence[str]:
-    """Their saved payment methods' billing details are subjects of their own: the tokens of those."""
-    async with as_merchant(deps.engine, merchant_id) as connection:
-        saved = await erasures.customers_of(connection, merchant_id, subjects)
-        methods = [one for row in saved for one in await payment_methods.ids_of_customer(connection, row.id)]
-    return await deps.subjects.known(merchant_id, map(method_reference, methods))
-
-
-async def _sought(
-    deps: Deps, merchant_id: str, erasure_id: str, subjects: Sequence[str]
-) -> Mapping[str, Any]:
-    """What the scan must not find afterwards, under a key of its own, while it can still be read."""
-    async with deps.engine.connect() as connection:
-        told = [
-            *await erasures.payers(connection, subjects),
-            *(row.personal for row in await erasures.customers_of(connection, merchant_id, subjects)),
-            *await erasures.billing_of(connection, merchant_id, subjects),
-            *(row.evidence for row in await erasures.disputes_of(connection, subjects)),
-        ]
-    values = sought_in([await deps.subjects.opened(one) for one in told if is_sealed(one)])
-    keeper = await deps.subjects.of(merchant_id, sought_reference(erasure_id))
-    return keeper.seal({"values": values})
 
 
 async def get_erasure(deps: Deps, merchant_id: str, erasure_id: str) -> Erasure:

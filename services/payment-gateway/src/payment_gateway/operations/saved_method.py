@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from payment_gateway.domain.customer import is_usable_for
-from payment_gateway.domain.personal_data import payer_reference
+from payment_gateway.domain.personal_data import Subject, named_reference, payer_reference
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_customers import get_customer
 from payment_gateway.operations.manage_payment_methods import usable_payment_method
@@ -44,11 +44,22 @@ async def with_saved(
     return method, {**(customer or {}), "id": customer_id} if customer_id else customer
 
 
+async def known_payer(deps: Deps, merchant_id: str, customer: Mapping[str, Any] | None) -> Subject | None:
+    """Who has paid before; None for somebody new. Whom nothing but the payment names is new. Raises VaultClosed."""
+    reference = named_reference(customer or {})
+    return await deps.subjects.find(merchant_id, reference) if reference else None
+
+
 async def sealed_payer(
-    deps: Deps, merchant_id: str, payment_id: str, customer: Mapping[str, Any] | None
+    deps: Deps,
+    merchant_id: str,
+    payment_id: str,
+    customer: Mapping[str, Any] | None,
+    known: Subject | None = None,
 ) -> Mapping[str, Any] | None:
-    """A payment's `customer` as it is kept: sealed under the key of whom it is about. Raises VaultClosed."""
+    """A payment's `customer` as it is kept: sealed under the key of whom it is about, who may be known already.
+    Raises VaultClosed."""
     if not customer:
         return None
-    subject = await deps.subjects.of(merchant_id, payer_reference(customer, payment_id))
+    subject = known or await deps.subjects.of(merchant_id, payer_reference(customer, payment_id))
     return subject.seal(customer)

@@ -61,7 +61,9 @@ async def _customers(deps: Deps, batch: int) -> int:
     async with deps.engine.begin() as connection:
         found = await unsealed.lock_customers(connection, batch)
         subjects = await _subjects(deps, found, lambda row: saved_reference(row.id))
-        sealed_before = await deps.subjects.by_id({row.personal["subject"] for row in found if row.personal})
+        sealed_before = await deps.subjects.of_all(
+            {(row.merchant_id, row.personal["subject"]) for row in found if row.personal}
+        )
         rows: list[dict[str, Any]] = []
         for row, subject in zip(found, subjects, strict=True):
             # A process of the older version may have changed a sealed row: what it wrote is laid over.

@@ -2,6 +2,7 @@
 
 A process may seal with a key that it remembers for up to `remember_s` seconds after the subject was closed. So a
 subject is closed first and erased later (`operations/erase_subjects.py`): what was sealed in between dies with the key.
+A closed subject's key is used and not remembered, so that nobody reads by it once it is destroyed.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from payment_gateway.domain.envelope import SealedKey, UnknownKey
 from payment_gateway.domain.personal_data import Subject, opened, subjects_in
 from payment_gateway.operations.vault import POOL_SIZE, Vault
 from payment_gateway.store.vault import subjects
-from payment_gateway.store.vault.subjects import Wanted
+from payment_gateway.store.vault.subjects import Named, Wanted
 from platform_kit.db import each_by_itself
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
@@ -26,6 +30,11 @@ REMEMBERED_MAX: Final = 20_000  # of a process: some 10 MB
 TOGETHER_MAX: Final = 64  # subjects of one statement
 TRIES_MAX: Final = 3  # for a subject that another process adds at the same moment
 WAIT_MAX_S: Final = 20.0  # within what a client waits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Reference = tuple[str, str]
+"""Merchant id, and the keyed fingerprint of what it calls somebody."""
 
 log = get_logger(__name__)
 
@@ -55,10 +64,15 @@ class Subjects:
         self._asking: Together[Wanted, Subject] = Together(
             self._find_or_add, batch_max=TOGETHER_MAX, lanes=POOL_SIZE
         )
+        self._looking: Together[Reference, Subject | None] = Together(
+            self._find, batch_max=TOGETHER_MAX, lanes=POOL_SIZE
+        )
 
     @property
-    def remember_s(self) -> float:
-        return self._remember_s
+    def let_go_after(self) -> timedelta:
+        """How long after a subject is closed no process has its key in memory: twice what it is remembered, for it may
+        have been taken just before the close, and a request may outlive the memory."""
+        return timedelta(seconds=2 * self._remember_s)
 
     async def of(self, merchant_id: str, reference: str) -> Subject:
         """The open subject of a merchant's reference, made if there is none. One statement of the vault, shared with
@@ -66,32 +80,36 @@ class Subjects:
         _, keyring = self._vault.opened()
         hidden = keyring.reference(merchant_id, reference)
         known = self._by_reference.get(hidden)
-        if known is None:
-            wanted = Wanted(merchant_id, hidden, keyring.new_key(new_id("sub")))
-            try:
-                known = await self._asking.call(wanted, WAIT_MAX_S)
-            except TimeoutError:
-                raise VaultBusy() from None
-        return known
+        if known is not None:
+            return known
+        return await _in_time(self._asking, Wanted(merchant_id, hidden, keyring.new_key(new_id("sub"))))
 
-    def remembers(self, merchant_id: str, reference: str) -> bool:
-        """Whether `of` would ask nobody. Raises VaultClosed."""
-        return self._by_reference.get(self.hidden(merchant_id, reference)) is not None
+    async def find(self, merchant_id: str, reference: str) -> Subject | None:
+        """The open subject of a merchant's reference, or None for somebody new. Asks as `of` does, and adds nobody."""
+        hidden = self.hidden(merchant_id, reference)
+        known = self._by_reference.get(hidden)
+        return known if known is not None else await _in_time(self._looking, (merchant_id, hidden))
 
-    async def by_id(self, ids: Collection[str]) -> Mapping[str, Subject]:
-        """Those that have not been erased. Raises VaultClosed, VaultKeyMissing."""
-        found = {one: known for one in ids if (known := self._by_id.get(one))}
-        if missing := set(ids) - found.keys():
-            engine, _ = self._vault.opened()
-            async with engine.connect() as connection:
-                keys = await subjects.of_ids(connection, missing)
-            found |= {key.id: self._remember(key) for key in keys.values()}
+    async def by_id(self, merchant_id: str, ids: Collection[str]) -> Mapping[str, Subject]:
+        """Those of this merchant that have not been erased. Raises VaultClosed, VaultKeyMissing."""
+        return await self.of_all([(merchant_id, one) for one in ids])
+
+    async def of_all(self, named: Collection[Named]) -> Mapping[str, Subject]:
+        """The same for several merchants' at once."""
+        found = {one[1]: known for one in named if (known := self._by_id.get("/".join(one)))}
+        if missing := {one for one in named if one[1] not in found}:
+            async with self._at_once().connect() as connection:
+                held = await subjects.of_ids(connection, missing)
+            found |= {
+                one.key.id: self._opened(one.merchant_id, one.key, remembered=not one.is_closed)
+                for one in held
+            }
         return found
 
-    async def opened(self, value: Any) -> Any:
-        """An answer with all that is sealed in it opened, and what was erased marked as such."""
+    async def opened(self, merchant_id: str, value: Any) -> Any:
+        """A merchant's answer with all that is sealed in it opened, and what was erased marked as such."""
         ids = subjects_in(value)
-        return opened(value, await self.by_id(ids)) if ids else value
+        return opened(value, await self.by_id(merchant_id, ids)) if ids else value
 
     def hidden(self, merchant_id: str, value: str) -> str:
         """What a value is looked up by without being kept: a keyed fingerprint. Raises VaultClosed."""
@@ -104,18 +122,18 @@ class Subjects:
         async with engine.connect() as connection:
             return await subjects.of_references(connection, hidden)
 
-    async def close(self, ids: Collection[str]) -> None:
+    async def close(self, merchant_id: str, ids: Collection[str]) -> None:
         """Seal nothing new under these, from `remember_s` seconds on in every process."""
         engine, _ = self._vault.opened()
         async with engine.begin() as connection:
-            await subjects.close(connection, ids)
+            await subjects.close(connection, merchant_id, ids)
         self._forget(ids)
 
-    async def erase(self, ids: Collection[str]) -> None:
-        """Destroy the keys. Not to be taken back; doing it again changes nothing."""
+    async def erase(self, merchant_id: str, ids: Collection[str]) -> None:
+        """Destroy the keys of a merchant's subjects. Not to be taken back; doing it again changes nothing."""
         engine, _ = self._vault.opened()
         async with engine.begin() as connection:
-            await subjects.erase(connection, ids)
+            await subjects.erase(connection, merchant_id, ids)
         self._forget(ids)
 
     async def rewrap_some(self, limit: int) -> int:
@@ -137,39 +155,61 @@ class Subjects:
             raise UnknownKey(key_id)
 
     async def _find_or_add(self, wanted: Sequence[Wanted]) -> Sequence[Subject | Exception]:
-        engine, _ = self._vault.opened()
         found: dict[str, SealedKey] = {}
-        at_once = each_by_itself(engine)
         for _ in range(TRIES_MAX):
             missing = [one for one in wanted if one.reference not in found]
             if not missing:
                 break
-            async with at_once.connect() as connection:
+            async with self._at_once().connect() as connection:
                 found |= await subjects.find_or_add(connection, missing)
-        return [self._found(one, found) for one in wanted]
+        return [
+            self._known(one.merchant_id, one.reference, found[one.reference])
+            if one.reference in found
+            else VaultBusy()
+            for one in wanted
+        ]
 
-    def _found(self, wanted: Wanted, found: Mapping[str, SealedKey]) -> Subject | Exception:
-        if wanted.reference not in found:
-            return VaultBusy()
+    async def _find(self, wanted: Sequence[Reference]) -> Sequence[Subject | Exception | None]:
+        async with self._at_once().connect() as connection:
+            found = await subjects.find(connection, {hidden for _, hidden in wanted})
+        return [
+            self._known(merchant_id, hidden, found[hidden]) if hidden in found else None
+            for merchant_id, hidden in wanted
+        ]
+
+    def _at_once(self) -> AsyncEngine:
+        """For single statements, on the way of a payment."""
+        return each_by_itself(self._vault.opened()[0])
+
+    def _known(self, merchant_id: str, hidden: str, key: SealedKey) -> Subject | Exception:
+        """An open subject, remembered by both of its names."""
         try:
-            subject = self._remember(found[wanted.reference])
+            subject = self._opened(merchant_id, key, remembered=True)
         except VaultKeyMissing as error:
             return error
-        self._by_reference.put(wanted.reference, subject)
+        self._by_reference.put(hidden, subject)
         return subject
 
-    def _remember(self, key: SealedKey) -> Subject:
+    def _opened(self, merchant_id: str, key: SealedKey, *, remembered: bool) -> Subject:
         try:
             subject = Subject(key.id, self._vault.opened()[1].open_key(key))
         except UnknownKey as error:
             log.error("vault key missing", subject=key.id, key_id=error.key_id)
             raise VaultKeyMissing() from None
-        self._by_id.put(subject.id, subject)
+        if remembered:
+            self._by_id.put(f"{merchant_id}/{subject.id}", subject)
         return subject
 
     def _forget(self, ids: Collection[str]) -> None:
         self._by_id.drop(ids)
         self._by_reference.drop(ids)
+
+
+async def _in_time(together: Together[Item, Result], item: Item) -> Result:
+    try:
+        return await together.call(item, WAIT_MAX_S)
+    except TimeoutError:
+        raise VaultBusy() from None
 
 
 class _Remembered:

@@ -23,7 +23,7 @@ from platform_kit.writes import Writes
 
 _FIELDS = tuple(f.name for f in fields(Erasure))
 _COLUMNS = ", ".join(_FIELDS)
-_MUTABLE = ("status", "due_at", "blocked_by", "sought", "report", "erased_at", "reported_at")
+_MUTABLE = ("status", "subjects", "due_at", "blocked_by", "sought", "report", "erased_at", "reported_at")
 PAYERS_MAX = 1_000  # of the newest payments: what they say of a payer hardly differs
 
 GET = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id")

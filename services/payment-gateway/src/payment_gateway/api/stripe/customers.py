@@ -62,7 +62,7 @@ async def update(customer: str, request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     found = await get_customer(caller.deps, caller.merchant_id, customer)
     changes = {name: given.text(name) for name in _TEXTS if name in given}
-    said = await caller.deps.subjects.opened(customer_object(found))
+    said = await caller.deps.subjects.opened(caller.merchant_id, customer_object(found))
     metadata = given.metadata(dict(said["metadata"]))
     given.ignore(*_IGNORED)
     given.done()

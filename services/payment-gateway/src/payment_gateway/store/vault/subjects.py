@@ -40,20 +40,27 @@ FIND_OR_ADD = text(f"""
     SELECT reference, id, kek_id, wrapped_key FROM added
     UNION ALL
     SELECT reference, id, kek_id, wrapped_key FROM found""")
-# subject_pkey
+# subject_open_key
+FIND = text(f"""
+    SELECT reference, id, kek_id, wrapped_key FROM {_SUBJECT}
+    WHERE reference = ANY(CAST(:references AS text[])) AND closed_at IS NULL""")
+# subject_pkey; a token of another merchant's names nobody
 OF_IDS = text(f"""
-    SELECT id, kek_id, wrapped_key FROM {_SUBJECT}
-    WHERE id = ANY(CAST(:ids AS text[])) AND wrapped_key IS NOT NULL""")
+    SELECT known.merchant_id, known.id, kek_id, wrapped_key, closed_at IS NOT NULL AS is_closed
+    FROM unnest(CAST(:merchants AS text[]), CAST(:ids AS text[])) AS named (merchant_id, id)
+    JOIN {_SUBJECT} AS known ON known.id = named.id AND known.merchant_id = named.merchant_id
+    WHERE wrapped_key IS NOT NULL""")
 # subject_by_reference_idx
 OF_REFERENCES = text(f"""
     SELECT id FROM {_SUBJECT} WHERE reference = ANY(CAST(:references AS text[])) ORDER BY id""")
 CLOSE = text(f"""
-    UPDATE {_SUBJECT} SET closed_at = now() WHERE id = ANY(CAST(:ids AS text[])) AND closed_at IS NULL""")
+    UPDATE {_SUBJECT} SET closed_at = now()
+    WHERE id = ANY(CAST(:ids AS text[])) AND merchant_id = :merchant_id AND closed_at IS NULL""")
 # With the key goes the reference: nothing is left that ties the token to a name, not even with our own keys.
 ERASE = text(f"""
     UPDATE {_SUBJECT} SET kek_id = NULL, wrapped_key = NULL, reference = NULL, erased_at = now(),
            closed_at = COALESCE(closed_at, now())
-    WHERE id = ANY(CAST(:ids AS text[])) AND erased_at IS NULL""")
+    WHERE id = ANY(CAST(:ids AS text[])) AND merchant_id = :merchant_id AND erased_at IS NULL""")
 # subject_by_kek_idx
 LOCK_OLD = text(f"""
     SELECT id, kek_id, wrapped_key FROM {_SUBJECT} WHERE kek_id <> :newest ORDER BY id LIMIT :limit
@@ -73,6 +80,19 @@ class Wanted:
     new: SealedKey
 
 
+Named = tuple[str, str]
+"""A subject as somebody names it: the merchant whose it is to be, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A merchant's subject with its key; a closed one is on its way to be erased."""
+
+    merchant_id: str
+    key: SealedKey
+    is_closed: bool
+
+
 async def find_or_add(conn: AsyncConnection, wanted: Sequence[Wanted]) -> Mapping[str, SealedKey]:
     """Reference -> its open subject's key. One may be missing: another process is just adding it."""
     rows = {
@@ -89,9 +109,17 @@ async def find_or_add(conn: AsyncConnection, wanted: Sequence[Wanted]) -> Mappin
     return {row.reference: _key(row) for row in found}
 
 
-async def of_ids(conn: AsyncConnection, ids: Collection[str]) -> Mapping[str, SealedKey]:
-    """The keys that are still there."""
-    return {row.id: _key(row) for row in await conn.execute(OF_IDS, {"ids": sorted(ids)})}
+async def find(conn: AsyncConnection, references: Collection[str]) -> Mapping[str, SealedKey]:
+    """Reference -> its open subject's key, of those that have one."""
+    found = await conn.execute(FIND, {"references": sorted(references)})
+    return {row.reference: _key(row) for row in found}
+
+
+async def of_ids(conn: AsyncConnection, named: Collection[Named]) -> Sequence[Held]:
+    """The keys that are still there, of subjects that are their merchant's."""
+    merchants, ids = zip(*sorted(named), strict=True)
+    found = await conn.execute(OF_IDS, {"merchants": list(merchants), "ids": list(ids)})
+    return [Held(row.merchant_id, _key(row), row.is_closed) for row in found]
 
 
 async def of_references(conn: AsyncConnection, references: Collection[str]) -> Sequence[str]:
@@ -99,12 +127,12 @@ async def of_references(conn: AsyncConnection, references: Collection[str]) -> S
     return [row.id for row in await conn.execute(OF_REFERENCES, {"references": sorted(references)})]
 
 
-async def close(conn: AsyncConnection, ids: Collection[str]) -> None:
-    await conn.execute(CLOSE, {"ids": sorted(ids)})
+async def close(conn: AsyncConnection, merchant_id: str, ids: Collection[str]) -> None:
+    await conn.execute(CLOSE, {"merchant_id": merchant_id, "ids": sorted(ids)})
 
 
-async def erase(conn: AsyncConnection, ids: Collection[str]) -> None:
-    await conn.execute(ERASE, {"ids": sorted(ids)})
+async def erase(conn: AsyncConnection, merchant_id: str, ids: Collection[str]) -> None:
+    await conn.execute(ERASE, {"merchant_id": merchant_id, "ids": sorted(ids)})
 
 
 async def lock_old(conn: AsyncConnection, newest: str, limit: int) -> Sequence[SealedKey]:
