@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from gateway_rig import ADMIN, RunningGateway, run_gateway
 from money_rig import disputed, operate, ready
@@ -17,6 +18,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from payment_gateway.operations.erase_subjects import erase_subjects
+from payment_gateway.operations.seal_personal_data import seal_personal_data
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
 from platform_kit.ids import new_id
 
@@ -174,3 +176,29 @@ async def test_a_known_payer_costs_no_question_and_a_forgotten_one_costs_one(
         assert await asked_for(PAYER) == (0, of_nobody)
         gateway.deps.subjects._forget([gateway.risk.asked[-1]["customer"]["id"]])
         assert await asked_for(PAYER) == (1, of_nobody)
+
+
+async def test_evidence_that_was_stored_in_clear_is_sealed_under_its_payers_key_and_emptied_without_one(
+    gateway: RunningGateway,
+) -> None:
+    told = []
+    for payer in (PAYER, {"id": "grace-9"}, None):
+        paid = str((await gateway.pay(**({"customer": payer} if payer else {}))).body["id"])
+        await operate(gateway, channel_key=await ready(gateway, paid))
+        told.append((await disputed(gateway, paid))["id"])
+    words = {"customer_name": "Augusta Ada Byron", "subject": "a lamp"}
+    await gateway.deps.subjects.erase(gateway.merchant_id, [gateway.risk.asked[1]["customer"]["id"]])
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE payments.dispute SET evidence = CAST(:words AS jsonb)"),
+            {"words": orjson.dumps(words).decode()},
+        )
+    refused = await gateway.post("/v1/erasures", {"customer": PAYER["id"]})
+    assert (refused.status, refused.problem) == (503, "still-sealing")
+    assert await seal_personal_data(gateway.deps, batch=2) == 3
+    assert await seal_personal_data(gateway.deps) == 0
+    async with gateway.deps.engine.connect() as connection:
+        kept = await connection.execute(text("SELECT evidence::text FROM payments.dispute"))
+        assert not [one for one in kept.scalars() if "Byron" in one]
+    shown = [(await gateway.call("GET", f"/v1/disputes/{one}")).body["evidence"] for one in told]
+    assert shown == [words, {}, words]

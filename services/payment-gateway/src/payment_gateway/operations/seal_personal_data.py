@@ -1,4 +1,4 @@
-"""Seal what an older version kept in clear: payers, customers, billing details. A job until there is none left.
+"""Seal what an older version kept in clear: payers, customers, billing details, evidence. A job until none is left.
 
 Only rows that may change are reached. Events that were told before, and copies of them elsewhere, stay as they are
 (docs/privacy.md says where, and how long).
@@ -33,7 +33,7 @@ async def seal_personal_data(deps: Deps, batch: int = BATCH) -> int:
     if not deps.vault.is_open:
         return 0
     sealed = 0
-    for seal_some in (_payers, _customers, _billing_details):
+    for seal_some in (_payers, _customers, _billing_details, _evidence):
         while done := await seal_some(deps, batch):
             sealed += done
     canonical.add(sealed=sealed)
@@ -85,4 +85,21 @@ async def _billing_details(deps: Deps, batch: int) -> int:
             for row, subject in zip(found, subjects, strict=True)
         ]
         await unsealed.seal_payment_methods(connection, rows)
+    return len(found)
+
+
+async def _evidence(deps: Deps, batch: int) -> int:
+    """Under the key of who paid, as `answer_dispute` seals it; of somebody who is erased it is emptied."""
+    async with deps.engine.begin() as connection:
+        found = await unsealed.lock_disputes(connection, batch)
+        payers = await deps.subjects.of_all({(row.merchant_id, row.payer) for row in found if row.payer})
+        nameless = [row for row in found if row.payer is None]
+        of_payment = await _subjects(deps, nameless, lambda row: payer_reference({}, row.payment_id))
+        keys = {**payers, **{row.id: one for row, one in zip(nameless, of_payment, strict=True)}}
+        rows = [
+            {"id": row.id, "evidence": subject.seal(row.evidence) if subject else {}}
+            for row in found
+            for subject in [keys.get(row.payer or row.id)]
+        ]
+        await unsealed.seal_disputes(connection, rows)
     return len(found)

@@ -22,6 +22,9 @@ from payment_gateway.domain.dispute import DisputeStatus
 from payment_gateway.domain.payout import PayoutStatus
 from payment_gateway.store.tables.schema import Id, Time, metadata, one_of
 
+# A list, which a merchant cannot write into evidence: its members are texts.
+UNSEALED_EVIDENCE = "evidence <> '{}'::jsonb AND (jsonb_typeof(evidence -> 'sealed') = 'array') IS NOT TRUE"
+
 dispute = Table(
     "dispute",
     metadata,
@@ -55,6 +58,8 @@ dispute = Table(
         text("(evidence ->> 'subject')"),
         postgresql_where=text("(evidence ->> 'subject') IS NOT NULL"),
     ),
+    # The work list of who seals what an older version kept in clear.
+    Index("dispute_unsealed_idx", "id", postgresql_where=text(UNSEALED_EVIDENCE)),
     Index("dispute_to_send_idx", "send_at", postgresql_where=text("send_at IS NOT NULL")),
     Index("dispute_runs_out_idx", "evidence_due_at", postgresql_where=text("status = 'needs_response'")),
 )
