@@ -7,7 +7,7 @@ Expand only: the version that runs now must work with the schema after this.
 from alembic import op
 
 revision = "20261127_privacy"
-down_revision = "20261127_subjects3"
+down_revision = "20261127_api_residue"
 branch_labels = None
 depends_on = None
 
