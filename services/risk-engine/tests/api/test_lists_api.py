@@ -36,6 +36,7 @@ async def test_a_listed_address_is_blocked_within_two_seconds(api: Api) -> None:
     entry = added.body["data"][0]["id"]
     off = await api.post(f"/v1/lists/bad_mail/entries/{entry}/remove", b"", **bob)
     assert off.body["removed_by"] == "bob"
+    assert off.body["warning"] is None
     assert (await api.get("/v1/lists/bad_mail/entries")).body["data"] == []
     assert len((await api.get("/v1/lists/bad_mail/entries?with_removed=true")).body["data"]) == 1
     assert (await api.get("/v1/lists")).body["data"][0]["entry_count"] == 0

@@ -7,11 +7,11 @@ import pytest
 from risk_rig import NOON, a_subject
 
 from risk_engine.domain.facts import fingerprint
-from risk_engine.domain.lists import Entry, Lists, ListType, entity_of
+from risk_engine.domain.lists import Entry, Lists, ListType, entity_of, fault_of
 
 SUBJECT = a_subject(
     card=fingerprint("card", "tok_visa_4711"),
-    customer_id="c/1",
+    customer_id="sub_1",
     email=fingerprint("email", "ann@example.com"),
     ip=fingerprint("ip", "192.0.2.1"),
     device=fingerprint("device", "d-1"),
@@ -30,7 +30,7 @@ def listed(kind: ListType, value: str, subject: Any = SUBJECT, **changes: Any) -
     ("kind", "value", "another"),
     [
         (ListType.CARD, "tok_visa_4711", "tok_visa_4712"),
-        (ListType.CUSTOMER, "mer_1/c/1", "mer_2/c/1"),
+        (ListType.CUSTOMER, "mer_1/sub_1", "mer_2/sub_1"),
         (ListType.EMAIL, "Ann@Example.com", "bob@example.com"),
         (ListType.IP, "192.0.2.1", "192.0.2.2"),
         (ListType.DEVICE, "d-1", "d-2"),
@@ -48,7 +48,7 @@ def test_each_type_looks_at_its_own_part_of_a_payment(kind: ListType, value: str
 @pytest.mark.parametrize("kind", list(ListType))
 def test_what_a_payment_does_not_have_is_on_no_list(kind: ListType) -> None:
     empty = a_subject(card="", customer_id="", country="", ip="", device="", merchant_id="mer_9")
-    for value in ("tok_visa_4711", "mer_1/c/1", "ann@example.com", "424242", "DE", "mer_1"):
+    for value in ("tok_visa_4711", "mer_1/sub_1", "ann@example.com", "424242", "DE", "mer_1"):
         try:
             assert not listed(kind, value, empty)
         except ValueError:
@@ -63,6 +63,13 @@ def test_what_a_payment_does_not_have_is_on_no_list(kind: ListType) -> None:
 def test_a_value_that_no_payment_can_have_is_refused(kind: ListType, value: str) -> None:
     with pytest.raises(ValueError, match=kind.value):
         entity_of(kind, value)
+
+
+def test_a_merchant_s_own_id_of_a_customer_is_refused_in_words() -> None:
+    """Payments carry the token alone, so it would stand on the list and meet nobody."""
+    assert fault_of(ListType.CUSTOMER, "mer_1/sub_01k") is None
+    with pytest.raises(ValueError, match="<merchant id>/sub_…"):
+        entity_of(ListType.CUSTOMER, "mer_1/customer-17")
 
 
 def test_an_entry_ends_at_its_time() -> None:

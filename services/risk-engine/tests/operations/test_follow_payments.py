@@ -216,6 +216,80 @@ async def test_a_case_does_not_close_over_a_payment_that_joins_it_in_the_same_mo
     assert (case["status"], case["payment_count"]) == ("open", 2)
 
 
+def held_alone(number: int, status: str = "authorised", version: int = 2, **payment: Any) -> Event:
+    """The gateway waited in vain, and held the payment for its amount."""
+    event = told(number, status, version)
+    event.data["payment"] |= {
+        "risk": {"assessment_id": None, "decision": "review", "fallback": True}
+    } | payment
+    return event
+
+
+async def cases_of_holds(deps: Deps) -> list[str]:
+    async with deps.engine.connect() as conn:
+        return list(await conn.scalars(text("SELECT id FROM risk.review_case ORDER BY id")))
+
+
+async def test_what_the_gateway_held_alone_comes_to_a_person(deps: Deps) -> None:
+    """The engine was away: it learns of the hold from the gateway's events, and says why there is a case."""
+    await follow(deps, held_alone(1, amount_minor=90_000, customer={"subject": "sub_1", "sealed": []}))
+    (case_id,) = await cases_of_holds(deps)
+    case = await show_case(deps, case_id)
+    assert (case["amount_reference_minor"], case["priority"], case["payment_count"]) == (90_000, "high", 1)
+    (payment,) = case["payments"]
+    assert (payment["payment_id"], payment["status"]) == ("pay_1", "held")
+    assert (payment["assessment_id"], payment["score"], payment["request"]) == (None, None, None)
+    assert [reason["code"] for reason in payment["reasons"]] == ["gateway_fallback"]
+
+
+async def test_a_hold_that_is_told_again_opens_no_second_case(deps: Deps) -> None:
+    await follow(deps, held_alone(1))
+    (case_id,) = await cases_of_holds(deps)
+    await follow(deps, held_alone(1))
+    await follow(deps, held_alone(1, version=3))
+    await decide_case(deps, ADA, case_id, Verdict.APPROVE, "fine")
+    await follow(deps, held_alone(1, version=4))
+    assert await cases_of_holds(deps) == [case_id]
+
+
+async def test_a_late_assessment_has_opened_the_case_already(deps: Deps) -> None:
+    case_id = await reviewed(deps, 1)
+    await follow(deps, held_alone(1))
+    assert await cases_of_holds(deps) == [case_id]
+    assert await shown(deps, case_id) == {"pay_1": ("held", None)}
+
+
+async def test_what_was_not_held_needs_nobody(deps: Deps) -> None:
+    """Refused, not answered yet, captured by the merchant, or let on by its small amount."""
+    events = [
+        held_alone(n, status) for n, status in enumerate(("declined", "processing", "captured", "voided"))
+    ]
+    await follow(
+        deps, *events, held_alone(9, risk={"assessment_id": None, "decision": "allow", "fallback": True})
+    )
+    assert await cases_of_holds(deps) == []
+
+
+async def test_holds_of_one_customer_are_one_case_and_a_verdict_of_it_is_told_and_kept(deps: Deps) -> None:
+    """With assessments of the same customer too: the token is the same."""
+    assessed = await reviewed(deps, 1, customer_id="sub_1")
+    payer = {"customer": {"subject": "sub_1", "sealed": []}}
+    await follow(deps, held_alone(2, **payer), held_alone(3, **payer), held_alone(4))
+    assert len(await cases_of_holds(deps)) == 2, "nobody is known of the last"
+    assert set(await shown(deps, assessed)) == {"pay_1", "pay_2", "pay_3"}
+    await decide_case(deps, ADA, assessed, Verdict.REJECT, "Stolen.")
+    assert {payment for payment, _, _ in await known(deps)} == {"pay_1", "pay_2", "pay_3"}
+    async with deps.engine.connect() as conn:
+        told_of = await conn.scalar(
+            text("""
+                SELECT one ->> 'assessment_id'
+                FROM risk.outbox_event, jsonb_array_elements(data #> '{case,payments}') one
+                WHERE type = 'case.decided.v1' AND one ->> 'payment_id' = 'pay_2'
+            """)
+        )
+    assert told_of == "pay_2", "its own id stands for the assessment that there is not"
+
+
 async def test_nobody_decides_about_payments_that_they_have_not_seen(deps: Deps) -> None:
     case_id = await reviewed(deps, 1)
     await reviewed(deps, 2)

@@ -90,6 +90,19 @@ async def test_an_entry_comes_on_again_with_new_terms(deps: Deps) -> None:
     assert (made["entry_count"], made["fact"]) == (1, "list_stolen")
 
 
+async def test_an_entry_of_an_earlier_release_that_meets_nobody_says_so(deps: Deps) -> None:
+    await make_list(deps, "known", ListType.CUSTOMER, None, BOB)
+    added, refused = await add_entries(deps, "known", [entry("mer_1/sub_1"), entry("mer_1/c-17")], BOB)
+    before = {"value": "mer_1/c-17", "reason": "Was taken then.", "expires_at": None}
+    assert (added["result"], refused["result"]) == ("added", "refused")
+    assert "by token" in refused["detail"]
+    async with deps.engine.begin() as conn:
+        await lists.add(conn, "known", fingerprint("customer", "mer_1/c-17"), "bob", before)
+    found, sound = (await list_entries(deps, "known", None, 10, with_removed=False))["data"]
+    assert (found["warning"], sound["warning"]) == (refused["detail"], None)
+    assert (await remove_entry(deps, "known", found["id"], BOB))["warning"] == refused["detail"]
+
+
 async def test_two_who_change_a_list_at_once_are_both_seen_by_all(deps: Deps) -> None:
     """Changes are numbered as they commit: a process that has seen one missed none before it."""
     await with_rule(deps)

@@ -1,5 +1,7 @@
 """Which of the gateway's events are labels, and of what kind."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from platform_kit.outbox import Event
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.record_labels import label_of, upload_labels
+from risk_engine.store import labels
 
 
 def an_event(kind: str, **data: Any) -> Event:
@@ -55,6 +58,26 @@ def test_a_payment_that_the_gateway_decided_alone_has_a_label_without_an_assessm
 
 def a_label(kind: LabelKind, payment: str = "pay_1") -> Label:
     return Label(payment, kind, LabelSource.UPLOAD, NOON, "ada")
+
+
+async def test_what_was_said_after_a_late_comer_still_counts_after_it(deps: Deps) -> None:
+    """Day 5 and day 10 say legitimate; then somebody tells what was known on day 7. Day 10 has the last word."""
+    monday = NOON - timedelta(days=30)
+
+    def on(day: int, kind: LabelKind) -> Label:
+        return replace(a_label(kind), event_at=monday, labelled_at=monday + timedelta(days=day))
+
+    five, ten = on(5, LabelKind.LEGITIMATE), on(10, LabelKind.LEGITIMATE)
+    answers = await upload_labels(deps, [five, ten]) + await upload_labels(deps, [on(7, LabelKind.FRAUD)])
+    assert [one["status"] for one in answers] == [201, 201, 201]
+    assert [one["status"] for one in await upload_labels(deps, [ten, five])] == [200, 200]
+
+    async def known(day: int) -> list[str]:
+        async with deps.engine.connect() as conn:
+            found = await labels.known(conn, monday + timedelta(days=day), limit=10)
+        return [one["kind"] for one in found]
+
+    assert [await known(day) for day in (4, 6, 8, 11)] == [[], ["legitimate"], ["fraud"], ["legitimate"]]
 
 
 async def test_a_batch_is_compared_in_its_own_order(deps: Deps) -> None:

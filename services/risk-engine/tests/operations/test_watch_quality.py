@@ -78,5 +78,23 @@ async def test_of_several_labels_of_a_payment_the_newest_counts(deps: Deps) -> N
             {"id": new_id("lbl")},
         )
         assert deps.scorer is not None
-        (found,) = await labelled.newest(conn, deps.scorer.hash, 10)
+        (found,) = await labelled.newest(conn, deps.scorer.hash, datetime.now(UTC), 10)
     assert found.is_fraud
+
+
+async def test_a_label_that_comes_late_with_an_earlier_time_is_the_earlier_one(deps: Deps) -> None:
+    """The bank said fraud a minute ago; a list that is loaded now tells what was said the week before."""
+    await labels(deps, 1)
+    assert deps.scorer is not None
+    now = datetime.now(UTC)
+    add = text("""
+        INSERT INTO risk.label (id, payment_id, assessment_id, kind, source, event_at, labelled_at, actor)
+        SELECT :id, payment_id, assessment_id, CAST(:kind AS text), 'dispute', CAST(:at AS timestamptz),
+               CAST(:at AS timestamptz), 'bank' FROM risk.label LIMIT 1
+    """)
+    async with deps.engine.begin() as conn:
+        for kind, at in (("fraud", now), ("legitimate", now - timedelta(days=7))):
+            await conn.execute(add, {"id": new_id("lbl"), "kind": kind, "at": at})
+        (found,) = await labelled.newest(conn, deps.scorer.hash, now + timedelta(minutes=1), 10)
+        (then,) = await labelled.newest(conn, deps.scorer.hash, now - timedelta(days=1), 10)
+    assert (found.is_fraud, then.is_fraud) == (True, False)

@@ -4,6 +4,7 @@ and roles; an act carries the operator's name and nothing else of them."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -36,7 +37,8 @@ class CaseFilter:
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """A case as the engine tells it, and the decision about its riskiest payment; None when that cannot be had."""
+    """A case as the engine tells it, and the decision about its riskiest payment; None when that cannot be had, or when
+    the gateway held the payment alone."""
 
     case: dict[str, Any]
     riskiest: dict[str, Any]
@@ -55,11 +57,11 @@ async def list_cases(deps: Deps, by: Operator, wanted: CaseFilter, cursor: str) 
 async def show_case(deps: Deps, by: Operator, case_id: str) -> CaseView:
     """Everything that speaks for and against it. Raises ServiceAway, ServiceRefused."""
     case = await deps.risk.get(f"/v1/cases/{case_id}", by)
-    riskiest = max(case["payments"], key=lambda one: (one["score"], one["amount_minor"]))
-    try:
-        decision = await show_decision(deps, by, riskiest["assessment_id"])
-    except (ServiceAway, ServiceRefused):  # the case can be decided without it
-        decision = None
+    riskiest = max(case["payments"], key=lambda one: (one["score"] or 0, one["amount_minor"]))
+    decision = None
+    if riskiest["assessment_id"] is not None:
+        with suppress(ServiceAway, ServiceRefused):  # the case can be decided without it
+            decision = await show_decision(deps, by, riskiest["assessment_id"])
     return CaseView(case, riskiest, decision)
 
 

@@ -15,6 +15,7 @@ from platform_kit.clock import isoformat
 from risk_engine.domain.assessment import Assessment
 from risk_engine.domain.facts import fingerprint
 from risk_engine.domain.failure_policy import Band, Fault
+from risk_engine.domain.rules import Reason, RuleSet
 from risk_engine.domain.staff import Actor, Role
 
 SLA: Final[Mapping[Band, timedelta]] = MappingProxyType(
@@ -68,9 +69,9 @@ def due_at(band: Band, score: int, opened_at: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A payment that the rules want a person to look at."""
+    """A payment that a person is to look at: the rules want it, or the gateway held it by its own policy."""
 
-    assessment_id: str
+    assessment_id: str  # of the latter the payment's own id, for there is no assessment
     payment_id: str
     merchant_id: str
     amount_minor: int
@@ -99,6 +100,34 @@ def review_of(assessment: Assessment) -> Review:
         due_at=due_at(band, assessment.score, assessment.decided_at),
         opened_at=assessment.decided_at,
         entities=entities_of(subject.card, subject.customer_id),
+    )
+
+
+HELD_ALONE: Final = Reason(
+    "gateway_fallback",
+    "The risk engine did not answer in time: the gateway held the payment by its amount alone.",
+)
+"""Why there is a case without an assessment."""
+
+
+def review_of_hold(payment: Mapping[str, Any], rule_set: RuleSet, held_at: datetime) -> Review:
+    """What the queue knows of a payment that the gateway held alone, from one of its events: no score, no card, and the
+    customer by the token that assessments know them by."""
+    amount_minor, currency = payment["amount_minor"], payment["currency"]
+    reference_minor = rule_set.reference_minor(amount_minor, currency)
+    band = rule_set.band_of(amount_minor, currency)
+    return Review(
+        assessment_id=payment["id"],
+        payment_id=payment["id"],
+        merchant_id=payment["merchant_id"],
+        amount_minor=amount_minor,
+        currency=currency,
+        amount_reference_minor=reference_minor or 0,
+        is_unsized=reference_minor is None,
+        priority=priority_of(band, 0),
+        due_at=due_at(band, 0, held_at),
+        opened_at=held_at,
+        entities=entities_of("", (payment.get("customer") or {}).get("subject") or ""),
     )
 
 

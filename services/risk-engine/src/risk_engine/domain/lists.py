@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
 
 class ListType(StrEnum):
     CARD = "card"  # the card's token
-    CUSTOMER = "customer"  # <merchant id>/<customer id>
+    CUSTOMER = "customer"  # <merchant id>/<token of the customer>
     EMAIL = "email"
     IP = "ip"
     DEVICE = "device"
@@ -29,20 +29,35 @@ class ListType(StrEnum):
 
 
 _SHAPES: Mapping[ListType, str] = {
-    ListType.CUSTOMER: r"[A-Za-z0-9_.:-]{1,64}/[^\x00-\x1f\x7f]{1,128}",
+    ListType.CUSTOMER: r"[A-Za-z0-9_.:-]{1,64}/sub_[0-9a-z_]{1,60}",
     ListType.EMAIL: r"[^@\s]{1,64}@[^@\s]{1,190}",
     ListType.BIN: r"[0-9]{6}|[0-9]{8}",
     ListType.COUNTRY: r"[A-Z]{2}",
     ListType.MERCHANT: r"[A-Za-z0-9_.:-]{1,64}",
 }
+_ANYTHING = r"[^\x00-\x1f\x7f]{1,128}"
+_WORDS: Mapping[ListType, str] = {
+    ListType.CUSTOMER: "a customer is met by token, <merchant id>/sub_…, as decisions and the console show it: the "
+    "merchant's own id is on no payment",
+    ListType.EMAIL: "an e-mail address has an @",
+    ListType.BIN: "a bin has 6 or 8 digits",
+    ListType.COUNTRY: "a country has two capital letters, as DE",
+}
+
+
+def fault_of(kind: ListType, value: str) -> str | None:
+    """Why no payment can meet this value on a list of the type, in a sentence; None when one can. Entries of earlier
+    releases may have one."""
+    if re.fullmatch(_SHAPES.get(kind, _ANYTHING), value):
+        return None
+    return f"not the value of a list of type {kind}" + (f": {_WORDS[kind]}" if kind in _WORDS else "")
 
 
 def entity_of(kind: ListType, value: str) -> str:
     """How an entry's value is kept and compared: what may name a person only as its fingerprint. Raises ValueError
     with a sentence for a value that no payment of this type can have."""
-    shape = _SHAPES.get(kind, r"[^\x00-\x1f\x7f]{1,128}")
-    if not re.fullmatch(shape, value):
-        raise ValueError(f"not the value of a list of type {kind}")
+    if fault := fault_of(kind, value):
+        raise ValueError(fault)
     if kind in (ListType.BIN, ListType.COUNTRY, ListType.MERCHANT):
         return value
     return fingerprint(kind.value, value.lower() if kind is ListType.EMAIL else value)

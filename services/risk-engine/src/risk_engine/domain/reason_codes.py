@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from risk_engine.domain.cases import HELD_ALONE
 from risk_engine.domain.failure_policy import FAULT_REASONS, Fault
 
 
@@ -56,6 +57,11 @@ _RULES = (
     (
         "ip_enumeration",
         "Fifteen cards or more were tried with small amounts from one address within an hour.",
+        _MANY_CARDS,
+    ),
+    (
+        "bin_enumeration",
+        "Eight cards or more that begin alike were declined at this merchant within ten minutes.",
         _MANY_CARDS,
     ),
     ("ip_declines", "Ten payments or more from this address were declined within an hour.", _MANY_CARDS),
@@ -174,6 +180,7 @@ REASON_CODES: Mapping[str, ReasonCode] = MappingProxyType(
                 ReasonCode(f"degraded_{fault}", Source.FAULT, FAULT_REASONS[fault], _OUR_SIDE)
                 for fault in Fault
             ),
+            ReasonCode(HELD_ALONE.code, Source.FAULT, HELD_ALONE.text, _OUR_SIDE),
         )
     }
 )

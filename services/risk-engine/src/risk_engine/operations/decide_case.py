@@ -91,7 +91,11 @@ def _decided_event(case: Case, reason: str, payments: Sequence[Any]) -> Event:
         "decided_by": case.closed_by,
         "proposed_by": case.proposed_by,
         "decided_at": isoformat(case.closed_at),
-        "payments": [{"payment_id": row.payment_id, "assessment_id": row.assessment_id} for row in payments],
+        "payments": [
+            # of what the gateway held alone its own id stands for the assessment that there is not
+            {"payment_id": row.payment_id, "assessment_id": row.assessment_id or row.payment_id}
+            for row in payments
+        ],
     }
     return Event(
         id=new_id("evt"),

@@ -1,20 +1,24 @@
 """What the gateway's events mean here, applied in the transaction that moves the cursor: outcomes for the velocity
-windows, labels, and how the payments of cases stand."""
+windows, labels, how the payments of cases stand, and a case for what it held alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.outbox import Event
+from risk_engine.clients.rule_files import PACKAGED, read_rule_document
 from risk_engine.domain import cases as machine
-from risk_engine.domain.cases import PaymentStatus, act_of
+from risk_engine.domain.cases import PaymentStatus, act_of, review_of_hold
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.domain.rules import RuleSet
 from risk_engine.domain.staff import ENGINE
 from risk_engine.operations.record_labels import label_of
 from risk_engine.operations.record_outcomes import record_outcomes
-from risk_engine.store import cases, labels
+from risk_engine.store import cases, labels, rule_sets
 from risk_engine.store.cases import Moved
 
 _STATUSES: Final[Mapping[str, PaymentStatus]] = {
@@ -36,19 +40,48 @@ async def follow_payments(conn: AsyncConnection, events: Sequence[Event]) -> Non
     """
     await record_outcomes(conn, events)
     await labels.add(conn, [label for event in events if (label := label_of(event))])
-    if moved := moves_of(events):
+    if reviewed := _reviewed(events).values():
+        await _open_cases(conn, reviewed)  # before: rows of case_entity are locked before cases
+        moved = moves_of(payment for _, payment in reviewed)
         await _follow_cases(conn, moved, max(event.occurred_at for event in events))
 
 
-def moves_of(events: Iterable[Event]) -> list[Moved]:
-    """How the reviewed payments among them stand, each once: by its newest version."""
-    newest: dict[str, Mapping[str, Any]] = {}
+def _reviewed(events: Iterable[Event]) -> dict[str, tuple[datetime, Mapping[str, Any]]]:
+    """The reviewed payments among them, each once: its newest version, and when that came to be."""
+    newest: dict[str, tuple[datetime, Mapping[str, Any]]] = {}
     for event in events:
         payment: Mapping[str, Any] | None = event.data.get("payment")
         if payment and (payment["risk"] or {}).get("decision") == Decision.REVIEW:
             known = newest.get(payment["id"])
-            if known is None or known["version"] < payment["version"]:
-                newest[payment["id"]] = payment
+            if known is None or known[1]["version"] < payment["version"]:
+                newest[payment["id"]] = event.occurred_at, payment
+    return newest
+
+
+async def _open_cases(conn: AsyncConnection, reviewed: Iterable[tuple[datetime, Mapping[str, Any]]]) -> None:
+    """A case for what the gateway held while it heard nothing from here; a late assessment may have opened one."""
+    held = [
+        (at, payment)
+        for at, payment in reviewed
+        if payment["risk"].get("fallback") and _STATUSES.get(payment["status"]) is PaymentStatus.HELD
+    ]
+    if held:
+        rule_set = await _live_rule_set(conn)
+        await cases.open_once(conn, [review_of_hold(payment, rule_set, at) for at, payment in held])
+
+
+async def _live_rule_set(conn: AsyncConnection) -> RuleSet:
+    """By whose rates amounts are sized; the packaged one until a set is published, or where it is newer code's."""
+    live = await rule_sets.live(conn)
+    document = await rule_sets.document(conn, live.rule_set) if live else None
+    with suppress(InvalidRuleSet):
+        if document is not None:
+            return parse_rule_set(document)
+    return parse_rule_set(read_rule_document(PACKAGED))
+
+
+def moves_of(reviewed: Iterable[Mapping[str, Any]]) -> list[Moved]:
+    """How they stand."""
     return [
         Moved(
             payment_id=payment["id"],
@@ -57,7 +90,7 @@ def moves_of(events: Iterable[Event]) -> list[Moved]:
             version=payment["version"],
             is_manual=payment["capture"] == "manual",
         )
-        for payment in newest.values()
+        for payment in reviewed
     ]
 
 

@@ -27,7 +27,8 @@ async def gate_model(deps: Deps, model_file: Path) -> Gate:
     if current is None:
         raise ModelUnavailable("there is no model to hold it against")
     async with deps.engine.connect() as conn:
-        rows = await labelled.with_facts(conn, current.hash, deps.clock.now() - LOOKED_BACK)
+        now = deps.clock.now()
+        rows = await labelled.with_facts(conn, current.hash, now - LOOKED_BACK, now)
     bands = [band.at_least for band in deps.rules.compiled.rule_set.score_bands]
     scored = await asyncio.to_thread(lambda: [_scored(row, candidate) for row in rows])
     return await asyncio.to_thread(judge, scored, min(bands, default=SCORE_MAX))

@@ -6,7 +6,7 @@ from typing import Any
 from platform_kit.db import each_by_itself
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
-from risk_engine.domain.lists import ENTRIES_MAX, ListType, entity_of
+from risk_engine.domain.lists import ENTRIES_MAX, ListType, entity_of, fault_of
 from risk_engine.domain.staff import Actor, Role
 from risk_engine.operations.deps import Deps
 from risk_engine.store import assessments, lists
@@ -92,9 +92,13 @@ async def remove_entry(deps: Deps, name: str, entry_id: int, by: Actor) -> dict[
             _require_lead_for(kind, by)
         await lists.remove(conn, name, entry_id, by.name)
         found = await lists.entry(conn, name, entry_id)
-    if found is None:
+    if found is None or kind is None:
         raise NotFound("This list has no such entry.")
-    return found
+    return _shown(kind, found)
+
+
+def _shown(kind: ListType, entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {"warning": fault_of(kind, entry["value"])}
 
 
 async def list_entries(
@@ -102,12 +106,16 @@ async def list_entries(
 ) -> dict[str, Any]:
     """A page of entries, newest first, and the cursor of the next one. Raises NotFound."""
     async with deps.engine.connect() as conn:
-        if await lists.type_of(conn, name) is None:
+        kind = await lists.type_of(conn, name)
+        if kind is None:
             raise NotFound("No list has this name.")
         rows = await lists.page(
             conn, name, before=cursor or ID_MAX, limit=limit + 1, with_removed=with_removed
         )
-    return {"data": rows[:limit], "next_cursor": rows[limit - 1]["id"] if len(rows) > limit else None}
+    return {
+        "data": [_shown(kind, row) for row in rows[:limit]],
+        "next_cursor": rows[limit - 1]["id"] if len(rows) > limit else None,
+    }
 
 
 async def list_hits(deps: Deps, name: str, cursor: str | None, limit: int) -> dict[str, Any]:

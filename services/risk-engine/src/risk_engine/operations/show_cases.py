@@ -1,12 +1,14 @@
 """Show cases: the queue, and one case with its payments, what is related to them, and its history."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from platform_kit.clock import isoformat
 from platform_kit.problems import NotFound, Problem
 from risk_engine.domain.cases import (
+    HELD_ALONE,
     LINKED_FOR,
     Case,
     CaseStatus,
@@ -88,7 +90,7 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
             entities,
             deps.clock.now() - LINKED_FOR,
             each=RELATED_EACH,
-            without=[row.assessment_id for row in payments],
+            without=[row.assessment_id for row in payments if row.assessment_id],
         )
     return case_object(deps, case, deps.clock.now()) | {
         "payments": [_payment_object(case, row) for row in payments],
@@ -100,7 +102,10 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
 def _entities(case: Case, payments: Sequence[Any]) -> list[str]:
     """By what to look for related payments: of the newest payments first, a bounded number."""
     found = dict.fromkeys(
-        entity for row in reversed(payments) for entity in linked_entities(case.merchant_id, row.request)
+        entity
+        for row in reversed(payments)
+        if row.assessment_id
+        for entity in linked_entities(case.merchant_id, row.request)
     )
     return list(found)[:ENTITIES_MAX]
 
@@ -137,7 +142,7 @@ def _payment_object(case: Case, row: Any) -> dict[str, Any]:
         "amount_minor": row.amount_minor,
         "currency": row.currency,
         "score": row.score,
-        "reasons": row.reasons,
+        "reasons": row.reasons if row.assessment_id else [asdict(HELD_ALONE)],
         "request": row.request,
         "added_at": isoformat(row.added_at),
         "status": row.payment_status,

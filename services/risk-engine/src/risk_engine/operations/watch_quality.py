@@ -17,7 +17,7 @@ async def watch_quality(deps: Deps, *, now: datetime | None = None) -> int:
         return 0
     async with deps.engine.connect() as conn:
         now = now or await assessments.database_now(conn)
-        known = await labelled.newest(conn, deps.scorer.hash, 2 * SAMPLE_SIZE)
+        known = await labelled.newest(conn, deps.scorer.hash, now, 2 * SAMPLE_SIZE)
     signals = await asyncio.to_thread(find_quality, known[:SAMPLE_SIZE], known[SAMPLE_SIZE:])
     async with deps.engine.begin() as conn:
         await settle_alerts(deps, conn, signals, WATCHED, now)

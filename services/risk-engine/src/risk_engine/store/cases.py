@@ -119,11 +119,11 @@ _QUEUE = f"SELECT {_COLUMNS} FROM risk.review_case WHERE status <> 'closed'"  # 
 # By review_case_status_id_idx.
 _CLOSED = f"SELECT {_COLUMNS} FROM risk.review_case WHERE status = 'closed'"  # noqa: S608
 
-# By case_payment_case_id_idx.
+# By case_payment_case_id_idx. What the gateway held alone has no assessment.
 PAYMENTS = text("""
-    SELECT p.assessment_id, p.payment_id, p.amount_minor, p.currency, p.added_at, p.payment_status, p.is_manual,
+    SELECT a.id AS assessment_id, p.payment_id, p.amount_minor, p.currency, p.added_at, p.payment_status, p.is_manual,
            a.score, a.request, a.outcome -> 'reasons' AS reasons
-    FROM risk.case_payment p JOIN risk.assessment a ON a.id = p.assessment_id
+    FROM risk.case_payment p LEFT JOIN risk.assessment a ON a.id = p.assessment_id
     WHERE p.case_id = :id ORDER BY p.assessment_id
 """).columns(request=JSONB, reasons=JSONB)
 
@@ -158,6 +158,9 @@ WITHOUT_MONEY = text("""
     WHERE NOT EXISTS (SELECT 1 FROM risk.case_payment p
                       WHERE p.case_id = c.id AND p.payment_status <> ALL (CAST(:ended AS text[])))
 """)
+
+# By case_payment_payment_id_idx.
+IN_CASES = text("SELECT payment_id FROM risk.case_payment WHERE payment_id = ANY(CAST(:ids AS text[]))")
 
 # SKIP LOCKED: an assessment that looks at such a row just now keeps it.
 FORGET_ENTITIES = text("""
@@ -372,6 +375,17 @@ async def move_payments(conn: AsyncConnection, moved: Sequence[Moved]) -> Sequen
     unclosed = {row.id: row for row in await conn.execute(LOCK_UNCLOSED, {"ids": sorted(touched)})}
     ended = await conn.scalars(WITHOUT_MONEY, {"ids": sorted(unclosed), "ended": sorted(ENDED)})
     return [case_of(unclosed[case_id]) for case_id in sorted(ended)]
+
+
+async def open_once(conn: AsyncConnection, reviews: Sequence[Review]) -> int:
+    """As `open_or_append`, for payments that are in no case yet; returns how many. One writer at a time."""
+    known = set(await conn.scalars(IN_CASES, {"ids": [one.payment_id for one in reviews]}))
+    new = [one for one in reviews if one.payment_id not in known]
+    if new:
+        writes = Writes()
+        await open_or_append(conn, new, writes)
+        await writes.run(conn)
+    return len(new)
 
 
 async def forget_entities(conn: AsyncConnection, before: datetime) -> int:

@@ -13,8 +13,10 @@ from platform_kit.clock import isoformat
 from platform_kit.ids import new_id
 from risk_engine.domain.labels import Label
 
-# What the newest label of the payment and source says already is not said again. The assessment of a payment that has
-# ended is known by payment_outcome_pkey.
+# What was said before is not said again: by who does not tell when it became known, what the newest label of payment
+# and source says of the same moment; by who does, the very same. Nothing else is left out, for after a label that comes
+# in late with an earlier time there must stand what was said after it. The assessment of a payment that has ended is
+# known by payment_outcome_pkey.
 ADD = text("""
     INSERT INTO risk.label (id, payment_id, assessment_id, kind, source, event_at, labelled_at, actor)
     SELECT n.id, n.payment_id, coalesce(n.assessment_id, (
@@ -25,13 +27,27 @@ ADD = text("""
                 CAST(:kind AS text[]), CAST(:source AS text[]), CAST(:event_at AS timestamptz[]),
                 CAST(:labelled_at AS timestamptz[]), CAST(:actor AS text[]))
       AS n (id, payment_id, assessment_id, kind, source, event_at, labelled_at, actor)
-    WHERE n.kind IS DISTINCT FROM (
-        SELECT l.kind FROM risk.label l
-        WHERE l.payment_id = n.payment_id AND l.source = n.source
-          AND l.labelled_at <= coalesce(n.labelled_at, now())
-        ORDER BY l.labelled_at DESC, l.id DESC LIMIT 1)
+    WHERE NOT CASE WHEN n.labelled_at IS NULL THEN coalesce((
+              SELECT l.kind = n.kind AND l.event_at = n.event_at
+              FROM risk.label l WHERE l.payment_id = n.payment_id AND l.source = n.source
+              ORDER BY l.labelled_at DESC, l.id DESC LIMIT 1), false)
+          ELSE EXISTS (
+              SELECT FROM risk.label l WHERE l.payment_id = n.payment_id AND l.source = n.source
+              AND l.labelled_at = n.labelled_at AND l.event_at = n.event_at AND l.kind = n.kind)
+          END
     RETURNING id
 """)
+
+# What was known of a decision `a` at :known_at: of each source the newest by its own clock counts, whenever it came in;
+# one that says fraud outweighs another that does not. Null when nothing was. By label_assessment_id_idx and
+# label_payment_id_idx.
+TRUTH = """
+    SELECT bool_or(newest.kind = 'fraud') AS is_fraud, max(newest.labelled_at) AS labelled_at FROM (
+        SELECT DISTINCT ON (l.source) l.kind, l.labelled_at FROM risk.label l
+        WHERE (l.assessment_id = a.id OR (l.assessment_id IS NULL AND l.payment_id = a.payment_id))
+          AND l.labelled_at <= :known_at
+        ORDER BY l.source, l.labelled_at DESC, l.id DESC) newest
+"""
 
 # By label_pkey; the newer one of a payment and source by label_payment_id_idx.
 _KNOWN = """

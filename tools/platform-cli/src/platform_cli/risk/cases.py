@@ -126,7 +126,8 @@ def _tell(case: dict[str, Any]) -> None:
         console.print(f"{case['proposed']} proposed by {case['proposed_by']}; another person is to agree")
     for one in case["payments"]:
         amount = written(one["amount_minor"], one["currency"])
-        console.print(f"{one['payment_id']}  {amount}  score {one['score']}  {one['status']}", soft_wrap=True)
+        score = "no score" if one["score"] is None else f"score {one['score']}"
+        console.print(f"{one['payment_id']}  {amount}  {score}  {one['status']}", soft_wrap=True)
         for reason in one["reasons"]:
             console.print(f"  {reason['text']}", soft_wrap=True)
         if one["effect"]:

@@ -130,6 +130,8 @@ def entries(
         table.add_row(
             str(one["id"]), one["value"], one["reason"], one["added_by"], one["added_at"][:19], until
         )
+        if one["warning"] and not one["removed_by"]:
+            errors.print(f"{one['value']}: {one['warning']}", style="yellow", markup=False, soft_wrap=True)
     print_table(table, "nobody is on it")
 
 

@@ -34,12 +34,12 @@ CASE: Final = {
 _CASE_PAYMENT: Final = shape(
     {
         "payment_id": TEXT,
-        "assessment_id": TEXT,
+        "assessment_id": nullable(TEXT) | {"description": "null: the gateway held it alone"},
         "amount_minor": COUNT,
         "currency": TEXT,
-        "score": COUNT,
+        "score": nullable(COUNT),
         "reasons": items(shape({"code": TEXT, "text": TEXT})),
-        "request": ANYTHING,
+        "request": nullable(ANYTHING),
         "added_at": TIME,
         "status": {"type": "string", "enum": [status.value for status in PaymentStatus]},
         "effect": nullable(shape({"code": TEXT, "text": TEXT})),

@@ -28,6 +28,7 @@ ENTRY: Final = {
     "expires_at": nullable(TIME),
     "removed_by": nullable(TEXT),
     "removed_at": nullable(TIME),
+    "warning": nullable(TEXT) | {"description": "why no payment can meet it: an entry of an earlier release"},
 }
 
 SCHEMAS: Final[dict[str, Schema]] = {

@@ -67,7 +67,7 @@ case_entity = Table(
 case_payment = Table(
     "case_payment",
     metadata,
-    Column("assessment_id", Id, primary_key=True),
+    Column("assessment_id", Id, primary_key=True),  # or the payment's id, where the gateway held it alone
     Column("case_id", Id, nullable=False),
     Column("payment_id", Id, nullable=False, index=True),
     Column("amount_minor", BigInteger, nullable=False),
