@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from alert_rig import SECRET, decided
 from risk_rig import Answer, Api, eventually
+from sqlalchemy import text
 
 from risk_engine.app import build_app
 from risk_engine.operations.raise_alerts import raise_alerts
@@ -84,6 +85,21 @@ async def test_an_alert_is_acknowledged_and_resolved_by_people_with_their_names(
     ]
     assert {one["channel"] for one in record["deliveries"]} == {"ops"}
     assert (await api.get(f"{PATH}/alr_x")).status == 404
+
+
+async def test_acts_of_an_earlier_release_show_the_engine_s_one_name(api: Api, raised: list[str]) -> None:
+    async with api.deps.engine.begin() as conn:
+        await conn.execute(
+            text("""
+                INSERT INTO risk.alert_act (id, alert_id, act, actor, level, at)
+                SELECT 'ala_before', alert_id, act, 'risk engine', level, at FROM risk.alert_act WHERE alert_id = :id
+            """),
+            {"id": raised[0]},
+        )
+        await conn.execute(text("UPDATE risk.alert SET resolved_by = 'risk engine'"))
+    record = (await api.get(f"{PATH}/{raised[0]}")).body
+    assert {act["actor"] for act in record["acts"]} == {record["resolved_by"]} == {"system:risk-engine"}
+    assert len(record["acts"]) == 2
 
 
 async def test_a_resolution_says_why_and_holds_no_card(api: Api, raised: list[str]) -> None:

@@ -14,13 +14,20 @@ from hypothesis import strategies as st
 from risk_rig import NOON, KillableRedis, a_subject
 
 from platform_kit.redis import create_redis
-from risk_engine.clients.features import FeatureStore, VelocityUnavailable, key_of, program
+from risk_engine.clients.features import (
+    FULL_KEY,
+    FULL_MS,
+    FeatureStore,
+    VelocityUnavailable,
+    key_of,
+    program,
+)
 from risk_engine.clients.links import names_of
 from risk_engine.clients.shared_script import BATCH_MAX, CALL_MS_MAX, ROUND_TRIP_S
 from risk_engine.domain import links, velocity
 from risk_engine.domain.facts import Subject, no_windows
 from risk_engine.domain.links import FRAUD, Memory, Place, Remembered
-from risk_engine.domain.velocity import SERIES, Event, Series
+from risk_engine.domain.velocity import SERIES, Aggregate, Event, Series
 from risk_engine.settings import Settings
 
 
@@ -104,6 +111,7 @@ async def test_lua_says_what_the_definition_says(
             terminal="terminal-1" if number % 2 else "",
             email="email-1" if number % 3 else "",
             ip_country="US" if number % 4 else "",
+            card_bin=("", "424242", "42424242")[number % 3],
         )
         answered = await features._run(subject, amount, records=records, timeout_s=5)
         assert answered.windows == plain.assess(subject, amount, records)
@@ -145,6 +153,24 @@ async def test_a_decline_is_seen_by_the_next_payment_and_counts_as_no_payment(fe
         1,
         1,
     )
+
+
+async def test_numbers_made_up_within_one_bin_are_seen_by_what_they_share(features: FeatureStore) -> None:
+    """Each card, device and address is new; the merchant and the first digits are not."""
+
+    def tried(number: int, **changes: Any) -> Subject:
+        fresh = {"card": f"card-{number}", "device": f"d-{number}", "ip": f"ip-{number}", "customer_id": ""}
+        return a_subject(number, **{"card_bin": "42424242"} | fresh | changes)
+
+    for number in range(6):
+        await features.record(tried(number), 0, kind="declines")
+    await features.record(tried(6, card="card-5"), 0, kind="declines")
+    seen = (await features.assess(tried(7, card_bin="424242"), 100)).windows
+    assert (seen["bin_declines_10m"], seen["bin_declined_cards_10m"]) == (7, 6)
+    elsewhere = (await features.assess(tried(8, merchant_id="mer_2"), 100)).windows
+    other = (await features.assess(tried(9, card_bin="51515151"), 100)).windows
+    later = (await features.assess(tried(10, occurred_at=NOON + timedelta(minutes=10)), 100)).windows
+    assert [one["bin_declined_cards_10m"] for one in (elsewhere, other, later)] == [0, 0, 0]
 
 
 async def test_keys_end_with_their_longest_window(features: FeatureStore) -> None:
@@ -196,7 +222,10 @@ def test_the_program_is_made_of_the_definitions() -> None:
 
 
 def test_a_series_of_counts_alone_does_not_parse_its_members() -> None:
-    counted: list[Series] = [one for one in SERIES if one.kind == "declines" or one.entity == "terminal"]
+    counted: list[Series] = [
+        one for one in SERIES if all(window.aggregate is Aggregate.COUNT for window in one.windows)
+    ]
+    assert {one.name for one in counted} >= {"card.declines", "terminal.payments"}
     assert program().count("parses=false") == len(counted)
 
 
@@ -341,3 +370,44 @@ async def test_strangers_cannot_fill_redis_and_who_is_known_still_gains_neighbou
     assert len(await features._redis.keys("vel:*:known")) == 4
     await store.assess(replace(tested, key="next", occurred_at=NOON + timedelta(days=1)), 100)
     assert len(await features._redis.keys("vel:*:known")) == 5
+
+
+async def test_where_redis_is_nearly_full_strangers_leave_no_window_and_who_is_known_counts_on(
+    features: FeatureStore,
+) -> None:
+    known = a_subject(0, email="email-1")
+    await features.assess(known, 100)
+    kept = set(await features._redis.keys("vel:*"))
+    await features._redis.set(FULL_KEY, "1")
+    for number in range(1, 4):
+        fresh = dict.fromkeys(("card", "device", "ip", "email"), f"fresh-{number}")
+        windows = (await features.assess(a_subject(number, customer_id="", **fresh), 100)).windows
+        assert (windows["card_count_10m"], windows["ip_count_10m"], windows["email_count_1h"]) == (1, 1, 1)
+        assert (windows["links_saturated"], windows["card_payments_saturated"]) == (True, False)
+        again = (await features.assess(replace(known, key=f"again-{number}"), 100)).windows
+        assert (again["card_count_10m"], again["customer_count_30d"]) == (1 + number, 1 + number)
+    assert set(await features._redis.keys("vel:*")) == {*kept, FULL_KEY.encode()}
+
+
+async def test_room_is_noted_for_all_who_decide_and_only_for_a_while(killable_redis: KillableRedis) -> None:
+    async with create_redis(killable_redis.url) as redis:
+        store = FeatureStore(redis, timeout_s=5)
+        await redis.config_set("maxmemory", 0)
+        assert (await store.filled(), await store.note_room()) == (0.0, True), (
+            "without a bound it is never full"
+        )
+        await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] / 0.85))
+        assert not await store.note_room()
+        assert 0 < await redis.pttl(FULL_KEY) <= FULL_MS
+        await redis.config_set("maxmemory", 1 << 40)
+        assert await store.note_room()
+
+
+async def test_a_wholly_new_payer_costs_two_kilobytes(features: FeatureStore) -> None:
+    """Windows and memory, guests whose card stands for the customer among them: docs/risk.md says so."""
+    await features.assess(a_subject(1, customer_id="", email="email-1", card_bin="424242"), 100)
+    found = {key: await features._redis.memory_usage(key) for key in await features._redis.keys("vel:{*")}
+    windows = sum(used for key, used in found.items() if not key.endswith(b":known"))
+    memory = sum(used for key, used in found.items() if key.endswith(b":known"))
+    assert windows < 1_100, found
+    assert memory < 1_100, found

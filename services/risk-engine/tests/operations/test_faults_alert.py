@@ -14,6 +14,7 @@ from risk_rig import KillableRedis, a_document, a_subject, settings_for
 from sqlalchemy import text
 
 from platform_kit.clock import FixedClock
+from platform_kit.redis import create_redis
 from risk_engine.clients import model
 from risk_engine.domain.failure_policy import FAILURE_POLICY, Band, Fault
 from risk_engine.operations.assess_payment import assess_payment
@@ -25,6 +26,7 @@ from risk_engine.operations.reload_rules import reload_rules
 
 QUIET = timedelta(minutes=3)  # after it the alerts of velocity resolve
 OF_FAULTS = (
+    "redis_memory",
     "velocity_lost",
     "velocity_cold",
     "model_missing",
@@ -83,6 +85,18 @@ async def test_redis_gone_and_back_empty(fragile: Deps, killable_redis: Killable
     assert await card_count(fragile) == 3 + 6 + 6 + 1, "from Postgres, those decided without Redis among them"
     await raise_alerts(fragile, now=datetime.now(UTC) + 2 * QUIET + timedelta(minutes=2))
     assert await alerts(fragile) == {"velocity_lost": "resolved", "velocity_cold": "resolved"}
+
+
+async def test_redis_nearly_full(fragile: Deps) -> None:
+    async with create_redis(fragile.settings.velocity) as redis:
+        await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] / 0.85))
+        await raise_alerts(fragile)
+        assert await alerts(fragile) == {"redis_memory": "firing"}
+        assert (await decide(fragile, 10, 1))[0]["degraded"] == [], "there is room to count who is known"
+        await redis.config_set("maxmemory", 0)
+    await raise_alerts(fragile, now=datetime.now(UTC) + timedelta(minutes=6))
+    await raise_alerts(fragile, now=datetime.now(UTC) + timedelta(minutes=12))
+    assert await alerts(fragile) == {"redis_memory": "resolved"}
 
 
 async def test_redis_slow(fragile: Deps, killable_redis: KillableRedis) -> None:

@@ -11,12 +11,15 @@ from sqlalchemy import text
 
 from platform_kit.clock import FixedClock
 from platform_kit.problems import NotFound
+from risk_engine.domain.alerts import Signal
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.staff import ENGINE
+from risk_engine.operations import watch_chain, watch_drift, watch_quality
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_alerts import find_alert, find_alerts
 from risk_engine.operations.handle_alert import AlertIsOver, AlertIsTaken, acknowledge_alert, resolve_alert
 from risk_engine.operations.raise_alerts import raise_alerts
+from risk_engine.operations.settle_alerts import settle_alerts
 from risk_engine.store import decision_minutes
 
 MINUTE = timedelta(minutes=1)
@@ -42,6 +45,17 @@ async def events(deps: Deps) -> list[str]:
             deps, "SELECT type FROM risk.outbox_event WHERE type LIKE 'risk.%' ORDER BY seq"
         )
     ]
+
+
+async def test_what_another_job_found_is_not_over_because_this_one_did_not_look(deps: Deps) -> None:
+    """A break of the chain once resolved within the minute, and came back with the next look at the chain."""
+    for watched in (watch_chain.WATCHED, watch_drift.WATCHED, watch_quality.WATCHED):
+        async with deps.engine.begin() as conn:
+            await settle_alerts(deps, conn, [Signal(kind, "It is so.") for kind in watched], watched, now())
+    found = await listed(deps)
+    await raise_alerts(deps, now=now() + timedelta(days=2))
+    assert await listed(deps) == found
+    assert {status for _, status in found} == {"firing"}
 
 
 async def test_a_spike_of_blocks_is_one_alert_with_its_act_and_event(deps: Deps) -> None:

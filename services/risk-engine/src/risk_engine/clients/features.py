@@ -27,6 +27,9 @@ from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
 # the processes that first keep more find it missing, rebuild, and look at the labels from their beginning.
 WARM_KEY = "vel:warm:2"
 FRAUDS_KEY = "vel:frauds:2"  # id of the last label that was looked at for them
+FULL_KEY = "vel:full"  # Redis is short of memory: who has no window begins none
+FULL_MS = 5_000  # it is said anew each second
+FILLED_MAX = 0.8  # of `maxmemory`: the rest is for those who are known, and for streams and tasks
 DECLINES_KEY = "vel:declines"  # sequence number of the last stored decline that is in the windows
 UNBOUNDED = 2**31  # strangers a day, for a Redis of one's own; a platform's bound is in its settings
 
@@ -36,6 +39,11 @@ local id, now, amount, card, country = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV
 local mine = id .. '|'
 local out = {redis.call('EXISTS', KEYS[1])}
 local base = #KEYS + 5
+local full
+local function takes_strangers()
+  if full == nil then full = redis.call('EXISTS', '%(full)s') == 1 end
+  return not full
+end
 for k = 2, #KEYS do
   local key, number = KEYS[k], tonumber(ARGV[k + 4])
   local s = series[math.abs(number)]
@@ -48,7 +56,7 @@ for k = 2, #KEYS do
     local dropped = redis.call('ZREMRANGEBYSCORE', key, '-inf', now - s.horizon)
     if not known then
       local member = mine .. ARGV[3] .. '|' .. card .. '|' .. country
-      redis.call('ZADD', key, ARGV[2], member)
+      if #found > 0 or takes_strangers() then redis.call('ZADD', key, ARGV[2], member) end
       found[#found + 1] = member
       found[#found + 1] = now
     end
@@ -107,7 +115,8 @@ class Velocity:
 
 def program(strangers_per_day_max: int = UNBOUNDED) -> str:
     """The Lua program for the windows as they are defined."""
-    windows = PROGRAM % {"series": ",\n  ".join(_lua_series(series) for series in SERIES)}
+    series = ",\n  ".join(_lua_series(series) for series in SERIES)
+    windows = PROGRAM % {"series": series, "full": FULL_KEY}
     return f"{windows}local strangers_max = {strangers_per_day_max}\n{links.PROGRAM}return out\n"
 
 
@@ -148,6 +157,18 @@ class FeatureStore:
     async def mark_warm(self) -> None:
         """The windows are complete from here on, until Redis loses its data."""
         await self._guard(self._redis.set(WARM_KEY, "1"))
+
+    async def filled(self) -> float:
+        """How much of its memory Redis uses, 0 to 1; 0.0 where it has no bound. Raises VelocityUnavailable."""
+        return float(await self._guard(filled(self._redis)))
+
+    async def note_room(self) -> bool:
+        """Whether strangers are taken; where Redis is short of memory that is noted for a while, for all who decide.
+        Raises VelocityUnavailable."""
+        is_full = await self.filled() >= FILLED_MAX
+        if is_full:
+            await self._guard(self._redis.set(FULL_KEY, "1", px=FULL_MS))
+        return not is_full
 
     async def declines_seen(self) -> int:
         """Sequence number of the last decline recorded; 0 after a loss. Raises VelocityUnavailable."""
@@ -199,6 +220,13 @@ class FeatureStore:
             return await call
         except (RedisError, OSError, TimeoutError) as error:
             raise VelocityUnavailable(type(error).__name__) from error
+
+
+async def filled(redis: Redis) -> float:
+    """How much of its memory a Redis uses, 0 to 1; 0.0 where it has no bound. Raises RedisError."""
+    memory = await redis.info("memory")
+    bound = int(memory["maxmemory"])
+    return int(memory["used_memory"]) / bound if bound else 0.0
 
 
 def _read(values: Iterator[int], used: Sequence[Series]) -> dict[str, int | bool]:

@@ -24,8 +24,8 @@ from risk_engine.domain.links import (
 )
 from risk_engine.domain.velocity import DAY_MS
 
-# Continues the program of the windows: `id`, `now`, `out` are its own, and `strangers_max` is given. ARGV of this half
-# begins at `base`.
+# Continues the program of the windows: `id`, `now`, `out` and `takes_strangers` are its own, and `strangers_max` is
+# given. ARGV of this half begins at `base`.
 PROGRAM = (
     f"local link_ms, neighbours_max = {LINK_MS}, {NEIGHBOURS_MAX}\n"
     f"local day_ms, once_ms, remembered_ms = {DAY_MS}, {ONCE_MS}, {REMEMBERED_MS}"
@@ -61,6 +61,7 @@ end
 -- Whether one more of the payment's day may be remembered, live or replayed: card testing makes four strangers a
 -- payment, and a full Redis refuses streams and tasks, too.
 local function has_room()
+  if not takes_strangers() then return false end
   local day = 'vel:strangers:' .. math.floor(now / day_ms)
   local count = redis.call('INCR', day)
   if count == 1 then redis.call('PEXPIRE', day, 2 * day_ms) end

@@ -88,6 +88,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "Start the consumer if it is down: it rebuilds them, and the alert resolves.",
             quiet=timedelta(minutes=2),
         ),
+        "redis_memory": Kind(
+            _W,
+            "A Redis is filled to 80 % of its `maxmemory`: who has no velocity window yet begins none.",
+            "Raise `maxMemory`; or find what grows: strangers (card testing), or a stream that nobody reads.",
+        ),
         "model_missing": Kind(
             _W,
             "The model file cannot be loaded, or 1 % of decisions were made without a score.",

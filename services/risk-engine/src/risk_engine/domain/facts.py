@@ -17,6 +17,7 @@ from risk_engine.domain.rules import RuleSet
 
 Fact = int | float | str | bool
 LIST_FACT = "list_"  # a list's name follows: whether this payment is on it
+BIN_DIGITS = 6  # of 6 or 8: those that every card shows
 NIGHT_ENDS_HOUR = 6  # the handbook's night: hour <= 6
 
 
@@ -60,7 +61,14 @@ class Subject:
             else self.card
         )
         return velocity.entities_of(
-            self.card, customer, self.device, self.ip, self.merchant_id, self.terminal, self.email
+            self.card,
+            customer,
+            self.device,
+            self.ip,
+            self.merchant_id,
+            self.terminal,
+            self.email,
+            f"{self.merchant_id}/{self.card_bin[:BIN_DIGITS]}" if self.card_bin else "",
         )
 
 

@@ -12,6 +12,11 @@ ENGINE: Final = "system:risk-engine"  # the actor of what happens without a pers
 ENGINE_BEFORE: Final = "risk engine"  # the same, in the acts on alerts of earlier releases
 
 
+def actor_shown(name: str | None) -> str | None:
+    """One name for the engine, whichever the record has."""
+    return ENGINE if name == ENGINE_BEFORE else name
+
+
 class Role(StrEnum):
     ANALYST = "analyst"
     LEAD = "lead"

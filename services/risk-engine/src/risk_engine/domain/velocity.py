@@ -124,6 +124,15 @@ SERIES: tuple[Series, ...] = (
         "merchant.declines", "merchant", "declines", 500,
         (Window("merchant_declines_10m", Aggregate.COUNT, 10 * MINUTE_MS),),
     ),
+    # Numbers made up within one BIN, tried at one merchant: each card is new, so only what they share tells. Declines,
+    # because a BIN's honest payers are many and their declines few; and a set that is seldom there is quickly read.
+    Series(
+        "bin.declines", "bin", "declines", 200,
+        (
+            Window("bin_declines_10m", Aggregate.COUNT, 10 * MINUTE_MS),
+            Window("bin_declined_cards_10m", Aggregate.DISTINCT_CARDS, 10 * MINUTE_MS),
+        ),
+    ),
     # A terminal of the handbook makes 1 payment a day, a busy shop's thousands: those reach the cap, and say so.
     Series(
         "terminal.payments", "terminal", "payments", 300,
@@ -148,7 +157,14 @@ FACTS: frozenset[str] = frozenset(WINDOWS) | {series.saturated for series in SER
 
 
 def entities_of(
-    card: str, customer: str, device: str, ip: str, merchant: str, terminal: str = "", email: str = ""
+    card: str,
+    customer: str,
+    device: str,
+    ip: str,
+    merchant: str,
+    terminal: str = "",
+    email: str = "",
+    merchant_bin: str = "",
 ) -> dict[str, str]:
     """The entities of one payment that are known, by entity name."""
     named = {
@@ -159,6 +175,7 @@ def entities_of(
         "merchant": merchant,
         "terminal": terminal,
         "email": email,
+        "bin": merchant_bin,
     }
     return {name: value for name, value in named.items() if value}
 

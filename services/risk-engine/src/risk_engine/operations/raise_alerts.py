@@ -5,15 +5,18 @@ report that instead of its clock.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.logging import get_logger
 from risk_engine.clients.cel import compile_document
-from risk_engine.clients.features import VelocityUnavailable
+from risk_engine.clients.features import FILLED_MAX, VelocityUnavailable, filled
 from risk_engine.domain import card_testing
 from risk_engine.domain.alert_kinds import KINDS
 from risk_engine.domain.alerts import Signal
@@ -23,7 +26,7 @@ from risk_engine.domain.decision_mix import Counts, find_mix, find_silence
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.part_faults import find_missing_parts, find_skew
 from risk_engine.domain.rule_documents import InvalidRuleSet
-from risk_engine.operations import metrics
+from risk_engine.operations import metrics, watch_chain, watch_drift, watch_quality
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.settle_alerts import settle_alerts
 from risk_engine.store import alert_deliveries, alerts, assessments, card_tests, decision_minutes, rule_sets
@@ -33,9 +36,8 @@ BASELINE = timedelta(hours=1)
 SILENCE = timedelta(minutes=10)
 UNDELIVERED = timedelta(minutes=10)
 PROBE_S = 2.0  # for Redis to say whether its windows are complete
-BY_OTHERS = frozenset(
-    {"feature_drift", "score_drift", "model_quality"}
-)  # looked at less often, by their own jobs
+# What other jobs look for: only who looked can say that it is over.
+BY_OTHERS = watch_drift.WATCHED | watch_quality.WATCHED | watch_chain.WATCHED
 
 log = get_logger(__name__)
 
@@ -121,6 +123,7 @@ async def _in_parts(deps: Deps, published: Sequence[dict[str, object]], *, has_t
             signals.append(Signal("velocity_cold", "The velocity windows are being rebuilt."))
     except (VelocityUnavailable, TimeoutError):
         signals.append(Signal("velocity_lost", "Redis does not answer: decisions are made without windows."))
+    signals += await _in_memory(deps)
     if deps.scorer is None:
         signals.append(Signal("model_missing", "The model file cannot be loaded: rules decide alone."))
     if deps.rules.is_file_refused:
@@ -130,6 +133,27 @@ async def _in_parts(deps: Deps, published: Sequence[dict[str, object]], *, has_t
         if refused := await asyncio.to_thread(_refusal_of, document):
             summary = "A published rule set does not compile."
             signals.append(Signal("rule_set_refused", summary, measures={"why": refused}))
+    return signals
+
+
+async def _in_memory(deps: Deps) -> list[Signal]:
+    """Which Redis is nearly full; one that does not answer says nothing here."""
+    servers: dict[str, Callable[[], Awaitable[float]]] = {
+        "velocity": deps.features.filled,
+        "streams": partial(filled, deps.redis),
+    }
+    if deps.settings.velocity == deps.settings.streams:
+        del servers["streams"]
+    signals = []
+    for name, ask in servers.items():
+        with suppress(VelocityUnavailable, RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(PROBE_S):
+                share = await ask()
+            if share >= FILLED_MAX:
+                summary = f"The Redis of {name} uses {share:.0%} of its memory."
+                signals.append(
+                    Signal("redis_memory", summary, scope=name, measures={"filled": round(share, 3)})
+                )
     return signals
 
 

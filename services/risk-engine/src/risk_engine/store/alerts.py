@@ -15,7 +15,7 @@ from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from risk_engine.domain.alert_kinds import Severity
 from risk_engine.domain.alerts import Act, Signal, Status, Tracked
-from risk_engine.domain.staff import ENGINE, ENGINE_BEFORE
+from risk_engine.domain.staff import ENGINE, actor_shown
 
 ID_MAX = "alr_~"  # after every id
 
@@ -115,7 +115,7 @@ async def tracked(conn: AsyncConnection, resolved_since: datetime) -> list[Track
             firing_since=row.firing_since,
             last_seen_at=row.last_seen_at,
             resolved_at=row.resolved_at,
-            is_resolved_by_hand=row.resolved_by not in (None, ENGINE, ENGINE_BEFORE),
+            is_resolved_by_hand=actor_shown(row.resolved_by) not in (None, ENGINE),
         )
         for row in await conn.execute(TRACKED, {"since": resolved_since})
     ]
@@ -180,7 +180,13 @@ async def find(conn: AsyncConnection, alert_id: str) -> dict[str, Any] | None:
 async def acts(conn: AsyncConnection, alert_id: str) -> list[dict[str, Any]]:
     """What happened to it, oldest first."""
     return [
-        {"act": row.act, "actor": row.actor, "note": row.note, "level": row.level, "at": isoformat(row.at)}
+        {
+            "act": row.act,
+            "actor": actor_shown(row.actor),
+            "note": row.note,
+            "level": row.level,
+            "at": isoformat(row.at),
+        }
         for row in await conn.execute(ACTS, {"id": alert_id})
     ]
 
@@ -243,7 +249,7 @@ def _alert(row: Any) -> dict[str, Any]:
         "acknowledged_at": _time(row.acknowledged_at),
         "acknowledged_by": row.acknowledged_by,
         "resolved_at": _time(row.resolved_at),
-        "resolved_by": row.resolved_by,
+        "resolved_by": actor_shown(row.resolved_by),
     }
 
 
