@@ -179,6 +179,43 @@ async def test_what_the_channel_refuses_is_tried_again_and_then_left_to_people(
     assert await gateway.status(payment["id"]) == "authorised"
 
 
+async def test_waiting_is_no_refusal(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long after the first minutes one refusal of the channel is the first, and the verdict is carried out."""
+    from payment_gateway.domain.attempt import Declined
+
+    payment = await reviewed(gateway)
+    approved = decided("approve", payment)
+    await keep(gateway, approved)
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(text("UPDATE payments.review_verdict SET tries = 50"))
+    channel = gateway.deps.channels[payment["channel"]]
+
+    async def refuse(self: object, attempt: object, details: object) -> Declined:
+        return Declined("hold_expired")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(type(channel), "send", refuse)
+        assert await carried_out(gateway) == 0
+    assert await outcomes(gateway) == [None]
+    assert await carried_out(gateway) == 1
+    assert await outcomes(gateway) == ["captured"]
+
+
+async def test_a_payment_that_the_gateway_held_alone_is_known_by_its_own_id(gateway: RunningGateway) -> None:
+    payment = await reviewed(gateway)
+    async with gateway.deps.engine.begin() as connection:
+        await connection.execute(
+            text(
+                """UPDATE payments.payment SET risk = risk || '{"assessment_id": null, "fallback": true}'
+                   WHERE id = :id"""
+            ),
+            {"id": payment["id"]},
+        )
+    alone = payment | {"risk": payment["risk"] | {"assessment_id": payment["id"]}}
+    assert await carried_out(gateway, decided("approve", alone)) == 1
+    assert (await gateway.payment(payment["id"]))["status"] == "captured"
+
+
 async def test_a_verdict_is_taken_up_by_one_worker_and_comes_again_when_that_one_dies(
     gateway: RunningGateway,
 ) -> None:

@@ -24,6 +24,7 @@ from payment_gateway.operations.cancel_payment import cancel_payment
 from payment_gateway.operations.capture_payment import capture_payment
 from payment_gateway.operations.deps import Deps, open_deps
 from payment_gateway.operations.mark_and_ask import Act
+from payment_gateway.operations.problems import ChannelRefused
 from payment_gateway.settings import Settings
 from payment_gateway.store import payments, review_verdicts
 from payment_gateway.store.review_verdicts import ReviewVerdict
@@ -43,7 +44,7 @@ CONSUMER: Final = "payment-gateway"
 FETCH_TIMEOUT_S: Final = 10.0
 PER_RUN: Final = 50
 UNSEEN_FOR: Final = timedelta(hours=1)  # a payment that does not exist by then was never created
-REFUSALS_MAX: Final = 8  # of the channel: over the first minutes, then it is somebody's to look at
+REFUSALS_MAX: Final = 8  # of the channel: over some minutes, then it is somebody's to look at
 
 _WAITING: Final = frozenset({Status.PROCESSING, Status.UNKNOWN})
 _TO_BE_LOOKED_AT: Final = frozenset(
@@ -176,9 +177,18 @@ async def _act(deps: Deps, verdict: ReviewVerdict, payment: Payment) -> str | No
         return None
     if answer.status == 200:
         return _done(verdict, answer)
-    if answer.status >= 400 and verdict.tries >= REFUSALS_MAX:
-        return "channel_refused"
-    return None
+    if not _is_refusal(answer):
+        return None
+    async with deps.engine.begin() as connection:
+        refusals = await review_verdicts.refused(connection, verdict)
+    return "channel_refused" if refusals >= REFUSALS_MAX else None
+
+
+def _is_refusal(answer: Answer) -> bool:
+    """Whether the channel said no. Everything else that is not done waits: for its outcome, the payer, another act."""
+    return answer.status == ChannelRefused.status and answer.object["type"].endswith(
+        f"/{ChannelRefused.code}"
+    )
 
 
 def _done(verdict: ReviewVerdict, answer: Answer) -> str:

@@ -34,6 +34,11 @@ CLAIM = text("""
     RETURNING case_id, payment_id, assessment_id, verdict, decided_at, tries
 """)
 
+REFUSED = text("""
+    UPDATE payments.review_verdict SET refusals = refusals + 1
+    WHERE case_id = :case_id AND payment_id = :payment_id RETURNING refusals
+""")
+
 FINISH = text("""
     UPDATE payments.review_verdict SET outcome = :outcome, finished_at = now(), due_at = NULL
     WHERE case_id = :case_id AND payment_id = :payment_id AND outcome IS NULL
@@ -68,6 +73,13 @@ async def claim(conn: AsyncConnection, limit: int) -> Sequence[ReviewVerdict]:
     """Verdicts that are due, each for this worker alone until they are due again."""
     rows = await conn.execute(CLAIM, {"limit": limit, "retry_max_s": RETRY_MAX_S})
     return [ReviewVerdict(**row._mapping) for row in rows]
+
+
+async def refused(conn: AsyncConnection, verdict: ReviewVerdict) -> int:
+    """The channel said no to it once more; returns how often by now."""
+    values = {"case_id": verdict.case_id, "payment_id": verdict.payment_id}
+    number: int = await conn.scalar(REFUSED, values) or 0
+    return number
 
 
 async def finish(conn: AsyncConnection, verdict: ReviewVerdict, outcome: str) -> None:
