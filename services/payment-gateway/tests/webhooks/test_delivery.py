@@ -359,4 +359,4 @@ async def test_attempts_and_what_was_given_up_are_counted(rig: WebhookRig) -> No
         "2xx": 1, "4xx": 1, "timeout": 1,
     }  # fmt: skip
     assert counted("webhook_dead_total", cause="gone") - dead == 1
-    assert counted("webhook_fanned_out_position") == 1
+    assert counted("webhook_fanned_out_position") == 2, "the merchant was told, too"

@@ -42,7 +42,9 @@ router = APIRouter(
 @router.post("", status_code=201, responses=WRITE | answer("NewMerchant", 201))
 async def create(body: MerchantBody, deps: GatewayDeps, admin: Administrator) -> Response:
     """A merchant and its first API key, which is shown this once."""
-    return JsonResponse(asdict(await create_merchant(deps, body.name, body.country, admin)), 201)
+    return JsonResponse(
+        asdict(await create_merchant(deps, body.name, body.country, admin, mcc=body.mcc)), 201
+    )
 
 
 @router.get("", responses=READ | answer("MerchantPage"))

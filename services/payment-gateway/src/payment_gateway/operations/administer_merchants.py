@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from payment_gateway.domain.audit import Actor, Entry
+from payment_gateway.domain.merchant import StoredMerchant, merchant_object
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.merchant_events import UPDATED, tell_merchant
 from payment_gateway.store import audit_log, merchants, terms
-from payment_gateway.store.merchants import StoredMerchant
 from payment_gateway.store.tenancy import as_merchant
-from platform_kit.clock import isoformat
 from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
@@ -57,12 +57,14 @@ async def get_terms(deps: Deps, merchant_id: str) -> Terms:
 async def update_merchant(
     deps: Deps, merchant_id: str, changes: Mapping[str, Any], by: Actor
 ) -> dict[str, Any]:
-    """Change `name`, `country` or `api_version`; what is not named stays. Raises NotFound."""
+    """Change `name`, `country`, `mcc` or `api_version`; what is not named stays. Raises NotFound."""
     async with deps.engine.begin() as connection:
         before = await _find(connection, merchant_id, lock=True)
         is_disabled = before.disabled_at is not None
         after = await merchants.update(connection, replace(before, **changes), is_disabled=is_disabled)
         await audit_log.record(connection, by, Entry("merchant.updated", merchant_id, merchant_id, changes))
+        if after != before:
+            await tell_merchant(connection, UPDATED, after, deps.clock.now())
     return merchant_object(after)
 
 
@@ -87,21 +89,8 @@ async def _switch(
             return merchant_object(before)
         after = await merchants.update(connection, before, is_disabled=disable)
         await audit_log.record(connection, by, Entry(action, merchant_id, merchant_id, details))
+        await tell_merchant(connection, UPDATED, after, deps.clock.now())
     return merchant_object(after)
-
-
-def merchant_object(merchant: StoredMerchant) -> dict[str, Any]:
-    """What is shown of a merchant."""
-    disabled_at = merchant.disabled_at
-    return {
-        "id": merchant.id,
-        "object": "merchant",
-        "name": merchant.name,
-        "country": merchant.country,
-        "api_version": merchant.api_version,
-        "disabled_at": isoformat(disabled_at) if disabled_at else None,
-        "created_at": isoformat(merchant.created_at),
-    }
 
 
 async def _find(connection: Any, merchant_id: str, *, lock: bool = False) -> StoredMerchant:

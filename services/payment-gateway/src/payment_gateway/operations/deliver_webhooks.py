@@ -24,12 +24,15 @@ from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
 from payment_gateway.domain.webhook_keys import headers_of
 from payment_gateway.domain.webhook_style import NATIVE, StoredEvent, render_event, style_headers
 from payment_gateway.operations.disable_webhook_endpoints import disable_webhook_endpoints
+from payment_gateway.operations.webhook_attempts import attempts_event
 from payment_gateway.operations.webhook_metrics import observe_attempt
 from payment_gateway.operations.webhook_secrets import opened_keys
 from payment_gateway.store import webhook_endpoints, webhooks
+from payment_gateway.store.tables import outbox
 from payment_gateway.store.webhooks import AttemptRecord, DueDelivery
 from platform_kit import canonical
 from platform_kit.logging import get_logger
+from platform_kit.outbox import append
 
 if TYPE_CHECKING:
     from payment_gateway.operations.deps import Deps
@@ -169,8 +172,10 @@ async def _record(deps: Deps, done: Sequence[Attempted], flow: Flow) -> None:
         if record.status == "delivered"
     }
     ill = {attempted.delivery.endpoint_id for attempted in done} - well
+    told = attempts_event(zip([one.delivery for one in done], records, strict=True), deps.clock.now())
     async with deps.engine.begin() as connection:
         await webhooks.record_attempts(connection, records)
+        await append(connection, outbox, [told])
         if well:
             await webhook_endpoints.note_success(connection, well)
         if ill:

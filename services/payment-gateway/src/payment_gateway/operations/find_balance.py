@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -12,7 +12,8 @@ from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
 from payment_gateway.domain.postings import FEES, MOVEMENTS
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
-from payment_gateway.store import audit_log, ledger, terms
+from payment_gateway.operations.merchant_events import UPDATED, tell_merchant
+from payment_gateway.store import audit_log, ledger, merchants, terms
 from payment_gateway.store.pages import Window
 from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Movement
@@ -78,10 +79,15 @@ async def get_terms(deps: Deps, merchant_id: str) -> Terms:
 async def put_terms(deps: Deps, merchant_id: str, wanted: Terms, by: Actor = THE_PLATFORM) -> None:
     """Raises NotFound."""
     async with deps.engine.begin() as connection:
-        if not await terms.put(connection, merchant_id, wanted):
+        merchant = await merchants.get(connection, merchant_id, lock=True)
+        if merchant is None:
             raise NotFound("There is no such merchant.")
+        before = await terms.get(connection, merchant_id)
+        await terms.put(connection, merchant_id, wanted)
         entry = Entry("merchant.terms_changed", merchant_id, merchant_id, asdict(wanted))
         await audit_log.record(connection, by, entry)
+        if replace(wanted, payout_destination=before.payout_destination) != before:
+            await tell_merchant(connection, UPDATED, merchant, deps.clock.now())
 
 
 def _transaction(lines: Sequence[Movement]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
 from payment_gateway.domain.versions import CURRENT
 from payment_gateway.operations.deps import Deps
+from payment_gateway.operations.merchant_events import CREATED, tell_merchant
 from payment_gateway.store import audit_log, merchants
 from payment_gateway.store.merchants import LiveKey
 from platform_kit.ids import new_id
@@ -26,14 +27,17 @@ class NewMerchant:
     api_key: str
 
 
-async def create_merchant(deps: Deps, name: str, country: str, by: Actor = THE_PLATFORM) -> NewMerchant:
+async def create_merchant(
+    deps: Deps, name: str, country: str, by: Actor = THE_PLATFORM, *, mcc: str | None = None
+) -> NewMerchant:
     """A merchant with one API key of 256 random bits, pinned to the API version of today."""
     merchant = NewMerchant(new_id("mer"), name, country, new_key())
-    made = {"name": name, "country": country, "api_version": CURRENT}
+    made = {"name": name, "country": country, "mcc": mcc, "api_version": CURRENT}
     async with deps.engine.begin() as connection:
-        await merchants.insert(connection, merchant.id, name, country, CURRENT)
+        stored = await merchants.insert(connection, merchant.id, name, country, mcc, CURRENT)
         await merchants.insert_key(connection, new_id("key"), merchant.id, hash_key(merchant.api_key))
         await audit_log.record(connection, by, Entry("merchant.created", merchant.id, merchant.id, made))
+        await tell_merchant(connection, CREATED, stored, deps.clock.now())
     return merchant
 
 

@@ -12,10 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payment_gateway.domain.merchant import StoredMerchant
 from payment_gateway.store.tables import api_key, merchant
 
 _COLUMNS = "id, merchant_id, name, hint, scopes, expires_at, revoked_at, last_used_at, created_at"
-_MERCHANT = "id, name, country, api_version, disabled_at, created_at"
+_MERCHANT = "id, name, country, mcc, api_version, disabled_at, created_at"
 
 _ENDED = (
     "revoked_at = CASE WHEN :at_once THEN COALESCE(revoked_at, now()) ELSE revoked_at END,"
@@ -52,7 +53,7 @@ LIST_MERCHANTS = text(
 GET_MERCHANT = text(f"SELECT {_MERCHANT} FROM payments.merchant WHERE id = :id")  # noqa: S608
 LOCK_MERCHANT = text(f"SELECT {_MERCHANT} FROM payments.merchant WHERE id = :id FOR UPDATE")  # noqa: S608
 UPDATE_MERCHANT = text(
-    "UPDATE payments.merchant SET name = :name, country = :country, api_version = :api_version,"  # noqa: S608
+    "UPDATE payments.merchant SET name = :name, country = :country, mcc = :mcc, api_version = :api_version,"  # noqa: S608
     " disabled_at = CASE WHEN :is_disabled THEN COALESCE(disabled_at, now()) END"
     f" WHERE id = :id RETURNING {_MERCHANT}"
 )
@@ -88,20 +89,14 @@ class LiveKey:
     """The merchant."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMerchant:
-    id: str
-    name: str
-    country: str
-    api_version: str
-    disabled_at: datetime | None
-    created_at: datetime
-
-
-async def insert(conn: AsyncConnection, merchant_id: str, name: str, country: str, api_version: str) -> None:
-    await conn.execute(
-        insert_into(merchant).values(id=merchant_id, name=name, country=country, api_version=api_version)
+async def insert(
+    conn: AsyncConnection, merchant_id: str, name: str, country: str, mcc: str | None, api_version: str
+) -> StoredMerchant:
+    statement = insert_into(merchant).values(
+        id=merchant_id, name=name, country=country, mcc=mcc, api_version=api_version
     )
+    returned = (merchant.c[column] for column in _MERCHANT.split(", "))
+    return StoredMerchant(*(await conn.execute(statement.returning(*returned))).one())
 
 
 async def get(conn: AsyncConnection, merchant_id: str, *, lock: bool = False) -> StoredMerchant | None:
@@ -123,6 +118,7 @@ async def update(conn: AsyncConnection, changed: StoredMerchant, *, is_disabled:
         "id": changed.id,
         "name": changed.name,
         "country": changed.country,
+        "mcc": changed.mcc,
         "api_version": changed.api_version,
         "is_disabled": is_disabled,
     }

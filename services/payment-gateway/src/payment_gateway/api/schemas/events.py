@@ -14,7 +14,7 @@ from payment_gateway.api.schemas.answers.ledger import POSTING
 from payment_gateway.api.schemas.answers.words import CURRENCY, TIME, identifier, word
 from payment_gateway.api.schemas.ledger import LINES_MAX
 from payment_gateway.domain.attempt import Operation
-from platform_kit.contract import COUNT, SHARED, TEXT, Schema, items, nullable, ref, shape
+from platform_kit.contract import ANYTHING, COUNT, SHARED, TEXT, Schema, items, nullable, ref, shape
 from platform_kit.event_contract import document_of
 
 _JOURNAL: Final = shape(
@@ -79,8 +79,34 @@ _OF_DISPUTE: Final = shape(
 _OF_PAYOUT: Final = shape({"payout": ref("Payout"), **_MOVES})
 _OF_RESERVE: Final = shape({"reserve": ref("Reserve"), "journal": ref("Journal")})
 _OF_SUSPENSE: Final = shape({"suspense": ref("Suspense"), "journal": ref("Journal")})
+_TERMS: Final = shape(
+    {
+        "settlement_delay_days": COUNT,
+        "settlement_currency": nullable(CURRENCY),
+        "fee_plan": nullable(ANYTHING),
+        "reserve": nullable(shape({"basis_points": COUNT, "days": COUNT})),
+    }
+)
+_OF_MERCHANT: Final = shape({"merchant": ref("Merchant"), "terms": _TERMS})
 _OF_TRANSFER: Final = shape({"transfer": ref("Transfer"), "journal": ref("Journal")})
 _OF_HOLD: Final = shape({"hold": ref("Hold"), "journal": ref("Journal")})
+
+_WEBHOOK_ATTEMPT: Final = shape(
+    {
+        "delivery_id": identifier("dlv"),
+        "endpoint_id": identifier("we"),
+        "merchant_id": identifier("mer"),
+        "event_id": identifier("evt"),
+        "event_type": TEXT,
+        "cycle": COUNT | {"description": "1, and one more for each time it was sent again"},
+        "number": COUNT | {"description": "within its cycle, from 1"},
+        "status": word("delivered", "due", "dead") | {"description": "of the delivery, after this attempt"},
+        "status_code": nullable(COUNT),
+        "error": nullable(TEXT),
+        "duration_ms": COUNT,
+        "waited_ms": nullable(COUNT | {"description": "from the event to its first attempt"}),
+    }
+)
 
 EVENTS: Final[dict[str, Schema]] = {
     "payment.created.v1": _MAYBE_ROUTED,
@@ -109,6 +135,8 @@ EVENTS: Final[dict[str, Schema]] = {
     "balance.converted.v1": shape({"journal": ref("Journal"), "rate": ref("Rate")}),
     "reserve.held.v1": _OF_RESERVE,
     "reserve.released.v1": _OF_RESERVE,
+    "merchant.created.v1": _OF_MERCHANT,
+    "merchant.updated.v1": _OF_MERCHANT,
     "channel.costs_booked.v1": shape({"channel": TEXT, "charges": COUNT, "journal": ref("Journal")}),
     "suspense.booked.v1": _OF_SUSPENSE,
     "suspense.resolved.v1": _OF_SUSPENSE,
@@ -124,6 +152,9 @@ EVENTS: Final[dict[str, Schema]] = {
     "ledger.hold_voided.v1": _OF_HOLD,
     "ledger.hold_expired.v1": _OF_HOLD,
     "ledger.journal_reversed.v1": shape({"journal": ref("Reversal")}),
+    "webhook_delivery.attempted.v1": shape(
+        {"attempts": items(_WEBHOOK_ATTEMPT) | {"minItems": 1, "maxItems": LINES_MAX}}
+    ),
     "webhook_endpoint.disabled.v1": shape(
         {"webhook_endpoint": ref("WebhookEndpoint"), "reason": word("gone", "failing")}
     ),

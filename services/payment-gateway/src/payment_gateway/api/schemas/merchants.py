@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from payment_gateway.api.schemas.fields import Body, Country, ShortText, says
@@ -26,9 +26,17 @@ def _left_out(schema: dict[str, Any]) -> None:
         member.pop("default", None)
 
 
+Mcc = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{4}$"),
+    Field(examples=["5411"], description="merchant category code, ISO 18245"),
+]
+
+
 class MerchantBody(Body):
     name: ShortText = Field(examples=["Corner shop"])
     country: Country
+    mcc: Mcc | None = None
 
 
 class MerchantChanges(Body):
@@ -38,6 +46,7 @@ class MerchantChanges(Body):
 
     name: ShortText = Field("", examples=["Corner shop"])
     country: Country = ""
+    mcc: Mcc | None = None
     api_version: ApiVersion = CURRENT
 
 

@@ -20,6 +20,7 @@ merchant = Table(
     Column("id", Id, primary_key=True),
     Column("name", String, nullable=False),
     Column("country", String(2), nullable=False),
+    Column("mcc", String(4)),  # ISO 18245
     Column("api_version", String, nullable=False, server_default="2026-11-26"),
     Column("disabled_at", Time),  # its keys open nothing then; what runs goes on
     Column("created_at", Time, nullable=False, server_default=NOW),

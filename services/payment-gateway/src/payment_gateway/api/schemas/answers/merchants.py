@@ -42,6 +42,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "id": identifier("mer"),
             "name": TEXT,
             "country": TEXT,
+            "mcc": nullable(TEXT | {"description": "ISO 18245"}),
             "api_version": word(*VERSIONS),
             "disabled_at": nullable(TIME),
             "created_at": TIME,
