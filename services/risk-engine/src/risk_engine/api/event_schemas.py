@@ -10,10 +10,11 @@ from typing import Final
 from platform_kit.contract import ANYTHING, COUNT, SHARED, TEXT, TIME, Schema, items, nullable, shape
 from platform_kit.event_contract import document_of
 from risk_engine.api.answers.assessments import ASSESSMENT
-from risk_engine.domain.cases import Verdict
+from risk_engine.domain.cases import Priority, Verdict
 from risk_engine.operations.decide_case import DECIDED
 from risk_engine.operations.settle_alerts import RAISED, RESOLVED
 from risk_engine.store.assessments import MADE
+from risk_engine.store.case_events import CLOSED, OPENED, UPDATED
 
 _SHARE: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1}
 # Members of an alert that came after the first version of its event.
@@ -37,21 +38,33 @@ _REQUEST: Final = shape(
     optional=("email", "ip_country", "terminal", "card_bin", "card_country"),
 )
 
+_QUEUED: Final[dict[str, Schema]] = {
+    "priority": {"type": "string", "enum": [priority.value for priority in Priority]},
+    "payment_count": COUNT,
+    "opened_at": TIME,
+    "due_at": TIME,
+}
+_CASE: Final = shape({"id": TEXT, "merchant_id": TEXT, **_QUEUED, "closed_at": nullable(TIME)})
 _DECIDED: Final = shape(
     {
         "id": TEXT,
         "merchant_id": TEXT,
+        **_QUEUED,
         "verdict": {"type": "string", "enum": [verdict.value for verdict in Verdict]},
         "reason": TEXT,
         "decided_by": TEXT,
         "proposed_by": nullable(TEXT),
         "decided_at": TIME,
         "payments": items(shape({"payment_id": TEXT, "assessment_id": TEXT})),
-    }
+    },
+    optional=tuple(_QUEUED),
 )
 
 EVENTS: Final[dict[str, Schema]] = {
     MADE: shape({"assessment": shape({**ASSESSMENT, "request": _REQUEST})}),
+    OPENED: shape({"case": _CASE}),
+    UPDATED: shape({"case": _CASE}),
+    CLOSED: shape({"case": _CASE}),
     DECIDED: shape({"case": _DECIDED}),
     RAISED: shape(
         {

@@ -22,6 +22,7 @@ from risk_engine.operations.deps import Deps
 from risk_engine.operations.show_cases import case_object
 from risk_engine.operations.work_cases import locked_case, problem_of
 from risk_engine.store import cases, labels, tables
+from risk_engine.store.case_events import case_told
 
 DECIDED = "case.decided.v1"
 
@@ -83,9 +84,7 @@ async def _conclude(conn: AsyncConnection, case: Case, reason: str) -> None:
 
 def _decided_event(case: Case, reason: str, payments: Sequence[Any]) -> Event:
     assert case.closed_at is not None
-    told = {
-        "id": case.id,
-        "merchant_id": case.merchant_id,
+    told = case_told(case) | {
         "verdict": case.verdict,
         "reason": reason,
         "decided_by": case.closed_by,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_kit import outbox
 from platform_kit.outbox import Event
 from risk_engine.clients.rule_files import PACKAGED, read_rule_document
 from risk_engine.domain import cases as machine
@@ -18,7 +19,8 @@ from risk_engine.domain.rules import RuleSet
 from risk_engine.domain.staff import ENGINE
 from risk_engine.operations.record_labels import label_of
 from risk_engine.operations.record_outcomes import record_outcomes
-from risk_engine.store import cases, labels, rule_sets
+from risk_engine.store import cases, labels, rule_sets, tables
+from risk_engine.store.case_events import CLOSED, case_event
 from risk_engine.store.cases import Moved
 
 _STATUSES: Final[Mapping[str, PaymentStatus]] = {
@@ -96,9 +98,11 @@ def moves_of(reviewed: Iterable[Mapping[str, Any]]) -> list[Moved]:
 
 async def _follow_cases(conn: AsyncConnection, moved: Sequence[Moved], now: datetime) -> None:
     """Note it, and close the cases in which nothing is left to take or to give up: nobody need look at them."""
-    acts = []
+    acts, told = [], []
     for case in await cases.move_payments(conn, moved):
         ended = machine.closed(case, ENGINE, now)
         await cases.save(conn, ended)
+        told.append(case_event(CLOSED, ended, now))
         acts.append(act_of(ENGINE, "ended", case, ended, "Every payment of it ended without money."))
     await cases.record_acts(conn, acts)
+    await outbox.append(conn, tables.outbox, told)

@@ -139,8 +139,8 @@ async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[S
     made = [item.assessment for item in ordered if item.assessment.id in inserted]
     if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
         writes = Writes()
+        events += await cases.open_or_append(conn, reviews, writes)
         writes.add(*outbox.appending(tables.outbox, events))
-        await cases.open_or_append(conn, reviews, writes)
         await writes.run(conn)
     else:
         await outbox.append(conn, tables.outbox, events)

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_kit.events import Event
 from platform_kit.ids import new_id
 from platform_kit.writes import Writes
 from risk_engine.domain.cases import (
@@ -32,6 +33,7 @@ from risk_engine.domain.cases import (
     with_payments,
 )
 from risk_engine.domain.staff import ENGINE
+from risk_engine.store.case_events import OPENED, UPDATED, case_event
 
 _NAMES = [one.name for one in fields(Case)]
 _COLUMNS = ", ".join(_NAMES)
@@ -183,9 +185,9 @@ class Moved:
     is_manual: bool
 
 
-async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review], writes: Writes) -> None:
+async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review], writes: Writes) -> list[Event]:
     """Put each payment into the unclosed case of its card or customer, or into a new one: what there is to write joins
-    the caller's `writes`. One round trip when nothing is known of them, which is the rule; two more otherwise. Never
+    the caller's `writes`, what there is to tell is returned. One round trip when nothing is known of them, which is the rule; two more otherwise. Never
     waits for a case: one that is locked is left alone, and the payment opens another."""
     groups = [(new_id("cas"), group) for group in grouped(reviews)]
     candidates = {case_id for case_id, _ in groups}
@@ -201,7 +203,7 @@ async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review], write
         repointed += [(*key, target) for key in keys if found[key] != target]
     if repointed:
         await conn.execute(POINT_ENTITIES, _entity_columns(repointed))
-    _write(writes, unclosed, gathered)
+    return _write(writes, unclosed, gathered)
 
 
 def _keys(group: Iterable[Review]) -> list[tuple[str, str]]:
@@ -229,7 +231,7 @@ async def _lock_free(conn: AsyncConnection, case_ids: Iterable[str]) -> dict[str
     return {case.id: case for case in cases if case.payment_count < PAYMENTS_MAX}
 
 
-def _write(writes: Writes, unclosed: Mapping[str, Case], gathered: Mapping[str, list[Review]]) -> None:
+def _write(writes: Writes, unclosed: Mapping[str, Case], gathered: Mapping[str, list[Review]]) -> list[Event]:
     grown = {
         case_id: with_payments(unclosed[case_id], gathered[case_id])
         for case_id in gathered
@@ -244,6 +246,10 @@ def _write(writes: Writes, unclosed: Mapping[str, Case], gathered: Mapping[str, 
         writes.add(SAVE, _case_columns(list(grown.values())), rows=len(grown))
     writes.add(ADD_PAYMENTS, _payment_columns(gathered))
     writes.add(RECORD_ACTS, _act_columns(acts))
+    told = [case_event(OPENED, case, case.opened_at) for case in new]
+    for case in grown.values():
+        told.append(case_event(UPDATED, case, max(one.opened_at for one in gathered[case.id])))
+    return told
 
 
 def _case_columns(cases: Sequence[Case]) -> dict[str, list[Any]]:
