@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from data_pipeline.domain.event_facts import facts_of
-from data_pipeline.domain.events import ENDPOINT_EVENTS, PAYMENT_EVENTS, RISK_EVENTS
+from data_pipeline.domain.events import (
+    ENDPOINT_EVENTS,
+    MERCHANT_EVENTS,
+    PAYMENT_EVENTS,
+    RISK_EVENTS,
+    WEBHOOKS_ATTEMPTED,
+)
 from data_pipeline.domain.facts import Facts
 
 SERVICES = Path(__file__).parents[3]
@@ -63,7 +69,9 @@ def _value(schema: dict[str, Any], name: str, defs: dict[str, Any], turn: int, i
 
 
 def test_every_type_that_a_producer_may_tell_is_known_and_no_other() -> None:
-    assert set(CONTRACTS) == PAYMENT_EVENTS | ENDPOINT_EVENTS | RISK_EVENTS
+    assert set(CONTRACTS) == PAYMENT_EVENTS | ENDPOINT_EVENTS | RISK_EVENTS | MERCHANT_EVENTS | {
+        WEBHOOKS_ATTEMPTED
+    }
 
 
 @pytest.mark.parametrize("kind", CONTRACTS)

@@ -197,7 +197,9 @@ async def test_events_carry_the_trace_of_the_request_that_made_them(gateway: Run
     trace = "0af7651916cd43dd8448eb211c80319c"
     await gateway.post("/v1/payments", a_sale(), headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
     async with gateway.deps.engine.connect() as connection:
-        found = await connection.scalars(text("SELECT traceparent FROM payments.outbox_event"))
+        found = await connection.scalars(
+            text("SELECT traceparent FROM payments.outbox_event WHERE merchant_id IS NOT NULL")
+        )
         assert [str(value)[3:35] for value in found] == [trace, trace]
 
 

@@ -12,7 +12,16 @@ from data_pipeline.operations.report_quality import report_looks, report_quality
 from platform_kit.contract import answer as answers
 
 router = APIRouter(prefix="/v1/quality", tags=["quality"], dependencies=[Depends(require_internal)])
-TableName = Literal["fact_payment", "fact_refund", "fact_transfer", "fact_assessment", "reconciliation_break"]
+TableName = Literal[
+    "fact_payment",
+    "fact_refund",
+    "fact_transfer",
+    "fact_assessment",
+    "merchant_version",
+    "fact_webhook_attempt",
+    "fact_case",
+    "reconciliation_break",
+]
 
 
 @router.get("", responses=answers("Quality"))

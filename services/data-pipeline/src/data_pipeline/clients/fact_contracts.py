@@ -11,7 +11,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from data_pipeline.domain.facts import DECISIONS, REFUND_STATUSES, STATUSES, TRANSFER_KINDS
+from data_pipeline.domain.facts import (
+    ATTEMPT_OUTCOMES,
+    CASE_STATUSES,
+    DECISIONS,
+    PRIORITIES,
+    REFUND_STATUSES,
+    STATUSES,
+    TRANSFER_KINDS,
+)
 from data_pipeline.domain.quality import RULES, SAMPLE_MAX, Failure
 from data_pipeline.domain.reconciliation import BreakClass
 from data_pipeline.domain.settlement import SettlementType
@@ -78,6 +86,7 @@ def contract(table: str) -> Any:
     at = column(pa.timestamp("us", tz="UTC"))
     maybe_at = column(pa.timestamp("us", tz="UTC"), nullable=True)
     amount, counted = number("amount_range", 0, AMOUNT_MAX), number("counts_from_one", 1)
+    whole, maybe_whole = number("not_negative", 0), number("not_negative", 0, nullable=True)
     currency = text(check.isin(sorted(CURRENCIES), name="currency_exponent"))
     score = number("score_range", 0, 100)
     columns: dict[str, dict[str, Any]] = {
@@ -107,6 +116,25 @@ def contract(table: str) -> Any:
             "assessment_id": id_of("asm"), "merchant_id": text(nullable=True), "payment_id": text(nullable=True),
             "decision": word(DECISIONS), "score": score, "rule_set": text(nullable=True), "model": text(nullable=True),
             "occurred_at": at, "position": counted,
+        },
+        "merchant_version": {
+            "merchant_id": text(check.str_startswith("mer_", name="id_form")), "position": counted, "name": text(),
+            "country": text(), "mcc": text(nullable=True), "api_version": text(), "is_disabled": column(pa.bool_()),
+            "settlement_delay_days": whole, "settlement_currency": text(nullable=True),
+            "reserve_basis_points": maybe_whole, "reserve_days": maybe_whole, "told_at": at, "valid_from": at,
+            "valid_to": maybe_at,
+        },
+        "fact_webhook_attempt": {
+            "told_by": text(check.str_startswith("evt_", name="id_form")), "line": column(pa.int64()),
+            "delivery_id": text(), "endpoint_id": text(), "merchant_id": text(), "event_id": text(),
+            "event_type": text(), "cycle": counted, "number": counted, "outcome": word(ATTEMPT_OUTCOMES.values()),
+            "status_code": maybe_whole, "error": text(nullable=True), "duration_ms": whole,
+            "waited_ms": maybe_whole, "ended_at": at, "position": counted,
+        },
+        "fact_case": {
+            "case_id": id_of("cas"), "merchant_id": text(), "priority": word(PRIORITIES), "payment_count": whole,
+            "status": word(CASE_STATUSES), "had_proposal": column(pa.bool_()), "opened_at": at, "due_at": at,
+            "decided_at": maybe_at, "position": counted,
         },
     }  # fmt: skip
     if table == "reconciliation_break":
@@ -160,6 +188,8 @@ def _across(table: str) -> list[Any]:
             ordered("created_at", "updated_at", "approved_at", "decided_at"),
         ],
         "fact_transfer": [check("moves_money", lambda rows: pc.not_equal(rows["debit"], rows["credit"]))],
+        "merchant_version": [ordered("valid_from", "valid_to")],
+        "fact_case": [ordered("opened_at", "decided_at")],
         "reconciliation_break": [ordered("opened_at", "closed_at")],
     }
     return checks.get(table, [])

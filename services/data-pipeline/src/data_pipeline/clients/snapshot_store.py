@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,6 +116,22 @@ class SnapshotStore:
 
     async def delete(self, path: str) -> None:
         await asyncio.to_thread(self._files.remove, path)
+
+    def rows(
+        self, file: PartitionFile, names: Sequence[str], filters: Mapping[str, str], order: Sequence[str]
+    ) -> pa.Table:
+        """These columns of a partition's rows that have these values, in that order. Raises FileNotFoundError, or
+        SnapshotDamaged when it is not the file that was written."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        content = b"".join(self._files.read(file.path))
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise SnapshotDamaged(f"{file.path} is not what was written there.")
+        rows = pq.read_table(io.BytesIO(content), columns=list(dict.fromkeys([*names, *filters])))
+        for name, value in filters.items():
+            rows = rows.filter(pc.equal(rows[name], value))
+        return rows.sort_by([(name, "ascending") for name in order]).select(list(names))
 
     def location(self, path: str) -> str:
         """Where an engine finds a file: a path of this machine, or an address."""

@@ -37,6 +37,8 @@ class StatementPdf:
                     self._head(row)
                 case "opening":
                     self._sum("Opening balance", row, bold=True)
+                case "merchant":
+                    self._name(row)
                 case "total":
                     self._sum(words(row["section"]).capitalize(), row)
                 case "closing":
@@ -70,6 +72,14 @@ class StatementPdf:
             self._text(LEFT, name, grey=GREY)
             self._text(LEFT + 90, str(value))
             self._down()
+        self._down()
+
+    def _name(self, row: Mapping[str, Any]) -> None:
+        """One more line of the head."""
+        self._down(-LEADING)
+        self._text(LEFT, "Name", grey=GREY)
+        self._text(LEFT + 90, row["reference"])
+        self._down()
         self._down()
 
     def _sum(self, name: str, row: Mapping[str, Any], *, bold: bool = False) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from data_pipeline.domain.events import (
+    CASE_EVENTS,
     ENDPOINT_EVENTS,
+    MERCHANT_EVENTS,
     PAYMENT_EVENTS,
     POSITION_MAX,
     RISK_EVENTS,
+    WEBHOOKS_ATTEMPTED,
     Envelope,
     Fault,
     Refused,
@@ -17,30 +20,36 @@ from data_pipeline.domain.events import (
 )
 from data_pipeline.domain.facts import (
     APPROVED,
+    ATTEMPT_OUTCOMES,
     DECISIONS,
     DISPUTE_DECIDED,
     DISPUTE_STATUSES,
     MOVES_MONEY,
     PAYOUT_DECIDED,
     PAYOUT_STATUSES,
+    PRIORITIES,
     REFUND_STATUSES,
     STATUSES,
     TRANSFER_KINDS,
     UNDECIDED,
     AssessmentFact,
+    CaseFact,
     DisputeFact,
     Facts,
+    MerchantVersion,
     PaymentFact,
     PayoutFact,
     RefundFact,
     ReserveFact,
     TransferFact,
+    WebhookAttemptFact,
     channel_of,
 )
 from data_pipeline.domain.members import (
     MINOR_MAX,
     ContractViolation,
     currency,
+    currency_or_none,
     integer,
     minor,
     object_,
@@ -54,6 +63,7 @@ from data_pipeline.domain.members import (
 )
 
 PLATFORM: Final = "platform:"
+COUNT_MAX: Final = 2**31 - 1
 TRANSFERS_MAX: Final = 1000  # of one journal, by its contract; a payment with fees has fewer than ten
 
 
@@ -66,6 +76,10 @@ def facts_of(raw: object) -> Facts | Refused:
     try:
         if envelope.type in PAYMENT_EVENTS:
             return _payment_facts(envelope)
+        if envelope.type in MERCHANT_EVENTS:
+            return Facts(envelope, merchant=_merchant(envelope))
+        if envelope.type == WEBHOOKS_ATTEMPTED:
+            return Facts(envelope, attempts=_attempts(envelope))
         if envelope.type in RISK_EVENTS:
             return _risk_facts(envelope)
         if envelope.type in ENDPOINT_EVENTS:
@@ -96,6 +110,8 @@ def _payment_facts(envelope: Envelope) -> Facts:
 
 
 def _risk_facts(envelope: Envelope) -> Facts:
+    if envelope.type in CASE_EVENTS:
+        return Facts(envelope, case=_case(object_(envelope.data, "case"), envelope))
     if envelope.type != "assessment.made.v1":
         return Facts(envelope)  # an alert is kept in the event store; it has no fact of its own yet
     return Facts(envelope, assessment=_assessment(object_(envelope.data, "assessment"), envelope))
@@ -276,5 +292,85 @@ def _assessment(body: Mapping[str, Any], envelope: Envelope) -> AssessmentFact:
         model=text_or_none(body, "model"),
         degraded=tuple(texts(body, "degraded")),
         occurred_at=envelope.occurred_at,
+        position=envelope.position,
+    )
+
+
+def _merchant(envelope: Envelope) -> MerchantVersion:
+    body, terms = object_(envelope.data, "merchant"), object_(envelope.data, "terms")
+    reserve = optional(terms, "reserve") or {}
+    return MerchantVersion(
+        merchant_id=text(body, "id"),
+        position=envelope.position,
+        name=text(body, "name"),
+        country=text(body, "country"),
+        mcc=text_or_none(body, "mcc"),
+        api_version=text(body, "api_version"),
+        is_disabled=body.get("disabled_at") is not None,
+        settlement_delay_days=integer(terms, "settlement_delay_days", 0, COUNT_MAX),
+        settlement_currency=currency_or_none(terms, "settlement_currency"),
+        fee_plan=terms.get("fee_plan"),
+        reserve_basis_points=integer(reserve, "basis_points", 0, COUNT_MAX) if reserve else None,
+        reserve_days=integer(reserve, "days", 0, COUNT_MAX) if reserve else None,
+        told_at=envelope.occurred_at,
+    )
+
+
+def _attempts(envelope: Envelope) -> tuple[WebhookAttemptFact, ...]:
+    rows = objects(envelope.data, "attempts")
+    if len(rows) > TRANSFERS_MAX:
+        raise ContractViolation(f"/attempts is not a list of at most {TRANSFERS_MAX}")
+    return tuple(_attempt(row, line, envelope) for line, row in enumerate(rows))
+
+
+def _attempt(row: Mapping[str, Any], line: int, envelope: Envelope) -> WebhookAttemptFact:
+    def count_or_none(name: str, most: int) -> int | None:
+        return None if row.get(name) is None else integer(row, name, 0, most)
+
+    return WebhookAttemptFact(
+        told_by=envelope.id,
+        line=line,
+        delivery_id=text(row, "delivery_id"),
+        endpoint_id=text(row, "endpoint_id"),
+        merchant_id=text(row, "merchant_id"),
+        event_id=text(row, "event_id"),
+        event_type=text(row, "event_type"),
+        cycle=integer(row, "cycle", 0, COUNT_MAX),
+        number=integer(row, "number", 0, COUNT_MAX),
+        outcome=ATTEMPT_OUTCOMES[one_of(row, "status", frozenset(ATTEMPT_OUTCOMES))],
+        status_code=count_or_none("status_code", COUNT_MAX),
+        error=text_or_none(row, "error"),
+        duration_ms=integer(row, "duration_ms", 0, POSITION_MAX),
+        waited_ms=count_or_none("waited_ms", POSITION_MAX),
+        ended_at=envelope.occurred_at,
+        position=envelope.position,
+    )
+
+
+def _case(body: Mapping[str, Any], envelope: Envelope) -> CaseFact | None:
+    """A verdict that was told before cases were told whole says too little for a fact."""
+    if body.get("opened_at") is None:
+        return None
+    status, decided_at = "open", None
+    if envelope.type == "case.decided.v1":
+        status = {"approve": "approved", "reject": "rejected"}[
+            one_of(body, "verdict", frozenset({"approve", "reject"}))
+        ]
+        decided_at = time(body, "decided_at")
+    elif envelope.type == "case.closed.v1":
+        status, decided_at = (
+            "ended",
+            time(body, "closed_at") if body.get("closed_at") else envelope.occurred_at,
+        )
+    return CaseFact(
+        case_id=text(body, "id"),
+        merchant_id=text(body, "merchant_id"),
+        priority=one_of(body, "priority", PRIORITIES),
+        payment_count=integer(body, "payment_count", 0, POSITION_MAX),
+        status=status,
+        had_proposal=body.get("proposed_by") is not None,
+        opened_at=time(body, "opened_at"),
+        due_at=time(body, "due_at"),
+        decided_at=decided_at,
         position=envelope.position,
     )

@@ -67,9 +67,10 @@ PAYMENT_EVENTS: Final = frozenset(
 )
 # Told to merchants about their own webhook endpoints: kept in the event store, no fact in them.
 ENDPOINT_EVENTS: Final = frozenset({"webhook_endpoint.disabled.v1", "webhook_endpoint.ping.v1"})
-RISK_EVENTS: Final = frozenset(
-    {"assessment.made.v1", "case.decided.v1", "risk.alert_raised.v1", "risk.alert_resolved.v1"}
-)
+MERCHANT_EVENTS: Final = frozenset({"merchant.created.v1", "merchant.updated.v1"})
+WEBHOOKS_ATTEMPTED: Final = "webhook_delivery.attempted.v1"
+CASE_EVENTS: Final = frozenset({"case.opened.v1", "case.updated.v1", "case.decided.v1", "case.closed.v1"})
+RISK_EVENTS: Final = CASE_EVENTS | {"assessment.made.v1", "risk.alert_raised.v1", "risk.alert_resolved.v1"}
 
 
 class Fault(StrEnum):

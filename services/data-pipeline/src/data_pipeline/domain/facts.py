@@ -1,4 +1,5 @@
-"""Fact rows: the newest state of payments, refunds, disputes, payouts and reserves; every transfer, every assessment.
+"""Fact rows: the newest state of payments, refunds, disputes, payouts, reserves and cases; every transfer, assessment,
+attempt to send a webhook, and version of a merchant.
 
 An event carries the whole state of its payment, so a later one supersedes an earlier one in whatever order
 they arrive; transfers are additive and named by (journal, line), so order does not matter for them either.
@@ -27,6 +28,10 @@ DISPUTE_DECIDED: Final = frozenset({"warning_closed", "won", "lost"})
 PAYOUT_STATUSES: Final = frozenset({"pending", "in_transit", "paid", "failed", "returned", "cancelled"})
 PAYOUT_DECIDED: Final = frozenset({"paid", "failed", "returned", "cancelled"})
 TRANSFER_KINDS: Final = frozenset({"posted", "pending", "post", "release", "void"})
+ATTEMPT_OUTCOMES: Final = {"delivered": "delivered", "due": "retried", "dead": "given_up"}
+"""What an attempt to send a webhook left of its delivery -> what the attempt came to."""
+PRIORITIES: Final = frozenset({"low", "medium", "high", "urgent"})
+CASE_STATUSES: Final = frozenset({"open", "approved", "rejected", "ended"})
 MOVES_MONEY: Final = frozenset({"posted", "post"})  # pending places a hold, release (void) ends one
 
 
@@ -166,6 +171,66 @@ class AssessmentFact:
 
 
 @dataclass(frozen=True, slots=True)
+class MerchantVersion:
+    """A merchant and its terms as they were told at `position`. From when until when that was so is known only beside
+    the other versions: `store/merchants.py`. `mcc` is ISO 18245; `fee_plan` as the gateway keeps it."""
+
+    merchant_id: str
+    position: int
+    name: str
+    country: str
+    mcc: str | None
+    api_version: str
+    is_disabled: bool
+    settlement_delay_days: int
+    settlement_currency: str | None
+    fee_plan: Mapping[str, Any] | None
+    reserve_basis_points: int | None
+    reserve_days: int | None
+    told_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAttemptFact:
+    """One attempt to send one event to one endpoint, the `line`-th of those that `told_by` tells of. `waited_ms` is
+    from the event to its first attempt, None for later ones; `error` says why there was no `status_code`."""
+
+    told_by: str
+    line: int
+    delivery_id: str
+    endpoint_id: str
+    merchant_id: str
+    event_id: str
+    event_type: str
+    cycle: int
+    number: int
+    outcome: str
+    status_code: int | None
+    error: str | None
+    duration_ms: int
+    waited_ms: int | None
+    ended_at: datetime
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFact:
+    """The state of a case of the review queue as of `position`. `decided_at` is when it left the queue: by a person's
+    verdict, or `ended` because nothing was left to decide. `had_proposal`: it took two people."""
+
+    case_id: str
+    merchant_id: str
+    priority: str
+    payment_count: int
+    status: str
+    had_proposal: bool
+    opened_at: datetime
+    due_at: datetime
+    decided_at: datetime | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What one event says."""
 
@@ -177,9 +242,12 @@ class Facts:
     dispute: DisputeFact | None = None
     payout: PayoutFact | None = None
     reserve: ReserveFact | None = None
+    merchant: MerchantVersion | None = None
+    attempts: tuple[WebhookAttemptFact, ...] = ()
+    case: CaseFact | None = None
 
 
-Decided = TypeVar("Decided", DisputeFact, PayoutFact, ReserveFact)
+Decided = TypeVar("Decided", DisputeFact, PayoutFact, ReserveFact, CaseFact)
 
 
 def superseded(facts: Iterable[Decided]) -> list[Decided]:
@@ -194,7 +262,7 @@ def superseded(facts: Iterable[Decided]) -> list[Decided]:
     return list(newest.values())
 
 
-def _object_id(fact: DisputeFact | PayoutFact | ReserveFact) -> str:
+def _object_id(fact: DisputeFact | PayoutFact | ReserveFact | CaseFact) -> str:
     match fact:
         case DisputeFact():
             return fact.dispute_id
@@ -202,6 +270,8 @@ def _object_id(fact: DisputeFact | PayoutFact | ReserveFact) -> str:
             return fact.payout_id
         case ReserveFact():
             return fact.reserve_id
+        case CaseFact():
+            return fact.case_id
 
 
 def supersede(old: PaymentFact | None, new: PaymentFact) -> PaymentFact:

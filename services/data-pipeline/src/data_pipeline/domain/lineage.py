@@ -24,7 +24,15 @@ STORES: Final[Mapping[str, str]] = {
     "snapshot": "facts as Parquet (SNAPSHOT_URL)",
     "exports": "files that somebody asked for (EXPORTS_URL)",
 }
-_FACTS: Final = ("fact_payment", "fact_refund", "fact_transfer", "fact_assessment")
+_FACTS: Final = (
+    "fact_payment",
+    "fact_refund",
+    "fact_transfer",
+    "fact_assessment",
+    "merchant_version",
+    "fact_webhook_attempt",
+    "fact_case",
+)
 _GOLD: Final = ("rollup", "rollup_latency", "rollup_account", "rollup_correction")
 
 INGEST: Final = Job(

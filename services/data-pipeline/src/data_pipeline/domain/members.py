@@ -51,6 +51,11 @@ def currency(body: Mapping[str, Any]) -> str:
     return value
 
 
+def currency_or_none(body: Mapping[str, Any], name: str) -> str | None:
+    """A currency, or None for a member that is absent or null."""
+    return None if body.get(name) is None else currency({"currency": body[name]})
+
+
 def minor(body: Mapping[str, Any], name: str) -> int:
     """An amount in minor units, zero included."""
     return integer(body, name, 0, MINOR_MAX)

@@ -3,6 +3,7 @@
 Each record is a row of the CSV and of the sheet, and what the PDF is drawn from:
 
     statement   whose it is, until when
+    merchant    its id, and what it was called when the batch was closed: not in batches of before names were told
     opening     the balance before
     total       one per section: what its lines add up to
     closing     opening and totals
@@ -70,6 +71,8 @@ def head(batch: Mapping[str, Any], payouts: Iterable[Mapping[str, Any]]) -> Iter
         return _record(name, currency, amount_minor, **values)
 
     yield record("statement", object_id=batch["id"], reference=batch["merchant_id"], at=batch["closes_at"])
+    if batch["merchant_name"]:
+        yield record("merchant", object_id=batch["merchant_id"], reference=batch["merchant_name"])
     yield record("opening", batch["opening_minor"])
     for section in SECTIONS:
         yield record("total", batch[f"{section}_minor"], section=section)

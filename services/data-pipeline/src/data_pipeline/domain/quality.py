@@ -39,6 +39,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "currency_exponent": Rule(Severity.BLOCK, "the currency is one whose minor unit is known (ISO 4217)"),
     "score_range": Rule(Severity.BLOCK, "a score lies between 0 and 100"),
     "counts_from_one": Rule(Severity.BLOCK, "versions and positions count from 1"),
+    "not_negative": Rule(Severity.BLOCK, "a count or a time taken is not negative"),
     "in_its_partition": Rule(Severity.BLOCK, "the fact happened on the day of its partition"),
     "rollup_equals_detail": Rule(
         Severity.BLOCK, "the day's roll-up and its corrections are the sum of its payments"

@@ -36,6 +36,9 @@ class ReportName(StrEnum):
     FEES = "fees"
     SETTLEMENT = "settlement"
     BREAK_AGEING = "break-ageing"
+    WEBHOOKS = "webhooks"
+    CASES = "cases"
+    CASE_AGEING = "case-ageing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,11 @@ DIMENSIONS: Final[Mapping[str, str]] = {
     "score_band": "the risk score in bands of 20; `none` without one",
     "decline_code": "why; `none` where the channel gave no reason",
     "break_class": "the class of the break",
-    "age_band": "how long the break has been open at the end of the range",
+    "age_band": "how long it has been open at the end of the range",
+    "endpoint_id": "the webhook endpoint",
+    "event_type": "the type of the event that was sent",
+    "answer": "how the endpoint answered: 2xx to 5xx, or why there was no answer",
+    "priority": "how pressing the case is",
 }
 FILTERS: Final = ("merchant_id", "channel", "method", "currency")
 _PAYMENT_SPLITS: Final = ("merchant_id", "channel", "method", "decision", "score_band")
@@ -385,6 +392,99 @@ _ALL: Final = (
         ),
         dimensions=("channel", "break_class", "age_band", "currency"),
         filters=("channel", "currency"),
+        has_grain=False,
+    ),
+    Report(
+        ReportName.WEBHOOKS,
+        "Webhook deliveries",
+        "Attempts to send events to merchants' endpoints, by the time of the attempt, and how long endpoints took.",
+        "fact_webhook_attempt",
+        "ended_at",
+        (
+            Measure("attempt_count", Unit.COUNT, "attempts"),
+            Measure("delivered_count", Unit.COUNT, "attempts that the endpoint took note of"),
+            Measure("given_up_count", Unit.COUNT, "attempts that were the last of their delivery, in vain"),
+            Measure("first_count", Unit.COUNT, "attempts that were the first of their delivery"),
+            Measure("first_delivered_count", Unit.COUNT, "of them, those that the endpoint took note of"),
+            Measure("total_ms", Unit.MS, "all their times together"),
+            *(
+                Measure(f"p{share}_ms", Unit.MS, f"{share} % of attempts took no longer (nearest rank)")
+                for share in (50, 95, 99)
+            ),
+            Measure("max_ms", Unit.MS, "the slowest"),
+        ),
+        (
+            Ratio(
+                "delivery_rate",
+                ("delivered_count",),
+                ("delivered_count", "given_up_count"),
+                "delivered, of deliveries that ended",
+            ),
+            Ratio(
+                "first_time_rate",
+                ("first_delivered_count",),
+                ("first_count",),
+                "delivered by the first attempt, of first attempts",
+            ),
+            Ratio("mean_ms", ("total_ms",), ("attempt_count",), "the mean", Unit.MS),
+        ),
+        dimensions=("endpoint_id",),
+        options=("merchant_id", "event_type", "answer"),
+        filters=("merchant_id",),
+    ),
+    Report(
+        ReportName.CASES,
+        "Review cases",
+        "Cases of the review queue by when they were opened, what people said of them, and how long that took.",
+        "fact_case",
+        "opened_at",
+        (
+            Measure("case_count", Unit.COUNT, "cases opened"),
+            Measure("decided_count", Unit.COUNT, "of them, decided by a person"),
+            Measure(
+                "approved_count", Unit.COUNT, "of those, approved: the person let through what risk held"
+            ),
+            Measure("rejected_count", Unit.COUNT, "of those, rejected"),
+            Measure(
+                "two_people_count", Unit.COUNT, "of those, proposed by one person and decided by another"
+            ),
+            Measure("in_time_count", Unit.COUNT, "of those, decided before they were due"),
+            Measure("ended_count", Unit.COUNT, "cases that ended because nothing was left to decide"),
+            Measure("open_count", Unit.COUNT, "cases that wait until now"),
+            Measure("overdue_count", Unit.COUNT, "of the waiting ones, due before the end of the range"),
+            Measure("total_ms", Unit.MS, "all times from opening to verdict together"),
+            *(
+                Measure(
+                    f"p{share}_ms", Unit.MS, f"{share} % of verdicts came within this time (nearest rank)"
+                )
+                for share in (50, 95, 99)
+            ),
+            Measure("max_ms", Unit.MS, "the slowest"),
+        ),
+        (
+            Ratio("in_time_rate", ("in_time_count",), ("decided_count",), "decided in time, of verdicts"),
+            Ratio("overturn_rate", ("approved_count",), ("decided_count",), "let through, of verdicts"),
+            Ratio("mean_ms", ("total_ms",), ("decided_count",), "the mean", Unit.MS),
+        ),
+        dimensions=("priority",),
+        options=("merchant_id",),
+        filters=("merchant_id",),
+    ),
+    Report(
+        ReportName.CASE_AGEING,
+        "Case ageing",
+        "Cases that waited for a person at the end of the range, whenever they were opened.",
+        "fact_case",
+        "opened_at",
+        (
+            Measure("case_count", Unit.COUNT, "waiting cases"),
+            Measure("overdue_count", Unit.COUNT, "of them, due by then"),
+            Measure("payment_count", Unit.COUNT, "payments in them"),
+        ),
+        (Ratio("overdue_share", ("overdue_count",), ("case_count",), "overdue, of the waiting"),),
+        dimensions=("priority", "age_band"),
+        options=("merchant_id",),
+        filters=("merchant_id",),
         has_grain=False,
     ),
 )

@@ -19,6 +19,9 @@ CLOCKS: Final[Mapping[str, str]] = {
     "fact_refund": "created_at",
     "fact_transfer": "occurred_at",
     "fact_assessment": "occurred_at",
+    "merchant_version": "told_at",
+    "fact_webhook_attempt": "ended_at",
+    "fact_case": "opened_at",
     "reconciliation_break": "opened_at",
 }
 """What a snapshot holds, and the time of each row that decides its partition. It never changes, so no row moves."""
@@ -28,6 +31,9 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "fact_refund": ("refund_id",),
     "fact_transfer": ("journal_id", "line"),
     "fact_assessment": ("assessment_id",),
+    "merchant_version": ("merchant_id", "position"),
+    "fact_webhook_attempt": ("told_by", "line"),
+    "fact_case": ("case_id",),
     "reconciliation_break": ("id",),
 }
 """What names a row: unique in a partition, and all that a sample tells besides the value at fault."""
@@ -147,7 +153,8 @@ def _partitions(told: Iterable[Mapping[str, str]]) -> tuple[Partition, ...]:
 
 
 def dirty_partitions(facts: Iterable[Facts]) -> list[Partition]:
-    """The days that these facts belong to, each once, in one order: marks are locked like that by everybody."""
+    """The days that these facts belong to, each once, in one order: marks are locked like that by everybody. Days of
+    merchants' versions are marked by `store/merchants.py`: a new one changes the one before it, too."""
     found: set[Partition] = set()
     for fact in facts:
         if fact.payment:
@@ -156,6 +163,9 @@ def dirty_partitions(facts: Iterable[Facts]) -> list[Partition]:
             found.add(Partition("fact_refund", _day(fact.refund.created_at)))
         if fact.assessment:
             found.add(Partition("fact_assessment", _day(fact.assessment.occurred_at)))
+        if fact.case:
+            found.add(Partition("fact_case", _day(fact.case.opened_at)))
+        found.update(Partition("fact_webhook_attempt", _day(one.ended_at)) for one in fact.attempts)
         found.update(Partition("fact_transfer", _day(one.occurred_at)) for one in fact.transfers)
     return sorted(found)
 

@@ -18,6 +18,7 @@ from data_pipeline.domain.snapshot import dirty_partitions
 from data_pipeline.store import balances as balance_store
 from data_pipeline.store import events as event_store
 from data_pipeline.store import facts as fact_store
+from data_pipeline.store import merchants as merchant_store
 from data_pipeline.store import quarantine as quarantine_store
 from data_pipeline.store import rollups as rollup_store
 from data_pipeline.store import snapshot as snapshot_store
@@ -93,7 +94,10 @@ async def _store_and_apply(
     )
     fresh = [facts for _, facts in read if facts.envelope.position in new]
     await apply_facts(conn, fresh, observed_at.astimezone(UTC).date())
-    await snapshot_store.mark(conn, dirty_partitions(fresh))
+    dirty = dirty_partitions(fresh)
+    if merchants := {fact.merchant.merchant_id for fact in fresh if fact.merchant}:
+        dirty = sorted({*dirty, *await merchant_store.partitions(conn, merchants)})
+    await snapshot_store.mark(conn, dirty)
     return new
 
 
@@ -117,6 +121,12 @@ async def apply_facts(conn: AsyncConnection, facts: Sequence[Facts], observed_on
         await fact_store.save_reserves(conn, reserves)
     if assessments := [fact.assessment for fact in facts if fact.assessment]:
         await fact_store.insert_assessments(conn, assessments)
+    if attempts := [attempt for fact in facts for attempt in fact.attempts]:
+        await fact_store.insert_attempts(conn, attempts)
+    if cases := [fact.case for fact in facts if fact.case]:
+        await fact_store.save_cases(conn, cases)
+    if merchants := [fact.merchant for fact in facts if fact.merchant]:
+        await merchant_store.insert_versions(conn, merchants)
 
 
 async def _apply_payments(conn: AsyncConnection, told: Iterable[PaymentFact], observed_on: date) -> None:

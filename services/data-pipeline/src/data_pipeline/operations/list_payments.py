@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from data_pipeline.domain.payment_filter import PaymentFilter
 from data_pipeline.operations.deps import Deps
+from data_pipeline.store import merchants as merchant_store
 from data_pipeline.store import payment_list
 
 PAGE: Final = 50
@@ -15,9 +16,10 @@ PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
-    """`older` is the key to go on from, None at the end."""
+    """`older` is the key to go on from, None at the end; `names` are merchants', those that are known."""
 
     payments: list[dict[str, Any]]
+    names: dict[str, str]
     older: tuple[datetime, str] | None
 
 
@@ -27,5 +29,6 @@ async def list_payments(
     """Newest first."""
     async with deps.engine.connect() as conn:
         found = await payment_list.page(conn, wanted, before, limit + 1)
+        names = await merchant_store.names(conn, (payment["merchant_id"] for payment in found[:limit]))
     last = found[limit - 1] if len(found) > limit else None
-    return PaymentPage(found[:limit], (last["created_at"], last["payment_id"]) if last else None)
+    return PaymentPage(found[:limit], names, (last["created_at"], last["payment_id"]) if last else None)

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from data_pipeline.domain.lineage import EXPORT
 from data_pipeline.domain.questions import Grain, Question, ask
 from data_pipeline.domain.reports import Column, ReportName
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.read_payments import payment_slices
 from data_pipeline.operations.run_report import read_as_of, run_live_report
 from data_pipeline.operations.tell_lineage import lineage_of
 from data_pipeline.store import exports as export_store
@@ -37,7 +38,6 @@ ATTEMPTS_MAX: Final = 3
 LEASE: Final = timedelta(minutes=2)
 RENEWED_EVERY_S: Final = 20.0  # whatever takes long: reading a report, writing a sheet, storing the file
 PER_TICK_MAX: Final = 20
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = get_logger(__name__)
 
@@ -96,8 +96,9 @@ async def _renewed(deps: Deps, row: dict[str, Any]) -> AsyncIterator[None]:
 async def make_export(deps: Deps, row: dict[str, Any]) -> bool:
     """Write, hash, store, and say so; False when the export has become another attempt's."""
     question, format_ = question_of(row["question"]), FileFormat(row["format"])
-    slices = _payments(deps, question) if row["subject"] == PAYMENTS else _report(deps, question)
-    columns = PAYMENT_COLUMNS if row["subject"] == PAYMENTS else question.report.columns(question.keys)
+    is_list = row["subject"] == PAYMENTS
+    slices = payment_slices(deps, question, SLICE_ROWS) if is_list else _report(deps, question)
+    columns = PAYMENT_COLUMNS if is_list else question.report.columns(question.keys)
     as_of, totals, began = await read_as_of(deps), Totals(columns), 0
     with tempfile.TemporaryDirectory(prefix="export-") as directory:
         path = Path(directory) / f"{row['id']}-{row['attempt_count']}.{format_}"
@@ -149,20 +150,6 @@ async def _report(deps: Deps, question: Question) -> AsyncIterator[tuple[float, 
     rows = report["rows"]
     for start in range(0, len(rows), SLICE_ROWS):
         yield (start + SLICE_ROWS) / len(rows), rows[start : start + SLICE_ROWS]
-
-
-async def _payments(deps: Deps, question: Question) -> AsyncIterator[tuple[float, list[dict[str, Any]]]]:
-    async with deps.engine.connect() as conn:
-        expected = await export_store.count_payments(conn, question)
-    last_at, last_id, done = EARLIEST, "", 0
-    while True:
-        async with deps.engine.connect() as conn:
-            rows = await export_store.payments_after(conn, question, last_at, last_id, SLICE_ROWS)
-        if not rows:
-            return
-        done += len(rows)
-        yield done / max(expected, done), rows
-        last_at, last_id = rows[-1]["created_at"], rows[-1]["payment_id"]
 
 
 def _manifest(row: dict[str, Any], path: Path, columns: tuple[Column, ...], totals: Totals) -> dict[str, Any]:

@@ -53,7 +53,7 @@ async def run_live_report(deps: Deps, question: Question, *, rows_max: int = ROW
 async def run_over_snapshot(deps: Deps, question: Question, *, rows_max: int = ROWS_MAX) -> dict[str, Any]:
     """The same expression over the snapshot. `as_of` is the snapshot's; days that were not published are told."""
     manifest = await deps.snapshots.manifest()
-    if manifest is None:
+    if manifest is None or question.report.facts not in manifest.schemas:
         raise NoSnapshot("The worker publishes the first one within minutes of the setting; ask again then.")
     rows = await asyncio.to_thread(_history_rows, deps, manifest, question, rows_max + 1)
     snapshot = {

@@ -8,6 +8,7 @@ from typing import Any, Final
 from data_pipeline.operations.deps import Deps
 from data_pipeline.store import events as event_store
 from data_pipeline.store import facts as fact_store
+from data_pipeline.store import merchants as merchant_store
 from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
@@ -23,6 +24,8 @@ class PaymentStory:
     transfers: list[dict[str, Any]]
     refunds: list[dict[str, Any]]
     assessments: list[dict[str, Any]]
+    merchant_name: str | None = None
+    """What it is called now."""
 
 
 async def show_payment(deps: Deps, payment_id: str) -> PaymentStory:
@@ -36,10 +39,12 @@ async def show_payment(deps: Deps, payment_id: str) -> PaymentStory:
             raise NotFound("No event of this payment has arrived here.")
         assessments = await fact_store.assessments_of(conn, payment_id, payment["assessment_id"])
         aggregates = [payment_id, *(one["assessment_id"] for one in assessments)]
+        names = await merchant_store.names(conn, [payment["merchant_id"]])
         return PaymentStory(
             payment=payment,
             events=await event_store.timeline(conn, aggregates, TIMELINE_MAX),
             transfers=await fact_store.transfers_of(conn, payment_id),
             refunds=await fact_store.refunds_of(conn, payment_id),
             assessments=assessments,
+            merchant_name=names.get(payment["merchant_id"]),
         )

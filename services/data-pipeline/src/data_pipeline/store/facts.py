@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from data_pipeline.domain.balances import Moved
 from data_pipeline.domain.facts import (
     AssessmentFact,
+    CaseFact,
     DisputeFact,
     PaymentFact,
     PayoutFact,
     RefundFact,
     ReserveFact,
     TransferFact,
+    WebhookAttemptFact,
     superseded,
 )
 from data_pipeline.domain.matching import LedgerLine
@@ -28,12 +30,14 @@ from data_pipeline.domain.settlement import SettlementType
 from data_pipeline.store.arrays import arrays, insert_many
 from data_pipeline.store.tables import (
     fact_assessment,
+    fact_case,
     fact_dispute,
     fact_payment,
     fact_payout,
     fact_refund,
     fact_reserve,
     fact_transfer,
+    fact_webhook_attempt,
 )
 
 _PAYMENT = tuple(field.name for field in fields(PaymentFact))
@@ -43,6 +47,8 @@ _ASSESSMENT = tuple(field.name for field in fields(AssessmentFact))
 _DISPUTE = tuple(field.name for field in fields(DisputeFact))
 _PAYOUT = tuple(field.name for field in fields(PayoutFact))
 _RESERVE = tuple(field.name for field in fields(ReserveFact))
+_ATTEMPT = tuple(field.name for field in fields(WebhookAttemptFact))
+_CASE = tuple(field.name for field in fields(CaseFact))
 
 
 def _update_of(names: Iterable[str], key: str) -> str:
@@ -87,6 +93,8 @@ SAVE_RESERVES = _save_newest(fact_reserve, _RESERVE)
 INSERT_TRANSFERS = insert_many(
     fact_transfer, _TRANSFER, f"ON CONFLICT DO NOTHING RETURNING {', '.join(Moved._fields)}"
 )
+SAVE_CASES = _save_newest(fact_case, _CASE)
+INSERT_ATTEMPTS = insert_many(fact_webhook_attempt, _ATTEMPT, "ON CONFLICT DO NOTHING")
 INSERT_ASSESSMENTS = insert_many(fact_assessment, _ASSESSMENT, "ON CONFLICT DO NOTHING")
 
 # One line per journal: a journal with several transfers at one channel is one operation there.
@@ -200,6 +208,14 @@ async def save_payouts(conn: AsyncConnection, payouts: Iterable[PayoutFact]) -> 
 
 async def save_reserves(conn: AsyncConnection, reserves: Iterable[ReserveFact]) -> None:
     await conn.execute(SAVE_RESERVES, arrays(superseded(reserves), _RESERVE))
+
+
+async def save_cases(conn: AsyncConnection, cases: Iterable[CaseFact]) -> None:
+    await conn.execute(SAVE_CASES, arrays(superseded(cases), _CASE))
+
+
+async def insert_attempts(conn: AsyncConnection, attempts: Sequence[WebhookAttemptFact]) -> None:
+    await conn.execute(INSERT_ATTEMPTS, arrays(attempts, _ATTEMPT))
 
 
 async def insert_transfers(conn: AsyncConnection, transfers: Sequence[TransferFact]) -> list[Moved]:

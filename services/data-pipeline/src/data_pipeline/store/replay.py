@@ -18,12 +18,13 @@ from data_pipeline.domain.archive import ArchiveFile
 from data_pipeline.domain.replay import ReplayState
 
 _REBUILT: Final = re.compile(
-    r"\b(fact_(?:payment|refund|transfer|assessment|dispute|payout|reserve)|rollup(?:_(?:latency|account|correction))?)\b"
+    r"\b(fact_(?:payment|refund|transfer|assessment|dispute|payout|reserve|webhook_attempt|case)|merchant_version|rollup(?:_(?:latency|account|correction))?)\b"
 )
 
 REPLAYED: Final = (
     "fact_payment", "fact_refund", "fact_transfer", "fact_assessment", "rollup", "rollup_latency", "rollup_account",
-    "rollup_correction", "fact_dispute", "fact_payout", "fact_reserve",
+    "rollup_correction", "fact_dispute", "fact_payout", "fact_reserve", "merchant_version", "fact_webhook_attempt",
+    "fact_case",
 )  # fmt: skip
 """What a replay builds anew, in the order in which its swap locks it: `pipeline.replayed_tables()` says the same."""
 
@@ -52,6 +53,11 @@ TOTALS = text(
     UNION ALL SELECT 'fact_payout ' || status, count(*)::bigint FROM pipeline.fact_payout GROUP BY status
     UNION ALL SELECT 'paid out ' || currency, sum(amount_minor)::bigint FROM pipeline.fact_payout GROUP BY currency
     UNION ALL SELECT 'reserved ' || currency, sum(amount_minor)::bigint FROM pipeline.fact_reserve GROUP BY currency
+    UNION ALL SELECT 'merchant_version', count(*)::bigint FROM pipeline.merchant_version
+    UNION ALL SELECT 'merchants', count(*)::bigint FROM pipeline.merchant_version WHERE valid_to IS NULL
+    UNION ALL SELECT 'fact_webhook_attempt ' || outcome, count(*)::bigint
+              FROM pipeline.fact_webhook_attempt GROUP BY outcome
+    UNION ALL SELECT 'fact_case ' || status, count(*)::bigint FROM pipeline.fact_case GROUP BY status
     UNION ALL SELECT 'payments by ' || grain, sum(payment_count)::bigint FROM pipeline.rollup GROUP BY grain
     UNION ALL SELECT 'approved by ' || grain, sum(approved_count)::bigint FROM pipeline.rollup GROUP BY grain
     UNION ALL SELECT 'declined by ' || grain, sum(declined_count)::bigint FROM pipeline.rollup GROUP BY grain

@@ -98,10 +98,7 @@ def channels(tables: Tables, question: Question) -> ir.Table:
         captured_minor=_sum(p.captured_minor),
         decided_count=p.count(where=p.decided_us.notnull()),
     )
-    timed = _times(p, question).drop("decided_count", "total_ms", "max_ms")
-    keys = list(question.keys)
-    both = counted.join(timed, keys, how="left", rname="timed_{name}")
-    return both.select(*counted.columns, *(column for column in timed.columns if column not in keys))
+    return _with_spread(counted, _times(p, question).drop("decided_count", "total_ms", "max_ms"), question)
 
 
 def latency(tables: Tables, question: Question) -> ir.Table:
@@ -182,10 +179,8 @@ def break_ageing(tables: Tables, question: Question) -> ir.Table:
     end_us = micros_of(question.before)
     b = tables.all("reconciliation_break")
     b = b.filter(b.opened_us < end_us, b.closed_us.isnull() | (b.closed_us >= end_us))
-    day_us = DAY_S * 1_000_000
-    bands = [(end_us - b.opened_us < (last + 1) * day_us, band) for last, band in BANDS]
     b = b.mutate(
-        age_band=ibis.cases(*bands, else_=OLDEST),
+        age_band=_age_band(b.opened_us, end_us),
         currency=ibis.coalesce(b.ledger_currency, b.file_currency, NONE),
     )
     b = _filtered(b, question)
@@ -195,6 +190,59 @@ def break_ageing(tables: Tables, question: Question) -> ir.Table:
         break_count=b.count(),
         ledger_minor=_sum(b.ledger_amount_minor),
         file_minor=_sum(b.file_amount_minor),
+    )
+
+
+def webhooks(tables: Tables, question: Question) -> ir.Table:
+    facts = tables.during("fact_webhook_attempt", "ended_at", question.after, question.before)
+    facts = facts.mutate(answer=_answer(facts), taken_ms=facts.duration_ms)
+    a = _prepared(tables, facts, question)
+    delivered, first = a.outcome == "delivered", (a.number == 1) & (a.cycle == 1)
+    counted = _grouped(
+        a,
+        question,
+        attempt_count=a.count(),
+        delivered_count=a.count(where=delivered),
+        given_up_count=a.count(where=a.outcome == "given_up"),
+        first_count=a.count(where=first),
+        first_delivered_count=a.count(where=first & delivered),
+    )
+    return _with_spread(counted, _spread(a, question), question)
+
+
+def cases(tables: Tables, question: Question) -> ir.Table:
+    c = _prepared(tables, tables.during("fact_case", "opened_at", question.after, question.before), question)
+    is_decided = c.status.isin(["approved", "rejected"])
+    counted = _grouped(
+        c,
+        question,
+        case_count=c.count(),
+        decided_count=c.count(where=is_decided),
+        approved_count=c.count(where=c.status == "approved"),
+        rejected_count=c.count(where=c.status == "rejected"),
+        two_people_count=c.count(where=is_decided & c.had_proposal),
+        in_time_count=c.count(where=is_decided & (c.decided_us.fill_null(0) <= c.due_us)),
+        ended_count=c.count(where=c.status == "ended"),
+        open_count=c.count(where=c.status == "open"),
+        overdue_count=c.count(where=(c.status == "open") & (c.due_us < micros_of(question.before))),
+    )
+    decided = c.filter(is_decided, c.decided_us.notnull())
+    decided = decided.mutate(taken_ms=(decided.decided_us - decided.opened_us) // 1000)
+    timed = _with_spread(counted, _spread(decided, question), question)
+    return timed.mutate(total_ms=timed.total_ms.fill_null(0))
+
+
+def case_ageing(tables: Tables, question: Question) -> ir.Table:
+    end_us = micros_of(question.before)
+    c = tables.all("fact_case")
+    c = c.filter(c.opened_us < end_us, c.decided_us.isnull() | (c.decided_us >= end_us))
+    c = _filtered(c.mutate(age_band=_age_band(c.opened_us, end_us)), question)
+    return _grouped(
+        c,
+        question,
+        case_count=c.count(),
+        overdue_count=c.count(where=c.due_us < end_us),
+        payment_count=_sum(c.payment_count),
     )
 
 
@@ -237,10 +285,15 @@ def _grouped(facts: ir.Table, question: Question, **measures: Any) -> ir.Table:
 
 
 def _times(p: ir.Table, question: Question) -> ir.Table:
-    """Milliseconds from creation to outcome: a histogram first, then the ranks in it, exact at any size."""
-    keys = list(question.keys)
+    """Milliseconds from creation to outcome."""
     p = p.filter(p.decided_us.notnull()).mutate(taken_ms=(p.decided_us - p.created_us) // 1000)
-    times = p.group_by([*keys, "taken_ms"]).agg(many=p.count())
+    return _spread(p, question).rename(decided_count="timed_count")
+
+
+def _spread(facts: ir.Table, question: Question) -> ir.Table:
+    """How `taken_ms` is spread: a histogram first, then the ranks in it, exact at any size."""
+    keys = list(question.keys)
+    times = facts.group_by([*keys, "taken_ms"]).agg(many=facts.count())
     up_to = ibis.window(group_by=keys, order_by=times.taken_ms, preceding=None, following=0)
     times = times.mutate(up_to=times.many.sum().over(up_to), of=times.many.sum().over(group_by=keys))
     ranks = {
@@ -250,10 +303,34 @@ def _times(p: ir.Table, question: Question) -> ir.Table:
     return _grouped(
         times,
         question,
-        decided_count=_sum(times.many),
+        timed_count=_sum(times.many),
         total_ms=_sum(times.many * times.taken_ms),
         **ranks,
         max_ms=times.taken_ms.max(),
+    )
+
+
+def _with_spread(counted: ir.Table, spread: ir.Table, question: Question) -> ir.Table:
+    """Beside its counts, each group's times, NULL for one that has none. Of reports that are always split."""
+    keys = list(question.keys)
+    both = counted.join(spread, keys, how="left", rname="spread_{name}")
+    added = (name for name in spread.columns if name not in (*keys, "timed_count"))
+    return both.select(*counted.columns, *added)
+
+
+def _age_band(opened_us: Any, end_us: int) -> Any:
+    day_us = DAY_S * 1_000_000
+    bands = [(end_us - opened_us < (last + 1) * day_us, band) for last, band in BANDS]
+    return ibis.cases(*bands, else_=OLDEST)
+
+
+def _answer(attempts: ir.Table) -> Any:
+    classes = [
+        ((attempts.status_code >= first) & (attempts.status_code < first + 100), f"{first // 100}xx")
+        for first in (200, 300, 400, 500)
+    ]
+    return ibis.cases(
+        (attempts.status_code.isnull(), attempts.error.fill_null(NONE)), *classes, else_="other"
     )
 
 
@@ -318,4 +395,7 @@ _EXPRESSIONS: Final[Mapping[ReportName, Callable[[Tables, Question], ir.Table]]]
     ReportName.FEES: fees,
     ReportName.SETTLEMENT: settlement,
     ReportName.BREAK_AGEING: break_ageing,
+    ReportName.WEBHOOKS: webhooks,
+    ReportName.CASES: cases,
+    ReportName.CASE_AGEING: case_ageing,
 }

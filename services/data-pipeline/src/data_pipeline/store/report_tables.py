@@ -14,21 +14,26 @@ from typing import Any, Final
 import ibis
 from ibis.backends.sql.compilers.postgres import PostgresCompiler
 from ibis.expr import types as ir
-from sqlalchemy import BigInteger, Boolean, Date, DateTime, SmallInteger, Table
+from sqlalchemy import Boolean, Date, DateTime, Integer, Table
 
 from data_pipeline.store.snapshot import UNREAD
 from data_pipeline.store.tables import (
     SCHEMA,
     fact_assessment,
+    fact_case,
     fact_payment,
     fact_transfer,
+    fact_webhook_attempt,
     reconciliation_break,
 )
 
 READ: Final = {
-    table.name: table for table in (fact_payment, fact_transfer, fact_assessment, reconciliation_break)
-}
-"""The tables that reports read, by name. A snapshot holds them, and refunds."""
+    table.name: table
+    for table in (
+        fact_payment, fact_transfer, fact_assessment, fact_webhook_attempt, fact_case, reconciliation_break,
+    )
+}  # fmt: skip
+"""The tables that reports read, by name. A snapshot holds them, refunds, and merchants by version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,7 @@ def _type(given: object) -> str:
         return "date"
     if isinstance(given, Boolean):
         return "boolean"
-    # SmallInteger is no subclass that BigInteger shares; every integer is compared as 64 bits.
-    return "int64" if isinstance(given, BigInteger | SmallInteger) else "string"
+    return "int64" if isinstance(given, Integer) else "string"
 
 
 def _micros(at: Any) -> Any:

@@ -135,7 +135,12 @@ NOTE = text(
         {", ".join(f"{section}_minor = :{section}" for section in SECTIONS)},
         came_back_minor = :came_back_minor, line_count = :line_count,
         late_count = :late_count, position = :position, refreshed_at = :at,
-        state = :state, closed_at = :closed_at, closed_by = :closed_by
+        state = :state, closed_at = :closed_at, closed_by = :closed_by,
+        merchant_name = (                                       -- none while it is open: it may change until then
+            SELECT v.name FROM pipeline.merchant_version v
+            WHERE v.merchant_id = settlement_batch.merchant_id AND v.valid_from <= CAST(:closed_at AS timestamptz)
+            ORDER BY v.position DESC LIMIT 1                                       -- merchant_version_pkey
+        )
     WHERE id = :id AND state = 'open'
     """  # noqa: S608 - names of our own
 )

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, LargeBinary, SmallInteger, Table, text
+from sqlalchemy import JSON, Boolean, Date, DateTime, Integer, LargeBinary, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.domain.quality import Examined, failure_document
@@ -241,7 +241,7 @@ def _type(given: object) -> str:
         return "date"
     if isinstance(given, Boolean):
         return "boolean"
-    return "integer" if isinstance(given, BigInteger | SmallInteger) else "text"
+    return "integer" if isinstance(given, Integer) else "text"
 
 
 async def latest_looks(conn: AsyncConnection, name: str | None = None) -> list[dict[str, Any]]:

@@ -187,8 +187,8 @@ class Moved:
 
 async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review], writes: Writes) -> list[Event]:
     """Put each payment into the unclosed case of its card or customer, or into a new one: what there is to write joins
-    the caller's `writes`, what there is to tell is returned. One round trip when nothing is known of them, which is the rule; two more otherwise. Never
-    waits for a case: one that is locked is left alone, and the payment opens another."""
+    the caller's `writes`, what there is to tell is returned. One round trip when nothing is known of them, which is the
+    rule; two more otherwise. Never waits for a case: one that is locked is left alone, the payment opens another."""
     groups = [(new_id("cas"), group) for group in grouped(reviews)]
     candidates = {case_id for case_id, _ in groups}
     found = await _claim(conn, groups)
@@ -247,8 +247,9 @@ def _write(writes: Writes, unclosed: Mapping[str, Case], gathered: Mapping[str, 
     writes.add(ADD_PAYMENTS, _payment_columns(gathered))
     writes.add(RECORD_ACTS, _act_columns(acts))
     told = [case_event(OPENED, case, case.opened_at) for case in new]
-    for case in grown.values():
-        told.append(case_event(UPDATED, case, max(one.opened_at for one in gathered[case.id])))
+    told += [
+        case_event(UPDATED, case, max(one.opened_at for one in gathered[case.id])) for case in grown.values()
+    ]
     return told
 
 

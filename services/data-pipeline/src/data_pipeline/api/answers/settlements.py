@@ -13,6 +13,7 @@ from platform_kit.contract import COUNT, FLAG, TEXT, TIME, Schema, items, nullab
 BATCH: Final = {
     "id": TEXT,
     "merchant_id": TEXT,
+    "merchant_name": nullable(TEXT) | {"description": "in force when it was closed"},
     "currency": TEXT,
     "number": COUNT,
     "state": {"type": "string", "enum": sorted(State)},

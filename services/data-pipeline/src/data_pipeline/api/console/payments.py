@@ -90,6 +90,7 @@ async def show_payments_page(
         request,
         "payments.html",
         payments=found.payments,
+        names=found.names,
         typed=dict.fromkeys(FIELDS, "") | typed,
         is_filtered=bool(typed),
         statuses=sorted(STATUSES),

@@ -24,6 +24,7 @@ from data_pipeline.operations.close_settlement import (
     close_settlement,
 )
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.name_merchants import name_merchants
 from data_pipeline.operations.show_settlements import (
     Wanted,
     count_settlements,
@@ -63,6 +64,7 @@ async def show_settlements_page(
         request,
         "settlements.html",
         batches=found,
+        names=await name_merchants(deps, (batch["merchant_id"] for batch in found)),
         counts=await count_settlements(deps),
         states=list(State),
         typed={"state": "", "merchant": "", "currency": ""} | typed,
@@ -115,6 +117,7 @@ async def _settlement(
 ) -> Response:
     batch = await show_settlement(deps, settlement_id)
     lines = await show_lines(deps, settlement_id, line_of(after), LINES)
+    names = await name_merchants(deps, [batch["merchant_id"]])
     address, is_closed = f"{PATH}/{settlement_id}", batch["state"] != State.OPEN
     more = (
         f"{address}?{urlencode({'after': line_cursor(lines[-1])})}"
@@ -127,6 +130,7 @@ async def _settlement(
         status=refused.status if refused else 200,
         refused=refused,
         batch=batch,
+        name=batch["merchant_name"] or names.get(batch["merchant_id"]),
         sections=[(section, batch["sections"][section]) for section in SECTIONS],
         balance=BALANCE,
         lines=lines,

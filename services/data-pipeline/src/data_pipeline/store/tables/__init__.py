@@ -13,12 +13,15 @@ from data_pipeline.store.tables.events import (
 from data_pipeline.store.tables.exports import export
 from data_pipeline.store.tables.facts import (
     fact_assessment,
+    fact_case,
     fact_dispute,
     fact_payment,
     fact_payout,
     fact_refund,
     fact_reserve,
     fact_transfer,
+    fact_webhook_attempt,
+    merchant_version,
 )
 from data_pipeline.store.tables.invariants import invariant_check
 from data_pipeline.store.tables.operators import operator, operator_login, operator_session
@@ -48,14 +51,17 @@ __all__ = [
     "event_count",
     "export",
     "fact_assessment",
+    "fact_case",
     "fact_dispute",
     "fact_payment",
     "fact_payout",
     "fact_refund",
     "fact_reserve",
     "fact_transfer",
+    "fact_webhook_attempt",
     "invariant_check",
     "job_run",
+    "merchant_version",
     "metadata",
     "operator",
     "operator_login",

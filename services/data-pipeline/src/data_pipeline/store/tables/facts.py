@@ -1,4 +1,5 @@
-"""Silver: one row a payment, refund, dispute, payout, reserve, transfer, assessment; by position the newest wins."""
+"""Silver: one row a payment, refund, dispute, payout, reserve, case, transfer, assessment, webhook attempt, and version
+of a merchant; of what changes the newest by position wins."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
+    Integer,
     SmallInteger,
     String,
     Table,
@@ -16,9 +18,12 @@ from sqlalchemy import (
 )
 
 from data_pipeline.domain.facts import (
+    ATTEMPT_OUTCOMES,
+    CASE_STATUSES,
     DECISIONS,
     DISPUTE_STATUSES,
     PAYOUT_STATUSES,
+    PRIORITIES,
     REFUND_STATUSES,
     STATUSES,
     TRANSFER_KINDS,
@@ -222,4 +227,66 @@ fact_assessment = Table(
     Column("occurred_at", Time, nullable=False),
     Column("position", BigInteger, nullable=False),
     one_of("decision", DECISIONS),
+)
+
+# A slowly changing dimension of type 2: a row a version, in force in [valid_from, valid_to), the newest without an end.
+merchant_version = Table(
+    "merchant_version",
+    metadata,
+    Column("merchant_id", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("mcc", Text),
+    Column("api_version", Text, nullable=False),
+    Column("is_disabled", Boolean, nullable=False),
+    Column("settlement_delay_days", Integer, nullable=False),
+    Column("settlement_currency", Text),
+    Column("fee_plan", JSON),
+    Column("reserve_basis_points", Integer),
+    Column("reserve_days", Integer),
+    Column("told_at", Time, nullable=False),
+    Column("valid_from", Time, nullable=False),
+    Column("valid_to", Time),
+    CheckConstraint("valid_from <= valid_to", name="in_force"),
+)
+Index("merchant_version_told_idx", merchant_version.c.told_at)
+
+fact_webhook_attempt = Table(
+    "fact_webhook_attempt",
+    metadata,
+    Column("told_by", Text, primary_key=True),
+    Column("line", SmallInteger, primary_key=True),
+    Column("delivery_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status_code", Integer),
+    Column("error", Text),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("waited_ms", BigInteger),
+    Column("ended_at", Time, nullable=False, index=True),
+    Column("position", BigInteger, nullable=False),
+    one_of("outcome", ATTEMPT_OUTCOMES.values()),
+)
+
+fact_case = Table(
+    "fact_case",
+    metadata,
+    Column("case_id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("payment_count", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("had_proposal", Boolean, nullable=False),
+    Column("opened_at", Time, nullable=False, index=True),
+    Column("due_at", Time, nullable=False),
+    Column("decided_at", Time),
+    Column("position", BigInteger, nullable=False),
+    one_of("priority", PRIORITIES),
+    one_of("status", CASE_STATUSES),
 )

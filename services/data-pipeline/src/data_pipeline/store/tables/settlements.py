@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Integer,
     SmallInteger,
+    String,
     Table,
     UniqueConstraint,
     text,
@@ -51,6 +52,9 @@ settlement_batch = Table(
     Column("reconciled_at", Time),
     Column("manifest", JSON),
     Column("came_back_minor", BigInteger, nullable=False, server_default=text("0")),  # of the payouts
+    Column(
+        "merchant_name", String
+    ),  # in force when it was closed; none of batches closed before names were told
     UniqueConstraint("merchant_id", "currency", "number"),
     CheckConstraint("opened_at < closes_at", name="period"),
     CheckConstraint(

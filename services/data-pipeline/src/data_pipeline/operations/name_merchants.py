@@ -1,0 +1,14 @@
+"""What merchants are called, for pages that show their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from data_pipeline.operations.deps import Deps
+from data_pipeline.store import merchants as merchant_store
+
+
+async def name_merchants(deps: Deps, merchant_ids: Iterable[str | None]) -> dict[str, str]:
+    """Id -> name now, of those that are known."""
+    async with deps.engine.connect() as conn:
+        return await merchant_store.names(conn, merchant_ids)
