@@ -170,6 +170,87 @@ def an_assessment(position: int, number: int = 1, decision: str = "allow", **cha
     )
 
 
+def a_merchant(position: int, name: str = "Shop", *, at: datetime = NOON, **changes: Any) -> Event:
+    """The gateway tells of a merchant; `terms` are merged into what the gateway takes when nothing is said."""
+    terms = {"settlement_delay_days": 2, "settlement_currency": None, "fee_plan": None, "reserve": None}
+    merchant = {
+        "id": "mer_00000000000000000000000001",
+        "object": "merchant",
+        "name": name,
+        "country": "DE",
+        "mcc": "5411",
+        "api_version": "2026-11-26",
+        "disabled_at": None,
+        "created_at": isoformat(NOON - timedelta(days=30)),
+    }
+    return Event(
+        id=f"evt_{position:026d}",
+        type="merchant.updated.v1",
+        position=position,
+        occurred_at=at,
+        aggregate_id=str(changes.get("id", merchant["id"])),
+        merchant_id=None,
+        traceparent=None,
+        data={"terms": terms | changes.pop("terms", {}), "merchant": merchant | changes},
+    )
+
+
+def some_attempts(position: int, *statuses: str, at: datetime = NOON) -> Event:
+    """The gateway tells of attempts to send one event to one endpoint, each with the status it left the delivery in."""
+    told = {
+        "delivery_id": f"dlv_{position:026d}",
+        "endpoint_id": f"we_{1:026d}",
+        "merchant_id": "mer_00000000000000000000000001",
+        "event_id": f"evt_{1:026d}",
+        "event_type": "payment.captured.v1",
+        "cycle": 1,
+        "error": None,
+        "duration_ms": 30,
+    }
+    attempts = [
+        told
+        | {
+            "number": number,
+            "status": status,
+            "status_code": 200 if status == "delivered" else 503,
+            "waited_ms": 80 if number == 1 else None,
+        }
+        for number, status in enumerate(statuses, start=1)
+    ]
+    return Event(
+        id=f"evt_{position:026d}",
+        type="webhook_delivery.attempted.v1",
+        position=position,
+        occurred_at=at,
+        aggregate_id="platform:webhooks",
+        merchant_id=None,
+        traceparent=None,
+        data={"attempts": attempts},
+    )
+
+
+def a_case(position: int, type_: str = "case.opened.v1", number: int = 1, **changes: Any) -> Event:
+    """The risk engine tells of a case that came in at NOON and is due four hours later."""
+    case = {
+        "id": f"cas_{number:026d}",
+        "merchant_id": "mer_00000000000000000000000001",
+        "priority": "high",
+        "payment_count": 1,
+        "opened_at": isoformat(NOON),
+        "due_at": isoformat(NOON + timedelta(hours=4)),
+    }
+    return Event(
+        id=f"evt_c{position:025d}",
+        type=type_,
+        position=position,
+        occurred_at=NOON,
+        aggregate_id=str(case["id"]),
+        merchant_id=str(case["merchant_id"]),
+        traceparent=None,
+        data={"case": case | changes},
+    )
+
+
 def a_line(number: int = 1, **changes: Any) -> SettlementLine:
     """The channel's line of the sale with this number."""
     values: dict[str, Any] = {

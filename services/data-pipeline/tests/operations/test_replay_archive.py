@@ -14,6 +14,8 @@ from merchant_story import a_day
 from pipeline_rig import (
     NOON,
     World,
+    a_case,
+    a_merchant,
     a_sale,
     an_event,
     deps_for,
@@ -22,6 +24,7 @@ from pipeline_rig import (
     rows,
     scalar,
     settings_for,
+    some_attempts,
 )
 from seeded_day import simulate
 from sqlalchemy import text
@@ -45,12 +48,12 @@ from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.store import replay as replay_store
 from data_pipeline.store import snapshot as snapshot_store
 from platform_cli.embedded.testing import TestDatabase
-from platform_kit.clock import FixedClock
+from platform_kit.clock import FixedClock, isoformat
 from platform_kit.db import create_engine
 
 GOLD = (
     "fact_payment", "fact_refund", "fact_transfer", "fact_assessment", "fact_dispute", "fact_payout", "fact_reserve",
-    "rollup", "rollup_latency", "rollup_account",
+    "merchant_version", "fact_webhook_attempt", "fact_case", "rollup", "rollup_latency", "rollup_account",
 )  # fmt: skip
 
 
@@ -62,6 +65,13 @@ async def deps(
     async with deps_for(settings, engine) as deps:
         told = simulate(NOON, count=60)
         told.payments += a_day(first=len(told.payments) + 1).events
+        last, seen = len(told.payments), len(told.assessments)
+        told.payments += [
+            a_merchant(last + 1),
+            some_attempts(last + 2, "due", "delivered"),
+            a_merchant(last + 3, "Bar"),
+        ]
+        told.assessments += [a_case(seen + 1), a_case(seen + 2, "case.closed.v1", closed_at=isoformat(NOON))]
         world.events["gateway"], world.events["risk"] = told.payments, told.assessments
         half = len(told.payments) // 2
         await ingest(engine, told.payments[:half])

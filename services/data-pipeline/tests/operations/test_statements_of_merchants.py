@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 from merchant_story import MERCHANT, Story, a_day
-from pipeline_rig import NOON, World, ingest, rows
+from pipeline_rig import NOON, World, a_merchant, ingest, rows
 from running_service import Service, employ
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from data_pipeline.clients import statement_pdf
 from data_pipeline.clients.statement_pdf import StatementPdf, known
@@ -213,7 +215,7 @@ def test_a_pdf_of_more_lines_than_it_takes_says_so(tmp_path: Path, monkeypatch: 
         "effect_minor": 100, "section": "captures", "kind": "capture", "occurred_at": NOON,
         "object_id": "pay_1", "reference": "x" * 60, "journal_id": "je_1", "line": 0,
     }  # fmt: skip
-    batch = {"id": "stl_1", "merchant_id": "mer_1", "currency": "EUR", "closes_at": NOON, "opening_minor": 0,
+    batch = {"id": "stl_1", "merchant_id": "mer_1", "merchant_name": "Shop", "currency": "EUR", "closes_at": NOON, "opening_minor": 0,
              "closing_minor": 20_000, "accounts": {}} | dict.fromkeys(
         (f"{name}_minor" for name in ("captures", "refunds", "disputes", "fees", "reserve", "conversions",
                                       "corrections", "payouts")), 0)  # fmt: skip
@@ -225,3 +227,38 @@ def test_a_pdf_of_more_lines_than_it_takes_says_so(tmp_path: Path, monkeypatch: 
         file.close()
         pages.append((tmp_path / "one.pdf").read_bytes().count(b"/Type /Page\n"))
     assert pages == [3, 4]
+
+
+async def test_a_statement_names_the_merchant_as_it_was_called_when_the_batch_was_closed(
+    service: Service, world: World, kept_in: Path
+) -> None:
+    story = a_day()
+    story.events.append(a_merchant(len(story.events) + 1, "=Caf\u00e9", at=story.at))
+    batch = await settled(service, world, story)
+    files = await fetched(service, batch)
+    [named] = [row for row in records(files["csv"]) if row["record"] == "merchant"]
+    assert (named["object_id"], named["reference"], batch["merchant_name"]) == (
+        MERCHANT,
+        "'=Caf\u00e9",
+        "=Caf\u00e9",
+    )
+
+    renamed = a_merchant(len(story.events) + 1, "Bistro", at=NOON - timedelta(days=30))
+    await ingest(service.deps.engine, [renamed])
+    shutil.rmtree(kept_in)
+    assert await fetched(service, batch) == files, "made once more, with the name of then"
+
+
+async def test_a_batch_that_was_closed_before_names_were_told_keeps_its_bytes(
+    service: Service, world: World, kept_in: Path
+) -> None:
+    batch = await settled(service, world, a_day())
+    files = await fetched(service, batch)
+    assert b"merchant," not in files["csv"]
+    await ingest(service.deps.engine, [a_merchant(900, "Bistro", at=NOON - timedelta(days=30))])
+    shutil.rmtree(kept_in)
+    assert await fetched(service, batch) == files
+    refused = "UPDATE pipeline.settlement_batch SET merchant_name = 'Bistro' WHERE id = :id"
+    with pytest.raises(DBAPIError, match="is closed"):
+        async with service.deps.engine.begin() as conn:
+            await conn.execute(text(refused), {"id": batch["id"]})

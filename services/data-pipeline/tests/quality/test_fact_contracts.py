@@ -42,11 +42,29 @@ BREAK: dict[str, Any] = {
     "id": "brk_1", "day": DAY, "channel": "card_sim", "break_class": "amount_differs", "settled_type": "charge",
     "run_id": "rec_1", "opened_at": NOON, "last_seen_at": NOON, "closed_at": None, "state": "open",
 }  # fmt: skip
+MERCHANT: dict[str, Any] = {
+    "merchant_id": "mer_1", "position": 3, "name": "Shop", "country": "DE", "mcc": "5411", "api_version": "2026-11-26",
+    "is_disabled": False, "settlement_delay_days": 2, "settlement_currency": None, "reserve_basis_points": None,
+    "reserve_days": None, "told_at": NOON, "valid_from": NOON, "valid_to": None,
+}  # fmt: skip
+ATTEMPT: dict[str, Any] = {
+    "told_by": "evt_1", "line": 0, "delivery_id": "dlv_1", "endpoint_id": "we_1", "merchant_id": "mer_1",
+    "event_id": "evt_2", "event_type": "payment.captured.v1", "cycle": 1, "number": 1, "outcome": "delivered",
+    "status_code": 200, "error": None, "duration_ms": 30, "waited_ms": 80, "ended_at": NOON, "position": 9,
+}  # fmt: skip
+CASE: dict[str, Any] = {
+    "case_id": "cas_1", "merchant_id": "mer_1", "priority": "high", "payment_count": 1, "status": "approved",
+    "had_proposal": False, "opened_at": NOON, "due_at": NOON + timedelta(hours=4),
+    "decided_at": NOON + timedelta(minutes=5), "position": 4,
+}  # fmt: skip
 GOOD = {
     "fact_payment": PAYMENT,
     "fact_refund": REFUND,
     "fact_transfer": TRANSFER,
     "fact_assessment": ASSESSMENT,
+    "merchant_version": MERCHANT,
+    "fact_webhook_attempt": ATTEMPT,
+    "fact_case": CASE,
     "reconciliation_break": BREAK,
 }
 
@@ -93,6 +111,14 @@ PLANTED = [
     ("fact_assessment", {"score": -1}, "score_range", "score"),
     ("fact_assessment", {"decision": None}, "not_null", "decision"),
     ("fact_assessment", {"occurred_at": NOON + timedelta(hours=2)}, "not_in_the_future", "occurred_at"),
+    ("merchant_version", {"merchant_id": "shop_1"}, "id_form", "merchant_id"),
+    ("merchant_version", {"valid_to": NOON - timedelta(seconds=1)}, "times_in_order", None),
+    ("merchant_version", {"settlement_delay_days": -1}, "not_negative", "settlement_delay_days"),
+    ("fact_webhook_attempt", {"outcome": "lost"}, "allowed_value", "outcome"),
+    ("fact_webhook_attempt", {"duration_ms": -1}, "not_negative", "duration_ms"),
+    ("fact_webhook_attempt", {"number": 0}, "counts_from_one", "number"),
+    ("fact_case", {"status": "lost"}, "allowed_value", "status"),
+    ("fact_case", {"decided_at": NOON - timedelta(seconds=1)}, "times_in_order", None),
     ("reconciliation_break", {"break_class": "odd"}, "allowed_value", "break_class"),
     ("reconciliation_break", {"closed_at": NOON - timedelta(days=1)}, "times_in_order", None),
 ]

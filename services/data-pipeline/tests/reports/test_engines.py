@@ -47,6 +47,8 @@ def generated(count: int = 600, seed: int = 5) -> dict[str, list[dict[str, Any]]
         "fact_transfer": [t for n, p in enumerate(payments) for t in _transfers(dice, n, p)],
         "fact_assessment": [_assessment(dice, n, p) for n, p in enumerate(payments) if p["decision"]],
         "reconciliation_break": [_break(dice, n) for n in range(60)],
+        "fact_webhook_attempt": [_attempt(dice, n) for n in range(200)],
+        "fact_case": [_case(dice, n) for n in range(120)],
     }
 
 
@@ -134,6 +136,33 @@ def _break(dice: random.Random, n: int) -> dict[str, Any]:
         "ledger_at": None, "file_amount_minor": dice.choice([None, 1350]), "file_currency": dice.choice([None, "EUR"]),
         "file_line": None, "file_sha256": None, "run_id": "rec_1", "opened_at": opened, "last_seen_at": opened,
         "closed_at": closed,
+    }  # fmt: skip
+
+
+def _attempt(dice: random.Random, n: int) -> dict[str, Any]:
+    code = dice.choice([None, 200, 204, 404, 500, 599, 101])
+    return {
+        "told_by": f"evt_{n // 3:026d}", "line": n % 3, "delivery_id": f"dlv_{n // 2}",
+        "endpoint_id": f"we_{dice.randint(1, 3)}", "merchant_id": f"mer_{dice.randint(1, 3)}", "event_id": "evt_1",
+        "event_type": dice.choice(["payment.captured.v1", "refund.succeeded.v1"]), "cycle": dice.choice([1, 1, 2]),
+        "number": dice.choice([1, 1, 2]), "outcome": dice.choice(["delivered", "retried", "given_up"]),
+        "status_code": code, "error": None if code else dice.choice([None, "timeout"]),
+        "duration_ms": dice.choice([0, 7, 7, 12_000]), "waited_ms": None,
+        "ended_at": START + timedelta(hours=dice.randint(-3, 12 * 24 + 3), microseconds=dice.choice([0, 999_999])),
+        "position": n + 1,
+    }  # fmt: skip
+
+
+def _case(dice: random.Random, n: int) -> dict[str, Any]:
+    status = dice.choice(["open", "approved", "rejected", "ended"])
+    opened = START + timedelta(hours=dice.randint(-3, 12 * 24 + 3), microseconds=dice.choice([0, 1]))
+    taken = dice.choice([timedelta(0), timedelta(microseconds=999), timedelta(hours=4), timedelta(days=40)])
+    return {
+        "case_id": f"cas_{n:026d}", "merchant_id": f"mer_{dice.randint(1, 3)}",
+        "priority": dice.choice(["high", "low"] if status != "ended" else ["medium"]), "payment_count": n % 4,
+        "status": status, "had_proposal": dice.choice([True, False]), "opened_at": opened,
+        "due_at": opened + timedelta(hours=4), "decided_at": None if status == "open" else opened + taken,
+        "position": n + 1,
     }  # fmt: skip
 
 

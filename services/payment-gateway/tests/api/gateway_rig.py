@@ -132,7 +132,7 @@ class RunningGateway:
         return (await self.call("GET", "/v1/ledger/verification", token=ADMIN)).body
 
     async def rows(self) -> dict[str, int]:
-        """How many rows each table has: what a refusal must leave as it was. Events are those that merchants are told."""
+        """How many rows each table has: what a refusal must leave as it was. Events: what merchants are told."""
         tables = ("payment", "refund", "attempt", "transfer", "outbox_event", "idempotency_key", "account")
         async with self.deps.engine.connect() as connection:
             counted = {}

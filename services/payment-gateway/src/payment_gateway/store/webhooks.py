@@ -126,7 +126,8 @@ KEEP_ATTEMPTS = text(f"""
 
 
 # What waits longest for its first attempt, in its three places: not numbered yet (outbox_event_unpositioned_idx),
-# numbered but no delivery yet (outbox_event_position_key), due and not taken (hopping as the claim does).
+# numbered but no delivery yet (outbox_event_position_key), due and not taken (hopping as the claim does). The platform's
+# own events wait for none.
 WAITING = text(f"""
     WITH RECURSIVE waiting (endpoint_id) AS (
         (SELECT endpoint_id FROM {_DELIVERY} WHERE status = 'due' ORDER BY endpoint_id LIMIT 1)
@@ -148,8 +149,9 @@ WAITING = text(f"""
         WHERE first.attempts = 0 AND first.cycle = 1
     )
     SELECT CAST(EXTRACT(epoch FROM now() - LEAST(
-        (SELECT occurred_at FROM {_EVENT} WHERE position IS NULL ORDER BY seq LIMIT 1),
-        (SELECT occurred_at FROM {_EVENT} WHERE position > (SELECT position FROM {_CURSOR}) ORDER BY position LIMIT 1),
+        (SELECT occurred_at FROM {_EVENT} WHERE position IS NULL AND merchant_id IS NOT NULL ORDER BY seq LIMIT 1),
+        (SELECT occurred_at FROM {_EVENT} WHERE position > (SELECT position FROM {_CURSOR})
+             AND merchant_id IS NOT NULL ORDER BY position LIMIT 1),
         (SELECT min(occurred_at) FROM untaken)
     )) AS float8)""")
 
