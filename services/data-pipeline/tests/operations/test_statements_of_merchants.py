@@ -215,7 +215,8 @@ def test_a_pdf_of_more_lines_than_it_takes_says_so(tmp_path: Path, monkeypatch: 
         "effect_minor": 100, "section": "captures", "kind": "capture", "occurred_at": NOON,
         "object_id": "pay_1", "reference": "x" * 60, "journal_id": "je_1", "line": 0,
     }  # fmt: skip
-    batch = {"id": "stl_1", "merchant_id": "mer_1", "merchant_name": "Shop", "currency": "EUR", "closes_at": NOON, "opening_minor": 0,
+    batch = {"id": "stl_1", "merchant_id": "mer_1", "merchant_name": "Shop",
+             "currency": "EUR", "closes_at": NOON, "opening_minor": 0,
              "closing_minor": 20_000, "accounts": {}} | dict.fromkeys(
         (f"{name}_minor" for name in ("captures", "refunds", "disputes", "fees", "reserve", "conversions",
                                       "corrections", "payouts")), 0)  # fmt: skip

@@ -28,17 +28,23 @@ Slice = tuple[float, list[dict[str, Any]]]
 
 
 async def payment_slices(deps: Deps, question: Question, slice_rows: int) -> AsyncIterator[Slice]:
-    """(how far this is, rows). A day's file that cannot be read is read live."""
+    """(how far this is, rows), every slice but the last one full. A day's file that cannot be read is read live."""
     parts = parts_of(question.after, question.before, await _equal_files(deps))
     sizes = [await _size(deps, question, part) for part in parts]
     read, whole = 0, max(sum(sizes), 1)
+    waiting: list[dict[str, Any]] = []
     for part, size in zip(parts, sizes, strict=True):
         within, done = replace(question, after=part.after, before=part.before), 0
         of_file = _of_file(deps, within, part.file, slice_rows) if part.file else None
         async for rows in of_file or _live(deps, within, slice_rows):
             done += len(rows)
-            yield min((read + done) / whole, 1.0), rows
+            waiting += rows
+            while len(waiting) >= slice_rows:
+                yield min((read + done) / whole, 1.0), waiting[:slice_rows]
+                del waiting[:slice_rows]
         read += size
+    if waiting:
+        yield 1.0, waiting
 
 
 async def _equal_files(deps: Deps) -> list[PartitionFile]:

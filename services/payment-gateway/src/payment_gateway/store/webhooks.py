@@ -126,8 +126,8 @@ KEEP_ATTEMPTS = text(f"""
 
 
 # What waits longest for its first attempt, in its three places: not numbered yet (outbox_event_unpositioned_idx),
-# numbered but no delivery yet (outbox_event_position_key), due and not taken (hopping as the claim does). The platform's
-# own events wait for none.
+# numbered but no delivery yet (outbox_event_position_key), due and not taken (hopping as the claim does). The
+# platform's own events wait for none.
 WAITING = text(f"""
     WITH RECURSIVE waiting (endpoint_id) AS (
         (SELECT endpoint_id FROM {_DELIVERY} WHERE status = 'due' ORDER BY endpoint_id LIMIT 1)
