@@ -74,6 +74,26 @@ VALUES = {
         "settled_type": "CASE WHEN n % 2 = 0 THEN 'charge' END",
         "occurred_at": "told",
     },
+    "fact_webhook_attempt": {
+        "endpoint_id": "format('we_{:03d}', hash(n) % 200)",
+        "merchant_id": "format('mer_{:03d}', hash(n) % 200)",
+        "cycle": "1",
+        "number": "1 + n % 2",
+        "outcome": "CASE WHEN hash(n, 1) % 50 = 0 THEN 'retried' ELSE 'delivered' END",
+        "status_code": "CASE WHEN hash(n, 1) % 50 = 0 THEN 503 ELSE 200 END",
+        "duration_ms": "20 + hash(n, 2) % 400",
+        "ended_at": "told",
+    },
+    "fact_case": {
+        "merchant_id": "format('mer_{:03d}', hash(n) % 200)",
+        "priority": "CASE hash(n, 1) % 3 WHEN 0 THEN 'high' ELSE 'low' END",
+        "payment_count": "1",
+        "status": "CASE hash(n, 2) % 3 WHEN 0 THEN 'rejected' ELSE 'approved' END",
+        "had_proposal": "false",
+        "opened_at": "told",
+        "due_at": "told + INTERVAL 4 HOUR",
+        "decided_at": "told + INTERVAL 1 HOUR * (hash(n, 3) % 6)",
+    },
     "reconciliation_break": {
         "channel": "'card_sim'",
         "break_class": "'amount_differs'",
@@ -86,6 +106,8 @@ ROWS = {
     "fact_payment": 1 / 3,
     "fact_assessment": 1 / 3,
     "fact_transfer": 2 / 3,
+    "fact_webhook_attempt": 2 / 3,
+    "fact_case": 1 / 100,
     "reconciliation_break": 1 / 10_000,
 }
 

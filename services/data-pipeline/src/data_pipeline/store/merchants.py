@@ -49,14 +49,6 @@ NAMES = text(
     WHERE merchant_id = ANY(:merchant_ids) ORDER BY merchant_id, position DESC             -- merchant_version_pkey
     """
 )
-HISTORY = text(
-    """
-    SELECT name, country, mcc, api_version, is_disabled, settlement_delay_days, settlement_currency, fee_plan,
-           reserve_basis_points, reserve_days, valid_from, valid_to, position
-    FROM pipeline.merchant_version WHERE merchant_id = :merchant_id
-    ORDER BY position DESC LIMIT :limit                                                    -- merchant_version_pkey
-    """
-)
 
 
 async def insert_versions(conn: AsyncConnection, versions: Sequence[MerchantVersion]) -> None:
@@ -81,9 +73,3 @@ async def names(conn: AsyncConnection, merchant_ids: Iterable[str | None]) -> di
     if not wanted:
         return {}
     return {row.merchant_id: row.name for row in await conn.execute(NAMES, {"merchant_ids": wanted})}
-
-
-async def history(conn: AsyncConnection, merchant_id: str, limit: int) -> list[dict[str, Any]]:
-    """A merchant's versions, the newest first."""
-    values = {"merchant_id": merchant_id, "limit": limit}
-    return [dict(row) for row in (await conn.execute(HISTORY, values)).mappings()]
