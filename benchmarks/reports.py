@@ -92,7 +92,7 @@ VALUES = {
         "had_proposal": "false",
         "opened_at": "told",
         "due_at": "told + INTERVAL 4 HOUR",
-        "decided_at": "told + INTERVAL 1 HOUR * (hash(n, 3) % 6)",
+        "decided_at": "told + INTERVAL 1 HOUR * (hash(n, 3) % 6)::BIGINT",
     },
     "reconciliation_break": {
         "channel": "'card_sim'",

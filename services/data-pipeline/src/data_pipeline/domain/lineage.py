@@ -24,22 +24,15 @@ STORES: Final[Mapping[str, str]] = {
     "snapshot": "facts as Parquet (SNAPSHOT_URL)",
     "exports": "files that somebody asked for (EXPORTS_URL)",
 }
-_FACTS: Final = (
-    "fact_payment",
-    "fact_refund",
-    "fact_transfer",
-    "fact_assessment",
-    "merchant_version",
-    "fact_webhook_attempt",
-    "fact_case",
-)
+_FACTS: Final = ("fact_payment", "fact_refund", "fact_transfer", "fact_assessment")
+_BESIDE: Final = ("merchant_version", "fact_webhook_attempt", "fact_case")
 _GOLD: Final = ("rollup", "rollup_latency", "rollup_account", "rollup_correction")
 
 INGEST: Final = Job(
-    "ingest_events", ("gateway", "risk-engine"), ("stored_event", "quarantine", *_FACTS, *_GOLD)
+    "ingest_events", ("gateway", "risk-engine"), ("stored_event", "quarantine", *_FACTS, *_BESIDE, *_GOLD)
 )
 ARCHIVE: Final = Job("archive_events", ("stored_event",), ("archive",))
-REPLAY: Final = Job("replay_archive", ("archive", "stored_event"), (*_FACTS, *_GOLD))
+REPLAY: Final = Job("replay_archive", ("archive", "stored_event"), (*_FACTS, *_BESIDE, *_GOLD))
 RECONCILE: Final = Job(
     "reconcile_recent",
     ("fact_transfer", "channels"),
@@ -47,10 +40,14 @@ RECONCILE: Final = Job(
 )
 PUBLISH: Final = Job(
     "publish_snapshot",
-    (*_FACTS, "reconciliation_break", "rollup", "rollup_correction"),
+    (*_FACTS, *_BESIDE, "reconciliation_break", "rollup", "rollup_correction"),
     ("snapshot", "quality_check"),
 )
-EXPORT: Final = Job("make_export", (*_FACTS, "reconciliation_break"), ("exports",))
+EXPORT: Final = Job(
+    "make_export",
+    (*_FACTS, "fact_webhook_attempt", "fact_case", "reconciliation_break", "snapshot"),
+    ("exports",),
+)
 VERIFY: Final = Job(
     "verify_invariants",
     ("gateway", "stored_event", *_FACTS, "rollup", "rollup_account"),
