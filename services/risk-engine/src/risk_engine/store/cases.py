@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_kit import outbox
 from platform_kit.events import Event
 from platform_kit.ids import new_id
 from platform_kit.writes import Writes
@@ -33,6 +34,7 @@ from risk_engine.domain.cases import (
     with_payments,
 )
 from risk_engine.domain.staff import ENGINE
+from risk_engine.store import tables
 from risk_engine.store.case_events import OPENED, UPDATED, case_event
 
 _NAMES = [one.name for one in fields(Case)]
@@ -390,7 +392,8 @@ async def open_once(conn: AsyncConnection, reviews: Sequence[Review]) -> int:
     new = [one for one in reviews if one.payment_id not in known]
     if new:
         writes = Writes()
-        await open_or_append(conn, new, writes)
+        told = await open_or_append(conn, new, writes)
+        writes.add(*outbox.appending(tables.outbox, told))
         await writes.run(conn)
     return len(new)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261127_facts"
-down_revision = "20261127_subjects3"
+down_revision = "20261127_privacy"
 branch_labels = None
 depends_on = None
 
