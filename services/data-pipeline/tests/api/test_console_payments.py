@@ -122,6 +122,19 @@ async def test_the_csv_is_what_is_on_screen_and_runs_nothing(service: Service) -
         assert list(csv.reader(io.StringIO(csv_of(("a",), [{"a": start}]), newline="")))[1] == [f"'{start}"]
 
 
+async def test_all_of_a_list_are_exported_where_an_export_can_say_the_same(
+    service: Service, seeded: Seeded
+) -> None:
+    html = await service.page("/console/payments?channel=card_sim&currency=EUR&from=2026-11-23T11:30")
+    address = re.search(r'href="(/console/exports\?[^"]*)"', html)
+    assert address
+    form = await service.page(address[1].replace("&amp;", "&"))
+    for value in ("card_sim", "EUR", "2026-11-23T11:30"):
+        assert f'value="{value}"' in form
+    assert '<option value="payments" selected>' in form
+    assert "Export all" not in await service.page("/console/payments?currency=EUR&status=declined")
+
+
 async def test_an_empty_list_says_why(service: Service, seeded: Seeded) -> None:
     assert "No payment fits" in await service.page("/console/payments?status=voided")
 

@@ -15,6 +15,7 @@ from data_pipeline.api.console.moment import moment
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.table_csv import amount, as_download
+from data_pipeline.domain.exports import PAYMENTS
 from data_pipeline.domain.facts import DECISIONS, STATUSES
 from data_pipeline.domain.payment_filter import PaymentFilter
 from data_pipeline.operations.deps import Deps
@@ -35,6 +36,15 @@ FIELDS: Final = (
     "from",
     "to",
 )
+EXPORTED: Final = {
+    "merchant": "merchant_id",
+    "channel": "channel",
+    "method": "method",
+    "currency": "currency",
+    "from": "from",
+    "to": "to",
+}
+"""Parts of the filter by which an export can be asked for, and their names there."""
 COLUMNS: Final = (
     "payment_id",
     "created_at",
@@ -98,7 +108,9 @@ async def show_payments_page(
         channels=deps.settings.channels,
         methods=METHODS,
         first=PATH + address if before else None,
+        looked_back_to=found.looked_back_to,
         older=f"{PATH}{address}{joint}before={key_of(*found.older)}" if found.older else None,
+        export=_export(typed),
         csv=f"{PATH}.csv?{urlencode(typed | ({'before': before} if before else {}))}",
     )
 
@@ -118,6 +130,14 @@ async def download_payments(typed: Typed, before: Word = "", deps: Deps = Depend
         for row in found.payments
     ]
     return as_download("payments", COLUMNS, rows)
+
+
+def _export(typed: dict[str, str]) -> str | None:
+    """Where all of them are asked for as a file; None when it would have others in it than the list."""
+    if typed.keys() - EXPORTED.keys():
+        return None
+    asked = {EXPORTED[name]: text for name, text in typed.items()}
+    return f"/console/exports?{urlencode({'subject': PAYMENTS, **asked})}"
 
 
 async def _find(deps: Deps, typed: dict[str, str], before: str) -> PaymentPage:
