@@ -178,6 +178,7 @@ async def test_hours_that_an_older_release_left_out_are_made_anew(deps: Deps) ->
             text("DELETE FROM pipeline.rollup WHERE grain = 'hour' AND bucket_at >= :at"),
             {"at": NOON.replace(hour=11)},
         )
+        await conn.execute(text("UPDATE pipeline.event_count SET rolled_up = 0"))
     await complete_rollups(deps)
     assert await rollup_differences(deps.engine) == []
 

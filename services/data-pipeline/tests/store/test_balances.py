@@ -120,17 +120,50 @@ async def test_a_journal_that_two_events_tell_counts_once(engine: AsyncEngine) -
     assert (found["credits_minor"], found["entry_count"]) == (1250, 1)
 
 
+@pytest.mark.parametrize("left_out", ["currency = 'EUR'", "period = 'month' AND currency = 'EUR'"])
 async def test_what_an_older_release_left_out_is_made_from_the_transfers(
-    two_days: AsyncEngine, database: TestDatabase, deps: Deps
+    two_days: AsyncEngine, database: TestDatabase, deps: Deps, left_out: str
 ) -> None:
     order = "account, currency, period, bucket_at"
     before = await rows(two_days, "rollup_account", order=order)
     admin = create_engine(settings_for(database.admin_url))
     async with admin.begin() as conn:
-        await conn.execute(text("DELETE FROM pipeline.rollup_account WHERE currency = 'EUR'"))
+        await conn.execute(text(f"DELETE FROM pipeline.rollup_account WHERE {left_out}"))
+        # It stored an event as it knew how: of what is new since, it counts nothing.
+        await conn.execute(text("UPDATE pipeline.event_count SET rolled_up = stored - 1"))
     await admin.dispose()
     await complete_rollups(deps)
     assert await rows(two_days, "rollup_account", order=order) == before
+    await ingest(two_days, [a_sale(2001)])
+    [counted] = await rows(two_days, "event_count")
+    assert counted["rolled_up"] == counted["stored"]
+
+
+async def test_who_takes_over_from_the_same_release_adds_nothing_up(
+    two_days: AsyncEngine, deps: Deps
+) -> None:
+    """Else a restart would count every transfer that there ever was: seconds without a payment, growing."""
+    async with two_days.begin() as conn:
+        await conn.execute(text("DELETE FROM pipeline.rollup WHERE grain = 'hour'"))
+    await complete_rollups(deps)
+    assert await rows(two_days, "rollup WHERE grain = 'hour'") == []
+
+
+async def test_a_month_that_is_not_the_sum_of_its_days_is_told(two_days: AsyncEngine) -> None:
+    async def found(*, is_whole_due: bool) -> list[dict[str, Any]]:
+        async with two_days.connect() as conn:
+            return await balances.differences(conn, NOON, NOON.replace(hour=0), is_whole_due=is_whole_due)
+
+    assert await found(is_whole_due=True) == []
+    async with two_days.begin() as conn:
+        await conn.execute(
+            text(
+                "UPDATE pipeline.rollup_account SET debits_minor = debits_minor + 1"
+                f" WHERE period = 'month' AND account = '{CARD}' AND currency = 'EUR'"
+            )
+        )
+    for is_whole_due in (False, True):
+        assert await found(is_whole_due=is_whole_due) == [{"account": CARD, "currency": "EUR"}]
 
 
 async def test_entries_come_page_by_page_without_a_gap(two_days: AsyncEngine) -> None:

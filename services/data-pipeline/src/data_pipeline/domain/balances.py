@@ -1,4 +1,4 @@
-"""The books: what a transfer adds to its two accounts, by hour, by day and in all, and how accounts are grouped.
+"""The books: what a transfer adds to its two accounts, by hour, day, month and in all, and how accounts are grouped.
 
 A balance is credits less debits, as in the gateway's ledger: what a merchant is owed is positive, what a channel owes
 us negative. A hold counts apart: it may become money, and is none.
@@ -25,10 +25,11 @@ ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Period(StrEnum):
-    """Length of a bucket of an account. Buckets start at UTC hours and days."""
+    """Length of a bucket of an account. Buckets start at UTC hours, days and months."""
 
     HOUR = "hour"
     DAY = "day"
+    MONTH = "month"
     ALL = "all"
 
 
@@ -76,7 +77,8 @@ def turnover_of(lines: Iterable[Moved]) -> Mapping[AccountBucket, Turnover]:
         moved, held = moved_and_held(kind, amount)
         buckets = (
             (Period.HOUR, bucket_start(at, Grain.HOUR)),
-            (Period.DAY, bucket_start(at, Grain.DAY)),
+            (Period.DAY, day := bucket_start(at, Grain.DAY)),
+            (Period.MONTH, day.replace(day=1)),
             (Period.ALL, ALWAYS),
         )
         for account, side in ((debit, 0), (credit, 1)):
@@ -86,6 +88,11 @@ def turnover_of(lines: Iterable[Moved]) -> Mapping[AccountBucket, Turnover]:
                 row[side + 2] += held
                 row[4] += 1
     return {AccountBucket(*key): Turnover(*row) for key, row in sorted(added.items())}
+
+
+def month_start(at: datetime) -> datetime:
+    """The start of the UTC month that holds `at`."""
+    return bucket_start(at, Grain.DAY).replace(day=1)
 
 
 def moved_and_held(kind: str, amount_minor: int) -> tuple[int, int]:

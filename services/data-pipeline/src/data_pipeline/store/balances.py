@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data_pipeline.domain.balances import AccountBucket, Turnover
+from data_pipeline.domain.balances import ALWAYS, AccountBucket, Turnover, month_start
 from data_pipeline.domain.rollups import Grain, bucket_start
 from data_pipeline.store.arrays import arrays, unnested
 from data_pipeline.store.tables import rollup_account
@@ -58,8 +58,10 @@ def _entries(condition: str) -> str:
 
 IS_COMPLETE = text(
     """
-    SELECT (SELECT count(*) * 2 FROM pipeline.fact_transfer)
-           = (SELECT coalesce(sum(entry_count), 0) FROM pipeline.rollup_account WHERE period = 'all')
+    SELECT ARRAY[coalesce(sum(entry_count) FILTER (WHERE period = 'all'), 0),
+                 coalesce(sum(entry_count) FILTER (WHERE period = 'month'), 0)]
+           = array_fill((SELECT count(*) * 2 FROM pipeline.fact_transfer)::numeric, ARRAY[2])
+    FROM pipeline.rollup_account WHERE period IN ('all', 'month')                -- rollup_account_period_idx
     """
 )
 FORGET = text("DELETE FROM pipeline.rollup_account")
@@ -68,15 +70,18 @@ REBUILD = text(
     INSERT INTO pipeline.rollup_account ({", ".join(_KEY + _MEASURES)})
     SELECT account, currency, period, CASE period WHEN 'all' THEN to_timestamp(0)
            ELSE date_trunc(period, occurred_at, 'UTC') END, {_SUMS}
-    FROM ({_entries("true")}) AS entry, (VALUES ('all'), ('day'), ('hour')) AS p (period) GROUP BY 1, 2, 3, 4
+    FROM ({_entries("true")}) AS entry, (VALUES ('all'), ('month'), ('day'), ('hour')) AS p (period) GROUP BY 1, 2, 3, 4
     """  # noqa: S608 - column names of our own
 )
 _PER_ACCOUNT: Final = f"SELECT account, currency, {_SUMS} FROM"
 _ALL: Final = "(SELECT * FROM pipeline.rollup_account WHERE period = 'all')"  # rollup_account_period_idx
-# Whole days, the whole hours of that day, and the entries of that hour: never more than an hour of entries.
+# Whole months, the whole days of that month, the whole hours of that day, and the entries of that hour: of an account
+# never more than a row a month, 30 days, 23 hours and an hour of entries.
 _UNTIL: Final = f"""(
     SELECT account, currency, {", ".join(_MEASURES)} FROM pipeline.rollup_account
-    WHERE period = 'day' AND bucket_at < :day
+    WHERE period = 'month' AND bucket_at < :month
+    UNION ALL SELECT account, currency, {", ".join(_MEASURES)} FROM pipeline.rollup_account
+    WHERE period = 'day' AND bucket_at >= :month AND bucket_at < :day
     UNION ALL SELECT account, currency, {", ".join(_MEASURES)} FROM pipeline.rollup_account
     WHERE period = 'hour' AND bucket_at >= :day AND bucket_at < :hour
     UNION ALL SELECT account, currency, {", ".join(_MEASURES)}
@@ -125,7 +130,10 @@ AT = text(
     f"""
     SELECT {", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in _MEASURES)} FROM (
         SELECT {", ".join(_MEASURES)} FROM pipeline.rollup_account
-        WHERE account = :account AND currency = :currency AND period = 'day' AND bucket_at < :day
+        WHERE account = :account AND currency = :currency AND period = 'month' AND bucket_at < :month
+        UNION ALL SELECT {", ".join(_MEASURES)} FROM pipeline.rollup_account
+        WHERE account = :account AND currency = :currency AND period = 'day' AND bucket_at >= :month
+          AND bucket_at < :day
         UNION ALL SELECT {", ".join(_MEASURES)} FROM pipeline.rollup_account
         WHERE account = :account AND currency = :currency AND period = 'hour' AND bucket_at >= :day
           AND bucket_at < :hour
@@ -166,8 +174,8 @@ AS_OF_POSITION = text(
     GROUP BY account, currency HAVING sum(entry_count) > 0
     """  # noqa: S608
 )
-# Rows of an hour that are not the sum of its transfers; days that are not that of their hours; the whole that is not
-# that of the days, which reads every day of every account.
+# Rows of an hour that are not the sum of its transfers; days that are not that of their hours, months that are not that
+# of their days; the whole that is not that of the months.
 DIFFERENCES = text(
     f"""
     WITH detail AS (
@@ -181,8 +189,14 @@ DIFFERENCES = text(
     ), days AS (
         SELECT account, currency, bucket_at, {", ".join(_MEASURES)} FROM pipeline.rollup_account
         WHERE period = 'day' AND bucket_at >= :day
+    ), of_months AS (
+        SELECT account, currency, date_trunc('month', bucket_at, 'UTC') AS month, {_SUMS} FROM pipeline.rollup_account
+        WHERE period = 'day' AND bucket_at >= :month GROUP BY 1, 2, 3
+    ), months AS (
+        SELECT account, currency, bucket_at, {", ".join(_MEASURES)} FROM pipeline.rollup_account
+        WHERE period = 'month' AND bucket_at >= :month
     ), whole AS (
-        {_PER_ACCOUNT} (SELECT * FROM pipeline.rollup_account WHERE period = 'day' AND :is_whole_due) AS row
+        {_PER_ACCOUNT} (SELECT * FROM pipeline.rollup_account WHERE period = 'month' AND :is_whole_due) AS row
         GROUP BY account, currency
     ), kept AS (
         SELECT account, currency, {", ".join(_MEASURES)} FROM pipeline.rollup_account
@@ -196,6 +210,10 @@ DIFFERENCES = text(
         UNION SELECT account, currency FROM (
             (SELECT * FROM of_days EXCEPT SELECT * FROM days) UNION (SELECT * FROM days EXCEPT SELECT * FROM of_days)
         ) AS of_a_day
+        UNION SELECT account, currency FROM (
+            (SELECT * FROM of_months EXCEPT SELECT * FROM months)
+            UNION (SELECT * FROM months EXCEPT SELECT * FROM of_months)
+        ) AS of_a_month
     ) AS named ORDER BY account, currency LIMIT 10
     """  # noqa: S608
 )
@@ -298,10 +316,13 @@ async def differences(
     conn: AsyncConnection, hour: datetime, day: datetime, *, is_whole_due: bool
 ) -> list[dict[str, Any]]:
     """Up to ten accounts whose hours since `hour` are not the sum of their transfers, whose days since `day` not that
-    of their hours, or, when that is due, whose whole is not that of all days."""
-    values = {"hour": hour, "day": day, "is_whole_due": is_whole_due}
+    of their hours, whose month of that day not that of its days, or, when that is due, whose whole is not that of the
+    months, and these not that of their days: it reads every day of every account."""
+    month = ALWAYS if is_whole_due else month_start(day)
+    values = {"hour": hour, "day": day, "month": month, "is_whole_due": is_whole_due}
     return [dict(row) for row in (await conn.execute(DIFFERENCES, values)).mappings()]
 
 
 def _bounds(at: datetime) -> dict[str, datetime]:
-    return {"at": at, "hour": bucket_start(at, Grain.HOUR), "day": bucket_start(at, Grain.DAY)}
+    day = bucket_start(at, Grain.DAY)
+    return {"at": at, "hour": bucket_start(at, Grain.HOUR), "day": day, "month": month_start(day)}

@@ -38,10 +38,13 @@ TIMELINE = text(
 )
 COUNT_MORE = text(
     """
-    INSERT INTO pipeline.event_count AS kept (stream, stored) VALUES (:stream, :stored)
-    ON CONFLICT (stream) DO UPDATE SET stored = kept.stored + excluded.stored
+    INSERT INTO pipeline.event_count AS kept (stream, stored, rolled_up) VALUES (:stream, :stored, :stored)
+    ON CONFLICT (stream) DO UPDATE
+    SET stored = kept.stored + excluded.stored, rolled_up = kept.rolled_up + excluded.rolled_up
     """
 )
+ARE_ROLLED_UP = text("SELECT stored = rolled_up FROM pipeline.event_count WHERE stream = :stream")
+MARK_ROLLED_UP = text("UPDATE pipeline.event_count SET rolled_up = stored WHERE stream = :stream")
 COUNT_EVENTS = text("SELECT sum(stored)::bigint FROM pipeline.event_count")
 
 
@@ -73,6 +76,16 @@ async def timeline(conn: AsyncConnection, aggregate_ids: Sequence[str], limit: i
     """Events of these aggregates by time."""
     result = await conn.execute(TIMELINE, {"aggregate_ids": list(aggregate_ids), "limit": limit})
     return [dict(row) for row in result.mappings()]
+
+
+async def are_rolled_up(conn: AsyncConnection, stream: str) -> bool:
+    """Whether every stored event of this stream was stored by a release that keeps all roll-ups that there are."""
+    return await conn.scalar(ARE_ROLLED_UP, {"stream": stream}) in (True, None)  # None: nothing is stored
+
+
+async def mark_rolled_up(conn: AsyncConnection, stream: str) -> None:
+    """All roll-ups have all stored events of this stream in them."""
+    await conn.execute(MARK_ROLLED_UP, {"stream": stream})
 
 
 async def count(conn: AsyncConnection) -> int:
