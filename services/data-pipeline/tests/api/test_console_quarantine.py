@@ -144,3 +144,30 @@ async def test_who_may_not_replay_is_offered_nothing_and_refused(
     for path in (f"{PATH}/replay", f"{PATH}/discard", f"{one}/replay", f"{one}/discard"):
         assert (await service.send(path, fields, session_id=session_id))[0] == 403, path
     assert set(await states(service)) == {"open"}
+
+
+async def test_more_than_ten_thousand_are_no_choice_to_discard(service: Service) -> None:
+    """The page says which events it is about, one by one: with a million of them it would never come."""
+    async with service.deps.engine.begin() as conn:
+        await conn.execute(
+            text(
+                "INSERT INTO pipeline.quarantine (stream, position, type, payload, fault, detail) SELECT"
+                " :stream, n, 'payment.teleported.v1', '{}', 'unknown_type', 'not known'"
+                " FROM generate_series(1, 10001) AS n"
+            ),
+            {"stream": PAYMENTS},
+        )
+    html = await service.page(PATH)
+    assert "Replay more than 10,000 events" in html
+    assert "of the oldest ten thousand events" in html
+    assert f'action="{PATH}/discard"' not in html
+    narrowed = await service.page(f"{PATH}?last=10000")
+    assert "Discard 10,000 events" in narrowed
+    status, location, _ = await service.send(
+        f"{PATH}/discard", form_of(narrowed, f"{PATH}/discard") | {"reason": "a drill"}
+    )
+    assert (status, location) == (303, f"{PATH}?told=discarded-10000")
+    assert (
+        await scalar(service.deps.engine, "SELECT count(*) FROM pipeline.quarantine WHERE state = 'open'")
+        == 1
+    )

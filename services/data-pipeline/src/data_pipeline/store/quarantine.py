@@ -53,7 +53,9 @@ OPEN_CHOSEN = text(
     """  # noqa: S608
 )
 # Positions and ids come before their COMMITs, so no bound says which rows somebody saw; the ids themselves do.
-OPEN_IDS = text(f"SELECT id FROM pipeline.quarantine WHERE state = 'open' AND {_CHOSEN} ORDER BY id")  # noqa: S608
+OPEN_IDS = text(
+    f"SELECT id FROM pipeline.quarantine WHERE state = 'open' AND {_CHOSEN} ORDER BY id LIMIT :limit"  # noqa: S608
+)  # quarantine_state_idx
 COUNT_OPEN_CHOSEN = text(f"SELECT count(*) FROM pipeline.quarantine WHERE state = 'open' AND {_CHOSEN}")  # noqa: S608
 STATES = text("SELECT id, state FROM pipeline.quarantine WHERE id = ANY(:ids)")
 LOCK_OPEN = text("SELECT true FROM pipeline.quarantine WHERE id = :id AND state = 'open' FOR UPDATE")
@@ -75,11 +77,16 @@ REFUSED_AGAIN = text(
 NOW = text("SELECT clock_timestamp()")
 GROUPS = text(
     """
-    SELECT stream, type, fault, count(*) AS event_count, min(first_seen_at) AS oldest_at,
-           max(attempt_count) AS attempts_max, min(position) AS first_position, max(position) AS last_position,
-           (array_agg(id ORDER BY id))[1] AS sample_id, (array_agg(detail ORDER BY id))[1] AS detail
-    FROM pipeline.quarantine WHERE state = 'open'        -- quarantine_open_idx
-    GROUP BY stream, type, fault ORDER BY oldest_at LIMIT :limit
+    WITH looked_at AS (
+        SELECT id, stream, type, fault, first_seen_at, attempt_count, position FROM pipeline.quarantine
+        WHERE state = 'open' ORDER BY first_seen_at LIMIT :looked_at             -- quarantine_open_idx
+    ), grouped AS (
+        SELECT stream, type, fault, count(*) AS event_count, min(first_seen_at) AS oldest_at,
+               max(attempt_count) AS attempts_max, min(position) AS first_position, max(position) AS last_position,
+               min(id) AS sample_id
+        FROM looked_at GROUP BY stream, type, fault ORDER BY oldest_at LIMIT :limit
+    )
+    SELECT grouped.*, detail FROM grouped JOIN pipeline.quarantine ON id = sample_id ORDER BY oldest_at
     """
 )
 DISCARD = text(
@@ -174,9 +181,9 @@ async def count_waiting(conn: AsyncConnection, chosen: Chosen) -> int:
     return int(await conn.scalar(COUNT_OPEN_CHOSEN, _values(chosen)) or 0)
 
 
-async def open_ids(conn: AsyncConnection, chosen: Chosen) -> list[int]:
-    """What is open of these, in the order of their ids."""
-    return list(await conn.scalars(OPEN_IDS, _values(chosen)))
+async def open_ids(conn: AsyncConnection, chosen: Chosen, limit: int) -> list[int]:
+    """What is open of these, in the order of their ids, up to `limit`."""
+    return list(await conn.scalars(OPEN_IDS, _values(chosen) | {"limit": limit}))
 
 
 async def states(conn: AsyncConnection, ids: Sequence[int]) -> dict[int, str]:
@@ -206,9 +213,10 @@ async def now(conn: AsyncConnection) -> datetime:
     return found
 
 
-async def groups(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
-    """What is open, by stream, type and reason, the oldest first; each with one event as a sample."""
-    return [dict(row) for row in (await conn.execute(GROUPS, {"limit": limit})).mappings()]
+async def groups(conn: AsyncConnection, limit: int, looked_at: int) -> list[dict[str, Any]]:
+    """The `looked_at` oldest of what is open, by stream, type and reason; each with one event as a sample."""
+    values = {"limit": limit, "looked_at": looked_at}
+    return [dict(row) for row in (await conn.execute(GROUPS, values)).mappings()]
 
 
 async def discard(conn: AsyncConnection, chosen: Chosen, actor: str, reason: str) -> list[int]:
