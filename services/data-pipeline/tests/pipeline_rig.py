@@ -288,6 +288,8 @@ class World:
     not_ready: dict[str, dict[str, str]] = field(default_factory=dict)
     risk_lists: dict[str, int] = field(default_factory=dict)
     """How many cases and alerts the risk engine lists."""
+    risk_answers: dict[str, Any] = field(default_factory=dict)
+    """Path below `/risk/v1/` -> what the risk engine answers: see `risk_desk`."""
     asked_lists: int = 0
     journals: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Journal -> what the gateway tells of it."""
@@ -385,8 +387,18 @@ class World:
         self.asked_lists += 1
         if "risk" in self.hangs:
             await asyncio.sleep(30)
+        if "risk" in self.is_down:
+            return web.Response(status=503)
+        if told := self.risk_answers.get(request.match_info["list"]):
+            return web.json_response(told)
         count = self.risk_lists.get(request.match_info["list"], 0)
         return web.json_response({"data": [{}] * count, "next_cursor": None})
+
+    async def _risk(self, request: web.Request) -> web.Response:
+        if "risk" in self.is_down or not self.risk_answers:
+            return web.Response(status=503)
+        told = self.risk_answers.get(request.match_info["path"])
+        return web.json_response(told or {"title": "Not found"}, status=200 if told else 404)
 
     async def _settlement(self, request: web.Request) -> web.Response:
         if "channels" in self.is_down or request.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -435,6 +447,7 @@ class World:
         app.router.add_get("/{name}/version", self._version)
         app.router.add_get("/{name}/health/ready", self._ready)
         app.router.add_get("/risk/v1/{list:cases|alerts}", self._risk_list)
+        app.router.add_get("/risk/v1/{path:.+}", self._risk)
         app.router.add_get("/gateway/internal/ledger/totals", self._ledger)
         app.router.add_get("/gateway/internal/ledger/balances", self._balances)
         app.router.add_get("/gateway/internal/ledger/journals/{journal}", self._journal)

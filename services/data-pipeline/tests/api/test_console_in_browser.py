@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import risk_desk
 from chromium import Page, browser, program
 from merchant_story import Story, a_day
 from pipeline_rig import NOON, World, a_sale, ingest, rows
@@ -33,6 +34,9 @@ VIOLATIONS = """axe.run().then(found => found.violations.map(
 ENTERED = """location.pathname === "/console/payments"
     && document.querySelector(".me summary")?.innerText.includes("ada")"""
 PICTURES = os.environ.get("CONSOLE_PICTURES")  # a directory: keep a picture of every page, width and scheme
+ONLY = os.environ.get(
+    "CONSOLE_PAGES", ""
+).split()  # names of pages, for who changes one: no others are opened
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +84,7 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     told = refunded.data["payment"]
     created = datetime.fromisoformat(told["created_at"])
     world.histories[refunded.aggregate_id] = told_by_gateway(told, created)
+    world.risk_answers = risk_desk.answers(NOON)
     closed, still_open = await settled(service, world, len(seeded.payments) + 1)
     paths = {entry.path.removeprefix("/console").strip("/").replace("/", "-"): entry.path for entry in RAIL}
     paths |= {
@@ -91,6 +96,10 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
         "ledger-account": "/console/ledger/accounts/merchant:mer_00000000000000000000000001:available:EUR",
         "ledger-accounts": "/console/ledger/accounts",
         "ledger-transfer": f"/console/ledger/transfers/{told_journal(seeded)}",
+        "risk-decision": f"/console/risk/decisions/asm_{0:026d}",
+        "risk-case": f"/console/risk/queue/{risk_desk.CASE}",
+        "risk-rule-set": f"/console/risk/rules/{risk_desk.CANDIDATE}",
+        "risk-editor": f"/console/risk/rules/edit?from={risk_desk.CANDIDATE}",
         "settlement": f"/console/settlements/{closed}",
         "settlement-open": f"/console/settlements/{still_open}",
         "settlements-none": "/console/settlements?currency=CHF",
@@ -99,6 +108,8 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     }
     found: dict[str, list[str]] = {}
     for name, path in paths.items():
+        if ONLY and (name or "overview") not in ONLY:
+            continue
         for width in (1440, 1024, 390):
             for is_dark in (False, True):
                 await page.open(service.url + path, width=width, is_dark=is_dark)

@@ -92,7 +92,7 @@ def _drawn(
             if one in sums
         ],
         y_ticks=[
-            Tick(round(PLOT_HEIGHT_PX * (1 - value / top), 2), _short(value, currency))
+            Tick(round(PLOT_HEIGHT_PX * (1 - value / top), 2), short(value, currency))
             for value in sorted({0, top // 2, top})
         ],
         x_ticks=[
@@ -106,7 +106,7 @@ def _drawn(
     )
 
 
-def _short(value: int, currency: str | None) -> str:
+def short(value: int, currency: str | None) -> str:
     """An axis has no room for minor units."""
     whole = float(format_minor(value, currency).replace(",", "")) if currency else float(value)
     for unit, length in (("M", 1_000_000), ("k", 10_000)):

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from data_pipeline.api.access import deps_of
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
+from data_pipeline.api.console.score_plots import money_plot, rule_bars, share_plot
 from data_pipeline.api.console.session import ByOperator, PostedForm, may, operator_of
 from data_pipeline.clients.service_api import ServiceAway, ServiceRefused
 from data_pipeline.domain.operators import Permission
@@ -154,11 +155,19 @@ async def _one(
 ) -> Response:
     by = operator_of(request)
     view = await show_rule_set(deps, by, rule_set)
+    report = (view.backtest or {}).get("report") or {}
+    curve = report.get("curve") or {}
+    has_curve = bool(curve.get("points"))
+    currency = view.rule_set["document"]["reference_currency"]
     return page(
         request,
         "risk_rule_set.html",
         status=refused.status if refused else 200,
         view=view,
+        curve=curve,
+        share_plot=share_plot(curve) if has_curve else None,
+        money_plot=money_plot(curve, currency) if has_curve else None,
+        rule_bars=rule_bars(report.get("rules", {})),
         refused=refused,
         days=BACKTEST_DAYS,
         may_change=by.may(Permission.CHANGE_RULES),
