@@ -17,9 +17,9 @@ HIGHEST: Final = "pay_" + "z" * 26  # above every id: with a moment, all that we
 
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
-    """`older` is the key to go on from, None at the end; `names` are merchants', those that are known. `looked_back_to` is
-    set when the page is short of payments and older ones have not been looked at: of those since then, these are all
-    that fit."""
+    """`older` is the key to go on from, None at the end; `names` are merchants', those that are known. `looked_back_to`
+    is set when the page is short of payments and older ones have not been looked at: of those since then, these are
+    all that fit."""
 
     payments: list[dict[str, Any]]
     names: dict[str, str]
