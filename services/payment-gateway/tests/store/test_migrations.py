@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from payment_gateway import store
 from payment_gateway.settings import Settings
 from payment_gateway.store.tables import SCHEMA, metadata
 from platform_cli.embedded.testing import FreshDatabase
@@ -30,3 +35,10 @@ async def test_the_tables_in_code_and_the_migrated_schema_are_the_same(fresh_dat
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
+
+
+@pytest.mark.parametrize("history", ["migrations", "vault/migrations"])
+def test_migrations_make_one_chain(history: str) -> None:
+    """Two branches that put theirs behind the same one merge without a conflict, and then nothing migrates any more."""
+    scripts = ScriptDirectory(str(Path(store.__file__).parent / history))
+    assert len(scripts.get_heads()) == 1

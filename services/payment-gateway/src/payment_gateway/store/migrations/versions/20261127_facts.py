@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261127_facts"
-down_revision = "20261127_privacy"
+down_revision = "20261127_risk_refusals"
 branch_labels = None
 depends_on = None
 
