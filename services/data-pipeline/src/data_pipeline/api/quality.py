@@ -26,7 +26,8 @@ TableName = Literal[
 
 @router.get("", responses=answers("Quality"))
 async def show_quality(deps: Deps = Depends(deps_of)) -> Response:
-    """Each fact table: score, rules that are broken now with sample rows, blocked days, and 30 days of scores."""
+    """Each fact table: score, rules that are broken now with sample rows, 30 days of scores, and the days that are
+    not published: blocked for a rule, or waiting for a run that reaches them."""
     found = await report_quality(deps)
     tables = [
         {
@@ -35,12 +36,17 @@ async def show_quality(deps: Deps = Depends(deps_of)) -> Response:
             "row_count": one.row_count,
             "looked_at": one.looked_at,
             "blocked_days": list(one.blocked_days),
+            "waiting_days": list(one.waiting_days),
             "failures": list(one.failures),
             "history": [{"day": day, **told} for day, told in one.history.items()],
         }
         for one in found.tables
     ]
-    told = {"is_configured": found.is_configured, "blocked_count": found.blocked_count}
+    told = {
+        "is_configured": found.is_configured,
+        "blocked_count": found.blocked_count,
+        "waiting_count": found.waiting_count,
+    }
     return answer({**told, "tables": tables, "rules": rules()})
 
 

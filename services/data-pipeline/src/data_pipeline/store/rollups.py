@@ -55,6 +55,24 @@ CORRECTIONS = text(
     ORDER BY {", ".join(_LINE)} LIMIT :limit
     """  # noqa: S608
 )
+LATEST_CORRECTIONS = text(
+    f"""
+    SELECT {", ".join(_LINE + _MEASURES)} FROM pipeline.rollup_correction
+    WHERE (CAST(:corrects AS date) IS NULL OR corrects_on = :corrects)
+      AND (CAST(:code AS text) IS NULL OR currency = :code)
+      AND (CAST(:booked_on AS date) IS NULL
+           OR ({", ".join(_LINE)}) < ({", ".join(f":{name}" for name in _LINE)}))
+    ORDER BY {", ".join(f"{name} DESC" for name in _LINE)} LIMIT :limit          -- primary key, backwards
+    """  # noqa: S608
+)
+SUMMED_CORRECTIONS = text(
+    """
+    SELECT currency, count(*) AS line_count, count(DISTINCT corrects_on) AS day_count,
+           sum(captured_minor)::bigint AS captured_minor, sum(refunded_minor)::bigint AS refunded_minor,
+           max(booked_on) AS newest
+    FROM pipeline.rollup_correction WHERE booked_on >= :first GROUP BY currency ORDER BY currency  -- primary key
+    """
+)
 _SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in _MEASURES)
 READ_ROLLUPS = text(
     f"""
@@ -161,6 +179,24 @@ async def corrections(conn: AsyncConnection, first: date, last: date, limit: int
     """Correction lines booked on these days, both included."""
     values = {"first": first, "last": last, "limit": limit}
     return [dict(row) for row in (await conn.execute(CORRECTIONS, values)).mappings()]
+
+
+async def latest_corrections(
+    conn: AsyncConnection,
+    corrects_on: date | None,
+    currency: str | None,
+    before: CorrectionKey | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Correction lines before that key, the newest first: all, of one corrected day, of one currency."""
+    values: dict[str, Any] = {name: getattr(before, name, None) for name in _LINE}
+    values |= {"corrects": corrects_on, "code": currency, "limit": limit}
+    return [dict(row) for row in (await conn.execute(LATEST_CORRECTIONS, values)).mappings()]
+
+
+async def summed_corrections(conn: AsyncConnection, first: date) -> list[dict[str, Any]]:
+    """By currency, the lines booked on that UTC day and later."""
+    return [dict(row) for row in (await conn.execute(SUMMED_CORRECTIONS, {"first": first})).mappings()]
 
 
 async def complete_hours(conn: AsyncConnection) -> bool:

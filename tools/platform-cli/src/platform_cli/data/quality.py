@@ -17,14 +17,15 @@ def quality(as_json: Json = False) -> None:
         raise typer.Exit(REFUSED if found["blocked_count"] else 0)
     if not found["is_configured"]:
         console.print("facts are published nowhere: SNAPSHOT_URL or ARCHIVE_URL says where to")
-    table = Table("table", "score", "rows", "blocked days", "broken rules", box=None)
+    table = Table("table", "score", "rows", "blocked days", "waiting", "broken rules", box=None)
     for one in found["tables"]:
         score = "-" if one["score"] is None else f"{one['score']:.2%}"
         rules = ", ".join(sorted({failure["rule"] for failure in one["failures"]})) or "-"
-        table.add_row(
-            one["table"], score, f"{one['row_count']:,}", " ".join(one["blocked_days"]) or "-", rules
-        )
+        blocked, waiting = " ".join(one["blocked_days"]) or "-", str(len(one["waiting_days"]) or "-")
+        table.add_row(one["table"], score, f"{one['row_count']:,}", blocked, waiting, rules)
     print_table(table, "no table")
+    if found["waiting_count"] is None:
+        console.print("the snapshot did not answer: which days wait is not known", style="yellow")
     for one in found["tables"]:
         for failure in one["failures"]:
             _tell(one["table"], failure)

@@ -30,6 +30,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "row_count": COUNT,
             "looked_at": nullable(TIME),
             "blocked_days": items(DAY),
+            "waiting_days": items(DAY)
+            | {"description": "changed, and not published since: for want of time, or for their size"},
             "failures": items(shape({"day": DAY, "is_blocked": FLAG, **_FAILURE})),
             "history": items(shape({"day": DAY, "score": SHARE, "is_blocked": FLAG})),
         }
@@ -38,6 +40,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             "is_configured": FLAG,
             "blocked_count": COUNT,
+            "waiting_count": nullable(COUNT) | {"description": "null: the snapshot could not be read"},
             "tables": items(ref("QualityTable")),
             "rules": items(shape(_RULE)),
         }
