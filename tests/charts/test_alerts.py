@@ -178,6 +178,7 @@ OTHERS = {
     ),
     "FactsNotPublished": gauge("pipeline_quality_blocked", 1, 0, labels=',table="t"', table="t"),
     "FactsWaiting": gauge("pipeline_snapshot_waiting", 1, 0, 90, labels=',table="t"', table="t"),
+    "MovementsLeftOut": gauge("pipeline_movements_left_out", 1, 0, labels=',taken_by="next_batch"'),
     "SettlementsFailing": gauge("pipeline_settlements_failed", 1, 0),
     "SnapshotTooOld": Case(
         {'pipeline_snapshot_made_at_seconds{namespace="pay"}': "1+0x90"},

@@ -31,6 +31,7 @@ def test_the_schedule_has_its_jobs_at_their_pace() -> None:
         "pipeline.publish_snapshot": 300,
         "pipeline.replay_archive": 15,
         "pipeline.settle_merchants": 60,
+        "pipeline.check_settlements": 60,
         "pipeline.make_exports": 5,
         "pipeline.drop_exports": 3600,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from data_pipeline.domain.lineage import RECONCILE, VERIFY
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.check_freshness import check_archive, check_freshness, check_quarantine
+from data_pipeline.operations.check_settlements import check_settlements
 from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.drop_exports import drop_exports
 from data_pipeline.operations.make_exports import make_exports
@@ -22,6 +23,7 @@ from platform_kit.tasks import PlatformCelery, async_task, create_celery, period
 RECONCILE_LIMIT_S = 300  # two days of every channel, then payouts; what is cut off, the next tick does
 SNAPSHOT_LIMIT_S = 600  # it stops by itself after 400 s, and goes on with the next tick
 SETTLE_LIMIT_S = 600  # a batch has a transaction of its own; what is cut off, the next tick does
+CHECK_LIMIT_S = 600  # it stops by itself after seconds, but for a batch that alone takes longer
 EXPORTS_LIMIT_S = 600  # a lease is renewed slice by slice, and what is cut off here is begun again
 
 
@@ -77,6 +79,11 @@ async def settle_merchants_task(deps: Deps) -> None:
     await settle_merchants(deps)
 
 
+@async_task("pipeline.check_settlements", time_limit_s=CHECK_LIMIT_S)
+async def check_settlements_task(deps: Deps) -> None:
+    await check_settlements(deps)
+
+
 @async_task("pipeline.make_exports", time_limit_s=EXPORTS_LIMIT_S)
 async def make_exports_task(deps: Deps) -> None:
     await make_exports(deps)
@@ -104,6 +111,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(publish_snapshot_task, every_s=settings.snapshot_every_s),
             periodic(replay_archive_task, every_s=15),
             periodic(settle_merchants_task, every_s=settings.settle_every_s),
+            periodic(check_settlements_task, every_s=60),
             periodic(make_exports_task, every_s=5),
             periodic(drop_exports_task, every_s=3600),
         ],

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.domain.settlement_batch import ACCOUNTS, State
 from data_pipeline.operations import settle_merchants as operation
+from data_pipeline.operations.check_settlements import check_settlements
 from data_pipeline.operations.close_settlement import (
     CloseSettlement,
     NothingToSettle,
@@ -391,6 +392,7 @@ async def test_a_line_that_the_facts_do_not_have_keeps_a_batch_from_being_reconc
 ) -> None:
     await told(deps, world, a_day())
     await settle_merchants(deps)
+    await check_settlements(deps)
     assert {check.is_kept for check in await verify_invariants(deps)} == {True}
     await as_owner(
         database, "UPDATE pipeline.settlement_line SET amount_minor = 1, effect_minor = 1 WHERE kind = 'fee'"
@@ -399,25 +401,10 @@ async def test_a_line_that_the_facts_do_not_have_keeps_a_batch_from_being_reconc
     await as_owner(database, "UPDATE pipeline.settlement_batch SET state = 'paid' WHERE state = 'reconciled'")
     await settle_merchants(deps)
     assert [batch["state"] for batch in await batches(deps)] == [State.PAID]
+    await check_settlements(replace(deps, clock=FixedClock(NOON + timedelta(days=1, minutes=1))))
     broken = [check for check in await verify_invariants(deps) if not check.is_kept]
     assert [check.invariant for check in broken] == ["settlements_net"]
     assert broken[0].figures["batches"]
-
-
-async def test_a_movement_that_no_batch_would_take_is_told(
-    deps: Deps, world: World, database: TestDatabase
-) -> None:
-    """As if it had come in time and was passed over: no window of the open batch reaches it."""
-    story = Story(at=YESTERDAY)
-    first, late = story.capture(1, 10_000), story.capture(2, 4_000)
-    await told_events(deps, world, [first])
-    await settle_merchants(await at(deps, world, NOON))
-    await told_events(deps, world, [late])
-    await watch_heads(deps)
-    assert {check.is_kept for check in await verify_invariants(deps)} == {True}  # it waits for the next batch
-    await as_owner(database, "UPDATE pipeline.stored_event SET received_at = occurred_at WHERE position = 2")
-    broken = [check for check in await verify_invariants(deps) if not check.is_kept]
-    assert [check.figures["left_out"] for check in broken] == [[late.data["journal"]["id"]]]
 
 
 def test_the_stream_has_one_name() -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from data_pipeline.domain.invariants import Invariant, compare_totals
 from data_pipeline.operations import verify_invariants as job
+from data_pipeline.operations.check_settlements import check_settlements
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_invariants import report_history, report_invariants
 from data_pipeline.operations.verify_invariants import verify_invariants
@@ -26,6 +27,7 @@ L = Invariant.LEDGER_EQUALS_WAREHOUSE
 
 
 async def broken(deps: Deps) -> set[Invariant]:
+    await check_settlements(deps)
     return {check.invariant for check in await verify_invariants(deps) if check.is_kept is False}
 
 

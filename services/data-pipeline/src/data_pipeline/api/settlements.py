@@ -19,6 +19,8 @@ from data_pipeline.operations.close_settlement import CloseSettlement, close_set
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.make_statement import open_statement
 from data_pipeline.operations.open_export import LinkNotValid
+from data_pipeline.operations.show_settlement_checks import LIST_MAX as LEFT_OUT_MAX
+from data_pipeline.operations.show_settlement_checks import list_left_out, show_checks
 from data_pipeline.operations.show_settlements import (
     LINES_MAX,
     LIST_MAX,
@@ -71,6 +73,24 @@ async def list_all(
     return answer({"data": found, "next_after": following})
 
 
+@router.get("/checks", dependencies=_TOKEN, responses=answers("SettlementChecks"))
+async def checks(deps: Annotated[Deps, Depends(deps_of)]) -> Response:
+    """How far batches and movements were compared with the facts, and which batches differ."""
+    return answer(await show_checks(deps))
+
+
+@router.get("/left-out", dependencies=_TOKEN, responses=answers("LeftOutList"))
+async def left_out(
+    deps: Annotated[Deps, Depends(deps_of)],
+    after: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=LEFT_OUT_MAX)] = 50,
+) -> Response:
+    """Movements that were found in no batch, the newest first: the next batch takes them as corrections."""
+    found = await list_left_out(deps, line_of(after), limit)
+    following = left_out_cursor(found[-1]) if len(found) == limit else None
+    return answer({"data": found, "next_after": following})
+
+
 @router.get("/{settlement_id}", dependencies=_TOKEN, responses=_UNKNOWN | answers("Settlement"))
 async def show(settlement_id: SettlementId, deps: Annotated[Deps, Depends(deps_of)]) -> Response:
     """One batch: sums, accounts, payouts, and links that open its statement for a while."""
@@ -84,7 +104,7 @@ async def lines(
     after: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=LINES_MAX)] = 100,
 ) -> Response:
-    """Its movements in order of time; of an open one the first so many, as of now."""
+    """Its movements in order of time; of an open one as of now."""
     found = await show_lines(deps, settlement_id, line_of(after), limit)
     following = line_cursor(found[-1]) if len(found) == limit else None
     return answer({"data": found, "next_after": following})
@@ -151,6 +171,11 @@ def batch_cursor(batch: Mapping[str, Any]) -> str:
 def line_cursor(line: Mapping[str, Any]) -> str:
     """Where the page after this line begins."""
     return f"{line['occurred_at'].astimezone(UTC).isoformat()},{line['journal_id']},{line['line']}"
+
+
+def left_out_cursor(one: Mapping[str, Any]) -> str:
+    """Where the page after this movement begins."""
+    return f"{one['found_at'].astimezone(UTC).isoformat()},{one['journal_id']},{one['line']}"
 
 
 def batch_of(cursor: str | None) -> tuple[datetime, str] | None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+UNCHECKED_MAX: Final = timedelta(hours=1)
+"""Longest time that a closed batch may wait for its first look."""
+LOOK_MAX: Final = timedelta(minutes=15)
+"""Longest time between two looks at settlements, which come every minute."""
 
 
 class Severity(StrEnum):
@@ -89,3 +95,18 @@ def judge_round(figures: Mapping[str, Any], position: int) -> Check:
     if before is None:
         return Check(invariant, None, {**figures, "why": "the first round is not over"}, position)
     return Check(invariant, before == 0, figures, position)
+
+
+def judge_settlements(figures: Mapping[str, Any], now: datetime, position: int) -> Check:
+    """What looks at settlements have found, whoever looked when. Not judged while the looks do not come, or do not get
+    to the batches that were closed."""
+    invariant = Invariant.SETTLEMENTS_NET
+    if figures["batches"] or figures["left_out"]:
+        return Check(invariant, False, figures, position)
+    looked_at, unchecked_since = figures["looked_at"], figures["unchecked_since"]
+    if looked_at is not None and now - looked_at > LOOK_MAX:
+        return Check(invariant, None, {**figures, "why": "settlements are not looked at"}, position)
+    if unchecked_since is not None and now - unchecked_since > UNCHECKED_MAX:
+        why = "batches were closed an hour ago and not looked at since"
+        return Check(invariant, None, {**figures, "why": why}, position)
+    return Check(invariant, True, figures, position)

@@ -142,10 +142,10 @@ class Figures:
 
 def rule_on(debit: str, credit: str, merchant_id: str) -> Ruling | None:
     """What this movement is to the merchant; None when neither account is its own."""
-    own = f"merchant:{merchant_id}:"
-    if not (debit.startswith(own) or credit.startswith(own)):
+    taken_from, given_to = own_account(debit, merchant_id), own_account(credit, merchant_id)
+    if taken_from is None and given_to is None:
         return None
-    sign = (_own(credit, own) in BALANCE) - (_own(debit, own) in BALANCE)
+    sign = (given_to in BALANCE) - (taken_from in BALANCE)
     unknown = (OTHER, Section.CORRECTIONS if sign else Section.BETWEEN)
     kind, section = MOVES.get((_kind(debit), _kind(credit)), unknown)
     return Ruling(debit, credit, kind, section, sign)
@@ -161,14 +161,14 @@ def settle(merchant_id: str, opening: Mapping[str, int], movements: Iterable[Mov
     """The figures of a batch that opens with these balances. Whoever else's movements there are is passed over."""
     closing = Counter({account: opening.get(account, 0) for account in ACCOUNTS})
     sections, counts = Counter(dict.fromkeys(Section, 0)), Counter(dict.fromkeys(Section, 0))
-    own, came_back_minor, late_count = f"merchant:{merchant_id}:", 0, 0
+    came_back_minor, late_count = 0, 0
     for moved in movements:
         ruling = rule_on(moved.debit, moved.credit, merchant_id)
         if ruling is None:
             continue
-        if account := _own(moved.debit, own):
+        if account := own_account(moved.debit, merchant_id):
             closing[account] -= moved.amount_minor
-        if account := _own(moved.credit, own):
+        if account := own_account(moved.credit, merchant_id):
             closing[account] += moved.amount_minor
         section = section_of(ruling, moved.is_late)
         sections[section] += ruling.sign * moved.amount_minor
@@ -194,7 +194,9 @@ def after_payouts(state: State, payouts: Iterable[str | None]) -> State:
     return State.PAID if state is State.GENERATED and is_over else state
 
 
-def _own(account: str, own: str) -> str | None:
+def own_account(account: str, merchant_id: str) -> str | None:
+    """`available` of `merchant:mer_1:available`; None for an account that is not this merchant's."""
+    own = f"merchant:{merchant_id}:"
     return account.removeprefix(own) if account.startswith(own) else None
 
 

@@ -14,17 +14,17 @@ from data_pipeline.domain.settlement_batch import (
     Figures,
     Movement,
     Ruling,
-    Section,
     State,
     after_payouts,
     end_of_day,
     rule_on,
     settle,
 )
+from data_pipeline.operations.check_settlements import differences
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.make_statement import make_statement
 from data_pipeline.settings import CONSUMER
-from data_pipeline.store import positions, settlement_checks
+from data_pipeline.store import positions
 from data_pipeline.store import settlements as settlement_store
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
@@ -227,35 +227,8 @@ async def _follow_payouts(deps: Deps, batch_id: str) -> None:
 
 
 async def _reconcile(deps: Deps, batch_id: str) -> None:
+    if differing := await differences(deps, batch_id):
+        log.error("settlement differs", batch=batch_id, **differing)
+        return
     async with deps.engine.begin() as conn:
-        await settlement_store.take_time(conn)
-        batch = await settlement_store.read(conn, batch_id)
-        assert batch is not None
-        if differing := await differences(conn, batch):
-            log.error("settlement differs", batch=batch_id, **differing)
-            return
         await settlement_store.advance(conn, batch_id, State.PAID, State.RECONCILED, deps.clock.now())
-
-
-async def settlements_that_differ(
-    conn: AsyncConnection, closed_after: datetime, position: int
-) -> dict[str, list[str]]:
-    """Batches closed since then, or not reconciled yet, that are not what the facts say; and movements told after this
-    position that no batch has or will have."""
-    found = {}
-    for batch_id in await settlement_checks.closed_since(conn, closed_after, SLICE):
-        batch = await settlement_store.read(conn, batch_id)
-        if batch is not None and (differing := await differences(conn, batch)):
-            found[batch_id] = differing
-    return {"batches": sorted(found), "left_out": await settlement_checks.left_out(conn, position)}
-
-
-async def differences(conn: AsyncConnection, batch: Mapping[str, Any]) -> dict[str, int]:
-    """Where a closed batch is not what the facts say: empty when all agrees."""
-    found = {"lines_unlike_facts": await settlement_checks.unlike_facts(conn, batch)}
-    sums = await settlement_checks.line_sums(conn, batch["id"])
-    for section in Section:
-        said = batch[f"{section}_minor"] if section is not Section.BETWEEN else 0
-        found[f"{section}_minor"] = sums.get(section, (0, 0))[0] - said
-    found["payouts_instructed_minor"] = await settlement_checks.instructed_unlike_told(conn, batch["id"])
-    return {name: difference for name, difference in found.items() if difference}

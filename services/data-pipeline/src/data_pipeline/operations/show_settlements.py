@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from data_pipeline.domain.exports import signature
 from data_pipeline.domain.merchant_statement import SECTIONS, StatementFormat
-from data_pipeline.domain.settlement_batch import ACCOUNTS, State
+from data_pipeline.domain.settlement_batch import ACCOUNTS, Section, State, rule_on, section_of
 from data_pipeline.operations.deps import Deps
-from data_pipeline.operations.settle_merchants import rulings_of
 from data_pipeline.store import settlements as settlement_store
 from platform_kit.problems import NotFound
 
 LIST_MAX: Final = 200
 LINES_MAX: Final = 1_000
+STRIDE_MAX: Final = 5_000  # movements read at once: those between the merchant's accounts are passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,48 @@ async def show_settlement(deps: Deps, batch_id: str) -> dict[str, Any]:
 
 
 async def show_lines(
-    deps: Deps, batch_id: str, after: tuple[datetime, str, int] | None, limit: int
+    deps: Deps, batch_id: str, after: settlement_store.LineKey | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The lines of a batch in order of time; of an open one the first as it stands now. Raises NotFound."""
+    """The lines of a batch in order of time; of an open one as it stands now. Raises NotFound."""
     async with deps.engine.connect() as conn:
         batch = await settlement_store.read(conn, batch_id)
         if batch is None:
             raise NotFound("There is no such settlement.")
         if batch["state"] != State.OPEN:
             return await settlement_store.lines(conn, batch_id, after, limit)
-        moved = await settlement_store.movements(conn, batch, batch["closes_at"])
-        return [] if after else await settlement_store.preview(conn, batch, rulings_of(batch, moved), limit)
+        return await _open_lines(conn, batch, after, limit)
+
+
+async def _open_lines(
+    conn: AsyncConnection, batch: Mapping[str, Any], after: settlement_store.LineKey | None, limit: int
+) -> list[dict[str, Any]]:
+    """Movements become lines one by one: a page costs what it shows, however many there are."""
+    found: list[dict[str, Any]] = []
+    stride = 2 * limit
+    while len(found) < limit:
+        moved = await settlement_store.open_lines(conn, batch, after, stride)
+        found += [line for one in moved if (line := _line(batch["merchant_id"], one))]
+        if len(moved) < stride:
+            break
+        after = (moved[-1]["occurred_at"], moved[-1]["journal_id"], moved[-1]["line"])
+        stride = min(2 * stride, STRIDE_MAX)
+    return found[:limit]
+
+
+def _line(merchant_id: str, moved: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A movement as the line that it will be; None for one that stands on no statement."""
+    ruling = rule_on(moved["debit"], moved["credit"], merchant_id)
+    section = section_of(ruling, moved["is_late"]) if ruling else Section.BETWEEN
+    if ruling is None or section is Section.BETWEEN:
+        return None
+    told = {name: value for name, value in moved.items() if name != "aggregate_id"}
+    effect_minor = ruling.sign * moved["amount_minor"]
+    return told | {
+        "section": section,
+        "kind": ruling.kind,
+        "object_id": moved["aggregate_id"],
+        "effect_minor": effect_minor,
+    }
 
 
 def shown(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +125,7 @@ def shown(batch: Mapping[str, Any]) -> dict[str, Any]:
         for account in ACCOUNTS
     }
     return {name: value for name, value in batch.items() if name not in hidden} | {
+        "differences": batch["differences"] or {},
         "sections": {str(section): batch[f"{section}_minor"] for section in SECTIONS},
         "net_minor": batch["closing_minor"] - batch["payouts_minor"] + batch["came_back_minor"],
         "accounts": accounts,

@@ -13,13 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.clients.event_sources import PAYMENTS
 from data_pipeline.clients.gateway_ledger import LedgerNotAvailable
-from data_pipeline.domain.invariants import Check, Invariant, compare_balances, compare_totals, judge_round
+from data_pipeline.domain.invariants import (
+    Check,
+    Invariant,
+    compare_balances,
+    compare_totals,
+    judge_round,
+    judge_settlements,
+)
 from data_pipeline.domain.rollups import Grain, bucket_start
 from data_pipeline.operations.deps import Deps
-from data_pipeline.operations.settle_merchants import settlements_that_differ
+from data_pipeline.operations.show_settlement_checks import how_far
 from data_pipeline.settings import CONSUMER
 from data_pipeline.store import balances as balance_store
 from data_pipeline.store import invariants as invariant_store
+from data_pipeline.store import settlement_checks
 from data_pipeline.store.tables import cursor
 from platform_kit import inbox
 from platform_kit.logging import get_logger
@@ -28,7 +36,6 @@ CATCH_UP_S: Final = 20.0  # the consumer is a second behind when it is well
 POLL_S: Final = 0.2
 WINDOW: Final = 20_000  # positions looked at for holes and torn journals: forty seconds at 500 events/s
 DETAIL: Final = timedelta(hours=1)  # of payments that are added up again
-SETTLEMENTS: Final = timedelta(hours=1)  # a batch is looked at for so long after it was closed
 GRAINS: Final = timedelta(days=1)
 KEPT_FOR: Final = timedelta(days=14)
 ANSWERS_MAX: Final = 5  # of 2,000 accounts each in one look
@@ -186,7 +193,9 @@ async def _within_warehouse(conn: AsyncConnection, deps: Deps) -> list[Check]:
         is_whole_due=kept is None,
     )
     unlike = [f"{row['account']}:{row['currency']}" for row in accounts]
-    settlements = await settlements_that_differ(conn, now - SETTLEMENTS, position - WINDOW)
+    batches = await settlement_checks.differing(conn, DIFFERING_MAX)
+    nobodys = await settlement_checks.nobodys(conn)
+    settlements = {"batches": batches, "left_out": nobodys, **await how_far(conn)}
     return [
         Check(Invariant.BALANCES_EQUAL_TRANSFERS, not unlike, {"accounts": unlike}, position),
         Check(Invariant.POSITIONS_WITHOUT_GAP, not any(missing.values()), {"missing": missing}, position),
@@ -194,7 +203,7 @@ async def _within_warehouse(conn: AsyncConnection, deps: Deps) -> list[Check]:
         Check(Invariant.ROLLUP_EQUALS_DETAIL, not minutes, {"differing_rows": minutes}, position),
         Check(Invariant.ROLLUP_GRAINS_AGREE, not days, {"differing_sums": days}, position),
         Check(Invariant.REFUNDED_WITHIN_CAPTURED, not over, {"payments": over}, position),
-        Check(Invariant.SETTLEMENTS_NET, not any(settlements.values()), settlements, position),
+        judge_settlements(settlements, now, position),
     ]
 
 

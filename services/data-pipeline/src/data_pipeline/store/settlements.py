@@ -17,6 +17,8 @@ from data_pipeline.store.tables.settlements import SECTIONS
 PAYMENTS: Final = "events:payments"
 """The stream of the gateway, as `clients.event_sources` calls it: what the ledger tells is on no other."""
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LineKey = tuple[datetime, str, int]
+"""Occurred, journal, line: where a line stands in its batch."""
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 LOOK_BACK: Final = timedelta(seconds=60)
 """What happened just before a batch was closed may have come just after: the next one looks back so far by itself. It
@@ -28,8 +30,9 @@ STATEMENT_MAX: Final = timedelta(minutes=5)
 """A merchant's whole day is one statement: 200,000 movements took longer than the ten seconds that others have."""
 
 TAKE_TIME = text("SELECT set_config('statement_timeout', :most, true)")
-# The movements that the open batch takes: of its period, and those of earlier periods that came when these were closed.
-_TAKEN = """
+# The movements that the open batch takes: of its period, and those of earlier periods that came when these were closed
+# or were found to be in no batch.
+_OF_PERIOD = """
     SELECT t.journal_id, t.line, t.debit, t.credit, t.amount_minor, t.occurred_at, t.position, t.aggregate_id,
            t.occurred_at < :opened_at AS is_late
     FROM pipeline.fact_transfer t
@@ -38,8 +41,10 @@ _TAKEN = """
       AND NOT EXISTS (
           SELECT FROM pipeline.settlement_line l WHERE l.journal_id = t.journal_id AND l.line = t.line
       )
-    UNION ALL
-    SELECT t.journal_id, t.line, t.debit, t.credit, t.amount_minor, t.occurred_at, t.position, t.aggregate_id, true
+"""
+_LATE = """
+    SELECT t.journal_id, t.line, t.debit, t.credit, t.amount_minor, t.occurred_at, t.position, t.aggregate_id,
+           true AS is_late
     FROM pipeline.stored_event s
     JOIN pipeline.fact_transfer t ON t.merchant_id = s.merchant_id AND t.currency = :currency
         AND t.occurred_at = s.occurred_at AND t.position = s.position             -- fact_transfer_merchant_idx
@@ -49,7 +54,18 @@ _TAKEN = """
       AND NOT EXISTS (
           SELECT FROM pipeline.settlement_line l WHERE l.journal_id = t.journal_id AND l.line = t.line
       )
+    UNION
+    SELECT t.journal_id, t.line, t.debit, t.credit, t.amount_minor, t.occurred_at, t.position, t.aggregate_id, true
+    FROM pipeline.left_out_movement m
+    JOIN pipeline.fact_transfer t ON t.journal_id = m.journal_id AND t.line = m.line
+    WHERE m.merchant_id = :merchant_id AND m.currency = :currency              -- left_out_movement_merchant_idx
+      AND t.merchant_id = :merchant_id AND t.currency = :currency AND t.kind IN ('posted', 'post')
+      AND t.occurred_at < :looks_back_to
+      AND NOT EXISTS (
+          SELECT FROM pipeline.settlement_line l WHERE l.journal_id = t.journal_id AND l.line = t.line
+      )
 """
+_TAKEN = f"{_OF_PERIOD} UNION ALL ({_LATE})"
 MOVEMENTS = text(
     f"""
     SELECT debit, credit, is_late, count(*) AS count, sum(amount_minor)::bigint AS amount_minor
@@ -81,10 +97,20 @@ LINE_MOVEMENTS = text(
     FROM pipeline.settlement_line WHERE batch_id = :id GROUP BY debit, credit, is_late
     """
 )
-PREVIEW = text(
-    f"""
-    SELECT * FROM ({_RULED}) AS ruled WHERE section <> 'between_accounts'
+_BEHIND = """
+    (occurred_at, journal_id, line) > (:after_at, :after_journal, :after_line)
     ORDER BY occurred_at, journal_id, line LIMIT :limit
+"""
+# A page of what the open batch takes. Each part is read in its order and no further than the page needs.
+OPEN_LINES = text(
+    f"""
+    SELECT taken.*, p.reference FROM (
+        (SELECT * FROM ({_OF_PERIOD}) AS of_period WHERE {_BEHIND})
+        UNION ALL
+        (SELECT * FROM ({_LATE}) AS late WHERE {_BEHIND})
+        ORDER BY occurred_at, journal_id, line LIMIT :limit
+    ) AS taken LEFT JOIN pipeline.fact_payment p ON p.payment_id = taken.aggregate_id
+    ORDER BY occurred_at, journal_id, line
     """  # noqa: S608
 )
 # A loose scan: one probe of fact_transfer_merchant_idx for each merchant and currency, whatever they moved.
@@ -162,6 +188,12 @@ ADVANCE: Final = {
     for state in (State.GENERATED, State.PAID, State.RECONCILED)
 }
 READ = text("SELECT * FROM pipeline.settlement_batch WHERE id = :id")
+READ_NUMBER = text(
+    """
+    SELECT * FROM pipeline.settlement_batch
+    WHERE merchant_id = :merchant_id AND currency = :currency AND number = :number
+    """
+)
 LINES = text(
     """
     SELECT * FROM pipeline.settlement_line
@@ -246,12 +278,12 @@ def _movements(rows: Iterable[Any]) -> list[Movement]:
     return [Movement(row.debit, row.credit, row.is_late, row.count, row.amount_minor) for row in rows]
 
 
-async def preview(
-    conn: AsyncConnection, batch: Mapping[str, Any], rulings: Sequence[tuple[Ruling, bool]], limit: int
+async def open_lines(
+    conn: AsyncConnection, batch: Mapping[str, Any], after: LineKey | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The first lines of an open batch as it stands now."""
-    values = _taken(batch, batch["closes_at"]) | _ruled(rulings) | {"limit": limit}
-    return [dict(row) for row in (await conn.execute(PREVIEW, values)).mappings()]
+    """What an open batch takes as it stands now, in order of time, behind `after`, whoever's it is."""
+    values = _taken(batch, batch["closes_at"]) | _behind(after, limit)
+    return [dict(row) for row in (await conn.execute(OPEN_LINES, values)).mappings()]
 
 
 async def note(
@@ -320,6 +352,13 @@ async def read(conn: AsyncConnection, batch_id: str) -> dict[str, Any] | None:
     return dict(row) if row else None
 
 
+async def beside(conn: AsyncConnection, batch: Mapping[str, Any], step: int) -> dict[str, Any] | None:
+    """The batch of the same merchant and currency that is so many after this one."""
+    values = {name: batch[name] for name in ("merchant_id", "currency")} | {"number": batch["number"] + step}
+    row = (await conn.execute(READ_NUMBER, values)).mappings().one_or_none()
+    return dict(row) if row else None
+
+
 async def page(
     conn: AsyncConnection,
     *,
@@ -349,11 +388,10 @@ async def page(
 
 
 async def lines(
-    conn: AsyncConnection, batch_id: str, after: tuple[datetime, str, int] | None, limit: int
+    conn: AsyncConnection, batch_id: str, after: LineKey | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The statement's lines of a closed batch, in order of time, behind `after` (occurred, journal, line)."""
-    at, journal, line = after or (EARLIEST, "", -1)
-    values = {"id": batch_id, "after_at": at, "after_journal": journal, "after_line": line, "limit": limit}
+    """The statement's lines of a closed batch, in order of time, behind `after`."""
+    values = {"id": batch_id} | _behind(after, limit)
     return [dict(row) for row in (await conn.execute(LINES, values)).mappings()]
 
 
@@ -369,6 +407,11 @@ async def open_of(conn: AsyncConnection, merchant_id: str, currency: str) -> str
 
 async def state_counts(conn: AsyncConnection) -> dict[str, int]:
     return {state: int(count) for state, count in await conn.execute(STATE_COUNTS)}
+
+
+def _behind(after: LineKey | None, limit: int) -> dict[str, Any]:
+    at, journal, line = after or (EARLIEST, "", -1)
+    return {"after_at": at, "after_journal": journal, "after_line": line, "limit": limit}
 
 
 def _taken(batch: Mapping[str, Any], closes_at: datetime) -> dict[str, Any]:

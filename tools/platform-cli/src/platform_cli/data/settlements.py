@@ -37,6 +37,7 @@ def settlement_commands() -> typer.Typer:
     group = typer.Typer(help="What each merchant is owed in each currency.", no_args_is_help=True)
     for name, command in (
         ("list", list_settlements), ("show", show), ("lines", lines), ("close", close), ("statement", statement),
+        ("checks", checks),
     ):  # fmt: skip
         group.command(name)(told(command))
     return group
@@ -176,3 +177,32 @@ def _since(found: dict[str, Any]) -> str:
 
 def _closed(found: dict[str, Any]) -> str:
     return f", closed by {found['closed_by']}" if found["closed_by"] else ""
+
+
+def checks(as_json: Json = False) -> None:
+    """How far settlements were compared with the facts, which differ, and movements that were in none. Exit 1 while one
+    differs, or while no settlement can take a movement."""
+    found = pipeline().get(f"{PATH}/checks")
+    left_out = pipeline().get(f"{PATH}/left-out", limit=200)["data"]
+    is_wrong = bool(found["differing"] or found["no_batch_count"])
+    if as_json:
+        print_json(found | {"left_out": left_out})
+        raise typer.Exit(REFUSED if is_wrong else 0)
+    since = (found["checked_since"] or "never")[:19]
+    console.print(f"settlements compared since {since}, {found['unchecked_count']:,} wait for the first time")
+    console.print(
+        f"movements looked at up to event {found['followed_position']:,}, the round through all of them "
+        + (f"ended {found['ended_at'][:19]}" if found["ended_at"] else f"is at {found['walked_position']:,}")
+    )
+    for settlement_id in found["differing"]:
+        console.print(f"differs: {settlement_id}", style="red")
+    table = Table("movement left out", "happened", "merchant", "amount", "goes to", box=None)
+    for one in left_out:
+        goes_to = one["taken_by"] or one["next_batch_id"] or "no settlement can take it"
+        amount = written(one["amount_minor"], one["currency"])
+        merchant = f"…{one['merchant_id'][-6:]}" if one["merchant_id"] else "-"
+        table.add_row(
+            f"{one['journal_id']}:{one['line']}", one["occurred_at"][:19], merchant, amount, goes_to
+        )
+    print_table(table, "no movement was left out")
+    raise typer.Exit(REFUSED if is_wrong else 0)

@@ -37,6 +37,9 @@ BATCH: Final = {
     "generated_at": nullable(TIME),
     "paid_at": nullable(TIME),
     "reconciled_at": nullable(TIME),
+    "checked_at": nullable(TIME) | {"description": "when it was last compared with facts and books"},
+    "differences": {"type": "object", "additionalProperties": {"type": "integer"}}
+    | {"description": "what was found then, by name: empty when all agreed"},
 }
 LINE: Final = {
     "journal_id": TEXT,
@@ -83,6 +86,40 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Settlement": shape(
         {**BATCH, "payouts": items(ref("MerchantPayout")), "statements": items(ref("Statement"))}
+    ),
+    "LeftOutMovement": shape(
+        {
+            "journal_id": TEXT,
+            "line": COUNT,
+            "found_at": TIME,
+            "occurred_at": TIME,
+            "merchant_id": nullable(TEXT),
+            "currency": TEXT,
+            "debit": TEXT,
+            "credit": TEXT,
+            "amount_minor": MINOR,
+            "object_id": TEXT,
+            "position": COUNT,
+            "taken_by": nullable(TEXT) | {"description": "the batch that has it by now"},
+            "next_batch_id": nullable(TEXT)
+            | {"description": "the open batch that takes it; null without `taken_by`: no batch can"},
+        }
+    ),
+    "LeftOutList": shape({"data": items(ref("LeftOutMovement")), "next_after": nullable(TEXT)}),
+    "SettlementChecks": shape(
+        {
+            "differing": items(TEXT),
+            "unchecked_count": COUNT | {"description": "closed and never looked at; at most 1,000"},
+            "unchecked_since": nullable(TIME),
+            "checked_since": nullable(TIME) | {"description": "every other batch was looked at since then"},
+            "looked_at": nullable(TIME),
+            "followed_position": COUNT | {"description": "new movements were looked at up to here"},
+            "walked_position": COUNT | {"description": "and by the round through all, up to here"},
+            "began_at": nullable(TIME),
+            "ended_at": nullable(TIME) | {"description": "of the round; null while it is under way"},
+            "next_batch_count": COUNT | {"description": "left out, and taken by the next batch"},
+            "no_batch_count": COUNT | {"description": "left out, and no batch can take them"},
+        }
     ),
     "SettlementLine": shape(LINE),
     "SettlementLineList": shape({"data": items(ref("SettlementLine")), "next_after": nullable(TEXT)}),

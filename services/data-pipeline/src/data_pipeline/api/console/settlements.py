@@ -13,7 +13,14 @@ from data_pipeline.api.access import deps_of
 from data_pipeline.api.console.render import page
 from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.session import ByOperator, may
-from data_pipeline.api.settlements import as_download, batch_cursor, batch_of, line_cursor, line_of
+from data_pipeline.api.settlements import (
+    as_download,
+    batch_cursor,
+    batch_of,
+    left_out_cursor,
+    line_cursor,
+    line_of,
+)
 from data_pipeline.domain.merchant_statement import SECTIONS, StatementFormat
 from data_pipeline.domain.operators import Permission
 from data_pipeline.domain.settlement_batch import BALANCE, State
@@ -25,6 +32,7 @@ from data_pipeline.operations.close_settlement import (
 )
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.name_merchants import name_merchants
+from data_pipeline.operations.show_settlement_checks import list_left_out, show_checks
 from data_pipeline.operations.show_settlements import (
     Wanted,
     count_settlements,
@@ -66,11 +74,29 @@ async def show_settlements_page(
         batches=found,
         names=await name_merchants(deps, (batch["merchant_id"] for batch in found)),
         counts=await count_settlements(deps),
+        checks=await show_checks(deps),
         states=list(State),
         typed={"state": "", "merchant": "", "currency": ""} | typed,
         is_filtered=bool(typed),
         first=f"{PATH}?{urlencode(typed)}" if before else None,
         older=f"{PATH}?{urlencode(older)}" if older else None,
+    )
+
+
+@router.get("/left-out")
+async def show_left_out_page(request: Request, before: Word = "", deps: Deps = Depends(deps_of)) -> Response:
+    """Movements that were in no batch when they were found, and the batch that has each by now."""
+    found = await list_left_out(deps, line_of(before), PAGE)
+    address = f"{PATH}/left-out"
+    return page(
+        request,
+        "left_out.html",
+        movements=found,
+        checks=await show_checks(deps),
+        first=address if before else None,
+        older=f"{address}?{urlencode({'before': left_out_cursor(found[-1])})}"
+        if len(found) == PAGE
+        else None,
     )
 
 
@@ -118,12 +144,8 @@ async def _settlement(
     batch = await show_settlement(deps, settlement_id)
     lines = await show_lines(deps, settlement_id, line_of(after), LINES)
     names = await name_merchants(deps, [batch["merchant_id"]])
-    address, is_closed = f"{PATH}/{settlement_id}", batch["state"] != State.OPEN
-    more = (
-        f"{address}?{urlencode({'after': line_cursor(lines[-1])})}"
-        if is_closed and len(lines) == LINES
-        else None
-    )
+    address, is_open = f"{PATH}/{settlement_id}", batch["state"] == State.OPEN
+    more = f"{address}?{urlencode({'after': line_cursor(lines[-1])})}" if len(lines) == LINES else None
     return page(
         request,
         "settlement.html",
@@ -136,7 +158,7 @@ async def _settlement(
         lines=lines,
         first=address if after else None,
         more=more,
-        may_close=may_close and not is_closed,
+        may_close=may_close and is_open,
         steps=_steps(batch),
         began=datetime(1970, 1, 2, tzinfo=UTC),
     )

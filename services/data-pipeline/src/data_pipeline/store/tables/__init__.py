@@ -36,7 +36,12 @@ from data_pipeline.store.tables.reconciliation import (
 from data_pipeline.store.tables.replay import replay_file, replay_run
 from data_pipeline.store.tables.rollups import rollup, rollup_correction, rollup_latency
 from data_pipeline.store.tables.schema import SCHEMA, metadata
-from data_pipeline.store.tables.settlements import settlement_batch, settlement_line
+from data_pipeline.store.tables.settlements import (
+    left_out_movement,
+    settlement_batch,
+    settlement_line,
+    settlement_walk,
+)
 from data_pipeline.store.tables.snapshot import dirty_partition, quality_check
 
 __all__ = [
@@ -61,6 +66,7 @@ __all__ = [
     "fact_webhook_attempt",
     "invariant_check",
     "job_run",
+    "left_out_movement",
     "merchant_version",
     "metadata",
     "operator",
@@ -79,6 +85,7 @@ __all__ = [
     "settlement_batch",
     "settlement_file",
     "settlement_line",
+    "settlement_walk",
     "stored_event",
     "stream_head",
 ]

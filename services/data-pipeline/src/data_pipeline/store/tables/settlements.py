@@ -52,6 +52,8 @@ settlement_batch = Table(
     Column("reconciled_at", Time),
     Column("manifest", JSON),
     Column("came_back_minor", BigInteger, nullable=False, server_default=text("0")),  # of the payouts
+    Column("checked_at", Time),  # when it was last compared with the facts
+    Column("differences", JSON(none_as_null=True)),  # what was found then; NULL: it agreed
     Column(
         "merchant_name", String
     ),  # in force when it was closed; none of batches closed before names were told
@@ -84,6 +86,18 @@ Index(
     "settlement_batch_on_its_way_idx",
     settlement_batch.c.state,
     postgresql_where=text("state IN ('closed', 'generated', 'paid')"),
+)
+# Those never looked at first, then the one whose look is oldest.
+Index(
+    "settlement_batch_check_idx",
+    settlement_batch.c.checked_at.asc().nulls_first(),
+    settlement_batch.c.id,
+    postgresql_where=text("state <> 'open'"),
+)
+Index(
+    "settlement_batch_differs_idx",
+    settlement_batch.c.id,
+    postgresql_where=settlement_batch.c.differences.is_not(None),
 )
 
 # Append-only by grant. The key is the ledger's: a movement is in one batch or in none.
@@ -118,4 +132,35 @@ Index(
     "settlement_line_payouts_idx",
     settlement_line.c.batch_id,
     postgresql_where=settlement_line.c.section == text("'payouts'"),
+)
+
+# Movements of merchants' accounts that no batch had or would have taken, as they were found: the next batch takes them.
+left_out_movement = Table(
+    "left_out_movement",
+    metadata,
+    Column("journal_id", Text, primary_key=True),
+    Column("line", SmallInteger, primary_key=True),
+    Column("merchant_id", Text),
+    Column("currency", Text, nullable=False),
+    Column("found_at", Time, nullable=False),
+)
+Index("left_out_movement_merchant_idx", left_out_movement.c.merchant_id, left_out_movement.c.currency)
+Index(
+    "left_out_movement_latest_idx",
+    left_out_movement.c.found_at.desc(),
+    left_out_movement.c.journal_id.desc(),
+    left_out_movement.c.line.desc(),
+)
+
+# How far movements were looked for, in one row: what is new, and all of it, round after round.
+settlement_walk = Table(
+    "settlement_walk",
+    metadata,
+    Column("is_only", Boolean, primary_key=True, server_default=text("true")),
+    Column("followed_position", BigInteger, nullable=False, server_default=text("0")),
+    Column("walked_position", BigInteger, nullable=False, server_default=text("0")),
+    Column("looked_at", Time),
+    Column("began_at", Time),  # the round that is under way, or was last
+    Column("ended_at", Time),  # the last whole round
+    CheckConstraint("is_only", name="is_only"),
 )
