@@ -13,6 +13,7 @@ import statistics
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import uvicorn
@@ -32,6 +33,7 @@ from platform_kit.db import create_engine
 
 PAYMENTS: Final = 1_000_000
 REPEATS: Final = 9
+CHANNELS: Final = ("card_sim", "card_sim_2", "wallet_sim", "bank_sim")
 GOAL_MS: Final = 200
 
 SEED = """
@@ -73,6 +75,94 @@ INSERT INTO pipeline.rollup_latency (bucket_at, bound_ms, payment_count)
 SELECT date_trunc('minute', created_at, 'UTC'), 20 + 5 * (score % 20), count(*)
 FROM pipeline.fact_payment GROUP BY 1, 2
 """
+# A merchant's busy day, not settled yet: 200,000 movements of today. All others are settled day by day.
+BUSY = """
+INSERT INTO pipeline.fact_transfer (journal_id, line, event_id, position, occurred_at, aggregate_id, merchant_id, debit,
+    credit, amount_minor, currency, kind)
+SELECT 'je_b' || lpad(n::text, 25, '0'), line, 'evt_b' || n, :count + n, now() - n * interval '0.2 seconds',
+    'pay_b' || lpad(n::text, 25, '0'), 'mer_busy',
+    CASE line WHEN 0 THEN 'channel:card_sim\\:receivable' ELSE 'merchant:mer_busy\\:pending' END,
+    CASE line WHEN 0 THEN 'merchant:mer_busy\\:pending' ELSE 'platform:fees' END,
+    CASE line WHEN 0 THEN 1000 ELSE 30 END, 'EUR', 'posted'
+FROM generate_series(1, 100000) AS n, (VALUES (0), (1)) AS l (line)
+"""
+BUSY_BATCH = """
+INSERT INTO pipeline.settlement_batch (id, merchant_id, currency, number, state, opened_at, closes_at, opening_minor,
+    closing_minor, accounts, position, refreshed_at, line_count)
+VALUES ('stl_' || repeat('b', 26), 'mer_busy', 'EUR', 1, 'open', to_timestamp(0), now() + interval '1 day', 0, 0, '{}',
+    1, now(), 200000)
+"""
+# Of settlements that are done there are 200,000 more, without lines.
+CLOSED_BATCHES = """
+INSERT INTO pipeline.settlement_batch (id, merchant_id, currency, number, state, opened_at, closes_at, opening_minor,
+    captures_minor, fees_minor, closing_minor, accounts, line_count, position, refreshed_at, closed_at, closed_by)
+SELECT 'stl_' || lpad(row_number() OVER (ORDER BY day, merchant_id, currency)::text, 26, '0'), merchant_id, currency,
+    row_number() OVER (PARTITION BY merchant_id, currency ORDER BY day), 'reconciled', day, day + interval '1 day',
+    coalesce(sum(net) OVER before, 0), gross, net - gross, coalesce(sum(net) OVER before, 0) + net, '{}', lines, 1,
+    now(), day + interval '1 day', 'schedule'
+FROM (
+    SELECT merchant_id, currency, date_trunc('day', occurred_at, 'UTC') AS day, count(*) AS lines,
+        sum(CASE line WHEN 0 THEN amount_minor ELSE -amount_minor END)::bigint AS net,
+        sum(amount_minor) FILTER (WHERE line = 0)::bigint AS gross
+    FROM pipeline.fact_transfer
+    WHERE merchant_id <> 'mer_busy' GROUP BY 1, 2, 3
+) AS settled WINDOW before AS (
+    PARTITION BY merchant_id, currency ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+)
+"""
+OPEN_BATCHES = """
+INSERT INTO pipeline.settlement_batch (id, merchant_id, currency, number, state, opened_at, closes_at, opening_minor,
+    closing_minor, accounts, position, refreshed_at, line_count, seen_from)
+SELECT DISTINCT ON (merchant_id, currency) 'stl_' || translate(right(id, 26), '0', 'o'), merchant_id, currency,
+    number + 1, 'open', closes_at, '2999-01-01', closing_minor, closing_minor, '{}', 1, now(), 1, now()
+FROM pipeline.settlement_batch ORDER BY merchant_id, currency, number DESC
+"""
+SETTLED_LINES = """
+INSERT INTO pipeline.settlement_line (journal_id, line, batch_id, section, kind, occurred_at, object_id, reference,
+    debit, credit, amount_minor, effect_minor, is_late, position)
+SELECT t.journal_id, t.line, k.id, CASE t.line WHEN 0 THEN 'captures' ELSE 'fees' END,
+    CASE t.line WHEN 0 THEN 'capture' ELSE 'fee' END, t.occurred_at, t.aggregate_id, p.reference, t.debit, t.credit,
+    t.amount_minor, CASE t.line WHEN 0 THEN t.amount_minor ELSE -t.amount_minor END, false, t.position
+FROM pipeline.fact_transfer t JOIN pipeline.fact_payment p ON p.payment_id = t.aggregate_id
+JOIN pipeline.settlement_batch k ON (k.merchant_id, k.currency, k.opened_at)
+    = (t.merchant_id, t.currency, date_trunc('day', t.occurred_at, 'UTC')) AND k.state <> 'open'
+"""
+OLD_BATCHES = """
+INSERT INTO pipeline.settlement_batch (id, merchant_id, currency, number, state, opened_at, closes_at, opening_minor,
+    closing_minor, accounts, line_count, position, refreshed_at, closed_at, closed_by, checked_at)
+SELECT 'stl_z' || lpad(n::text, 25, '0'), 'mer_old' || n % 200, 'EUR', n,
+    CASE WHEN n % 50000 = 0 THEN 'paid' ELSE 'reconciled' END, at, at + interval '1 day', 0, 0, '{}', 9, 1, at, at,
+    'schedule', now()
+FROM generate_series(1, 200000) AS n,
+    LATERAL (SELECT now() - (20 + n / 200) * interval '1 day') AS a (at)
+"""
+# Three years of runs at four channels, with a batch of payouts each, and 60,000 breaks of which 3,000 are open.
+RUNS = """
+INSERT INTO pipeline.reconciliation_run (id, channel, day, state, file_id, position, file_made_at, ledger_count,
+    file_count, matched_count, break_count, excluded_count, totals)
+SELECT 'run_' || n || channel, channel, current_date - n, 'broken', 'sf_' || n, n, now(), 9000, 9000, 8990, 10, 0,
+    '[{"type": "charge", "currency": "EUR", "ledger_minor": 900, "file_minor": 900}]'
+FROM generate_series(0, 1100) AS n, unnest(CAST(:channels AS text[])) AS c (channel)
+"""
+CHANNEL_PAYOUTS = """
+INSERT INTO pipeline.channel_payout (batch, channel, settled_on, currency, charge_minor, refund_minor, fee_minor,
+    net_minor, state, entry_count, checked_at)
+SELECT channel || '-' || n || '-' || currency, channel, current_date - n, currency, 1000, 100, 10, 890,
+    CASE WHEN n < 2 THEN 'expected' ELSE 'missing' END, 0, now()
+FROM generate_series(0, 1100) AS n, unnest(CAST(:channels AS text[])) AS c (channel),
+    unnest(ARRAY['EUR', 'USD', 'JPY']) AS m (currency)
+"""
+BREAKS = """
+INSERT INTO pipeline.reconciliation_break (id, day, channel, break_class, settled_type, journal_id, payment_id,
+    channel_reference, ledger_amount_minor, ledger_currency, ledger_at, file_amount_minor, file_currency, file_line,
+    file_text, run_id, opened_at, last_seen_at, closed_at, state, owner)
+SELECT 'brk_' || translate(lpad(n::text, 26, '0'), '0189', 'abcd'), (now() - n * interval '25 minutes')::date,
+    (CAST(:channels AS text[]))[1 + n % 4], (ARRAY['amount_differs', 'missing_in_ledger'])[1 + n % 2], 'charge', 'je_1',
+    'pay_' || lpad(n::text, 26, '0'), 'ch_' || n, 1000 + n % 7, 'EUR', now(), 1000, 'EUR', n, 'the line', 'run_1',
+    now() - n * interval '25 minutes', now(), CASE WHEN n > 3000 THEN now() END,
+    CASE WHEN n > 3000 THEN 'resolved' ELSE 'open' END, CASE WHEN n % 3 = 0 THEN 'grace' END
+FROM generate_series(1, 60000) AS n
+"""
 # Two weeks of looks at what must hold, one a minute.
 LOOKS = """
 INSERT INTO pipeline.invariant_check (name, severity, checked_at, position, is_kept, figures)
@@ -81,7 +171,7 @@ FROM generate_series(20160, 1, -1) AS n, generate_series(1, 8) AS kind
 """
 INDEXES = """
 SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'pipeline' AND indexname NOT LIKE '%_pkey'
-    AND tablename IN ('fact_payment', 'fact_transfer')
+    AND tablename IN ('fact_payment', 'fact_transfer', 'settlement_line')
 """
 HOT: Final = "/console/ledger/accounts/channel:card_sim:receivable:EUR"
 PAGES: Final = {
@@ -111,6 +201,26 @@ PAGES: Final = {
     "payments, CSV": "/console/payments.csv?currency=USD",
     "payment": f"/console/payments/pay_{500_000:026d}",
     "reconciliation": "/console/reconciliation",
+    "reconciliation, two years ago": "/console/reconciliation?day=2024-11-23",
+    "payouts": "/console/reconciliation/payouts",
+    "payouts, a quarter": "/console/reconciliation/payouts?days=92",
+    "breaks, all": "/console/reconciliation/breaks?which=all",
+    "breaks, deep page of all": "/console/reconciliation/breaks?which=all&after={key_of_break}",
+    "breaks, closed ones of nobody": "/console/reconciliation/breaks?which=closed&owner=nobody&currency=USD",
+    "breaks, open ones of a day": "/console/reconciliation/breaks?day={day}&class=amount_differs",
+    "break": "/console/reconciliation/breaks/brk_" + f"{2_345:026d}".translate(str.maketrans("0189", "abcd")),
+    "settlements": "/console/settlements",
+    "settlements, open ones": "/console/settlements?state=open",
+    "settlements, those on their way": "/console/settlements?state=paid",
+    "settlements, a rare state": "/console/settlements?state=generated",
+    "settlements, a merchant": f"/console/settlements?merchant=mer_{7:026d}",
+    "settlements, a currency without any": "/console/settlements?currency=CHF",
+    "settlements, left out": "/console/settlements/left-out",
+    "settlement, closed": f"/console/settlements/stl_{200:026d}",
+    "settlement, open, 200,000 movements": f"/console/settlements/stl_{'b' * 26}",
+    "settlement, open, deep page": f"/console/settlements/stl_{'b' * 26}?after={{line_key}}",
+    "quality": "/console/quality",
+    "corrections of closed days": "/console/quality/corrections",
 }
 
 
@@ -139,17 +249,22 @@ async def _fill(owner: AsyncEngine) -> None:
         indexes = list(await conn.execute(text(INDEXES)))
         for name, _ in indexes:
             await conn.execute(text(f"DROP INDEX pipeline.{name}"))
-        for statement in (SEED, TRANSFERS):
+        for statement in (SEED, TRANSFERS, BUSY):
             await conn.execute(text(statement), {"count": PAYMENTS})
         for statement in (ROLLUPS, LATENCIES, LOOKS):
             await conn.execute(text(statement))
+        await conn.execute(text("ALTER TABLE pipeline.settlement_line DISABLE TRIGGER keep_closed_lines"))
+        for statement in (CLOSED_BATCHES, OPEN_BATCHES, SETTLED_LINES, BUSY_BATCH, OLD_BATCHES):
+            await conn.execute(text(statement))
+        await conn.execute(text("ALTER TABLE pipeline.settlement_line ENABLE TRIGGER keep_closed_lines"))
+        for statement in (RUNS, CHANNEL_PAYOUTS, BREAKS):
+            await conn.execute(text(statement), {"channels": list(CHANNELS)})
         await conn.execute(balances.REBUILD)
         for _, definition in indexes:
             await conn.execute(text(definition))
     async with owner.execution_options(isolation_level="AUTOCOMMIT").connect() as conn:
         await conn.execute(text("SET statement_timeout = 0"))
-        for stored in ("fact_payment", "fact_transfer", "rollup", "rollup_account", "invariant_check"):
-            await conn.execute(text(f"VACUUM ANALYZE pipeline.{stored}"))
+        await conn.execute(text("VACUUM ANALYZE"))
 
 
 async def _measure(settings: Settings) -> list[dict[str, Any]]:
@@ -166,7 +281,14 @@ async def _measure(settings: Settings) -> list[dict[str, Any]]:
     try:
         async with aiohttp.ClientSession(headers=cookie, cookie_jar=aiohttp.DummyCookieJar()) as session:
             earlier = datetime.now(UTC).replace(minute=48) - timedelta(days=5)
-            filled = {"moment": f"{earlier:%Y-%m-%dT%H:%M}", "key": f"{earlier:%Y%m%dT%H%M%S.%f}~0~0"}
+            day, hours_ago = datetime.now(UTC) - timedelta(days=3), datetime.now(UTC) - timedelta(hours=2)
+            filled = {
+                "moment": f"{earlier:%Y-%m-%dT%H:%M}",
+                "key": f"{earlier:%Y%m%dT%H%M%S.%f}~0~0",
+                "day": f"{day:%Y-%m-%d}",
+                "key_of_break": f"{earlier - timedelta(days=400):%Y%m%dT%H%M%S.%f}~brk_{'a' * 26}",
+                "line_key": quote(f"{hours_ago.isoformat()},,0"),
+            }
             return [await _time(session, base, name, path.format(**filled)) for name, path in PAGES.items()]
     finally:
         server.should_exit = True

@@ -27,6 +27,7 @@ from running_service import employ
 
 from data_pipeline.app import create_pipeline
 from data_pipeline.operations.archive_events import archive_events
+from data_pipeline.operations.check_settlements import check_settlements
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.operations.publish_snapshot import publish_snapshot
@@ -190,6 +191,11 @@ async def test_a_settlement_is_listed_closed_shown_and_its_statement_fetched(
     assert (code, "is closed with 2 lines; 39.19 EUR are carried over" in out) == (0, True)
     assert (await pipeline.platform("settlements", "close", batch, "--as", "grace"))[0] == 1
     await settle_merchants(deps)
+    code, out, _ = await pipeline.platform("settlements", "checks")
+    assert (code, "1 wait for the first time" in out) == (0, True)
+    await check_settlements(pipeline.deps, budget_s=600)
+    code, out, _ = await pipeline.platform("settlements", "checks")
+    assert (code, "0 wait for the first time" in out, "no movement was left out" in out) == (0, True, True)
     _, out, _ = await pipeline.platform("settlements", "show", batch)
     assert "reconciled, closed by grace" in out
     assert "-0.81 EUR" in (await pipeline.platform("settlements", "lines", batch))[1]

@@ -103,6 +103,7 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
         "settlement": f"/console/settlements/{closed}",
         "settlement-open": f"/console/settlements/{still_open}",
         "settlements-none": "/console/settlements?currency=CHF",
+        "settlements-left-out": "/console/settlements/left-out",
         "not-found": "/console/search?q=nothing",
         "not-understood": "/console/reconciliation?day=tomorrow",
     }

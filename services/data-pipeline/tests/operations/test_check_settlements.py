@@ -70,6 +70,11 @@ async def batches(deps: Deps, where: str = "line_count > 0") -> list[dict[str, A
     return await rows(deps.engine, f"settlement_batch WHERE {where}", order="merchant_id, currency, number")
 
 
+async def look(deps: Deps) -> None:
+    """With time for all that is due."""
+    await check_settlements(deps, budget_s=600)
+
+
 async def net(deps: Deps) -> Check:
     return next(
         check for check in await verify_invariants(deps) if check.invariant is Invariant.SETTLEMENTS_NET
@@ -85,7 +90,7 @@ async def two_days(deps: Deps, world: World) -> Deps:
     story.settle(1_000)
     await told(deps, world, *story.events)
     await settle_merchants(deps)
-    await check_settlements(deps)
+    await look(deps)
     assert [batch["state"] for batch in await batches(deps)] == [State.RECONCILED] * 2
     assert {batch["checked_at"] for batch in await batches(deps)} == {NOON}
     assert [batch["differences"] for batch in await batches(deps)] == [None, None]
@@ -130,7 +135,7 @@ async def test_what_is_planted_is_found_by_its_name_and_to_the_unit(
     assert found[difference] == (1 if difference == "lines_unlike_facts" else 7)
 
     tomorrow = await at(two_days, TOMORROW)
-    await check_settlements(tomorrow)
+    await look(tomorrow)
     check = await net(tomorrow)
     assert check.is_kept is False
     named = [(await show_settlement(tomorrow, one))["differences"] for one in check.figures["batches"]]
@@ -155,12 +160,12 @@ async def test_what_is_mended_is_told_with_the_next_look(two_days: Deps, databas
     wrong = "UPDATE pipeline.fact_payout SET amount_minor = amount_minor {} 7"
     await as_owner(database, wrong.format("-"))
     tomorrow = await at(two_days, TOMORROW)
-    await check_settlements(tomorrow)
+    await look(tomorrow)
     assert (await net(tomorrow)).is_kept is False
-    await check_settlements(tomorrow)  # it stays broken, though no round is due
+    await look(tomorrow)  # it stays broken, though no round is due
     assert (await net(tomorrow)).is_kept is False
     await as_owner(database, wrong.format("+"))
-    await check_settlements(tomorrow)
+    await look(tomorrow)
     assert (await net(tomorrow)).is_kept is True
 
 
@@ -190,7 +195,7 @@ async def test_a_closed_batch_that_nobody_looks_at_is_not_called_in_order(deps: 
         None,
         "batches were closed an hour ago and not looked at since",
     )
-    await check_settlements(later)
+    await look(later)
     assert (await net(later)).is_kept is True
     check = await net(await at(deps, NOON + timedelta(minutes=77)))
     assert (check.is_kept, check.figures["why"]) == (None, "settlements are not looked at")
@@ -208,7 +213,7 @@ async def brought(deps: Deps, world: World, database: TestDatabase) -> Story:
     in_time = "UPDATE pipeline.stored_event SET received_at = occurred_at"
     await as_owner(database, lost, books, in_time)
     early = await at(deps, YESTERDAY)
-    await check_settlements(early)
+    await look(early)
     await settle_merchants(early)
     [first] = await batches(deps, "state <> 'open' AND line_count > 0")
     assert first["closing_minor"] == 9_900
@@ -225,7 +230,7 @@ async def test_what_a_replay_brings_is_found_shown_and_taken_by_the_next_batch(
     first, following = await batches(deps, "true")
     later = await at(deps, NOON + timedelta(minutes=1))
     assert "books_pending_minor" in await differences(later, first["id"])
-    await check_settlements(later)
+    await look(later)
     assert REGISTRY.get_sample_value("pipeline_movements_left_out", {"taken_by": "next_batch"}) == 2
     found = await list_left_out(later, None, 10)
     assert [(one["line"], one["amount_minor"], one["taken_by"]) for one in found] == [
@@ -246,7 +251,7 @@ async def test_what_a_replay_brings_is_found_shown_and_taken_by_the_next_batch(
     said = [name for name in first if name not in ("state", "checked_at", "differences", "reconciled_at")]
     assert [unchanged[name] for name in said] == [first[name] for name in said]
     assert (second["corrections_minor"], second["late_count"], second["closing_minor"]) == (3_960, 2, 13_860)
-    await check_settlements(later)
+    await look(later)
     assert [batch["state"] for batch in await batches(later)] == [State.RECONCILED] * 2
     assert {one["taken_by"] for one in await list_left_out(later, None, 10)} == {second["id"]}
     assert REGISTRY.get_sample_value("pipeline_movements_left_out", {"taken_by": "next_batch"}) == 0
@@ -264,7 +269,7 @@ async def test_a_movement_that_comes_late_by_itself_is_not_left_out(deps: Deps, 
     world.events["gateway"].append(late)
     await ingest(deps.engine, [late])  # received now: the open batch takes it
     await watch_heads(deps)
-    await check_settlements(deps)
+    await look(deps)
     assert await list_left_out(deps, None, 10) == []
     assert await differences(deps, (await batches(deps))[0]["id"]) == {}
 
@@ -282,7 +287,7 @@ async def test_what_is_told_under_another_name_no_batch_can_take(
         "DELETE FROM pipeline.settlement_line WHERE (journal_id, line) IN"
         " (SELECT journal_id, line FROM pipeline.fact_transfer WHERE merchant_id = 'mer_other')",
     )
-    await check_settlements(two_days)
+    await look(two_days)
     check = await net(two_days)
     assert check.is_kept is False
     assert len(check.figures["left_out"]) == 1

@@ -392,7 +392,7 @@ async def test_a_line_that_the_facts_do_not_have_keeps_a_batch_from_being_reconc
 ) -> None:
     await told(deps, world, a_day())
     await settle_merchants(deps)
-    await check_settlements(deps)
+    await check_settlements(deps, budget_s=600)
     assert {check.is_kept for check in await verify_invariants(deps)} == {True}
     await as_owner(
         database, "UPDATE pipeline.settlement_line SET amount_minor = 1, effect_minor = 1 WHERE kind = 'fee'"
@@ -401,7 +401,9 @@ async def test_a_line_that_the_facts_do_not_have_keeps_a_batch_from_being_reconc
     await as_owner(database, "UPDATE pipeline.settlement_batch SET state = 'paid' WHERE state = 'reconciled'")
     await settle_merchants(deps)
     assert [batch["state"] for batch in await batches(deps)] == [State.PAID]
-    await check_settlements(replace(deps, clock=FixedClock(NOON + timedelta(days=1, minutes=1))))
+    await check_settlements(
+        replace(deps, clock=FixedClock(NOON + timedelta(days=1, minutes=1))), budget_s=600
+    )
     broken = [check for check in await verify_invariants(deps) if not check.is_kept]
     assert [check.invariant for check in broken] == ["settlements_net"]
     assert broken[0].figures["batches"]

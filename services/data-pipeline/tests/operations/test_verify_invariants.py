@@ -27,7 +27,7 @@ L = Invariant.LEDGER_EQUALS_WAREHOUSE
 
 
 async def broken(deps: Deps) -> set[Invariant]:
-    await check_settlements(deps)
+    await check_settlements(deps, budget_s=600)
     return {check.invariant for check in await verify_invariants(deps) if check.is_kept is False}
 
 

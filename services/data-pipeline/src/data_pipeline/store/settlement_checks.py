@@ -70,7 +70,7 @@ _TAKEABLE = "t.merchant_id IS NOT NULL AND t.merchant_id IN (split_part(t.debit,
 NOTE_LEFT_OUT = text(
     f"""
     INSERT INTO pipeline.left_out_movement AS kept (journal_id, line, merchant_id, currency, found_at)
-    SELECT t.journal_id, t.line, t.merchant_id, t.currency, :at
+    SELECT t.journal_id, t.line, t.merchant_id, t.currency, CAST(:at AS timestamptz)
     FROM pipeline.fact_transfer t
     LEFT JOIN pipeline.stored_event s ON s.stream = :stream AND s.position = t.position
     LEFT JOIN pipeline.settlement_batch k
