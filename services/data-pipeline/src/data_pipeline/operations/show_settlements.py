@@ -51,7 +51,7 @@ async def list_settlements(
 
 
 async def count_settlements(deps: Deps) -> dict[str, int]:
-    """State -> how many batches; an open one without movements counts for nothing."""
+    """State -> how many batches, 10,001 for more; an open one without movements counts for nothing."""
     async with deps.engine.connect() as conn:
         return await settlement_store.state_counts(conn)
 

@@ -33,7 +33,7 @@ UNLIKE_FACTS = text(
 )
 LINE_SUMS = text(
     """
-    SELECT section, debit, credit, count(*) AS count, sum(amount_minor)::bigint AS amount_minor,
+    SELECT section, debit, credit, count(*) AS line_count, sum(amount_minor)::bigint AS amount_minor,
            sum(effect_minor)::bigint AS effect_minor
     FROM pipeline.settlement_line WHERE batch_id = :id GROUP BY section, debit, credit
     """
@@ -99,7 +99,7 @@ _UNTAKEN = """
 """
 UNTAKEN = text(
     f"""
-    SELECT {_TAKEABLE} AS is_takeable, count(*) AS count {_UNTAKEN} GROUP BY 1
+    SELECT {_TAKEABLE} AS is_takeable, count(*) AS movement_count {_UNTAKEN} GROUP BY 1
     """
 )
 NOBODYS = text(f"SELECT t.journal_id {_UNTAKEN} AND NOT ({_TAKEABLE}) ORDER BY t.journal_id LIMIT 10")
@@ -168,7 +168,9 @@ async def unlike_facts(conn: AsyncConnection, batch: Mapping[str, Any]) -> int:
 async def line_sums(conn: AsyncConnection, batch_id: str) -> list[LineSum]:
     """What the batch's lines come to."""
     return [
-        LineSum(Section(row.section), row.debit, row.credit, row.count, row.amount_minor, row.effect_minor)
+        LineSum(
+            Section(row.section), row.debit, row.credit, row.line_count, row.amount_minor, row.effect_minor
+        )
         for row in await conn.execute(LINE_SUMS, {"id": batch_id})
     ]
 
@@ -209,7 +211,7 @@ async def note_left_out(conn: AsyncConnection, after: int, until: int, at: datet
 
 async def untaken(conn: AsyncConnection) -> tuple[int, int]:
     """Of the movements that were found left out: how many the next batch takes, and how many no batch will."""
-    counts = {row.is_takeable: int(row.count) for row in await conn.execute(UNTAKEN)}
+    counts = {row.is_takeable: int(row.movement_count) for row in await conn.execute(UNTAKEN)}
     return counts.get(True, 0), counts.get(False, 0)
 
 

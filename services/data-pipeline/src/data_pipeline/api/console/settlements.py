@@ -40,6 +40,7 @@ from data_pipeline.operations.show_settlements import (
     show_lines,
     show_settlement,
 )
+from data_pipeline.store.settlements import COUNTED_MAX
 from platform_kit.money import CURRENCIES
 
 PATH: Final = "/console/settlements"
@@ -74,6 +75,7 @@ async def show_settlements_page(
         batches=found,
         names=await name_merchants(deps, (batch["merchant_id"] for batch in found)),
         counts=await count_settlements(deps),
+        counted_max=COUNTED_MAX,
         checks=await show_checks(deps),
         states=list(State),
         typed={"state": "", "merchant": "", "currency": ""} | typed,

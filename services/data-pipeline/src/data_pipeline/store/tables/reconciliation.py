@@ -110,6 +110,7 @@ Index(
     reconciliation_break.c.opened_at,
     postgresql_where=reconciliation_break.c.closed_at.is_(None),
 )
+Index("reconciliation_break_opened_idx", reconciliation_break.c.opened_at, reconciliation_break.c.id)
 
 # What people did about breaks, and what came of it. Append-only by grant: the standing of a break is what its acts
 # come to.

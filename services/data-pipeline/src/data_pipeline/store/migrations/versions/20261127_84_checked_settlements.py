@@ -1,5 +1,5 @@
 """When a closed batch was last compared with the facts and how it differs; movements that no batch had, and how far
-they were looked for.
+they were looked for. And an index for the list of all breaks.
 
 Revision: 20261127_84
 Expand only: the version that runs now must work with the schema after this.
@@ -62,6 +62,10 @@ def upgrade() -> None:
         sa.CheckConstraint("is_only", name="is_only"),
         sa.PrimaryKeyConstraint("is_only", name=op.f("settlement_walk_pkey")),
         schema="pipeline",
+    )
+    # Of all breaks, closed ones too: a page of the list that has them is read in its order.
+    op.create_index(
+        "reconciliation_break_opened_idx", "reconciliation_break", ["opened_at", "id"], schema="pipeline"
     )
     op.execute("INSERT INTO pipeline.settlement_walk DEFAULT VALUES")
     op.execute("REVOKE DELETE, TRUNCATE ON pipeline.left_out_movement FROM pipeline_app")
