@@ -341,4 +341,6 @@ async def test_a_page_of_an_open_batch_is_the_same_lines_as_when_it_is_closed(
     await close_settlement(deps, CloseSettlement(batch["id"], "ada"))
     closed = await show_lines(deps, batch["id"], None, 1_000)
     assert [{name: line[name] for name in paged[0]} for line in closed] == paged
+    [following] = await batches(deps, "state = 'open'")  # it looks back a minute, at what is settled
+    assert await show_lines(deps, following["id"], None, 10) == []
     assert all(line["debit"].count(MERCHANT) + line["credit"].count(MERCHANT) for line in paged)

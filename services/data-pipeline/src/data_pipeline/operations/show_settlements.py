@@ -104,9 +104,9 @@ def _line(merchant_id: str, moved: Mapping[str, Any]) -> dict[str, Any] | None:
     """A movement as the line that it will be; None for one that stands on no statement."""
     ruling = rule_on(moved["debit"], moved["credit"], merchant_id)
     section = section_of(ruling, moved["is_late"]) if ruling else Section.BETWEEN
-    if ruling is None or section is Section.BETWEEN:
+    if ruling is None or section is Section.BETWEEN or moved["is_settled"]:
         return None
-    told = {name: value for name, value in moved.items() if name != "aggregate_id"}
+    told = {name: value for name, value in moved.items() if name not in ("aggregate_id", "is_settled")}
     effect_minor = ruling.sign * moved["amount_minor"]
     return told | {
         "section": section,

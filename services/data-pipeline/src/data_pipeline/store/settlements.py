@@ -34,12 +34,14 @@ STATEMENT_MAX: Final = timedelta(minutes=5)
 TAKE_TIME = text("SELECT set_config('statement_timeout', :most, true)")
 # The movements that the open batch takes: of its period, and those of earlier periods that came when these were closed
 # or were found to be in no batch.
-_OF_PERIOD = """
+_SINCE_OPENED = """
     SELECT t.journal_id, t.line, t.debit, t.credit, t.amount_minor, t.occurred_at, t.position, t.aggregate_id,
            t.occurred_at < :opened_at AS is_late
     FROM pipeline.fact_transfer t
     WHERE t.merchant_id = :merchant_id AND t.currency = :currency AND t.kind IN ('posted', 'post')
       AND t.occurred_at >= :looks_back_to AND t.occurred_at < :closes_at          -- fact_transfer_merchant_idx
+"""
+_OF_PERIOD = f"""{_SINCE_OPENED}
       AND NOT EXISTS (
           SELECT FROM pipeline.settlement_line l WHERE l.journal_id = t.journal_id AND l.line = t.line
       )
@@ -103,15 +105,19 @@ _BEHIND = """
     (occurred_at, journal_id, line) > (:after_at, :after_journal, :after_line)
     ORDER BY occurred_at, journal_id, line LIMIT :limit
 """
-# A page of what the open batch takes. Each part is read in its order and no further than the page needs.
+# A page of what the open batch takes. Each part is read in its order and no further than the page needs: which of its
+# few movements another batch has already, of the minute that it looks back, is asked after that.
 OPEN_LINES = text(
     f"""
-    SELECT taken.*, p.reference FROM (
-        (SELECT * FROM ({_OF_PERIOD}) AS of_period WHERE {_BEHIND})
+    SELECT moved.*, p.reference, EXISTS (
+        SELECT FROM pipeline.settlement_line l WHERE l.journal_id = moved.journal_id AND l.line = moved.line
+    ) AS is_settled
+    FROM (
+        ({_SINCE_OPENED} AND {_BEHIND})
         UNION ALL
         (SELECT * FROM ({_LATE}) AS late WHERE {_BEHIND})
         ORDER BY occurred_at, journal_id, line LIMIT :limit
-    ) AS taken LEFT JOIN pipeline.fact_payment p ON p.payment_id = taken.aggregate_id
+    ) AS moved LEFT JOIN pipeline.fact_payment p ON p.payment_id = moved.aggregate_id
     ORDER BY occurred_at, journal_id, line
     """  # noqa: S608
 )
@@ -291,7 +297,8 @@ def _movements(rows: Iterable[Any]) -> list[Movement]:
 async def open_lines(
     conn: AsyncConnection, batch: Mapping[str, Any], after: LineKey | None, limit: int
 ) -> list[dict[str, Any]]:
-    """What an open batch takes as it stands now, in order of time, behind `after`, whoever's it is."""
+    """What an open batch takes as it stands now, in order of time, behind `after`, whoever's it is; and what is in
+    another batch already, which `is_settled` tells."""
     values = _taken(batch, batch["closes_at"]) | _behind(after, limit)
     return [dict(row) for row in (await conn.execute(OPEN_LINES, values)).mappings()]
 
