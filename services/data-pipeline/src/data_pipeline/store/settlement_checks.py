@@ -138,7 +138,7 @@ COVERAGE = text(
          LIMIT 1000)                                                             -- settlement_batch_check_idx
         UNION ALL
         (SELECT checked_at, closed_at FROM pipeline.settlement_batch
-         WHERE state <> 'open' AND checked_at IS NOT NULL ORDER BY checked_at, id LIMIT 1)
+         WHERE state <> 'open' AND checked_at IS NOT NULL ORDER BY checked_at NULLS FIRST, id LIMIT 1)
     ) AS ends
     """
 )
