@@ -76,6 +76,14 @@ Index(
     postgresql_where=text("state = 'open'"),
 )
 Index("settlement_batch_latest_idx", settlement_batch.c.closes_at.desc(), settlement_batch.c.id.desc())
+# A page of what is rare among many: a state that hardly any batch is in, a currency that hardly any has.
+for _name in ("state", "currency"):
+    Index(
+        f"settlement_batch_{_name}_idx",
+        settlement_batch.c[_name],
+        settlement_batch.c.closes_at.desc(),
+        settlement_batch.c.id.desc(),
+    )
 Index(
     "settlement_batch_merchant_idx",
     settlement_batch.c.merchant_id,

@@ -1,5 +1,5 @@
 """When a closed batch was last compared with the facts and how it differs; movements that no batch had, and how far
-they were looked for. And an index for the list of all breaks.
+they were looked for. And indexes for lists of breaks and of batches.
 
 Revision: 20261127_84
 Expand only: the version that runs now must work with the schema after this.
@@ -63,6 +63,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("is_only", name=op.f("settlement_walk_pkey")),
         schema="pipeline",
     )
+    for name in ("state", "currency"):
+        columns = [name, sa.text("closes_at DESC"), sa.text("id DESC")]
+        op.create_index(f"settlement_batch_{name}_idx", "settlement_batch", columns, schema="pipeline")
     # Of all breaks, closed ones too: a page of the list that has them is read in its order.
     op.create_index(
         "reconciliation_break_opened_idx", "reconciliation_break", ["opened_at", "id"], schema="pipeline"
