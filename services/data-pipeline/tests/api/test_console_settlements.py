@@ -27,7 +27,7 @@ BROUGHT = text(
     """
     INSERT INTO pipeline.fact_transfer (journal_id, line, event_id, position, occurred_at, aggregate_id, merchant_id,
         debit, credit, amount_minor, currency, kind)
-    VALUES (:id, 0, 'evt_' || :id, 1, :at, 'pay_1', :merchant_id, 'channel:card_sim\\:receivable', :credit, 4200,
+    VALUES (CAST(:id AS text), 0, 'evt_' || CAST(:id AS text), 1, :at, 'pay_1', :merchant_id, 'channel:card_sim\\:receivable', :credit, 4200,
         'EUR', 'posted')
     """
 )
