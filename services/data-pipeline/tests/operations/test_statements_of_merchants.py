@@ -139,6 +139,9 @@ async def test_a_reference_that_is_a_formula_does_not_run(service: Service, worl
     files = await fetched(service, await settled(service, world, story))
     [row] = [row for row in records(files["csv"]) if row["record"] == "line"]
     assert row["reference"].startswith("'=")
+    async with service.deps.engine.connect() as conn:
+        copied = await conn.scalar(text("SELECT count(reference) FROM pipeline.settlement_line"))
+    assert copied == 0, "free text is read where the payment is, and kept in no table that nobody may change"
     with zipfile.ZipFile(io.BytesIO(files["xlsx"])) as book:
         sheet = book.read("xl/worksheets/sheet1.xml").decode()
     assert "<f>" not in sheet

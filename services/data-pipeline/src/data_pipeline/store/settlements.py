@@ -76,7 +76,8 @@ MOVEMENTS = text(
     FROM ({_TAKEN}) AS taken GROUP BY debit, credit, is_late
     """  # noqa: S608 - a constant of this file
 )
-# `reference` is the merchant's own name for the payment, as it was when the batch was closed.
+# `reference` is the merchant's own name for the payment: free text, which may name a person. It is read where the
+# payment is and not copied into lines, which nobody may change (docs/adr/0178).
 _RULED = f"""
     SELECT taken.journal_id, taken.line, r.section, r.kind, taken.occurred_at, taken.aggregate_id AS object_id,
            p.reference, taken.debit, taken.credit, taken.amount_minor, r.sign * taken.amount_minor AS effect_minor,
@@ -90,9 +91,11 @@ _RULED = f"""
 """  # noqa: S608
 ADD_LINES = text(
     f"""
-    INSERT INTO pipeline.settlement_line (journal_id, line, section, kind, occurred_at, object_id, reference, debit,
-        credit, amount_minor, effect_minor, is_late, position, batch_id)
-    SELECT ruled.*, :id FROM ({_RULED}) AS ruled
+    INSERT INTO pipeline.settlement_line (journal_id, line, section, kind, occurred_at, object_id, debit, credit,
+        amount_minor, effect_minor, is_late, position, batch_id)
+    SELECT journal_id, line, section, kind, occurred_at, object_id, debit, credit, amount_minor, effect_minor,
+           is_late, position, :id
+    FROM ({_RULED}) AS ruled
     """  # noqa: S608
 )
 LINE_MOVEMENTS = text(
@@ -204,10 +207,17 @@ READ_NUMBER = text(
 )
 LINES = text(
     """
-    SELECT * FROM pipeline.settlement_line
-    WHERE batch_id = :id AND section <> 'between_accounts'                        -- settlement_line_batch_idx
-      AND (occurred_at, journal_id, line) > (:after_at, :after_journal, :after_line)
-    ORDER BY occurred_at, journal_id, line LIMIT :limit
+    SELECT l.journal_id, l.line, l.section, l.kind, l.occurred_at, l.object_id,
+           coalesce(p.reference, l.reference) AS reference,                       -- batches of before have it
+           l.debit, l.credit, l.amount_minor, l.effect_minor, l.is_late, l.position, l.batch_id
+    FROM (
+        SELECT * FROM pipeline.settlement_line
+        WHERE batch_id = :id AND section <> 'between_accounts'                    -- settlement_line_batch_idx
+          AND (occurred_at, journal_id, line) > (:after_at, :after_journal, :after_line)
+        ORDER BY occurred_at, journal_id, line LIMIT :limit
+    ) AS l
+    LEFT JOIN pipeline.fact_payment p ON p.payment_id = l.object_id
+    ORDER BY l.occurred_at, l.journal_id, l.line
     """
 )
 # That there was one is the line's to say: its fact may not be here yet, after an upgrade until the replay.
