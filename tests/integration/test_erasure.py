@@ -1,5 +1,6 @@
 """Somebody pays, is erased, and is looked for: in the gateway, the risk engine and the warehouse, in streams, caches,
-the archive and the channels' journals. Real services on real databases; what their processes run is called here.
+the archive, the channels' journals and what the three services log. Real services on real databases; what their
+processes run is called here.
 
 This is what holds docs/privacy.md to the truth: whatever starts to keep personal data in clear is found by name.
 """
@@ -94,6 +95,14 @@ class Platform:
     databases: Sequence[str]
     redis_url: str
     folders: Sequence[Path]
+    logs: Path
+    said: pytest.CaptureFixture[str]
+
+    def logged(self) -> str:
+        """What the three services have logged until now, at level DEBUG; kept in a file for the scan."""
+        with self.logs.open("a") as file:
+            file.writelines(self.said.readouterr())
+        return self.logs.read_text()
 
     async def events_flow(self) -> None:
         """Number, publish, ingest, archive, deliver: everything that carries an event anywhere."""
@@ -118,7 +127,8 @@ class Platform:
         for url in self.databases:
             findings.add(await scan_postgres(url, sought))
         findings.add(await scan_redis(self.redis_url, sought))
-        for folder in self.folders:
+        self.logged()
+        for folder in (*self.folders, self.logs.parent):
             findings.add(scan_files(f"file://{folder}", sought))
         return findings
 
@@ -144,11 +154,19 @@ class Platform:
 
 @pytest.fixture
 async def platform(
-    fresh_database: FreshDatabase, clean_redis_url: str, tmp_path: Path
+    fresh_database: FreshDatabase, clean_redis_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> AsyncIterator[Platform]:
+    logs = tmp_path / "logs" / "all.log"
+    logs.parent.mkdir()
     databases = [await fresh_database(name) for name in ("risk", "payments", "pipeline")]
     app = risk.build_app(
-        risk_settings(databases[0].app_url, clean_redis_url, internal_token=SecretStr(TOKEN))
+        risk_settings(
+            databases[0].app_url,
+            clean_redis_url,
+            internal_token=SecretStr(TOKEN),
+            log_level="DEBUG",
+            risk_fingerprint_keys=SecretStr("k1:" + "f" * 32),
+        )
     )
     redis = create_redis(clean_redis_url)
     async with serving(app) as risk_url:
@@ -161,17 +179,30 @@ async def platform(
         journals, archive = tmp_path / "journals", tmp_path / "archive"
         async with run_gateway(
             databases[1], journals, risk_url=risk_url, redis_url=clean_redis_url,
-            subjects_remembered_s=0, channel_timeout_s=20.0,
+            subjects_remembered_s=0, channel_timeout_s=20.0, log_level="DEBUG",
         ) as gateway:  # fmt: skip
             await gateway.post("/v1/webhook-endpoints", {"url": f"{gateway.url}/nowhere"})
             settings = pipeline_settings(databases[2].app_url, archive_url=f"file://{archive}").model_copy(
-                update={"gateway_url": gateway.url, "risk_url": risk_url, "internal_token": SecretStr(TOKEN)}
+                update={
+                    "gateway_url": gateway.url,
+                    "risk_url": risk_url,
+                    "internal_token": SecretStr(TOKEN),
+                    "log_level": "DEBUG",
+                }
             )
             pipeline = create_pipeline(settings)
             async with serving(pipeline):
                 urls = [database.admin_url for database in databases]
                 yield Platform(
-                    gateway, deps, pipeline.state.deps, redis, urls, clean_redis_url, [journals, archive]
+                    gateway,
+                    deps,
+                    pipeline.state.deps,
+                    redis,
+                    urls,
+                    clean_redis_url,
+                    [journals, archive],
+                    logs,
+                    capfd,
                 )
     await redis.aclose()
 
@@ -192,6 +223,9 @@ async def test_nothing_readable_is_kept_anywhere_and_tokens_are_what_travels(pla
         "redis stream events:payments", "redis stream events:risk",
     } <= named  # fmt: skip
     assert any("archive" in place for place in named), "the archive was read"
+    logged = platform.logged()
+    for line in ("/v1/payments", "/v1/assessments/batch", "events archived"):
+        assert line in logged, "each service has logged what it did"
     assert all(place.read for place in findings.places if place.place in named)
 
 

@@ -16,6 +16,7 @@ import pytest
 from redis.asyncio import Redis
 
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
+from platform_cli.privacy.scan_files import SERVICES
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/payment-gateway/tests/api"))
 
@@ -76,7 +77,8 @@ class Copy:
 async def copy(fresh_database: FreshDatabase, clean_redis_url: str, tmp_path: Path) -> AsyncIterator[Copy]:
     database, files = await fresh_database("payments"), tmp_path / "logs"
     files.mkdir()
-    (files / "gateway.log").write_text("started\n")
+    for service in SERVICES:
+        (files / f"{service}.log").write_text(f'{{"event":"started","service":"{service}"}}\n')
     async with (
         run_gateway(
             database, tmp_path / "journals", redis_url=clean_redis_url, subjects_remembered_s=0
@@ -126,11 +128,23 @@ async def test_a_place_that_was_not_named_or_is_empty_is_left_out(copy: Copy, tm
     empty = tmp_path / "mount"
     empty.mkdir()
     mounted = await copy.scan("--files", str(empty))
-    assert mounted.report["left_out"] == [f"{empty}: no file is there"]
+    assert mounted.report["left_out"] == [f"{empty}: no file is there"] + [
+        f"the logs of {service}: not among the files that were read" for service in SERVICES
+    ]
     await copy.redis.delete("_kombu.binding.payments")
     one_of_three = await copy.scan("--files", str(copy.files))
     assert one_of_three.report["left_out"] == ["the Redis of the broker: not among those that were read"]
     assert {one.report["verdict"] for one in (unnamed, mounted, one_of_three)} == {"incomplete"}
+
+
+async def test_logs_of_each_service_are_asked_for(copy: Copy) -> None:
+    (copy.files / "risk-engine.log").unlink()
+    without = await copy.scan("--files", str(copy.files))
+    assert without.report["left_out"] == ["the logs of risk-engine: not among the files that were read"]
+    shipped = json.dumps({"log": json.dumps({"service": "risk-engine", "event": "started"})})
+    (copy.files / "of-the-collector.json").write_text(shipped)
+    whole = await copy.scan("--files", str(copy.files))
+    assert (whole.code, whole.report["verdict"]) == (0, "clean")
 
 
 async def test_each_redis_that_is_named_is_read(copy: Copy) -> None:

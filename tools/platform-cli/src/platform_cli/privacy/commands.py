@@ -153,7 +153,7 @@ def _scan(
     for use, mark in REDIS_USES.items():
         if not any(one.place.startswith(mark) for one in findings.places):
             findings.left_out.append(f"the Redis of {use}: not among those that were read")
-    from platform_cli.privacy.scan_files import scan_files  # here: pyarrow takes a second to import
+    from platform_cli.privacy.scan_files import SERVICES, scan_files  # here: pyarrow takes a second to import
 
     folders = files or ([] if any(_named(database, redis)) else _own_files())  # elsewhere are other files
     if not folders:
@@ -161,6 +161,9 @@ def _scan(
     for url in folders:
         say(f"reading {url}")
         findings.add(scan_files(url, sought))
+    for service in SERVICES if folders else ():
+        if service not in findings.logged_by:
+            findings.left_out.append(f"the logs of {service}: not among the files that were read")
     if sought.too_short:
         say(f"{sought.too_short} values of fewer than {LEAST} characters were not looked for")
     return findings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import html
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ import pyarrow.parquet as parquet
 from platform_cli.privacy.leaves import text_of
 from platform_cli.privacy.sought import Findings, Place, Sought
 
+SERVICES = ("payment-gateway", "risk-engine", "data-pipeline")
+# Each line that a process logs says whose it is, whatever quotes the line is kept in.
+LOGGED_BY = re.compile(r"service[\\\"]*:\s*[\\\"]*(" + "|".join(SERVICES) + r")\b")
 CHUNK_BYTES = 1 << 20
 OVERLAP_BYTES = 4 << 10  # longer than any value: one that lies across two chunks is seen in the next
 # Gone since it was listed, damaged, encrypted, or packed in a way that is not known here.
@@ -41,6 +45,7 @@ def scan_files(url: str, sought: Sought) -> Findings:
             with files.open(path, "rb") as opened:
                 for text in texts_in(path, opened):
                     file.look(text, sought)
+                    findings.logged_by.update(LOGGED_BY.findall(text))
         except UNREADABLE as error:
             findings.left_out.append(f"{path}: {type(error).__name__}: {error}")
         whole.read += 1

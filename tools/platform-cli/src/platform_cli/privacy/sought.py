@@ -79,14 +79,16 @@ class Place:
 
 @dataclass(slots=True)
 class Findings:
-    """All places, and what could not be read with the reason."""
+    """All places, what could not be read with the reason, and the services whose logs were among it."""
 
     places: list[Place] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    logged_by: set[str] = field(default_factory=set)
 
     def add(self, others: Findings) -> None:
         self.places += others.places
         self.left_out += others.left_out
+        self.logged_by |= others.logged_by
 
     @property
     def verdict(self) -> str:
