@@ -76,26 +76,23 @@ MOVEMENTS = text(
     FROM ({_TAKEN}) AS taken GROUP BY debit, credit, is_late
     """  # noqa: S608 - a constant of this file
 )
-# `reference` is the merchant's own name for the payment: free text, which may name a person. It is read where the
-# payment is and not copied into lines, which nobody may change (docs/adr/0178).
 _RULED = f"""
     SELECT taken.journal_id, taken.line, r.section, r.kind, taken.occurred_at, taken.aggregate_id AS object_id,
-           p.reference, taken.debit, taken.credit, taken.amount_minor, r.sign * taken.amount_minor AS effect_minor,
+           taken.debit, taken.credit, taken.amount_minor, r.sign * taken.amount_minor AS effect_minor,
            taken.is_late, taken.position
     FROM ({_TAKEN}) AS taken
     JOIN unnest(
         CAST(:debits AS text[]), CAST(:credits AS text[]), CAST(:lates AS boolean[]), CAST(:kinds AS text[]),
         CAST(:sections AS text[]), CAST(:signs AS bigint[])
     ) AS r (debit, credit, is_late, kind, section, sign) USING (debit, credit, is_late)
-    LEFT JOIN pipeline.fact_payment p ON p.payment_id = taken.aggregate_id
 """  # noqa: S608
+# The merchant's own reference of the payment is free text, which may name a person: it is read where the payment is and
+# not copied into lines, which nobody may change (docs/adr/0178).
 ADD_LINES = text(
     f"""
     INSERT INTO pipeline.settlement_line (journal_id, line, section, kind, occurred_at, object_id, debit, credit,
         amount_minor, effect_minor, is_late, position, batch_id)
-    SELECT journal_id, line, section, kind, occurred_at, object_id, debit, credit, amount_minor, effect_minor,
-           is_late, position, :id
-    FROM ({_RULED}) AS ruled
+    SELECT ruled.*, :id FROM ({_RULED}) AS ruled
     """  # noqa: S608
 )
 LINE_MOVEMENTS = text(
@@ -205,10 +202,11 @@ READ_NUMBER = text(
     WHERE merchant_id = :merchant_id AND currency = :currency AND number = :number
     """
 )
+# Lines of before have the reference that their statement was made with, and keep it; those of now have none.
 LINES = text(
     """
     SELECT l.journal_id, l.line, l.section, l.kind, l.occurred_at, l.object_id,
-           coalesce(p.reference, l.reference) AS reference,                       -- batches of before have it
+           coalesce(l.reference, p.reference) AS reference,
            l.debit, l.credit, l.amount_minor, l.effect_minor, l.is_late, l.position, l.batch_id
     FROM (
         SELECT * FROM pipeline.settlement_line
@@ -216,7 +214,7 @@ LINES = text(
           AND (occurred_at, journal_id, line) > (:after_at, :after_journal, :after_line)
         ORDER BY occurred_at, journal_id, line LIMIT :limit
     ) AS l
-    LEFT JOIN pipeline.fact_payment p ON p.payment_id = l.object_id
+    LEFT JOIN pipeline.fact_payment p ON p.payment_id = l.object_id               -- fact_payment_pkey
     ORDER BY l.occurred_at, l.journal_id, l.line
     """
 )
