@@ -70,7 +70,7 @@ class Timetable:
         self._run = run
         self._jobs = jobs
         self._places = asyncio.Semaphore(at_once_max)
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, asyncio.Task[None]] = {}
         self._clocks: list[asyncio.Task[None]] = []
         self._runs: set[asyncio.Task[None]] = set()
 
@@ -84,29 +84,28 @@ class Timetable:
         await asyncio.gather(*self._clocks, *self._runs, return_exceptions=True)
 
     def stop(self) -> None:
-        """No more ticks; what runs goes on."""
-        for clock in self._clocks:
-            clock.cancel()
+        """No more ticks, and what waits for room does not begin; what runs goes on."""
+        for task in (*self._clocks, *self._waiting.values()):
+            task.cancel()
 
     async def _tick(self, job: Periodic) -> None:
         loop = asyncio.get_running_loop()
         next_s = loop.time()
         while True:
-            next_s = max(
-                next_s + job.tick_s, loop.time()
-            )  # no drift, and no rush after a loop that stood still
+            # No drift, and no rush after a loop that stood still.
+            next_s = max(next_s + job.tick_s, loop.time())
             await asyncio.sleep(next_s - loop.time())
             if job.schedule_name not in self._waiting:
                 run = asyncio.create_task(self._run_when_there_is_room(job), context=Context())
+                self._waiting[job.schedule_name] = run
                 self._runs.add(run)
                 run.add_done_callback(self._runs.discard)
 
     async def _run_when_there_is_room(self, job: Periodic) -> None:
-        self._waiting.add(job.schedule_name)
         try:
             await self._places.acquire()
         finally:
-            self._waiting.discard(job.schedule_name)
+            del self._waiting[job.schedule_name]
         try:
             await self._run(job)
         except Exception as error:  # its slot is free again; a later tick takes it

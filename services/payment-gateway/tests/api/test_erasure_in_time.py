@@ -153,6 +153,8 @@ async def test_a_token_opens_nothing_for_another_merchant(database: TestDatabase
         subjects = gateway.deps.subjects
         assert set(await subjects.by_id(gateway.merchant_id, [token])) == {token}  # and it is remembered
         assert await subjects.by_id(stranger, [token]) == {}
+        both = await subjects.of_all([(gateway.merchant_id, token), (stranger, token)])
+        assert set(both) == {(gateway.merchant_id, token)}, "nor when its owner asks at the same time"
         await subjects.erase(stranger, [token])
         await subjects.close(stranger, [token])
         await gateway.pay(customer=PAYER)

@@ -65,7 +65,10 @@ async def test_a_rounding_that_took_from_liquidity_is_booked_the_other_way(gatew
     "edit",
     [
         "UPDATE payments.fx_residue SET carried_atto = carried_atto + 1",
+        "DELETE FROM payments.fx_residue",
         "UPDATE payments.journal SET metadata = metadata || '{\"numerator\": \"1082499\"}' WHERE metadata ? 'sell'",
+        "DELETE FROM payments.transfer t USING payments.journal j"
+        " WHERE j.id = t.journal_id AND t.currency = j.metadata ->> 'sell'",
     ],
 )
 async def test_a_rounding_that_the_conversions_do_not_explain_is_found(

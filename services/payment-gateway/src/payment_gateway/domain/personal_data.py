@@ -20,6 +20,9 @@ from payment_gateway.domain.envelope import Tampered, open_bytes, seal_bytes
 ERASED: Final = {"erased": True}
 """What is shown in the place of what nobody can open any more."""
 
+Named = tuple[str, str]
+"""A subject as somebody names it: the merchant whose it is to be, and its id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -78,6 +81,11 @@ def subjects_in(value: Any) -> set[str]:
     if isinstance(value, list):
         return set().union(*map(subjects_in, value))
     return set()
+
+
+def of_merchant(subjects: Mapping[Named, Subject], merchant_id: str | None) -> Mapping[str, Subject]:
+    """One merchant's of several merchants' subjects, by their ids."""
+    return {subject_id: one for (owner, subject_id), one in subjects.items() if owner == merchant_id}
 
 
 def opened(value: Any, subjects: Mapping[str, Subject]) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from payment_gateway.domain.personal_data import Subject, opened, subjects_in, with_payer
+from payment_gateway.domain.personal_data import Named, Subject, of_merchant, opened, subjects_in, with_payer
 from payment_gateway.domain.versions import VERSION_HEADER
 from payment_gateway.domain.webhook import Answer, Dead, Delivered, Gone, Retry, next_step
 from payment_gateway.domain.webhook_flow import PLACES_MAX, Flow
@@ -101,22 +101,25 @@ async def _start(deps: Deps, room: int, flow: Flow) -> set[asyncio.Task[Attempte
     return {asyncio.create_task(_send(deps, delivery, payers)) for delivery in claimed}
 
 
-async def _payers(deps: Deps, claimed: list[DueDelivery]) -> tuple[Mapping[str, Subject], list[DueDelivery]]:
+async def _payers(
+    deps: Deps, claimed: list[DueDelivery]
+) -> tuple[Mapping[Named, Subject], list[DueDelivery]]:
     """The keys of who is told of, by one statement, and what can be sent. That the vault does not answer is no failure
     of an endpoint: what names somebody waits until its lease ends, the rest is sent."""
     try:
-        named = {
-            (str(one.event.merchant_id), subject)
-            for one in claimed
-            for subject in subjects_in(one.event.customer)
-        }
+        named = {subject for one in claimed for subject in _named_in(one.event)}
         return await deps.subjects.of_all(named), claimed
     except Exception:
         log.exception("webhooks wait for the vault")
         return {}, [one for one in claimed if one.event.customer is None]
 
 
-async def _send(deps: Deps, delivery: DueDelivery, payers: Mapping[str, Subject]) -> Attempted:
+def _named_in(event: StoredEvent) -> set[Named]:
+    """Who pays, as its merchant's: a token of another merchant's names nobody."""
+    return {(str(event.merchant_id), subject) for subject in subjects_in(event.customer)}
+
+
+async def _send(deps: Deps, delivery: DueDelivery, payers: Mapping[Named, Subject]) -> Attempted:
     """One attempt, signed anew: the id stays, the timestamp is the attempt's own."""
     started = time.monotonic()
     try:
@@ -129,12 +132,13 @@ async def _send(deps: Deps, delivery: DueDelivery, payers: Mapping[str, Subject]
     return Attempted(delivery, answer, time.monotonic() - started)
 
 
-def _with_payer(event: StoredEvent, payers: Mapping[str, Subject]) -> StoredEvent:
+def _with_payer(event: StoredEvent, payers: Mapping[Named, Subject]) -> StoredEvent:
     """The event with who pays, as its merchant told us; nothing of that is written anywhere on the way."""
     if event.customer is None:
         return event
     data = with_payer(orjson.loads(event.data), event.customer)
-    return replace(event, data=orjson.dumps(opened(data, payers)).decode())
+    theirs = of_merchant({one: payers[one] for one in _named_in(event) if one in payers}, event.merchant_id)
+    return replace(event, data=orjson.dumps(opened(data, theirs)).decode())
 
 
 def _message(deps: Deps, delivery: DueDelivery) -> tuple[dict[str, str], bytes]:

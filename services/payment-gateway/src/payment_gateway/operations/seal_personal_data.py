@@ -14,6 +14,7 @@ from payment_gateway.domain.customer import NOTHING_SAID
 from payment_gateway.domain.personal_data import (
     Subject,
     method_reference,
+    of_merchant,
     opened,
     payer_reference,
     saved_reference,
@@ -67,7 +68,7 @@ async def _customers(deps: Deps, batch: int) -> int:
         rows: list[dict[str, Any]] = []
         for row, subject in zip(found, subjects, strict=True):
             # A process of the older version may have changed a sealed row: what it wrote is laid over.
-            before = opened(row.personal, sealed_before) if row.personal else {}
+            before = opened(row.personal, of_merchant(sealed_before, row.merchant_id)) if row.personal else {}
             said = {name: before.get(name, empty) for name, empty in NOTHING_SAID.items()} | in_clear(row)
             email = said["email"]
             hidden = deps.subjects.hidden(row.merchant_id, f"email:{email}") if email else None
@@ -94,12 +95,12 @@ async def _evidence(deps: Deps, batch: int) -> int:
         found = await unsealed.lock_disputes(connection, batch)
         payers = await deps.subjects.of_all({(row.merchant_id, row.payer) for row in found if row.payer})
         nameless = [row for row in found if row.payer is None]
-        of_payment = await _subjects(deps, nameless, lambda row: payer_reference({}, row.payment_id))
-        keys = {**payers, **{row.id: one for row, one in zip(nameless, of_payment, strict=True)}}
+        made = await _subjects(deps, nameless, lambda row: payer_reference({}, row.payment_id))
+        of_payment = {row.id: subject for row, subject in zip(nameless, made, strict=True)}
         rows = [
             {"id": row.id, "evidence": subject.seal(row.evidence) if subject else {}}
             for row in found
-            for subject in [keys.get(row.payer or row.id)]
+            for subject in [payers.get((row.merchant_id, row.payer)) if row.payer else of_payment[row.id]]
         ]
         await unsealed.seal_disputes(connection, rows)
     return len(found)

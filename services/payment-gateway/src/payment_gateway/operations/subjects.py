@@ -16,10 +16,10 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from payment_gateway.domain.envelope import SealedKey, UnknownKey
-from payment_gateway.domain.personal_data import Subject, opened, subjects_in
+from payment_gateway.domain.personal_data import Named, Subject, of_merchant, opened, subjects_in
 from payment_gateway.operations.vault import POOL_SIZE, Vault
 from payment_gateway.store.vault import subjects
-from payment_gateway.store.vault.subjects import Named, Wanted
+from payment_gateway.store.vault.subjects import Wanted
 from platform_kit.db import each_by_itself
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
@@ -92,16 +92,18 @@ class Subjects:
 
     async def by_id(self, merchant_id: str, ids: Collection[str]) -> Mapping[str, Subject]:
         """Those of this merchant that have not been erased. Raises VaultClosed, VaultKeyMissing."""
-        return await self.of_all([(merchant_id, one) for one in ids])
+        return of_merchant(await self.of_all([(merchant_id, one) for one in ids]), merchant_id)
 
-    async def of_all(self, named: Collection[Named]) -> Mapping[str, Subject]:
-        """The same for several merchants' at once."""
-        found = {one[1]: known for one in named if (known := self._by_id.get("/".join(one)))}
-        if missing := {one for one in named if one[1] not in found}:
+    async def of_all(self, named: Collection[Named]) -> Mapping[Named, Subject]:
+        """The same for several merchants' at once, each by whose it is."""
+        found = {one: known for one in named if (known := self._by_id.get("/".join(one)))}
+        if missing := set(named) - found.keys():
             async with self._at_once().connect() as connection:
                 held = await subjects.of_ids(connection, missing)
             found |= {
-                one.key.id: self._opened(one.merchant_id, one.key, remembered=not one.is_closed)
+                (one.merchant_id, one.key.id): self._opened(
+                    one.merchant_id, one.key, remembered=not one.is_closed
+                )
                 for one in held
             }
         return found

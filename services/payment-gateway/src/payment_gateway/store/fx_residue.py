@@ -24,23 +24,25 @@ LOCK_RESIDUES = text(
     "SELECT id, carried_atto FROM payments.fx_residue WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
 )
 # Both legs as the merchant sees them: what it sold, what it bought; negative when a debt was converted. Of the
-# transfers, not of what the journal says about itself.
+# transfers, not of what the journal says about itself; a leg that somebody took away moved nothing.
 CONVERSIONS = text("""
     SELECT j.metadata,
-        sum(CASE d.kind WHEN 'available' THEN t.amount_minor ELSE -t.amount_minor END)
-            FILTER (WHERE t.currency = j.metadata ->> 'sell') AS sold_minor,
-        sum(CASE c.kind WHEN 'available' THEN t.amount_minor ELSE -t.amount_minor END)
-            FILTER (WHERE t.currency = j.metadata ->> 'buy') AS bought_minor
+        COALESCE(sum(CASE d.kind WHEN 'available' THEN t.amount_minor ELSE -t.amount_minor END)
+            FILTER (WHERE t.currency = j.metadata ->> 'sell'), 0) AS sold_minor,
+        COALESCE(sum(CASE c.kind WHEN 'available' THEN t.amount_minor ELSE -t.amount_minor END)
+            FILTER (WHERE t.currency = j.metadata ->> 'buy'), 0) AS bought_minor
     FROM payments.journal j JOIN payments.transfer t ON t.journal_id = j.id
     JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
     WHERE j.merchant_id IS NULL AND j.metadata ? 'residue_atto' AND 'available' IN (d.kind, c.kind)
     GROUP BY j.id
 """)
+# Either may be there alone once somebody has written past us.
 BOOKED = text("""
-    SELECT r.id, r.carried_atto, COALESCE(a.credits_posted - a.debits_posted, 0) AS booked_minor
-    FROM payments.fx_residue r
-    LEFT JOIN payments.account a ON (a.owner, a.kind, a.currency) = ('platform', 'fx_rounding', r.id)
-    ORDER BY r.id
+    SELECT id, COALESCE(r.carried_atto, 0) AS carried_atto, COALESCE(a.booked_minor, 0) AS booked_minor
+    FROM payments.fx_residue r FULL JOIN (
+        SELECT currency AS id, credits_posted - debits_posted AS booked_minor
+        FROM payments.account WHERE (owner, kind) = ('platform', 'fx_rounding')) AS a USING (id)
+    ORDER BY id
 """)
 
 _INSERT = rows.insert_statement(table)

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_gateway.domain.envelope import SealedKey
+from payment_gateway.domain.personal_data import Named
 from payment_gateway.store.vault.tables import subject as table
 
 _SUBJECT = table.fullname
@@ -78,10 +79,6 @@ class Wanted:
     merchant_id: str
     reference: str
     new: SealedKey
-
-
-Named = tuple[str, str]
-"""A subject as somebody names it: the merchant whose it is to be, and its id."""
 
 
 @dataclass(frozen=True, slots=True)
