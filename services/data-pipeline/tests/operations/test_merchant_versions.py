@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import timedelta
 from itertools import pairwise
@@ -11,6 +12,7 @@ from pipeline_rig import NOON, a_merchant, ingest, rows
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from data_pipeline.domain.facts import MerchantVersion
 from data_pipeline.domain.snapshot import Partition
 from data_pipeline.store import merchants as merchant_store
 from data_pipeline.store import snapshot as snapshot_store
@@ -56,6 +58,30 @@ async def test_order_and_size_of_batches_do_not_matter(engine: AsyncEngine, seed
         NOON - timedelta(days=2), NOON - timedelta(days=1), NOON - timedelta(days=1), NOON,
     ]  # fmt: skip
     assert [row["valid_to"] for row in found] == [*(row["valid_from"] for row in found[1:]), None]
+
+
+async def test_two_writers_of_one_merchant_see_what_the_other_wrote(engine: AsyncEngine) -> None:
+    """The consumer, and who replays the quarantine: in force when follows from both."""
+
+    def version(position: int) -> MerchantVersion:
+        terms = (2, None, None, None, None)
+        return MerchantVersion(
+            ID, position, "Café", "DE", "5812", "2026-11-27", False, *terms, NOON + timedelta(hours=position)
+        )
+
+    async def write(position: int) -> None:
+        async with engine.begin() as conn:
+            await merchant_store.insert_versions(conn, [version(position)])
+
+    async with engine.connect() as slow:
+        transaction = await slow.begin()
+        await merchant_store.insert_versions(slow, [version(1)])
+        writing = asyncio.create_task(write(2))
+        await asyncio.sleep(0.3)
+        await transaction.commit()
+        await writing
+    first, second = await rows(engine, "merchant_version", order="position")
+    assert (first["valid_to"], second["valid_to"]) == (second["valid_from"], None)
 
 
 async def test_a_new_version_marks_the_day_of_the_one_that_it_ends(engine: AsyncEngine) -> None:

@@ -95,9 +95,9 @@ def test_payments_share_a_case_exactly_when_a_chain_of_entities_joins_them(
 
 
 def test_a_payment_with_neither_card_nor_customer_has_a_case_of_its_own() -> None:
-    bare = review_of(an_assessment(subject=a_subject(card="", customer_id="")))
-    assert bare.entities == ()
-    assert len(grouped([bare, bare])) == 2
+    bare = [review_of(an_assessment(n, subject=a_subject(n, card="", customer_id=""))) for n in (1, 2)]
+    assert [one.entities for one in bare] == [("payment:pay_1",), ("payment:pay_2",)]
+    assert len(grouped(bare)) == 2
 
 
 def test_a_case_is_as_pressing_as_its_most_pressing_payment() -> None:

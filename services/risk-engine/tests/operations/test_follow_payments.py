@@ -178,7 +178,7 @@ async def test_a_case_shows_payments_of_the_last_thirty_days_that_share_somethin
     relay = Relay(deps.engine, tables.outbox, deps.redis, "events:risk")
     assert await link_payments(deps) == 0, "what the relay has not numbered is not seen"
     await relay.run_once()
-    assert await link_payments(deps) == 7
+    assert await link_payments(deps) == 8, "seven assessments, and the case that opened"
     assert await link_payments(deps) == 0
     case = await show_case(replace(deps, clock=FixedClock(NOON + timedelta(hours=1))), case_id)
     assert {one["payment_id"]: one["shares"] for one in case["related"]} == {
@@ -257,6 +257,65 @@ async def test_a_late_assessment_has_opened_the_case_already(deps: Deps) -> None
     await follow(deps, held_alone(1))
     assert await cases_of_holds(deps) == [case_id]
     assert await shown(deps, case_id) == {"pay_1": ("held", None)}
+
+
+async def flushed(deps: Deps, number: int, **subject: Any) -> None:
+    """A reviewed payment, assessed."""
+    async with deps.engine.begin() as conn:
+        made = an_assessment(number, subject=a_subject(number, **subject), degraded=())
+        await flush(conn, [new_row(made, float("inf"))])
+
+
+@pytest.mark.parametrize("customer_id", ["", "sub_1"])
+async def test_an_assessment_that_is_stored_after_the_hold_was_seen_is_of_the_same_payment(
+    deps: Deps, customer_id: str
+) -> None:
+    """The case learns its score and its card, and the payment is in it once: later payments of the card join it."""
+    payer = {"customer": {"subject": customer_id, "sealed": []}} if customer_id else {}
+    await follow(deps, held_alone(1, **payer))
+    (case_id,) = await cases_of_holds(deps)
+    await flushed(deps, 1, customer_id=customer_id)
+    case = await show_case(deps, case_id)
+    (payment,) = case["payments"]
+    assert (case["payment_count"], case["amount_reference_minor"]) == (1, 1250)
+    assert payment["assessment_id"] is not None
+    assert payment["score"] is not None
+    await flushed(deps, 2, customer_id="another")
+    assert await cases_of_holds(deps) == [case_id]
+    assert set(await shown(deps, case_id)) == {"pay_1", "pay_2"}
+    await follow(deps, held_alone(1, "voided", 3), told(2, "voided", 3))
+    assert (await show_case(deps, case_id))["status"] == "closed", "nothing of it waits for ever"
+
+
+async def test_a_late_assessment_of_a_hold_that_was_decided_opens_no_second_case(deps: Deps) -> None:
+    await follow(deps, held_alone(1))
+    (case_id,) = await cases_of_holds(deps)
+    await decide_case(deps, ADA, case_id, Verdict.APPROVE, "fine")
+    await flushed(deps, 1)
+    assert await cases_of_holds(deps) == [case_id]
+    assert len((await show_case(deps, case_id))["payments"]) == 1
+    await flushed(deps, 2)
+    assert len(await cases_of_holds(deps)) == 2, "the card's next payment has a case that is there"
+
+
+@pytest.mark.parametrize("customer_id", ["", "sub_1"])
+async def test_a_hold_waits_for_the_assessment_that_is_stored_in_the_same_moment(
+    deps: Deps, customer_id: str
+) -> None:
+    """The gateway gave up while the engine's commit was slow: whoever is second meets the first."""
+    payer = {"customer": {"subject": customer_id, "sealed": []}} if customer_id else {}
+    made = an_assessment(1, subject=a_subject(1, customer_id=customer_id), degraded=())
+    async with deps.engine.connect() as storing:
+        transaction = await storing.begin()
+        await flush(storing, [new_row(made, float("inf"))])
+        following = asyncio.create_task(follow(deps, held_alone(1, **payer)))
+        await asyncio.sleep(0.3)
+        assert not following.done()
+        await transaction.commit()
+        await following
+    (case_id,) = await cases_of_holds(deps)
+    (payment,) = (await show_case(deps, case_id))["payments"]
+    assert (payment["status"], payment["score"]) == ("held", made.score)
 
 
 async def test_what_was_not_held_needs_nobody(deps: Deps) -> None:

@@ -81,7 +81,7 @@ class Review:
     priority: Priority
     due_at: datetime
     opened_at: datetime
-    entities: tuple[str, ...]  # what it shares a case by: `card:…`, `customer:…`
+    entities: tuple[str, ...]  # what it shares a case by: `payment:…`, `card:…`, `customer:…`
 
 
 def review_of(assessment: Assessment) -> Review:
@@ -99,7 +99,7 @@ def review_of(assessment: Assessment) -> Review:
         priority=priority_of(band, assessment.score),
         due_at=due_at(band, assessment.score, assessment.decided_at),
         opened_at=assessment.decided_at,
-        entities=entities_of(subject.card, subject.customer_id),
+        entities=entities_of(subject.payment_id, subject.card, subject.customer_id),
     )
 
 
@@ -127,14 +127,20 @@ def review_of_hold(payment: Mapping[str, Any], rule_set: RuleSet, held_at: datet
         priority=priority_of(band, 0),
         due_at=due_at(band, 0, held_at),
         opened_at=held_at,
-        entities=entities_of("", (payment.get("customer") or {}).get("subject") or ""),
+        entities=entities_of(payment["id"], "", (payment.get("customer") or {}).get("subject") or ""),
     )
 
 
-def entities_of(card: str, customer_id: str) -> tuple[str, ...]:
-    """By what payments of one merchant share a case. `card` is a fingerprint already, the customer becomes one."""
+def entities_of(payment_id: str, card: str, customer_id: str) -> tuple[str, ...]:
+    """By what payments of one merchant share a case; by its id a hold meets the assessment that comes late. `card` is a
+    fingerprint already, the customer becomes one."""
     named = (("card", card), ("customer", fingerprint("customer", customer_id)))
-    return tuple(f"{name}:{value}" for name, value in named if value)
+    return (payment_entity(payment_id), *(f"{name}:{value}" for name, value in named if value))
+
+
+def payment_entity(payment_id: str) -> str:
+    """The entity that one payment alone has."""
+    return f"payment:{payment_id}"
 
 
 LINKED_FOR: Final = timedelta(days=30)

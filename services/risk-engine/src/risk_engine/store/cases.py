@@ -1,7 +1,7 @@
 """Cases: opened in the flush of the assessments that want one, changed by people under the lock of their row.
 
-Order of locks, so that nobody waits in a ring: rows of `case_entity` by key, then cases by id. Who works on a case
-locks that case alone.
+Order of locks, so that nobody waits in a ring: rows of `case_entity` by key, then of `case_payment`, then cases by id.
+Who works on a case locks that case alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +31,7 @@ from risk_engine.domain.cases import (
     act_of,
     grouped,
     opened,
+    payment_entity,
     with_payments,
 )
 from risk_engine.domain.staff import ENGINE
@@ -163,6 +164,16 @@ WITHOUT_MONEY = text("""
                       WHERE p.case_id = c.id AND p.payment_status <> ALL (CAST(:ended AS text[])))
 """)
 
+# By case_payment_payment_id_idx. A payment that the gateway held alone and that was assessed too late is one payment of
+# one case, whichever came first: its row becomes the assessment's. The caller has claimed the payments.
+MEET = text("""
+    UPDATE risk.case_payment p
+    SET assessment_id = CASE WHEN p.assessment_id = p.payment_id THEN new.assessment_id ELSE p.assessment_id END
+    FROM unnest(CAST(:assessment_id AS text[]), CAST(:payment_id AS text[])) AS new (assessment_id, payment_id)
+    WHERE p.payment_id = new.payment_id AND p.payment_id IN (p.assessment_id, new.assessment_id)
+    RETURNING p.payment_id
+""")
+
 # By case_payment_payment_id_idx.
 IN_CASES = text("SELECT payment_id FROM risk.case_payment WHERE payment_id = ANY(CAST(:ids AS text[]))")
 
@@ -195,13 +206,19 @@ async def open_or_append(conn: AsyncConnection, reviews: Sequence[Review], write
     candidates = {case_id for case_id, _ in groups}
     found = await _claim(conn, groups)
     known = set(found.values()) - candidates
+    again = [one for one in reviews if found[one.merchant_id, payment_entity(one.payment_id)] in known]
+    met = await _meet(conn, again) if again else set()
     unclosed = await _lock_free(conn, known) if known else {}
     gathered: dict[str, list[Review]] = {}
     repointed: list[tuple[str, str, str]] = []
     for candidate, group in groups:
         keys = _keys(group)
-        target = min((found[key] for key in keys if found[key] in unclosed), default=candidate)
-        gathered.setdefault(target, []).extend(group)
+        earlier = {found[key] for key in keys} - candidates
+        if added := [one for one in group if one.payment_id not in met]:
+            target = min(earlier & unclosed.keys(), default=candidate)
+            gathered.setdefault(target, []).extend(added)
+        else:
+            target = min(earlier & unclosed.keys() or earlier)
         repointed += [(*key, target) for key in keys if found[key] != target]
     if repointed:
         await conn.execute(POINT_ENTITIES, _entity_columns(repointed))
@@ -221,6 +238,12 @@ async def _claim(
         return {}
     rows = await conn.execute(CLAIM_ENTITIES, _entity_columns(claimed))
     return {(row.merchant_id, row.entity): row.case_id for row in rows}
+
+
+async def _meet(conn: AsyncConnection, reviews: Sequence[Review]) -> set[str]:
+    """Payments among them that are in a case already, as a hold or by a late assessment."""
+    columns = {name: [getattr(one, name) for one in reviews] for name in ("assessment_id", "payment_id")}
+    return set(await conn.scalars(MEET, columns))
 
 
 def _entity_columns(rows: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:

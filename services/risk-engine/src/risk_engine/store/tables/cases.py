@@ -55,12 +55,12 @@ Index(
 Index("review_case_status_id_idx", review_case.c.status, review_case.c.id)  # closed ones, newest first
 Index("review_case_closed_at_idx", review_case.c.closed_at)  # which entities may be forgotten
 
-# The newest case of a card or customer of a merchant, open or closed: where the next payment looks.
+# The newest case of a payment, card or customer of a merchant, open or closed: where the next payment looks.
 case_entity = Table(
     "case_entity",
     metadata,
     Column("merchant_id", Id, primary_key=True),
-    Column("entity", Id, primary_key=True),  # card:<fingerprint> | customer:<fingerprint>
+    Column("entity", Id, primary_key=True),  # payment:<id> | card:<fingerprint> | customer:<fingerprint>
     Column("case_id", Id, nullable=False, index=True),
 )
 
