@@ -14,7 +14,19 @@ from typing import Any
 
 import fsspec
 import pytest
-from pipeline_rig import NOON, TODAY, World, a_sale, an_assessment, deps_for, ingest, rows, settings_for
+from pipeline_rig import (
+    NOON,
+    TODAY,
+    World,
+    a_case,
+    a_sale,
+    an_assessment,
+    deps_for,
+    ingest,
+    rows,
+    settings_for,
+    some_attempts,
+)
 from prometheus_client import REGISTRY
 from seeded_day import Seeded, fill
 from sqlalchemy import text
@@ -101,6 +113,8 @@ def questions() -> list[Question]:
 
 
 async def test_every_report_over_the_snapshot_is_the_live_one(deps: Deps, told: Seeded) -> None:
+    await ingest(deps.engine, [some_attempts(len(told.payments) + 2, "due", "delivered")])
+    await ingest(deps.engine, [a_case(10_000)], RISK)
     published = await publish(deps)
     assert published.manifest.blocked == ()
     answered = set()
