@@ -30,6 +30,7 @@ says who mounts which.
 - admin_api_key
 - vault_fingerprint_key
 - vault_keys
+- risk_fingerprint_keys
 - channel_secret
 {{- end }}
 

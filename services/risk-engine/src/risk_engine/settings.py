@@ -35,6 +35,10 @@ class Settings(ServiceSettings):
         ge=0,
         description="cards, customers, devices and e-mail addresses that begin to be remembered in Redis: 13 kB each",
     )
+    risk_fingerprint_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="id:secret,id:secret, the newest first: what e-mails, addresses and devices are named with",
+    )
     commit_lanes: int = Field(default=1, ge=1, le=4, description="flushes in flight at once")
     let_through_bp: int = Field(
         default=0,

@@ -7,7 +7,8 @@ import pytest
 from risk_rig import NOON, a_subject
 
 from risk_engine.domain.facts import fingerprint
-from risk_engine.domain.lists import Entry, Lists, ListType, entity_of, fault_of
+from risk_engine.domain.fingerprints import Fingerprints
+from risk_engine.domain.lists import Entry, Lists, ListType, fault_of, forms_of
 
 SUBJECT = a_subject(
     card=fingerprint("card", "tok_visa_4711"),
@@ -22,7 +23,7 @@ SUBJECT = a_subject(
 
 def listed(kind: ListType, value: str, subject: Any = SUBJECT, **changes: Any) -> bool:
     lists = Lists()
-    lists.apply([Entry("mine", kind, entity_of(kind, value), changes.get("expires_at"))])
+    lists.apply([Entry("mine", kind, forms_of(kind, value, Fingerprints())[0], changes.get("expires_at"))])
     return lists.facts(["mine"], subject, changes.get("now", NOON))["list_mine"]
 
 
@@ -62,14 +63,14 @@ def test_what_a_payment_does_not_have_is_on_no_list(kind: ListType) -> None:
 )  # fmt: skip
 def test_a_value_that_no_payment_can_have_is_refused(kind: ListType, value: str) -> None:
     with pytest.raises(ValueError, match=kind.value):
-        entity_of(kind, value)
+        forms_of(kind, value, Fingerprints())
 
 
 def test_a_merchant_s_own_id_of_a_customer_is_refused_in_words() -> None:
     """Payments carry the token alone, so it would stand on the list and meet nobody."""
     assert fault_of(ListType.CUSTOMER, "mer_1/sub_01k") is None
     with pytest.raises(ValueError, match="<merchant id>/sub_…"):
-        entity_of(ListType.CUSTOMER, "mer_1/customer-17")
+        forms_of(ListType.CUSTOMER, "mer_1/customer-17", Fingerprints())
 
 
 def test_an_entry_ends_at_its_time() -> None:

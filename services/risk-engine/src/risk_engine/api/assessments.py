@@ -34,9 +34,8 @@ READ_BY_PEOPLE_TOO = [Depends(require_reader)]
 async def create_assessment(body: AssessmentRequest, request: Request) -> Response:
     """Decide about a payment. The same merchant and key get the same answer, also after a crash."""
     deps = request.app.state.deps
-    return JsonResponse(
-        await assess_payment(deps, body.subject(deps.clock.now(), deps.country_of), canonical.deadline())
-    )
+    subject = body.subject(deps.clock.now(), deps.country_of, deps.fingerprints)
+    return JsonResponse(await assess_payment(deps, subject, canonical.deadline()))
 
 
 @router.post("/batch", dependencies=ASKED_BY_SERVICES, responses=answer("AssessmentAnswers"))
@@ -57,7 +56,7 @@ async def _assess(deps: Deps, question: Question) -> dict[str, Any]:
                 deadline = (
                     None if question.deadline_ms is None else Deadline.after(question.deadline_ms / 1000)
                 )
-                subject = question.parsed().subject(deps.clock.now(), deps.country_of)
+                subject = question.parsed().subject(deps.clock.now(), deps.country_of, deps.fingerprints)
                 return {"status": 200, "assessment": await assess_payment(deps, subject, deadline)}
         except Problem as refused:
             problem = refused

@@ -25,6 +25,7 @@ from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
 
 # Present = windows and memory are complete; gone after Redis lost its data. The number grows with what is kept there:
 # the processes that first keep more find it missing, rebuild, and look at the labels from their beginning.
+# So does a process that names people by another key: `vel:warm:2:<key>` (domain/fingerprints.py).
 WARM_KEY = "vel:warm:2"
 FRAUDS_KEY = "vel:frauds:2"  # id of the last label that was looked at for them
 FULL_KEY = "vel:full"  # Redis is short of memory: who has no window begins none
@@ -113,11 +114,12 @@ class Velocity:
     is_warm: bool
 
 
-def program(strangers_per_day_max: int = UNBOUNDED) -> str:
-    """The Lua program for the windows as they are defined."""
+def program(strangers_per_day_max: int = UNBOUNDED, named_by: str = "") -> str:
+    """The Lua program for the windows as they are defined; `named_by` ends the names of memories."""
     series = ",\n  ".join(_lua_series(series) for series in SERIES)
     windows = PROGRAM % {"series": series, "full": FULL_KEY}
-    return f"{windows}local strangers_max = {strangers_per_day_max}\n{links.PROGRAM}return out\n"
+    given = f"local strangers_max, named_by = {strangers_per_day_max}, '{named_by}'\n"
+    return f"{windows}{given}{links.PROGRAM}return out\n"
 
 
 def _lua_series(series: Series) -> str:
@@ -134,12 +136,25 @@ def key_of(series: Series, entity: str) -> str:
 
 
 class FeatureStore:
-    """The velocity windows of one Redis."""
+    """The velocity windows of one Redis. `named_by` is the key that people's names end with: under another one they are
+    other windows and memories, to be filled from the beginning. A card's memory holds the names of its devices: under
+    two keys each would be two."""
 
-    def __init__(self, redis: Redis, *, timeout_s: float, strangers_per_day_max: int = UNBOUNDED) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        timeout_s: float,
+        strangers_per_day_max: int = UNBOUNDED,
+        named_by: str = "",
+    ) -> None:
+        suffix = f":{named_by}" if named_by else ""
+        self._warm_key, self._frauds_key, self._declines_key = (
+            name + suffix for name in (WARM_KEY, FRAUDS_KEY, DECLINES_KEY)
+        )
         self._redis = redis
         self._timeout_s = timeout_s
-        self._script = SharedScript(redis, program(strangers_per_day_max))
+        self._script = SharedScript(redis, program(strangers_per_day_max, suffix))
 
     async def assess(self, subject: Subject, amount: int) -> Velocity:
         """Record the payment and read every window as of its event time. Raises VelocityUnavailable."""
@@ -152,11 +167,11 @@ class FeatureStore:
 
     async def is_warm(self) -> bool:
         """Whether the windows are complete. Raises VelocityUnavailable."""
-        return bool(await self._guard(self._redis.exists(WARM_KEY)))
+        return bool(await self._guard(self._redis.exists(self._warm_key)))
 
     async def mark_warm(self) -> None:
         """The windows are complete from here on, until Redis loses its data."""
-        await self._guard(self._redis.set(WARM_KEY, "1"))
+        await self._guard(self._redis.set(self._warm_key, "1"))
 
     async def filled(self) -> float:
         """How much of its memory Redis uses, 0 to 1; 0.0 where it has no bound. Raises VelocityUnavailable."""
@@ -172,19 +187,19 @@ class FeatureStore:
 
     async def declines_seen(self) -> int:
         """Sequence number of the last decline recorded; 0 after a loss. Raises VelocityUnavailable."""
-        return int(await self._guard(self._redis.get(DECLINES_KEY)) or 0)
+        return int(await self._guard(self._redis.get(self._declines_key)) or 0)
 
     async def set_declines_seen(self, seq: int) -> None:
         """Remember how far the declines were recorded. Raises VelocityUnavailable."""
-        await self._guard(self._redis.set(DECLINES_KEY, seq))
+        await self._guard(self._redis.set(self._declines_key, seq))
 
     async def frauds_seen(self) -> str:
         """Id of the last label that was projected; "" after a loss. Raises VelocityUnavailable."""
-        return ((await self._guard(self._redis.get(FRAUDS_KEY))) or b"").decode()
+        return ((await self._guard(self._redis.get(self._frauds_key))) or b"").decode()
 
     async def set_frauds_seen(self, label_id: str) -> None:
         """Remember how far the labels were projected. Raises VelocityUnavailable."""
-        await self._guard(self._redis.set(FRAUDS_KEY, label_id))
+        await self._guard(self._redis.set(self._frauds_key, label_id))
 
     async def take_let_through(self, hour: str, at_most: int, left_s: float) -> bool:
         """Whether this is one of the first `at_most` of an hour, over all processes. It takes our own time, or what is
@@ -199,7 +214,7 @@ class FeatureStore:
     async def _run(self, subject: Subject, amount: int, *, records: str, timeout_s: float) -> Velocity:
         entities = subject.entities()
         used = [(number, series) for number, series in enumerate(SERIES, 1) if series.entity in entities]
-        keys = [WARM_KEY, *(key_of(series, entities[series.entity]) for _, series in used)]
+        keys = [self._warm_key, *(key_of(series, entities[series.entity]) for _, series in used)]
         numbers = [number if series.kind == records else -number for number, series in used]
         arguments: list[str | int] = [
             subject.event_id,

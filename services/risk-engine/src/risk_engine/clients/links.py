@@ -24,8 +24,8 @@ from risk_engine.domain.links import (
 )
 from risk_engine.domain.velocity import DAY_MS
 
-# Continues the program of the windows: `id`, `now`, `out` and `takes_strangers` are its own, and `strangers_max` is
-# given. ARGV of this half begins at `base`.
+# Continues the program of the windows: `id`, `now`, `out` and `takes_strangers` are its own, and `strangers_max`
+# and `named_by` are given. ARGV of this half begins at `base`.
 PROGRAM = (
     f"local link_ms, neighbours_max = {LINK_MS}, {NEIGHBOURS_MAX}\n"
     f"local day_ms, once_ms, remembered_ms = {DAY_MS}, {ONCE_MS}, {REMEMBERED_MS}"
@@ -36,7 +36,7 @@ local saturated, counts = 0, {card = 0, customer = 0, device = 0, email = 0, fra
 for i = 1, own_count do own[i] = ARGV[base + 1 + i] end
 
 local function remembered(name)
-  local flat = redis.call('HGETALL', 'vel:{' .. name .. '}:known')
+  local flat = redis.call('HGETALL', 'vel:{' .. name .. '}:known' .. named_by)
   local memory, links, count = {}, {}, 0
   for f = 1, #flat, 2 do
     if string.find(flat[f], ':', 1, true) then
@@ -62,7 +62,7 @@ end
 -- payment, and a full Redis refuses streams and tasks, too.
 local function has_room()
   if not takes_strangers() then return false end
-  local day = 'vel:strangers:' .. math.floor(now / day_ms)
+  local day = 'vel:strangers' .. named_by .. ':' .. math.floor(now / day_ms)
   local count = redis.call('INCR', day)
   if count == 1 then redis.call('PEXPIRE', day, 2 * day_ms) end
   return count <= strangers_max
@@ -84,7 +84,7 @@ end
 
 for i = 1, #own do found[own[i]] = true end
 for i = 1, #own do
-  local key = 'vel:{' .. own[i] .. '}:known'
+  local key = 'vel:{' .. own[i] .. '}:known' .. named_by
   local memory, links, count = remembered(own[i])
   local set, dropped, mode, keep_ms = {}, {}, mode, once_ms
   if mode == 'payments' and count == 0 and not memory.first and not has_room() then

@@ -5,13 +5,16 @@ when this payment's card (address, country, ...) is on it at that moment. So mem
 that the rules name, never a copy of the list, and stands among the facts of the decision for replay and audit.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from risk_engine.domain.facts import LIST_FACT, Subject, fingerprint
+from risk_engine.domain.fingerprints import KEYED, Fingerprints
 
 ENTRIES_MAX = 200_000  # on all lists together: about 40 MB in each process
 NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
@@ -53,14 +56,22 @@ def fault_of(kind: ListType, value: str) -> str | None:
     return f"not the value of a list of type {kind}" + (f": {_WORDS[kind]}" if kind in _WORDS else "")
 
 
-def entity_of(kind: ListType, value: str) -> str:
-    """How an entry's value is kept and compared: what may name a person only as its fingerprint. Raises ValueError
-    with a sentence for a value that no payment of this type can have."""
+def forms_of(kind: ListType, value: str, fingerprints: Fingerprints) -> list[str]:
+    """How an entry's value is kept and compared, the newest form first, and older ones that it may stand there in: what
+    may name a person only as its fingerprint. Raises ValueError with a sentence for a value that no payment of this
+    type can have."""
     if fault := fault_of(kind, value):
         raise ValueError(fault)
     if kind in (ListType.BIN, ListType.COUNTRY, ListType.MERCHANT):
-        return value
-    return fingerprint(kind.value, value.lower() if kind is ListType.EMAIL else value)
+        return [value]
+    return fingerprints.forms_of(kind.value, value.lower() if kind is ListType.EMAIL else value)
+
+
+def upgraded(entry: Entry, fingerprints: Fingerprints) -> Entry:
+    """An entry of before as payments are compared with it now."""
+    if entry.type.value not in KEYED:
+        return entry
+    return replace(entry, entity=fingerprints.upgraded(entry.entity))
 
 
 def entities_of(kind: ListType, subject: Subject) -> tuple[str, ...]:

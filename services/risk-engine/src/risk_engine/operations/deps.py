@@ -20,6 +20,7 @@ from risk_engine.clients.features import FeatureStore
 from risk_engine.clients.geography import CountryOf, InvalidGeography, open_geography
 from risk_engine.clients.model import ModelUnavailable, Scorer
 from risk_engine.clients.model_trial import open_model, try_model
+from risk_engine.domain.fingerprints import Fingerprints, fingerprints_of
 from risk_engine.domain.lists import Lists
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.snoozes import Snoozes
@@ -107,6 +108,7 @@ class Deps:
     )  # by hash of token, until when
     compiled_sets: dict[str, CompiledRuleSet] = field(default_factory=dict)  # of the past, by hash
     country_of: CountryOf = field(default_factory=lambda: open_geography(None))
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
     explained: Explained = field(default_factory=Explained)
     channels: tuple[Channel, ...] = ()
     alert_sender: AlertSender = field(default_factory=lambda: AlertSender(()))
@@ -126,10 +128,14 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Open everything, yield it, flush and close. Nothing is asked of Postgres or Redis yet: they may be away."""
     engine = create_engine(settings)
     streams, windows = create_redis(settings.streams), create_redis(settings.velocity)
+    fingerprints = fingerprints_of(settings.risk_fingerprint_keys.get_secret_value())
+    if not fingerprints.newest:
+        log.warning("no fingerprint keys: addresses can be guessed from what is kept, see docs/privacy.md")
     features = FeatureStore(
         windows,
         timeout_s=settings.velocity_timeout_ms / 1000,
         strangers_per_day_max=settings.strangers_per_day_max,
+        named_by=fingerprints.newest,
     )
     rules, channels = load_rules(settings), read_channels(settings.risk_alert_channels)
     try:
@@ -152,6 +158,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 rules,
                 committer,
                 country_of=load_geography(settings),
+                fingerprints=fingerprints,
                 channels=channels,
                 alert_sender=sender,
             )

@@ -46,11 +46,11 @@ async def link_payments(deps: Deps) -> int:
         if not await inbox.move_cursor(conn, tables.consumer_cursor, CONSUMER, STREAM, seen=seen, to=to):
             return 0  # another process was quicker
         made = [event.data["assessment"] for event in page.events if event.type == MADE]
-        await payment_links.add(conn, [link for assessment in made for link in _links(assessment)])
+        await payment_links.add(conn, [link for assessment in made for link in _links(deps, assessment)])
     return len(page.events)
 
 
-def _links(assessment: Mapping[str, Any]) -> list[tuple[str, datetime, str]]:
+def _links(deps: Deps, assessment: Mapping[str, Any]) -> list[tuple[str, datetime, str]]:
     at = datetime.fromisoformat(assessment["request"]["occurred_at"])
     entities = linked_entities(assessment["merchant_id"], assessment["request"])
-    return [(entity, at, assessment["id"]) for entity in entities]
+    return [(deps.fingerprints.upgraded_entity(entity), at, assessment["id"]) for entity in entities]

@@ -6,7 +6,7 @@ from typing import Any
 from platform_kit.db import each_by_itself
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
-from risk_engine.domain.lists import ENTRIES_MAX, ListType, entity_of, fault_of
+from risk_engine.domain.lists import ENTRIES_MAX, ListType, fault_of, forms_of, upgraded
 from risk_engine.domain.staff import Actor, Role
 from risk_engine.operations.deps import Deps
 from risk_engine.store import assessments, lists
@@ -60,18 +60,20 @@ async def add_entries(
         _require_lead_for(kind, by)
         if await lists.count_current(conn) + len(entries) > ENTRIES_MAX:
             raise TooManyEntries(f"All lists together hold {ENTRIES_MAX:,} entries; take some off first.")
-        return [await _add(conn, name, kind, entry, by) for entry in entries]
+        return [await _add(deps, conn, name, kind, entry, by) for entry in entries]
 
 
-async def _add(conn: Any, name: str, kind: ListType, entry: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+async def _add(
+    deps: Deps, conn: Any, name: str, kind: ListType, entry: Mapping[str, Any], by: Actor
+) -> dict[str, Any]:
     try:
-        entity = entity_of(kind, entry["value"])
+        entity, *older = forms_of(kind, entry["value"], deps.fingerprints)
     except ValueError as error:
         return {"result": "refused", "id": None, "detail": str(error)}
     values = {"value": entry["value"], "reason": entry["reason"], "expires_at": entry["expires_at"]}
-    if made := await lists.add(conn, name, entity, by.name, values):
+    if not await lists.remove_entities(conn, name, [entity, *older], by.name):
+        made = await lists.add(conn, name, entity, by.name, values)
         return {"result": "added", "id": made, "detail": None}
-    await lists.remove_entity(conn, name, entity, by.name)
     return {
         "result": "renewed",
         "id": await lists.add(conn, name, entity, by.name, values),
@@ -140,7 +142,7 @@ async def follow_lists(deps: Deps) -> int:
             if not deps.lists.seen:
                 for name, kind in (await lists.types(conn)).items():
                     deps.lists.copy.declare(name, kind)
-        deps.lists.copy.apply(found)
+        deps.lists.copy.apply(upgraded(one, deps.fingerprints) for one in found)
         deps.lists.seen = last
         seen += len(found)
         if len(found) < SLICE:

@@ -20,6 +20,7 @@ from platform_kit.process import sleep_unless
 from risk_engine.clients.features import VelocityUnavailable
 from risk_engine.domain.assessment import subject_of
 from risk_engine.domain.facts import Subject
+from risk_engine.domain.fingerprints import KEYED
 from risk_engine.domain.velocity import SERIES
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
@@ -68,7 +69,7 @@ async def project_declines(deps: Deps) -> int:
         since = deps.clock.now() - _HORIZONS["declines"]
         rows = await outcomes.declines_after(conn, after, since, SLICE)
         last = rows[-1].seq if len(rows) == SLICE else await outcomes.last_seq(conn)
-    declines = [(replace(_subject(row), occurred_at=row.occurred_at), 0) for row in rows]
+    declines = [(replace(_subject(deps, row), occurred_at=row.occurred_at), 0) for row in rows]
     await _replay(deps, declines, kind="declines")
     if last > after:
         await deps.features.set_declines_seen(last)
@@ -90,7 +91,7 @@ async def project_frauds(deps: Deps) -> int:
         again = await labels.frauds(conn, min(begin, earliest_id("lbl", now - LATE_COMMIT)), SLICE)
     rows = {row.label_id: row for row in (*again, *fresh)}.values()
     for kind, stands in (("frauds", True), ("cleared", False)):
-        await _replay(deps, [(_subject(row), 0) for row in rows if row.stands is stands], kind=kind)
+        await _replay(deps, [(_subject(deps, row), 0) for row in rows if row.stands is stands], kind=kind)
     if last > seen:  # also past labels of payments that nobody called fraud: they are not looked at again
         await deps.features.set_frauds_seen(last)
     return len(fresh)
@@ -118,7 +119,7 @@ async def _replay_payments(deps: Deps, oldest: datetime) -> int:
         async with deps.engine.connect() as conn:
             rows = await assessments.recent_slice(conn, before, SLICE)
         fresh = [row for row in rows if row.created_at > oldest]
-        await _replay(deps, [(_subject(row), row.amount) for row in fresh], kind="payments")
+        await _replay(deps, [(_subject(deps, row), row.amount) for row in fresh], kind="payments")
         count += len(fresh)
         if len(rows) < SLICE or rows[-1].created_at <= oldest:
             return count
@@ -132,5 +133,8 @@ async def _replay(deps: Deps, events: Sequence[tuple[Subject, int]], *, kind: st
         await asyncio.gather(*(deps.features.record(subject, amount, kind=kind) for subject, amount in piece))
 
 
-def _subject(row: Any) -> Subject:
-    return subject_of(row.merchant_id, row.idempotency_key, row.payment_id, row.request)
+def _subject(deps: Deps, row: Any) -> Subject:
+    """As payments are known now: by the newest key, whatever it was recorded under."""
+    subject = subject_of(row.merchant_id, row.idempotency_key, row.payment_id, row.request)
+    named = {name: deps.fingerprints.upgraded(getattr(subject, name)) for name in KEYED}
+    return replace(subject, **named)

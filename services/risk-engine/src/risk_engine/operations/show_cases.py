@@ -84,7 +84,7 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
             raise NotFound("No case has this id.")
         payments = await cases.payments_of(conn, case_id)
         acts = await cases.acts_of(conn, case_id, ACTS_SHOWN)
-        entities = _entities(case, payments)
+        entities = _entities(deps, case, payments)
         related = await payment_links.related(
             conn,
             entities,
@@ -99,13 +99,15 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
     }
 
 
-def _entities(case: Case, payments: Sequence[Any]) -> list[str]:
-    """By what to look for related payments: of the newest payments first, a bounded number."""
+def _entities(deps: Deps, case: Case, payments: Sequence[Any]) -> list[str]:
+    """By what to look for related payments: of the newest payments first, a bounded number. What was named by an older
+    key may be linked by that, and by the newest."""
     found = dict.fromkeys(
-        entity
+        form
         for row in reversed(payments)
         if row.assessment_id
         for entity in linked_entities(case.merchant_id, row.request)
+        for form in (deps.fingerprints.upgraded_entity(entity), entity)
     )
     return list(found)[:ENTITIES_MAX]
 

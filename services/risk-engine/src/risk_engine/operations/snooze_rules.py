@@ -61,6 +61,7 @@ async def snooze_rule(
         entity = next((one for one in entities if one.startswith(f"{by}:")), None)
         if entity is None:
             raise NothingToSnooze(f"The payment came without a {by}; snooze by what it has.")
+        entity = deps.fingerprints.upgraded_entity(entity)
         await snoozes.lock(conn)
         if await snoozes.count(conn, now) >= SNOOZES_MAX:
             raise TooManySnoozes(f"At most {SNOOZES_MAX}: end some, or change the rules.")
@@ -105,7 +106,11 @@ async def follow_snoozes(deps: Deps) -> bool:
         if change == deps.snoozes.copy.change:
             return False
         # A change between the two reads is in the copy already, and is read once more by the next poll.
-        deps.snoozes.copy = Snoozes(await snoozes.in_force(conn, deps.clock.now()), change)
+        in_force = await snoozes.in_force(conn, deps.clock.now())
+        named = {
+            (rule, deps.fingerprints.upgraded_entity(entity)): end for (rule, entity), end in in_force.items()
+        }
+        deps.snoozes.copy = Snoozes(named, change)
     return True
 
 

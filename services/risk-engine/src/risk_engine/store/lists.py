@@ -38,9 +38,9 @@ REMOVE = text("""
     UPDATE risk.list_entry SET removed_at = now(), removed_by = :removed_by, change = nextval('risk.list_entry_change_seq')
     WHERE id = :id AND list = :list AND removed_at IS NULL RETURNING id
 """)  # noqa: E501
-REMOVE_ENTITY = text("""
+REMOVE_ENTITIES = text("""
     UPDATE risk.list_entry SET removed_at = now(), removed_by = :removed_by, change = nextval('risk.list_entry_change_seq')
-    WHERE list = :list AND entity = :entity AND removed_at IS NULL
+    WHERE list = :list AND entity = ANY(CAST(:entities AS text[])) AND removed_at IS NULL
 """)  # noqa: E501
 CURRENT = text("""
     SELECT count(*) FROM risk.list_entry
@@ -130,9 +130,11 @@ async def remove(conn: AsyncConnection, name: str, entry_id: int, removed_by: st
     return await conn.scalar(REMOVE, values) is not None
 
 
-async def remove_entity(conn: AsyncConnection, name: str, entity: str, removed_by: str) -> None:
-    """Take an entity off, so that it can come on again under other terms. The caller holds the lock."""
-    await conn.execute(REMOVE_ENTITY, {"list": name, "entity": entity, "removed_by": removed_by})
+async def remove_entities(conn: AsyncConnection, name: str, entities: Sequence[str], removed_by: str) -> bool:
+    """Take an entity off, by any of its forms, so that it can come on again under other terms; False when it was not
+    on. The caller holds the lock."""
+    values = {"list": name, "entities": list(entities), "removed_by": removed_by}
+    return (await conn.execute(REMOVE_ENTITIES, values)).rowcount > 0
 
 
 async def count_current(conn: AsyncConnection) -> int:

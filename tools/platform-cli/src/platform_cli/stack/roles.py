@@ -26,7 +26,7 @@ GATEWAY = Service(
     ("admin_api_key", "channel_secret", "vault_keys", "vault_fingerprint_key"),
     ("vault",),
 )
-RISK = Service("risk", "risk-engine", "risk", ())
+RISK = Service("risk", "risk-engine", "risk", ("risk_fingerprint_keys",))
 PIPELINE = Service("pipeline", "data-pipeline", "pipeline", ())
 SERVICES = (GATEWAY, RISK, PIPELINE)
 

@@ -137,6 +137,8 @@ def _new_secret(name: str) -> str:
         return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     if name == "vault_keys":  # the newest first; docs/vault.md says how another one is added
         return "k1:" + base64.b64encode(secrets.token_bytes(32)).decode()
+    if name == "risk_fingerprint_keys":  # the newest first; docs/privacy.md says how another one is added
+        return "k1:" + secrets.token_hex(24)
     if name == "admin_api_key":
         return f"sk_admin_{secrets.token_hex(24)}"
     if name == "console_password":  # a person types it

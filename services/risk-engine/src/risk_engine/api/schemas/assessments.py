@@ -22,10 +22,14 @@ from risk_engine.api.schemas.fields import (
     Token,
 )
 from risk_engine.domain.facts import Subject, fingerprint
+from risk_engine.domain.fingerprints import Fingerprints
 
 FUTURE_MAX = timedelta(
     minutes=5
 )  # of another machine's clock; beyond it a payment would push all others out of windows
+
+
+UNKEYED = Fingerprints()
 
 
 class Customer(Body):
@@ -57,7 +61,9 @@ class AssessmentRequest(Body):
     customer: Customer | None = None
     occurred_at: Moment
 
-    def subject(self, now: datetime, country_of: Callable[[str], str]) -> Subject:
+    def subject(
+        self, now: datetime, country_of: Callable[[str], str], fingerprints: Fingerprints = UNKEYED
+    ) -> Subject:
         """What the domain assesses: card, device and address as fingerprints, and of the address the country that
         `country_of` it says. Raises for a time in the future."""
         if self.occurred_at > now + FUTURE_MAX:
@@ -74,10 +80,10 @@ class AssessmentRequest(Body):
             card=fingerprint("card", self.card or ""),
             customer_id=customer.id or "",
             country=customer.country or "",
-            ip=fingerprint("ip", customer.ip or ""),
+            ip=fingerprints.of("ip", customer.ip or ""),
             ip_country=country_of(customer.ip) if customer.ip else "",
-            device=fingerprint("device", customer.device_id or ""),
-            email=fingerprint("email", (customer.email or "").lower()),
+            device=fingerprints.of("device", customer.device_id or ""),
+            email=fingerprints.of("email", (customer.email or "").lower()),
             terminal=fingerprint(
                 "terminal", f"{self.merchant_id}/{self.terminal_id}" if self.terminal_id else ""
             ),
