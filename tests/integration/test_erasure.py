@@ -165,6 +165,7 @@ async def platform(
             clean_redis_url,
             internal_token=SecretStr(TOKEN),
             log_level="DEBUG",
+            risk_fingerprint_keys=SecretStr("k1:" + "f" * 32),
         )
     )
     redis = create_redis(clean_redis_url)

@@ -20,7 +20,6 @@ from platform_kit.process import sleep_unless
 from risk_engine.clients.features import VelocityUnavailable
 from risk_engine.domain.assessment import subject_of
 from risk_engine.domain.facts import Subject
-from risk_engine.domain.fingerprints import KEYED
 from risk_engine.domain.velocity import SERIES
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
@@ -136,5 +135,10 @@ async def _replay(deps: Deps, events: Sequence[tuple[Subject, int]], *, kind: st
 def _subject(deps: Deps, row: Any) -> Subject:
     """As payments are known now: by the newest key, whatever it was recorded under."""
     subject = subject_of(row.merchant_id, row.idempotency_key, row.payment_id, row.request)
-    named = {name: deps.fingerprints.upgraded(getattr(subject, name)) for name in KEYED}
-    return replace(subject, **named)
+    upgraded = deps.fingerprints.upgraded
+    return replace(
+        subject,
+        email=upgraded(subject.email),
+        ip=upgraded(subject.ip),
+        device=upgraded(subject.device),
+    )
