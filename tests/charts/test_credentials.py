@@ -5,9 +5,12 @@ What `lookup` finds only a cluster shows: tests/kind compares the Secret over in
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Helm, Object
@@ -52,9 +55,14 @@ FILES = {
     },
     "payment-gateway-relay": {"database_password", "redis_password"},
     "channels": {"channel_secret", "internal_token"},
-    "risk-engine-api": {"database_password", "redis_password", "internal_token"},
-    "risk-engine-worker": {"database_password", "redis_password", "internal_token"},
-    "risk-engine-consumer": {"database_password", "redis_password", "internal_token"},
+    "risk-engine-api": {"database_password", "redis_password", "internal_token", "risk_fingerprint_keys"},
+    "risk-engine-worker": {"database_password", "redis_password", "internal_token", "risk_fingerprint_keys"},
+    "risk-engine-consumer": {
+        "database_password",
+        "redis_password",
+        "internal_token",
+        "risk_fingerprint_keys",
+    },
     "risk-engine-relay": {"database_password", "redis_password"},
     "data-pipeline-api": {"database_password", "redis_password", "internal_token"},
     "data-pipeline-worker": {"database_password", "redis_password", "internal_token"},
@@ -124,6 +132,38 @@ def test_an_upgrade_that_finds_no_secret_fails_instead_of_making_one(helm: Helm)
     refusal = helm.refusal("--is-upgrade")
     assert 'Secret "platform-credentials" is not in namespace "default"' in refusal
     assert "global.secrets.mode=existing" in refusal
+
+
+def test_an_upgrade_keeps_every_key_and_makes_those_that_are_new(helm: Helm, tmp_path: Path) -> None:
+    """The template by itself; what it looks up is among its values here."""
+    template = TEMPLATE.read_text()
+    for looked_up, told in (
+        ('lookup "v1" "Secret" .Release.Namespace $name', ".Values.found"),
+        ('lookup "v1" "Secret" .Release.Namespace ""', ".Values.cluster"),
+    ):
+        assert looked_up in template
+        template = template.replace(looked_up, told)
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/credentials.yaml").write_text(template)
+    (tmp_path / "templates/_names.tpl").write_text((TEMPLATE.parent / "_names.tpl").read_text())
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: payment-platform, version: 1.0.0}")
+    values = tmp_path / "values.yaml"
+
+    def made(found: dict[str, str], *args: str) -> dict[str, str]:
+        given = {"global": {"secrets": {"mode": "generate"}}, "postgres": {"enabled": False}}
+        here = {"cluster": {"items": []}, "found": {"data": found} if found else {}}
+        values.write_text(yaml.safe_dump(given | here))
+        [secret] = helm.template("--values", str(values), *args, chart=tmp_path)
+        return dict(secret["data"])
+
+    first = made({})
+    key = base64.b64decode(first["risk_fingerprint_keys"]).decode()
+    assert re.fullmatch(r"k1:\w{40}", key), "as risk_engine.domain.fingerprints reads it"
+    assert made(first, "--is-upgrade") == first
+    older = {name: value for name, value in first.items() if name != "risk_fingerprint_keys"}
+    upgraded = made(older, "--is-upgrade")
+    assert upgraded.keys() == first.keys()
+    assert upgraded.items() >= older.items()
 
 
 def test_with_an_existing_secret_nothing_is_looked_up_or_made(helm: Helm) -> None:

@@ -11,7 +11,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{/*
-The keys of the Secret: a password of 40 letters and digits each, but for the last two. Their names say what they open; docs/kubernetes/secrets.md
+The keys of the Secret: a password of 40 letters and digits each, but for the last three. Their names say what they open; docs/kubernetes/secrets.md
 says who mounts which.
 */}}
 {{- define "payment-platform.secret-keys" -}}
