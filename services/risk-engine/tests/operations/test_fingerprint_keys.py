@@ -68,7 +68,7 @@ async def test_windows_lists_and_snoozes_outlive_a_new_key(deps: Deps) -> None:
     await add_entries(deps, "mails", [entry()], BOB)
     first = await paid(deps, 1)
     assert first["facts"]["email_count_24h"] == 1
-    rule = deps.rules.compiled.rules[0].rule.id
+    rule = next(iter(deps.rules.compiled.rules)).rule.id
     await snooze_rule(
         deps, ADA, rule=rule, by=SnoozedBy.IP, assessment_id=first["id"],
         until=deps.clock.now() + timedelta(days=1), reason="an office",
