@@ -6,10 +6,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from pipeline_rig import a_payment, an_attempt, an_event, ingest, rollup_differences
+from pipeline_rig import a_case, a_payment, an_attempt, an_event, ingest, rollup_differences, some_attempts
 from running_service import Service
 from seeded_day import SEEDED, Seeded
 
+from data_pipeline.clients.event_sources import RISK
 from data_pipeline.domain.reports import REPORTS, ReportName
 
 DAY = "from=2026-11-23T00:00:00Z&to=2026-11-24T00:00:00Z"
@@ -164,6 +165,8 @@ async def test_a_day_is_the_day_of_the_zone(service: Service) -> None:
 async def test_every_report_has_the_columns_that_it_declares_at_every_split(
     service: Service, seeded: Seeded, name: ReportName
 ) -> None:
+    await ingest(service.deps.engine, [some_attempts(len(seeded.payments) + 1, "due", "delivered")])
+    await ingest(service.deps.engine, [a_case(10_000)], RISK)
     report = REPORTS[name]
     grains = ("total", "hour", "day", "week", "month") if report.has_grain else ("total",)
     for grain in grains:

@@ -266,6 +266,7 @@ async def test_a_first_batch_that_fails_takes_no_roll_up_back(
     async with admin.begin() as conn:
         await conn.execute(text("DELETE FROM pipeline.rollup_account"))
         await conn.execute(text("DELETE FROM pipeline.rollup WHERE grain = 'hour'"))
+        await conn.execute(text("UPDATE pipeline.event_count SET rolled_up = 0"))
     await admin.dispose()
     world.events["gateway"] = [poisoned, a_sale(last + 2, 500)]
     await publish(redis, world.events["gateway"])
