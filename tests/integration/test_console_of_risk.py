@@ -239,6 +239,7 @@ async def test_what_the_engine_refuses_is_said_on_the_page_and_what_was_typed_st
     assert (await office.ask("GET", f"/v1/cases/{taken['id']}"))["status"] == "in_progress"
 
 
+@pytest.mark.timeout(420)  # thirteen pages at four widths, in a browser that may share its core
 async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     office: Office, tmp_path: Path
 ) -> None:
