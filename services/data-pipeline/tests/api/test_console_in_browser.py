@@ -75,7 +75,6 @@ async def settled(service: Service, world: World, first: int) -> tuple[str, str]
 
 
 @pytest.mark.timeout(900)  # every page six times: it grows with each, and a shared machine is slow
-@pytest.mark.timeout(600)  # every page at every width, in a browser that may share its core
 async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     service: Service, seeded: Seeded, world: World, page: Page, tmp_path: Path
 ) -> None:
