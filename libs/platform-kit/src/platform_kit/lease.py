@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from platform_kit.db import each_by_itself
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
 
@@ -48,8 +49,7 @@ async def held(
 
     A session lock needs a connection that is ours alone: behind PgBouncer it must be a session pool.
     """
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
+    async with each_by_itself(engine).connect() as connection:
         take = _try(connection, lock_key(name)) if stop is None else _wait(connection, lock_key(name), stop)
         if not await take:
             yield None
