@@ -120,14 +120,14 @@ async def test_the_relay_puts_assessments_on_the_stream(
         with start("relay"):
 
             async def is_published() -> bool:
-                return bool(await redis.xlen("events:risk") == 1)
+                return bool(await redis.xlen("events:risk") >= 2)
 
             await eventually(is_published, 30)
         entries: Any = await redis.xrange("events:risk")
-    ((_, fields),) = entries
-    event = orjson.loads(fields[b"event"])
-    assert (event["position"], event["type"]) == (1, "assessment.made.v1")
-    assert event["data"]["assessment"]["id"] == item.assessment.id
+    events = {event["type"]: event for event in (orjson.loads(fields[b"event"]) for _, fields in entries)}
+    assert {event["position"] for event in events.values()} == {1, 2}
+    assert events["assessment.made.v1"]["data"]["assessment"]["id"] == item.assessment.id
+    assert events["case.opened.v1"]["data"]["case"]["payment_count"] == 1
 
 
 async def test_the_worker_runs_what_the_schedule_sends(

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from gateway_rig import Reply, RunningGateway, a_sale
 from sqlalchemy import text
-from witnesses import agree, charged_and_refunded
+from witnesses import agree, charged_and_refunded, resolve
 
 from platform_cli.embedded.testing import TestDatabase
 
@@ -30,16 +30,26 @@ ALWAYS_FAIL = """
 async def test_fifty_refunds_at_once_give_back_no_more_than_was_taken(
     gateway: RunningGateway, twin: RunningGateway
 ) -> None:
-    """P4. Sixteen of fifty refunds of 6 fit into each charge of 100; every other one is told what remains."""
+    """P4. Sixteen of fifty refunds of 6 fit into each charge of 100; every other one is told what remains.
+
+    On a slow machine a refund may provably never reach the channel, which leaves its amount to others, or its answer
+    may come too late: who asks until nothing is left gets sixteen in all.
+    """
     payments = [await gateway.captured(10_000) for _ in range(2 * SCALE)]
     for payment_id in payments:
         path = f"/v1/payments/{payment_id}/refunds"
         replies = await asyncio.gather(*(g.post(path, {"amount_minor": 600}) for g in (gateway, twin) * 25))
-        assert sum(reply.status == 201 for reply in replies) == 16
-        refused = [reply for reply in replies if reply.status != 201]
+        given = [reply.body["status"] for reply in replies if reply.status in (201, 202)]
+        refused = [reply for reply in replies if reply.status not in (201, 202)]
         assert {(r.status, r.problem, r.body["remaining_minor"]) for r in refused} <= {
             (422, "amount-exceeds-remaining", 10_000 - 600 * n) for n in range(17)
         }
+        assert len(given) - given.count("failed") <= 16
+        while (reply := await gateway.post(path, {"amount_minor": 600})).status in (201, 202):
+            given.append(reply.body["status"])
+        assert (reply.problem, reply.body["remaining_minor"]) == ("amount-exceeds-remaining", 400)
+        assert given.count("succeeded") + given.count("pending") == 16
+        await resolve(gateway)
         assert (await gateway.payment(payment_id))["refunded_minor"] == 9_600
     await agree(gateway, 10_000 * len(payments), 9_600 * len(payments))
 
