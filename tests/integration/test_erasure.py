@@ -8,11 +8,15 @@ This is what holds docs/privacy.md to the truth: whatever starts to keep persona
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 from gateway_rig import ADMIN, RunningGateway, run_gateway
@@ -29,6 +33,9 @@ from data_pipeline.clients.event_sources import PAYMENTS, RISK
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.consume_streams import stream_consumer
 from data_pipeline.operations.deps import Deps as PipelineDeps
+from data_pipeline.operations.replay_archive import replay_archive, request_replay
+from data_pipeline.operations.verify_archive import verify_archive
+from data_pipeline.store import replay as replay_store
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.erase_subjects import erase_subjects
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
@@ -42,6 +49,7 @@ from platform_kit.redis import create_redis
 from risk_engine import app as risk
 from risk_engine.clients.cel import compile_rules
 from risk_engine.domain.rule_documents import parse_rule_set
+from risk_engine.operations.chain_assessments import chain_assessments, check_chain
 from risk_engine.operations.deps import Deps as RiskDeps
 from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.link_payments import link_payments
@@ -277,3 +285,121 @@ async def test_a_planted_value_is_found_wherever_it_went(platform: Platform) -> 
     } <= found.keys()  # fmt: skip
     assert any(place.endswith(".parquet") for place in found)
     assert any(place.endswith("debug.log") for place in found)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Every event as the two outboxes have it, by id."""
+
+    events: Mapping[str, tuple[str, int | None, Any]]
+
+    @classmethod
+    async def by(cls, platform: Platform) -> Told:
+        found: dict[str, tuple[str, int | None, Any]] = {}
+        for url, schema in ((platform.databases[1], "payments"), (platform.databases[0], "risk")):
+            for row in await query(url, f"SELECT id, type, position, data FROM {schema}.outbox_event"):
+                found[row["id"]] = (row["type"], row["position"], orjson.loads(row["data"]))
+        return cls(found)
+
+
+async def query(url: str, statement: str, *values: Any) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        return list(await connection.fetch(statement, *values))
+    finally:
+        await connection.close()
+
+
+async def told_as_before(platform: Platform, payment_id: str) -> None:
+    """Events of this payment as a release before sealing told them, and one that the warehouse does not know."""
+    risk_url, payments_url, _ = platform.databases
+    payer, evidence, customer_id = (orjson.dumps(one).decode() for one in (PAYER, EVIDENCE, PAYER["id"]))
+    of_payment = "WHERE data #>> '{payment,id}' = $2"
+    await query(
+        payments_url,
+        f"UPDATE payments.outbox_event SET data = jsonb_set(data, '{{payment,customer}}', $1::jsonb) {of_payment}",
+        payer,
+        payment_id,
+    )
+    await query(
+        payments_url,
+        f"UPDATE payments.outbox_event SET data = jsonb_set(data, '{{dispute,evidence}}', $1::jsonb) {of_payment}"
+        " AND data ? 'dispute'",
+        evidence,
+        payment_id,
+    )
+    await query(
+        payments_url,
+        "UPDATE payments.outbox_event SET type = 'dispute.teleported.v1' WHERE type = 'dispute.lost.v1'",
+    )
+    await query(
+        risk_url,
+        "UPDATE risk.outbox_event SET data = jsonb_set(data, '{assessment,request,customer,id}', $1::jsonb)"
+        " WHERE data #>> '{assessment,payment_id}' = $2",
+        customer_id,
+        payment_id,
+    )
+
+
+async def scrub(platform: Platform, *words: str) -> tuple[int, dict[str, Any]]:
+    """`platform privacy scrub` as an operator types it: the exit code, and what it said."""
+    archive = f"file://{platform.folders[1]}"
+    named = [word for url in platform.databases for word in ("--database", url)]
+    command = [sys.executable, "-m", "platform_cli.app", "privacy", "scrub", "--json", *words, *named]
+    command += ["--redis", platform.redis_url, "--archive", archive]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, orjson.loads(done.stdout)
+
+
+async def test_what_older_releases_told_in_clear_is_scrubbed_wherever_it_went(platform: Platform) -> None:
+    payment_id, _ = await platform.everything_told()
+    as_told_today = await Told.by(platform)
+    await told_as_before(platform, payment_id)
+    await platform.events_flow()
+    people = sought_of(KNOWN_BY, [])
+    places = {
+        "payments.outbox_event", "risk.outbox_event", "pipeline.stored_event", "pipeline.quarantine",
+        "redis stream events:payments", "redis stream events:risk",
+    }  # fmt: skip
+    before = readable(await platform.scan(people))
+    assert places <= before.keys()
+    assert {Path(place).suffix for place in before.keys() - places} == {".parquet"}
+
+    code, planned = await scrub(platform, "--dry-run")
+    assert (code, planned["dry_run"], planned["left"]) == (0, True, [])
+    assert readable(await platform.scan(people)).keys() == before.keys(), "a dry run changes nothing"
+
+    code, done = await scrub(platform)
+    assert (code, done["places"]) == (0, planned["places"]), "what was planned was done"
+    assert all(place["cleared"] for place in done["places"])
+    assert readable(await platform.scan(people)) == {}
+    _, again = await scrub(platform)
+    assert [place["cleared"] for place in again["places"]] == [0] * len(done["places"])
+
+    await nothing_else_changed(platform, as_told_today)
+
+
+async def nothing_else_changed(platform: Platform, as_told_today: Told) -> None:
+    """Events are what this release would have told, in the warehouse and its archive too; all proofs hold."""
+    now = (await Told.by(platform)).events
+    unknown = {name for name, (kind, *_) in now.items() if kind == "dispute.teleported.v1"}
+    for name, (_, _, data) in as_told_today.events.items():
+        assert now[name][2] == data
+    stored = await query(
+        platform.databases[2], "SELECT event_id, position, payload FROM pipeline.stored_event"
+    )
+    kept = {row["event_id"]: (row["position"], orjson.loads(row["payload"])["data"]) for row in stored}
+    assert as_told_today.events.keys() - unknown <= kept.keys()
+    assert kept == {name: (now[name][1], now[name][2]) for name in kept}
+    verified = await verify_archive(platform.pipeline_deps, date(2020, 1, 1), date(2040, 1, 1))
+    assert (verified.rows, verified.faults) == (len(stored), ())
+    run = await request_replay(platform.pipeline_deps, "ops", "the archive was scrubbed")
+    await replay_archive(platform.pipeline_deps)
+    async with platform.pipeline_deps.engine.connect() as conn:
+        replayed = await replay_store.run(conn, run["id"])
+    assert replayed is not None
+    assert (replayed["state"], replayed["detail"]) == ("swapped", None)
+    assert (await platform.gateway.verification())["balanced"]
+    await chain_assessments(platform.risk_deps)
+    assert (await check_chain(platform.risk_deps, 0, 1_000))["broken_at"] is None

@@ -27,6 +27,7 @@ from platform_cli.daily.telling import (
     told,
 )
 from platform_cli.privacy.scan_databases import scan_postgres, scan_redis
+from platform_cli.privacy.scrub import scrub
 from platform_cli.privacy.sought import LEAST, Findings, Sought, sought_of
 from platform_cli.stack.backends import choose_backends
 from platform_cli.stack.state import State
@@ -60,12 +61,13 @@ REDIS_USES = {
 
 
 def privacy_commands() -> typer.Typer:
-    """`privacy erase`, `list`, `report`, `scan`."""
+    """`privacy erase`, `list`, `report`, `scan`, `scrub`."""
     group = typer.Typer(no_args_is_help=True, help="Personal data: erase somebody, prove that it is gone.")
     group.command("erase")(told(erase))
     group.command("list")(told(list_all))
     group.command("report")(told(report))
     group.command("scan")(told(scan))
+    group.command("scrub")(told(scrub))
     return group
 
 
