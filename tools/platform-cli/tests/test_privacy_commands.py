@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
 from platform_cli.privacy.scan_files import SERVICES
 
+sys.path.insert(0, str(Path(__file__).parents[3] / "services/payment-gateway/tests/simulators"))
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/payment-gateway/tests/api"))
 
 from gateway_rig import ADMIN, RunningGateway, run_gateway
@@ -88,6 +89,8 @@ async def copy(fresh_database: FreshDatabase, clean_redis_url: str, tmp_path: Pa
         await redis.xadd("events:payments", {"data": "{}"})
         await redis.sadd("_kombu.binding.payments", "payments")
         await redis.set("vel:warm:2", "1")
+        for number in range(20):  # of another type, under the same first word, and most of them met before it
+            await redis.zadd(f"vel:{{card:{number}}}:payments", {"pay_1": 1})
         yield Copy(gateway, database, redis, clean_redis_url, files)
 
 

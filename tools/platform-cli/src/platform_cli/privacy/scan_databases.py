@@ -57,7 +57,7 @@ async def scan_postgres(url: str, sought: Sought) -> Findings:
 
 
 async def scan_redis(url: str, sought: Sought, password: str | None = None) -> Findings:
-    """A place for each stream, and one for each kind of key: what stands before the first colon."""
+    """A place for each stream, and one for each type and kind of key: what stands before the first colon."""
     places: dict[str, Place] = {}
     left_out: list[str] = []
     async with Redis.from_url(url, password=password) as connected:
@@ -70,8 +70,8 @@ async def scan_redis(url: str, sought: Sought, password: str | None = None) -> F
             if kind not in READERS:
                 left_out.append(f"redis {kind} {name}: a type that is not read")
                 continue
-            shown = name if kind == "stream" else name.partition(":")[0]
-            place = places.setdefault(shown, Place(f"redis {kind} {shown}"))
+            shown = f"redis {kind} {name if kind == 'stream' else name.partition(':')[0]}"
+            place = places.setdefault(shown, Place(shown))
             try:
                 async for told in READERS[kind](redis, key):
                     place.look(f"{name}\n{text_of(told)}", sought)
