@@ -36,6 +36,7 @@ from data_pipeline.domain.matching import FileLine, LedgerLine
 from data_pipeline.domain.reconciliation import OF_PAYOUTS, BreakClass, HoldStatus, reconcile, with_holds
 from data_pipeline.domain.settlement import SettlementFile, SettlementLine, SettlementType, generate, parse
 from data_pipeline.domain.terms import ChannelTerms
+from data_pipeline.operations.consume_streams import GATHER_S
 from data_pipeline.operations.ingest_events import ingest_into, set_aside_from
 from data_pipeline.operations.match_day import collection_paused
 from data_pipeline.settings import CONSUMER, Settings
@@ -48,7 +49,7 @@ from platform_kit.events import Event, EventPage
 from platform_kit.outbox_tables import append
 from platform_kit.redis import create_redis
 from platform_kit.relay import Relay
-from platform_kit.streams import StreamConsumer
+from platform_kit.streams import BATCH_MAX, StreamConsumer
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 EVENTS = int(20_000 * SCALE)
@@ -128,6 +129,8 @@ async def event_to_console(gateway_url: str, pipeline_url: str, redis: Redis) ->
             await consumer.run_once()
             for number in range(known, min(consumer.position, count)):
                 seen_at[number] = time.perf_counter()
+            if 0 < consumer.position - known < BATCH_MAX:
+                await asyncio.sleep(GATHER_S)  # as the process does (ADR 182)
 
     consuming = asyncio.create_task(consume())
     began, step = time.perf_counter(), 50  # ten commits a second: group commit at this rate

@@ -625,3 +625,43 @@ async def test_who_takes_the_lease_prepares_before_anything_is_applied_until_it_
     await running
     assert applied_before == [[], []]
     assert await rig.applied() == [1, 2, 3]
+
+
+async def test_between_batches_that_are_not_full_the_next_one_gathers(rig: Rig) -> None:
+    sizes: list[int] = []
+
+    async def apply(conn: AsyncConnection, events: Sequence[Event]) -> None:
+        sizes.append(len(events))
+        await rig.apply(conn, events)
+
+    consumer, relay, stop = rig.consumer(apply=apply, gather_s=3.0), rig.relay(), asyncio.Event()
+    running = asyncio.create_task(consumer.run(stop))
+
+    async def has_read(position: int) -> bool:
+        return consumer.position == position
+
+    await rig.write()
+    await rig.relay_all(relay)
+    await eventually(lambda: has_read(1), 60)  # one that comes alone waits for nothing
+    for _ in range(5):
+        await rig.write()
+        await rig.relay_all(relay)
+    await eventually(lambda: has_read(6), 60)
+    stop.set()
+    await running
+    assert sizes == [1, 5]
+
+
+async def test_after_a_full_batch_nothing_is_waited_for(rig: Rig) -> None:
+    await rig.write(6)
+    await rig.relay_all()
+    consumer, stop = rig.consumer(batch_max=2, gather_s=600.0), asyncio.Event()
+    running = asyncio.create_task(consumer.run(stop))
+
+    async def has_read_all() -> bool:
+        return consumer.position == 6
+
+    await eventually(has_read_all, 60)
+    stop.set()
+    await running
+    assert await rig.applied() == [1, 2, 3, 4, 5, 6]

@@ -92,6 +92,9 @@ class StreamConsumer:
 
     `prepare()` runs each time the lease is taken, before anything is read; what it raises counts as a lost database
     or ends the process.
+
+    `gather_s` is a pause after each batch that was not full, in which the next one gathers. What a batch costs hardly
+    depends on how many events are in it; an event that comes alone waits for nothing.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class StreamConsumer:
         batch_max: int = BATCH_MAX,
         head_check_s: float = HEAD_CHECK_S,
         block_ms: int = BLOCK_MS,
+        gather_s: float = 0.0,
     ) -> None:
         self._engine = engine
         self._stream = stream
@@ -116,6 +120,8 @@ class StreamConsumer:
         self._fetch = fetch
         self._prepare = prepare
         self._head_check_s = head_check_s
+        self._batch_max = batch_max
+        self._gather_s = gather_s
         self._reader = StreamReader(redis, stream, name, batch_max=batch_max, block_ms=block_ms)
         self._once = ApplyOnce(engine, cursor_table, name, stream, apply, quarantine, batch_max)
         self._stop = asyncio.Event()
@@ -155,8 +161,10 @@ class StreamConsumer:
         while not self._stop.is_set():
             await held.still_held()
             try:
-                await self.run_once()
+                applied = await self.run_once()
                 failures = 0
+                if self._gather_s and 0 < applied < self._batch_max:
+                    await sleep_unless(self._stop, self._gather_s)
             except (CallFailed, FetchFailed, NotApplied) as error:
                 failures += 1
                 self._forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Final
 
 from redis.asyncio import Redis
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,9 @@ from data_pipeline.store.tables import cursor
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
 from platform_kit.streams import StreamConsumer
+
+GATHER_S: Final = 0.1
+"""Pages are fresh to the second. At 500 events a second a batch has 50 events instead of 5 (ADR 182)."""
 
 log = get_logger(__name__)
 
@@ -42,6 +46,7 @@ def stream_consumer(deps: Deps, redis: Redis, stream: str) -> StreamConsumer:
         deps.sources.fetch[stream],
         quarantine=set_aside_from(stream),
         prepare=partial(complete_rollups, deps) if stream == PAYMENTS else None,
+        gather_s=GATHER_S,
     )
 
 
