@@ -24,7 +24,8 @@ from rich.table import Table
 from benchmarks import report
 from data_pipeline.clients.history import Engine, open_history
 from data_pipeline.domain.questions import Grain, ask
-from data_pipeline.domain.reports import REPORTS, ReportName
+from data_pipeline.domain.report_definition import ReportName
+from data_pipeline.domain.reports import REPORTS
 from data_pipeline.store.report_expressions import expression_for
 from data_pipeline.store.report_tables import READ, history_tables, schema_of
 

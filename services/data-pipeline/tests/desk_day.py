@@ -17,7 +17,7 @@ from data_pipeline.domain.break_filter import BreakFilter
 from data_pipeline.domain.closing import Act
 from data_pipeline.domain.exports import FileFormat
 from data_pipeline.domain.questions import Grain, ask
-from data_pipeline.domain.reports import ReportName
+from data_pipeline.domain.report_definition import ReportName
 from data_pipeline.domain.statements import Statement, StatementEntry
 from data_pipeline.operations.archive_events import archive_events
 from data_pipeline.operations.close_break import CloseBreak, close_break

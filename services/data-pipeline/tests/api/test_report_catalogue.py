@@ -11,7 +11,8 @@ from running_service import Service
 from seeded_day import SEEDED, Seeded
 
 from data_pipeline.clients.event_sources import RISK
-from data_pipeline.domain.reports import REPORTS, ReportName
+from data_pipeline.domain.report_definition import ReportName
+from data_pipeline.domain.reports import REPORTS
 
 DAY = "from=2026-11-23T00:00:00Z&to=2026-11-24T00:00:00Z"
 

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_pipeline.domain.questions import BadQuestion, Grain, ask, bucket_start, month_starts, offsets
-from data_pipeline.domain.reports import REPORTS, ReportName, with_ratios
+from data_pipeline.domain.report_definition import ReportName, with_ratios
+from data_pipeline.domain.reports import REPORTS
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 ZONES = st.sampled_from(

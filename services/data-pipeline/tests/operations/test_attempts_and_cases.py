@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.event_sources import RISK
 from data_pipeline.domain.questions import ask
-from data_pipeline.domain.reports import REPORTS, ReportName, with_ratios
+from data_pipeline.domain.report_definition import ReportName, with_ratios
+from data_pipeline.domain.reports import REPORTS
 from data_pipeline.store import reports as report_store
 from platform_kit.clock import isoformat
 

@@ -18,7 +18,7 @@ from data_pipeline.clients.table_files import open_table_file
 from data_pipeline.domain.export_parts import Part, parts_of
 from data_pipeline.domain.exports import PAYMENT_COLUMNS, FileFormat
 from data_pipeline.domain.questions import Question, ask
-from data_pipeline.domain.reports import ReportName
+from data_pipeline.domain.report_definition import ReportName
 from data_pipeline.domain.snapshot import PartitionFile
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.publish_snapshot import publish_snapshot

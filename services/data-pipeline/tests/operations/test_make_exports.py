@@ -27,7 +27,7 @@ from sqlalchemy import text
 from data_pipeline.clients.object_store import ObjectStore
 from data_pipeline.clients.table_files import open_table_file
 from data_pipeline.domain.exports import FileFormat, Totals, is_signed, safe_cell, signature
-from data_pipeline.domain.reports import Column, Unit
+from data_pipeline.domain.report_definition import Column, Unit
 from data_pipeline.operations import make_exports as operation
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.drop_exports import drop_exports

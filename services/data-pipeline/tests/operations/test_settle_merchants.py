@@ -34,7 +34,7 @@ from data_pipeline.operations.settle_merchants import settle_merchants
 from data_pipeline.operations.show_settlements import show_lines, show_settlement
 from data_pipeline.operations.verify_invariants import verify_invariants
 from data_pipeline.operations.watch_heads import watch_heads
-from data_pipeline.store import settlements as settlement_store
+from data_pipeline.store import settlement_lines
 from data_pipeline.store.tables.settlements import settlement_line
 from platform_cli.embedded.testing import TestDatabase
 from platform_kit.clock import FixedClock
@@ -410,7 +410,7 @@ async def test_a_line_that_the_facts_do_not_have_keeps_a_batch_from_being_reconc
 
 
 def test_the_stream_has_one_name() -> None:
-    assert settlement_store.PAYMENTS == PAYMENTS
+    assert settlement_lines.PAYMENTS == PAYMENTS
 
 
 async def as_owner(database: TestDatabase, sql: str) -> None:

@@ -27,7 +27,7 @@ from data_pipeline.operations import make_statement as operation
 from data_pipeline.operations.make_statement import StatementDiffers, make_statement, open_statement
 from data_pipeline.operations.settle_merchants import settle_merchants
 from data_pipeline.operations.watch_heads import watch_heads
-from data_pipeline.store import settlements as settlement_store
+from data_pipeline.store import settlement_lines
 from platform_kit.clock import FixedClock
 
 ALL = [str(one) for one in StatementFormat]
@@ -273,11 +273,11 @@ async def test_a_batch_whose_lines_were_closed_with_references_keeps_them(
     service: Service, world: World, kept_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied = (
-        str(settlement_store.ADD_LINES)
+        str(settlement_lines.ADD_LINES)
         .replace("batch_id)", "batch_id, reference)")
         .replace(":id FROM", ":id, 'as it was called' FROM")
     )
-    monkeypatch.setattr(settlement_store, "ADD_LINES", text(copied))
+    monkeypatch.setattr(settlement_lines, "ADD_LINES", text(copied))
     story = Story(at=NOON - timedelta(days=1))
     story.capture(1, 1_000)
     story.events[0].data["payment"]["reference"] = "as it is called"

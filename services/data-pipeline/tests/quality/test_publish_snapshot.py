@@ -35,7 +35,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from data_pipeline.clients.event_sources import RISK
 from data_pipeline.clients.object_store import WRITING
 from data_pipeline.domain.questions import Grain, Question, ask
-from data_pipeline.domain.reports import REPORTS, ReportName
+from data_pipeline.domain.report_definition import ReportName
+from data_pipeline.domain.reports import REPORTS
 from data_pipeline.domain.snapshot import Manifest, Partition
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.publish_snapshot import Published, publish_snapshot

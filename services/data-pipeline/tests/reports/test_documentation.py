@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_pipeline.domain.reports import REPORTS, Report
+from data_pipeline.domain.report_definition import Report
+from data_pipeline.domain.reports import REPORTS
 
 PAGE = Path(__file__).parents[4] / "docs/reports-api.md"
 

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data_pipeline.clients.history import Engine, EngineMissing, History, open_history
 from data_pipeline.domain.questions import Grain, Question, ask, labelled
-from data_pipeline.domain.reports import REPORTS, ReportName
+from data_pipeline.domain.report_definition import ReportName
+from data_pipeline.domain.reports import REPORTS
 from data_pipeline.store import reports as report_store
 from data_pipeline.store import tables
 from data_pipeline.store.report_expressions import expression_for

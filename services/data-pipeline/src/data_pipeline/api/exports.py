@@ -13,7 +13,7 @@ from data_pipeline.api.access import MAY_NOT_ACT, ByAnyOperator, answer, deps_of
 from data_pipeline.api.reports import EARLIEST, LATEST, REPORT_SPAN, InvalidQuestion
 from data_pipeline.domain.exports import MEDIA_TYPES, PAYMENTS, FileFormat
 from data_pipeline.domain.questions import BadQuestion, Grain, Question, ask
-from data_pipeline.domain.reports import ReportName
+from data_pipeline.domain.report_definition import ReportName
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.open_export import open_export
 from data_pipeline.operations.request_export import (

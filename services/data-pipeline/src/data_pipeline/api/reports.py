@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from data_pipeline.api.access import answer, deps_of, require_internal
 from data_pipeline.domain import questions
 from data_pipeline.domain.questions import BadQuestion, Question
-from data_pipeline.domain.reports import REPORTS, ReportName
+from data_pipeline.domain.report_definition import ReportName
+from data_pipeline.domain.reports import REPORTS
 from data_pipeline.domain.rollups import Grain
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_overview import report_overview

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from data_pipeline.domain.exports import FileFormat, safe_cell
-from data_pipeline.domain.reports import Column
+from data_pipeline.domain.report_definition import Column
 
 SHEET_ROWS_MAX: Final = 1_048_575  # a sheet's rows, less the header
 EXACT_MAX: Final = (

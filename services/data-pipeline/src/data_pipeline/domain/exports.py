@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from data_pipeline.domain.reports import Column, Unit
+from data_pipeline.domain.report_definition import Column, Unit
 
 PAYMENTS: Final = "payments"
 """The subject that is no report: payments, one a row."""

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from data_pipeline.domain.exports import MEDIA_TYPES as TABLE_TYPES
 from data_pipeline.domain.exports import FileFormat
-from data_pipeline.domain.reports import Column, Unit
+from data_pipeline.domain.report_definition import Column, Unit
 from data_pipeline.domain.settlement_batch import ACCOUNTS, Section
 from platform_kit.money import exponent
 

@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from data_pipeline.domain.reports import BUCKET, REPORTS, Report, ReportName
+from data_pipeline.domain.report_definition import BUCKET, Report, ReportName
+from data_pipeline.domain.reports import REPORTS
 
 EPOCH: Final = date(1970, 1, 1)
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)

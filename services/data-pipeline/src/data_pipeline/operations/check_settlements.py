@@ -26,7 +26,7 @@ from data_pipeline.domain.settlement_checks import (
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.run_report import at_one_moment
 from data_pipeline.settings import CONSUMER
-from data_pipeline.store import settlement_checks
+from data_pipeline.store import settlement_checks, settlement_lines
 from data_pipeline.store import settlements as settlement_store
 from data_pipeline.store.settlement_checks import Walk
 from data_pipeline.store.tables import cursor
@@ -147,7 +147,7 @@ async def differences(deps: Deps, batch_id: str) -> dict[str, int]:
     """Where a closed batch is not what facts, the batch before it and the books say: empty when all agrees."""
     async with deps.engine.begin() as conn:
         await at_one_moment(conn)
-        await settlement_store.take_time(conn)
+        await settlement_lines.take_time(conn)
         batch = await settlement_store.read(conn, batch_id)
         assert batch is not None
         found = {
@@ -164,7 +164,7 @@ async def differences(deps: Deps, batch_id: str) -> dict[str, int]:
 
 async def _unlike_books(conn: AsyncConnection, batch: Mapping[str, Any]) -> dict[str, int]:
     """All batches and what is in none yet, of however late, against the ledger's balances of this moment."""
-    waiting = await settlement_store.movements(conn, batch, settlement_store.NEVER)
+    waiting = await settlement_lines.movements(conn, batch, settlement_lines.NEVER)
     opening = {account: sides["opening_minor"] for account, sides in batch["accounts"].items()}
     merchant_id = batch["merchant_id"]
     figures = settle(merchant_id, opening, waiting)

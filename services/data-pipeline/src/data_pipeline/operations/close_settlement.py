@@ -12,7 +12,7 @@ from data_pipeline.domain.settlement_batch import State
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.settle_merchants import close
 from data_pipeline.settings import CONSUMER
-from data_pipeline.store import positions
+from data_pipeline.store import positions, settlement_lines
 from data_pipeline.store import settlements as settlement_store
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
@@ -40,7 +40,7 @@ async def close_settlement(deps: Deps, command: CloseSettlement) -> None:
     """What happens later goes into the next batch, which is open from here on; what happened before and comes later,
     into its corrections. Raises NotFound, SettlementClosed, NothingToSettle."""
     async with deps.engine.begin() as conn:
-        await settlement_store.take_time(conn)
+        await settlement_lines.take_time(conn)
         batch = await settlement_store.lock(conn, command.batch_id)
         if batch is None:
             raise NotFound("There is no such settlement.")

@@ -24,7 +24,7 @@ from data_pipeline.clients.table_files import TooManyRows, open_table_file
 from data_pipeline.domain.exports import PAYMENT_COLUMNS, PAYMENTS, FileFormat, Totals, names_of
 from data_pipeline.domain.lineage import EXPORT
 from data_pipeline.domain.questions import Grain, Question, ask
-from data_pipeline.domain.reports import Column, ReportName
+from data_pipeline.domain.report_definition import Column, ReportName
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.read_payments import payment_slices
 from data_pipeline.operations.run_report import read_as_of, run_live_report

@@ -26,6 +26,7 @@ from data_pipeline.domain.merchant_statement import (
     name_of,
 )
 from data_pipeline.operations.deps import Deps
+from data_pipeline.store import settlement_lines
 from data_pipeline.store import settlements as settlement_store
 from platform_kit.problems import NotFound, Problem
 
@@ -128,7 +129,7 @@ async def _lines(deps: Deps, batch: dict[str, Any]) -> AsyncIterator[list[Record
     after: tuple[Any, str, int] | None = None
     while True:
         async with deps.engine.connect() as conn:
-            rows = await settlement_store.lines(conn, batch["id"], after, SLICE_ROWS)
+            rows = await settlement_lines.lines(conn, batch["id"], after, SLICE_ROWS)
         if not rows:
             return
         yield [line(batch["currency"], row) for row in rows]

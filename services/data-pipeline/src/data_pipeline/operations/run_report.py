@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from data_pipeline.clients.event_sources import STREAMS
 from data_pipeline.clients.history import Engine, open_history
 from data_pipeline.domain.questions import Question, labelled
-from data_pipeline.domain.reports import DIMENSIONS, Report, with_ratios
+from data_pipeline.domain.report_definition import DIMENSIONS, Report, with_ratios
 from data_pipeline.domain.snapshot import Manifest, told
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_status import NAMES

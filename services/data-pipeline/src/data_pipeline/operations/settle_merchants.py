@@ -24,7 +24,7 @@ from data_pipeline.operations.check_settlements import differences
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.make_statement import make_statement
 from data_pipeline.settings import CONSUMER
-from data_pipeline.store import positions
+from data_pipeline.store import positions, settlement_lines
 from data_pipeline.store import settlements as settlement_store
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
@@ -92,7 +92,7 @@ async def _open_first(deps: Deps, pair: tuple[str, str]) -> None:
     merchant_id, currency = pair
     now = deps.clock.now()
     async with deps.engine.begin() as conn:
-        began = await settlement_store.first_moved(conn, merchant_id, currency, settlement_store.EARLIEST)
+        began = await settlement_store.first_moved(conn, merchant_id, currency, settlement_lines.EARLIEST)
         await settlement_store.open_batch(
             conn,
             {
@@ -100,7 +100,7 @@ async def _open_first(deps: Deps, pair: tuple[str, str]) -> None:
                 "merchant_id": merchant_id,
                 "currency": currency,
                 "number": 1,
-                "opened_at": settlement_store.EARLIEST,
+                "opened_at": settlement_lines.EARLIEST,
                 "closes_at": end_of_day(began or now),
                 "opening_minor": 0,
                 "accounts": {},
@@ -116,7 +116,7 @@ async def _look_at(deps: Deps, batch_id: str) -> None:
     now = deps.clock.now()
     while True:
         async with deps.engine.begin() as conn:
-            await settlement_store.take_time(conn)
+            await settlement_lines.take_time(conn)
             batch = await settlement_store.lock(conn, batch_id)
             if batch is None or batch["state"] != State.OPEN:
                 return
@@ -150,7 +150,7 @@ async def _seen(conn: AsyncConnection, until: datetime) -> tuple[int, bool]:
 
 async def _refresh(conn: AsyncConnection, batch: Mapping[str, Any], position: int, now: datetime) -> None:
     closes_at = batch["closes_at"]
-    figures = figures_of(batch, await settlement_store.movements(conn, batch, closes_at))
+    figures = figures_of(batch, await settlement_lines.movements(conn, batch, closes_at))
     await settlement_store.note(conn, batch["id"], figures, closes_at=closes_at, position=position, at=now)
 
 
@@ -163,10 +163,10 @@ async def close(
     closed_by: str,
 ) -> bool:
     """Write down the lines of an open batch, close it and open the next one. False, and nothing done, without lines."""
-    rulings = rulings_of(batch, await settlement_store.movements(conn, batch, closes_at))
+    rulings = rulings_of(batch, await settlement_lines.movements(conn, batch, closes_at))
     if not rulings:
         return False
-    figures = figures_of(batch, await settlement_store.add_lines(conn, batch, closes_at, rulings))
+    figures = figures_of(batch, await settlement_lines.add_lines(conn, batch, closes_at, rulings))
     await settlement_store.note(
         conn, batch["id"], figures, closes_at=closes_at, position=position, at=now, closed_by=closed_by
     )

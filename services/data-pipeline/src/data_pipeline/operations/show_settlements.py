@@ -13,6 +13,7 @@ from data_pipeline.domain.exports import signature
 from data_pipeline.domain.merchant_statement import SECTIONS, StatementFormat
 from data_pipeline.domain.settlement_batch import ACCOUNTS, Section, State, rule_on, section_of
 from data_pipeline.operations.deps import Deps
+from data_pipeline.store import settlement_lines
 from data_pipeline.store import settlements as settlement_store
 from platform_kit.problems import NotFound
 
@@ -72,7 +73,7 @@ async def show_settlement(deps: Deps, batch_id: str) -> dict[str, Any]:
 
 
 async def show_lines(
-    deps: Deps, batch_id: str, after: settlement_store.LineKey | None, limit: int
+    deps: Deps, batch_id: str, after: settlement_lines.LineKey | None, limit: int
 ) -> list[dict[str, Any]]:
     """The lines of a batch in order of time; of an open one as it stands now. Raises NotFound."""
     async with deps.engine.connect() as conn:
@@ -80,18 +81,18 @@ async def show_lines(
         if batch is None:
             raise NotFound("There is no such settlement.")
         if batch["state"] != State.OPEN:
-            return await settlement_store.lines(conn, batch_id, after, limit)
+            return await settlement_lines.lines(conn, batch_id, after, limit)
         return await _open_lines(conn, batch, after, limit)
 
 
 async def _open_lines(
-    conn: AsyncConnection, batch: Mapping[str, Any], after: settlement_store.LineKey | None, limit: int
+    conn: AsyncConnection, batch: Mapping[str, Any], after: settlement_lines.LineKey | None, limit: int
 ) -> list[dict[str, Any]]:
     """Movements become lines one by one: a page costs what it shows, however many there are."""
     found: list[dict[str, Any]] = []
     stride = 2 * limit
     while len(found) < limit:
-        moved = await settlement_store.open_lines(conn, batch, after, stride)
+        moved = await settlement_lines.open_lines(conn, batch, after, stride)
         found += [line for one in moved if (line := _line(batch["merchant_id"], one))]
         if len(moved) < stride:
             break

@@ -7,21 +7,28 @@ is never NULL, a percentile is a nearest rank counted from a histogram, averages
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import ibis
 from ibis.expr import types as ir
 
-from data_pipeline.domain.ageing import BANDS, OLDEST
 from data_pipeline.domain.facts import UNDECIDED
-from data_pipeline.domain.questions import Grain, Question, month_starts, offsets
-from data_pipeline.domain.reports import BUCKET, ReportName
-from data_pipeline.store.report_tables import Tables, micros_name, micros_of
+from data_pipeline.domain.questions import Grain, Question
+from data_pipeline.domain.report_definition import BUCKET, ReportName
+from data_pipeline.store.report_columns import (
+    NONE,
+    age_band,
+    answer,
+    approved,
+    blocked,
+    bucket,
+    declined,
+    score_band,
+    total,
+)
+from data_pipeline.store.report_tables import Tables, micros_of
 
-NONE: Final = "none"
-DAY_S: Final = 86_400
 PERCENTILES: Final = (50, 95, 99)
 MOVES: Final = ("posted", "post")  # kinds of transfers that move money; the others place and release holds
 
@@ -34,12 +41,12 @@ def expression_for(tables: Tables, question: Question) -> ir.Table:
 
 def volume(tables: Tables, question: Question) -> ir.Table:
     p = _payments(tables, question)
-    captured, refunded = _sum(p.captured_minor), _sum(p.refunded_minor)
+    captured, refunded = total(p.captured_minor), total(p.refunded_minor)
     return _grouped(
         p,
         question,
         payment_count=p.count(),
-        amount_minor=_sum(p.amount_minor),
+        amount_minor=total(p.amount_minor),
         captured_count=p.count(where=p.captured_minor > 0),
         captured_minor=captured,
         refunded_minor=refunded,
@@ -54,17 +61,17 @@ def approval(tables: Tables, question: Question) -> ir.Table:
         p,
         question,
         payment_count=p.count(),
-        approved_count=p.count(where=_approved(p)),
-        declined_count=p.count(where=_declined(p)),
-        blocked_count=p.count(where=_blocked(p)),
-        open_count=p.count(where=is_open & ~_blocked(p)),
-        other_count=p.count(where=~(_approved(p) | _declined(p) | _blocked(p) | is_open)),
+        approved_count=p.count(where=approved(p)),
+        declined_count=p.count(where=declined(p)),
+        blocked_count=p.count(where=blocked(p)),
+        open_count=p.count(where=is_open & ~blocked(p)),
+        other_count=p.count(where=~(approved(p) | declined(p) | blocked(p) | is_open)),
     )
 
 
 def declines(tables: Tables, question: Question) -> ir.Table:
     p = _payments(tables, question).filter(lambda t: t.status == "declined")
-    found = _grouped(p, question, declined_count=p.count(), amount_minor=_sum(p.amount_minor))
+    found = _grouped(p, question, declined_count=p.count(), amount_minor=total(p.amount_minor))
     group = [key for key in question.keys if key != "decline_code"]
     return found.mutate(all_declined_count=found.declined_count.sum().over(group_by=group))
 
@@ -92,10 +99,10 @@ def channels(tables: Tables, question: Question) -> ir.Table:
         p,
         question,
         payment_count=p.count(),
-        approved_count=p.count(where=_approved(p)),
-        declined_count=p.count(where=_declined(p)),
+        approved_count=p.count(where=approved(p)),
+        declined_count=p.count(where=declined(p)),
         unknown_count=p.count(where=p.status == "unknown"),
-        captured_minor=_sum(p.captured_minor),
+        captured_minor=total(p.captured_minor),
         decided_count=p.count(where=p.decided_us.notnull()),
     )
     return _with_spread(counted, _times(p, question).drop("decided_count", "total_ms", "max_ms"), question)
@@ -107,12 +114,12 @@ def latency(tables: Tables, question: Question) -> ir.Table:
 
 def risk(tables: Tables, question: Question) -> ir.Table:
     facts = tables.during("fact_assessment", "occurred_at", question.after, question.before)
-    a = _prepared(tables, facts.mutate(score_band=_score_band(facts.score)), question)
+    a = _prepared(tables, facts.mutate(score_band=score_band(facts.score)), question)
     decided = {
         f"{word}_count": a.count(where=a.decision == word)
         for word in ("allow", "challenge", "review", "block")
     }
-    return _grouped(a, question, assessment_count=a.count(), **decided, total_score=_sum(a.score))
+    return _grouped(a, question, assessment_count=a.count(), **decided, total_score=total(a.score))
 
 
 def chargebacks(tables: Tables, question: Question) -> ir.Table:
@@ -122,8 +129,8 @@ def chargebacks(tables: Tables, question: Question) -> ir.Table:
     opened = t.debit.endswith(":available")
     lost, returned = t.credit.endswith(":receivable"), t.debit.endswith(":receivable")
     disputes = t.group_by(payment_id=t.aggregate_id).agg(
-        disputed_minor=_sum(t.amount_minor, opened),
-        lost_minor=_sum(t.amount_minor, lost) - _sum(t.amount_minor, returned),
+        disputed_minor=total(t.amount_minor, opened),
+        lost_minor=total(t.amount_minor, lost) - total(t.amount_minor, returned),
     )
     p = p.left_join(disputes, "payment_id").filter(lambda both: both.captured_minor > 0)
     # Spark counts rows under a condition that is NULL as NULL: conditions must be known.
@@ -132,25 +139,25 @@ def chargebacks(tables: Tables, question: Question) -> ir.Table:
         p,
         question,
         captured_count=p.count(),
-        captured_minor=_sum(p.captured_minor),
+        captured_minor=total(p.captured_minor),
         disputed_count=p.count(where=p.disputed_minor > 0),
-        disputed_minor=_sum(p.disputed_minor),
+        disputed_minor=total(p.disputed_minor),
         lost_count=p.count(where=p.lost_minor > 0),
-        lost_minor=_sum(p.lost_minor),
+        lost_minor=total(p.lost_minor),
     )
 
 
 def fees(tables: Tables, question: Question) -> ir.Table:
     t = _transfers(tables, question)
-    earned = _sum(t.amount_minor, t.credit == "platform:fees")
-    returned = _sum(t.amount_minor, t.debit == "platform:fees")
-    costs = _sum(t.amount_minor, t.debit == "platform:scheme_fees") - _sum(
+    earned = total(t.amount_minor, t.credit == "platform:fees")
+    returned = total(t.amount_minor, t.debit == "platform:fees")
+    costs = total(t.amount_minor, t.debit == "platform:scheme_fees") - total(
         t.amount_minor, t.credit == "platform:scheme_fees"
     )
     found = _grouped(
         t,
         question,
-        charged_minor=_sum(t.amount_minor, t.settled_type == "charge"),
+        charged_minor=total(t.amount_minor, t.settled_type == "charge"),
         earned_minor=earned,
         returned_minor=returned,
         channel_costs_minor=costs,
@@ -163,7 +170,7 @@ def fees(tables: Tables, question: Question) -> ir.Table:
 def settlement(tables: Tables, question: Question) -> ir.Table:
     t = _transfers(tables, question).filter(lambda t: t.settled_type.notnull())
     is_charge, is_refund = t.settled_type == "charge", t.settled_type == "refund"
-    charge, refund = _sum(t.amount_minor, is_charge), _sum(t.amount_minor, is_refund)
+    charge, refund = total(t.amount_minor, is_charge), total(t.amount_minor, is_refund)
     return _grouped(
         t,
         question,
@@ -180,7 +187,7 @@ def break_ageing(tables: Tables, question: Question) -> ir.Table:
     b = tables.all("reconciliation_break")
     b = b.filter(b.opened_us < end_us, b.closed_us.isnull() | (b.closed_us >= end_us))
     b = b.mutate(
-        age_band=_age_band(b.opened_us, end_us),
+        age_band=age_band(b.opened_us, end_us),
         currency=ibis.coalesce(b.ledger_currency, b.file_currency, NONE),
     )
     b = _filtered(b, question)
@@ -188,14 +195,14 @@ def break_ageing(tables: Tables, question: Question) -> ir.Table:
         b,
         question,
         break_count=b.count(),
-        ledger_minor=_sum(b.ledger_amount_minor),
-        file_minor=_sum(b.file_amount_minor),
+        ledger_minor=total(b.ledger_amount_minor),
+        file_minor=total(b.file_amount_minor),
     )
 
 
 def webhooks(tables: Tables, question: Question) -> ir.Table:
     facts = tables.during("fact_webhook_attempt", "ended_at", question.after, question.before)
-    facts = facts.mutate(answer=_answer(facts), taken_ms=facts.duration_ms)
+    facts = facts.mutate(answer=answer(facts), taken_ms=facts.duration_ms)
     a = _prepared(tables, facts, question)
     delivered, first = a.outcome == "delivered", (a.number == 1) & (a.cycle == 1)
     counted = _grouped(
@@ -236,13 +243,13 @@ def case_ageing(tables: Tables, question: Question) -> ir.Table:
     end_us = micros_of(question.before)
     c = tables.all("fact_case")
     c = c.filter(c.opened_us < end_us, c.decided_us.isnull() | (c.decided_us >= end_us))
-    c = _filtered(c.mutate(age_band=_age_band(c.opened_us, end_us)), question)
+    c = _filtered(c.mutate(age_band=age_band(c.opened_us, end_us)), question)
     return _grouped(
         c,
         question,
         case_count=c.count(),
         overdue_count=c.count(where=c.due_us < end_us),
-        payment_count=_sum(c.payment_count),
+        payment_count=total(c.payment_count),
     )
 
 
@@ -252,7 +259,7 @@ def _payments(tables: Tables, question: Question) -> ir.Table:
         channel=facts.channel.fill_null(NONE),
         decision=facts.decision.fill_null(NONE),
         decline_code=facts.decline_code.fill_null(NONE),
-        score_band=_score_band(facts.score),
+        score_band=score_band(facts.score),
     )
     return _prepared(tables, facts, question)
 
@@ -267,7 +274,7 @@ def _prepared(tables: Tables, facts: ir.Table, question: Question) -> ir.Table:
     """Filtered, with its bucket, and a merchant in every row."""
     facts = facts.mutate(merchant_id=facts.merchant_id.fill_null(NONE))
     if question.grain is not Grain.TOTAL:
-        facts = facts.mutate(**{BUCKET: _bucket(tables, facts, question)})
+        facts = facts.mutate(**{BUCKET: bucket(tables, facts, question)})
     return _filtered(facts, question)
 
 
@@ -303,8 +310,8 @@ def _spread(facts: ir.Table, question: Question) -> ir.Table:
     return _grouped(
         times,
         question,
-        timed_count=_sum(times.many),
-        total_ms=_sum(times.many * times.taken_ms),
+        timed_count=total(times.many),
+        total_ms=total(times.many * times.taken_ms),
         **ranks,
         max_ms=times.taken_ms.max(),
     )
@@ -316,71 +323,6 @@ def _with_spread(counted: ir.Table, spread: ir.Table, question: Question) -> ir.
     both = counted.join(spread, keys, how="left", rname="spread_{name}")
     added = (name for name in spread.columns if name not in (*keys, "timed_count"))
     return both.select(*counted.columns, *added)
-
-
-def _age_band(opened_us: Any, end_us: int) -> Any:
-    day_us = DAY_S * 1_000_000
-    bands = [(end_us - opened_us < (last + 1) * day_us, band) for last, band in BANDS]
-    return ibis.cases(*bands, else_=OLDEST)
-
-
-def _answer(attempts: ir.Table) -> Any:
-    classes = [
-        ((attempts.status_code >= first) & (attempts.status_code < first + 100), f"{first // 100}xx")
-        for first in (200, 300, 400, 500)
-    ]
-    return ibis.cases(
-        (attempts.status_code.isnull(), attempts.error.fill_null(NONE)), *classes, else_="other"
-    )
-
-
-def _bucket(tables: Tables, facts: ir.Table, question: Question) -> Any:
-    """The bucket's key: seconds since 1970, of UTC for hours and months, of local time for days and weeks."""
-    clock = question.report.clock
-    at = facts[micros_name(clock)] // 1_000_000
-    if question.grain is Grain.MONTH:
-        return _since(
-            tables, facts[clock], [(month, int(month.timestamp())) for month in month_starts(question)]
-        )
-    local = at + _since(tables, facts[clock], offsets(question))
-    match question.grain:
-        case Grain.HOUR:
-            return at - local % 3600
-        case Grain.DAY:
-            return local - local % DAY_S
-        case _:  # weeks: 1970-01-01 was a Thursday
-            return local - (local + 3 * DAY_S) % (7 * DAY_S)
-
-
-def _since(tables: Tables, clock: Any, steps: Sequence[tuple[datetime, int]]) -> Any:
-    """The number of the last step that began by then; the first one holds for everything before it."""
-    numbers = [ibis.literal(number, type="int64") for _, number in steps]
-    cases = [
-        (clock >= tables.moment(start), number)
-        for (start, _), number in zip(reversed(steps[1:]), reversed(numbers), strict=False)
-    ]
-    return ibis.cases(*cases, else_=numbers[0]) if cases else numbers[0]
-
-
-def _score_band(score: Any) -> Any:
-    bands = [(score < top, f"{top - 20:02}-{top - 1}") for top in (20, 40, 60, 80)]
-    return ibis.cases((score.isnull(), NONE), *bands, else_="80-100")
-
-
-def _approved(p: ir.Table) -> Any:
-    return p.approved_us.notnull()
-
-
-def _blocked(p: ir.Table) -> Any:
-    return (p.decision == "block") & p.approved_us.isnull()
-
-
-def _declined(p: ir.Table) -> Any:
-    return (p.status == "declined") & (p.decision != "block") & p.approved_us.isnull()
-
-
-def _sum(column: Any, where: Any = None) -> Any:
-    return column.sum(where=where).fill_null(0)
 
 
 _EXPRESSIONS: Final[Mapping[ReportName, Callable[[Tables, Question], ir.Table]]] = {

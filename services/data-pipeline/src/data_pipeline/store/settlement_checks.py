@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data_pipeline.domain.settlement_batch import ACCOUNTS, Section
 from data_pipeline.domain.settlement_checks import LineSum
-from data_pipeline.store.settlements import LOOK_BACK, PAYMENTS
+from data_pipeline.store.settlement_lines import LOOK_BACK, PAYMENTS
 
 INSTRUCTED = text(
     """

@@ -7,7 +7,7 @@ from typing import Final
 from data_pipeline.api.answers.fields import DAY, MINOR, RUN, SHARE, STREAM, SUMS
 from data_pipeline.domain import questions
 from data_pipeline.domain.exports import PAYMENTS, ExportState, FileFormat
-from data_pipeline.domain.reports import ReportName, Unit
+from data_pipeline.domain.report_definition import ReportName, Unit
 from data_pipeline.domain.rollups import Grain
 from platform_kit.contract import COUNT, FLAG, TEXT, TIME, Schema, items, nullable, ref, shape
 

@@ -12,7 +12,8 @@ from starlette.datastructures import QueryParams
 
 from data_pipeline.domain.exports import PAYMENTS
 from data_pipeline.domain.questions import BadQuestion, Grain, Question, ask, zones
-from data_pipeline.domain.reports import FILTERS, REPORTS, ReportName
+from data_pipeline.domain.report_definition import ReportName
+from data_pipeline.domain.reports import FILTERS, REPORTS
 from platform_kit.problems import InvalidRequest
 
 SPAN: Final = timedelta(days=7)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from data_pipeline.api.console.chart import PLOT_HEIGHT_PX, Tick, nice_ceiling
 from data_pipeline.domain.questions import LENGTHS, Grain, Question, month_starts
-from data_pipeline.domain.reports import BUCKET, Unit
+from data_pipeline.domain.report_definition import BUCKET, Unit
 from platform_kit.money import format_minor
 
 BUCKETS_MAX: Final = 400  # narrower bars are no bars

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from data_pipeline.domain.questions import LENGTHS, Grain, Question, month_starts
-from data_pipeline.domain.reports import BUCKET, ReportName
+from data_pipeline.domain.report_definition import BUCKET, ReportName
 
 OF_PAYMENTS: Final = {
     "currency": "currency",

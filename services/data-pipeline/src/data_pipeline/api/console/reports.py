@@ -15,7 +15,8 @@ from data_pipeline.api.console.report_rows import behind
 from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.table_csv import amount, as_download
 from data_pipeline.domain.questions import Grain, zones
-from data_pipeline.domain.reports import DIMENSIONS, REPORTS, Column, ReportName, Unit, half_even
+from data_pipeline.domain.report_definition import DIMENSIONS, Column, ReportName, Unit, half_even
+from data_pipeline.domain.reports import REPORTS
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.run_report import run_report
 
