@@ -145,6 +145,7 @@ async def test_the_worker_runs_what_the_schedule_sends(
         "periodic risk.run_backtests",
         "periodic risk.send_heartbeat",
         "periodic risk.watch_chain",
+        "periodic risk.watch_decisions",
         "periodic risk.watch_drift",
         "periodic risk.watch_quality",
     ]

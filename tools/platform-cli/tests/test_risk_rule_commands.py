@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.outbox import Relay
@@ -90,6 +91,18 @@ async def test_a_rule_set_goes_from_a_file_to_deciding_and_back(engine: Engine, 
     assert "1 judged more severely" in tried
     assert "stop from score" in tried
     worker.cancel()
+    shown = await engine.done("rules", "report", short, "--curve")
+    assert "asked for by bob" in shown
+    assert "1 judged more severely" in shown
+    assert "stop from score" in shown
+    for without in ("report - 'curve'", "report || '{\"curve\": null}'"):  # as an earlier release stored it
+        async with engine.api.deps.engine.begin() as conn:
+            await conn.execute(text(f"UPDATE risk.backtest SET report = {without}"))
+        shown = await engine.done("rules", "report", short, "--curve")
+        assert "1 judged more severely" in shown
+        assert "no curve: this report is of an earlier release" in shown
+    code, _, errors = await engine.platform("rules", "report", "0" * 64)
+    assert (bool(code), "No backtest of" in errors) == (True, True)
     assert "approved by ada; it was saved by bob" in await engine.done("rules", "approve", short, by="ada")
     assert "deciding 50 %" in await engine.done("rules", "trial", short, "--share", "50", by="ada")
     assert "not simply allowed" in await engine.done("rules", "trial")

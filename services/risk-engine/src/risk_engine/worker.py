@@ -11,6 +11,7 @@ from risk_engine.operations.raise_alerts import raise_alerts
 from risk_engine.operations.send_heartbeat import send_heartbeat
 from risk_engine.operations.watch_cases import watch_cases
 from risk_engine.operations.watch_chain import watch_chain
+from risk_engine.operations.watch_decisions import watch_decisions
 from risk_engine.operations.watch_drift import watch_drift
 from risk_engine.operations.watch_quality import watch_quality
 from risk_engine.settings import Settings
@@ -18,7 +19,7 @@ from risk_engine.store import tables
 
 
 @async_task("risk.raise_alerts", time_limit_s=55)
-async def watch_decisions(deps: Deps) -> None:
+async def look_for_trouble(deps: Deps) -> None:
     """Every minute: is there trouble, and is it over?"""
     await raise_alerts(deps)
     await watch_cases(deps)
@@ -72,6 +73,12 @@ async def doubt(deps: Deps) -> None:
     await watch_chain(deps)
 
 
+@async_task("risk.watch_decisions", time_limit_s=50)
+async def compare_with_gateway(deps: Deps) -> None:
+    """Every minute: did the gateway act upon what is stored?"""
+    await watch_decisions(deps)
+
+
 @async_task("risk.run_backtests", time_limit_s=600)
 async def backtest(deps: Deps) -> None:
     """Every five seconds: run the backtests that people asked for."""
@@ -88,10 +95,11 @@ def create_worker(settings: Settings) -> PlatformCelery:
             periodic(chain, every_s=5),
             periodic(backtest, every_s=5),
             periodic(explain, every_s=5),
-            periodic(watch_decisions, every_s=60),
+            periodic(look_for_trouble, every_s=60),
             periodic(tell_channels, every_s=5),
             periodic(show_life, every_s=60),
             periodic(doubt, every_s=60),
+            periodic(compare_with_gateway, every_s=60),
             periodic(compare_with_reference, every_s=600),
             periodic(judge_model, every_s=3600),
             periodic(clean_up, every_s=3600),

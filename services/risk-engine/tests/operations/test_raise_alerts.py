@@ -14,7 +14,7 @@ from platform_kit.problems import NotFound
 from risk_engine.domain.alerts import Signal
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.staff import ENGINE
-from risk_engine.operations import watch_chain, watch_drift, watch_quality
+from risk_engine.operations import watch_chain, watch_decisions, watch_drift, watch_quality
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_alerts import find_alert, find_alerts
 from risk_engine.operations.handle_alert import AlertIsOver, AlertIsTaken, acknowledge_alert, resolve_alert
@@ -49,7 +49,8 @@ async def events(deps: Deps) -> list[str]:
 
 async def test_what_another_job_found_is_not_over_because_this_one_did_not_look(deps: Deps) -> None:
     """A break of the chain once resolved within the minute, and came back with the next look at the chain."""
-    for watched in (watch_chain.WATCHED, watch_drift.WATCHED, watch_quality.WATCHED):
+    watchers = (watch_chain, watch_decisions, watch_drift, watch_quality)
+    for watched in (one.WATCHED for one in watchers):
         async with deps.engine.begin() as conn:
             await settle_alerts(deps, conn, [Signal(kind, "It is so.") for kind in watched], watched, now())
     found = await listed(deps)

@@ -102,6 +102,10 @@ async def test_lists_and_look_ups_use_their_indexes(deps: Deps) -> None:
             "(SELECT 1 FROM risk.explanation e WHERE e.assessment_id = a.id) ORDER BY id LIMIT 100"
         ),
         "payment_outcome_seq_key": "SELECT 1 FROM risk.payment_outcome WHERE seq > 5 ORDER BY seq LIMIT 10",
+        "decision_difference_found_at_idx": (
+            "SELECT 1 FROM risk.decision_difference WHERE found_at > now() - interval '1 hour'"
+            " ORDER BY found_at DESC LIMIT 9"
+        ),
         "review_case_due_idx": (
             "SELECT 1 FROM risk.review_case WHERE status <> 'closed' AND (due_at, id) > (now(), 'cas_1') "
             "ORDER BY due_at, id LIMIT 20"

@@ -152,6 +152,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "`platform risk verify` names the place. Compare with a backup and the heads in the log: who wrote?",
             quiet=timedelta(0),
         ),
+        "decision_differs": Kind(
+            _C,
+            "A payment ended by another decision than the stored one, by none, or by an assessment that is not stored.",
+            "Compare `GET /v1/assessments/{id}` with the payment's `risk`: a restored database, or who wrote?",
+            quiet=timedelta(0),
+        ),
         "alert_undelivered": Kind(
             _W,
             "An alert was given up on a channel.",

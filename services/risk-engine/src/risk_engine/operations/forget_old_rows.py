@@ -1,11 +1,12 @@
-"""Forget what no longer serves: outcomes past every window, old alerts, ended list entries, entities of closed cases.
-Assessments are kept: the program cannot delete them."""
+"""Forget what no longer serves: outcomes past every window, old alerts and differences, ended list entries, entities of
+closed cases. Assessments are kept: the program cannot delete them."""
 
 from datetime import timedelta
 
 from risk_engine.domain.cases import LINKED_FOR
 from risk_engine.operations.deps import Deps
 from risk_engine.store import (
+    acted_decisions,
     alert_deliveries,
     alerts,
     cases,
@@ -30,6 +31,7 @@ async def forget_old_rows(deps: Deps) -> int:
         pruned = await outcomes.prune(conn, now - OUTCOMES_KEPT)
         pruned += await alerts.prune(conn, now - ALERTS_KEPT)
         pruned += await alert_deliveries.prune(conn, now - ALERTS_KEPT)
+        pruned += await acted_decisions.prune(conn, now - ALERTS_KEPT)
         pruned += await lists.prune(conn, now - ENTRIES_KEPT)
         pruned += await payment_links.prune(conn, now - LINKED_FOR)
     async with deps.engine.begin() as conn:  # of its own: it holds locks that assessments wait for

@@ -19,6 +19,11 @@ stage_seconds = Histogram(
 rule_set_publication = Gauge("risk_rule_set_publication", "Publication that this process decides with.")
 rule_set_refused = Gauge("risk_rule_set_refused", "1 while the published rule set does not compile here.")
 chained_total = Counter("risk_assessments_chained_total", "Assessments in the hash chain.")
+decisions_compared_total = Counter(
+    "risk_decisions_compared_total",
+    "Payments that ended, compared with their stored decisions: all, and those that differ by how.",
+    ["found"],
+)
 velocity_rebuilt_total = Counter(
     "risk_velocity_rebuilt_total", "Rebuilds of the windows after a loss of Redis."
 )

@@ -26,7 +26,7 @@ from risk_engine.domain.decision_mix import Counts, find_mix, find_silence
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.part_faults import find_missing_parts, find_skew
 from risk_engine.domain.rule_documents import InvalidRuleSet
-from risk_engine.operations import metrics, watch_chain, watch_drift, watch_quality
+from risk_engine.operations import metrics, watch_chain, watch_decisions, watch_drift, watch_quality
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.settle_alerts import settle_alerts
 from risk_engine.store import alert_deliveries, alerts, assessments, card_tests, decision_minutes, rule_sets
@@ -37,7 +37,7 @@ SILENCE = timedelta(minutes=10)
 UNDELIVERED = timedelta(minutes=10)
 PROBE_S = 2.0  # for Redis to say whether its windows are complete
 # What other jobs look for: only who looked can say that it is over.
-BY_OTHERS = watch_drift.WATCHED | watch_quality.WATCHED | watch_chain.WATCHED
+BY_OTHERS = watch_drift.WATCHED | watch_quality.WATCHED | watch_chain.WATCHED | watch_decisions.WATCHED
 
 log = get_logger(__name__)
 

@@ -43,4 +43,6 @@ def outcome_of(event: Event) -> Outcome:
         currency=payment["currency"],
         is_own_block=risk.get("decision") == "block",
         occurred_at=at,
+        decision=risk.get("decision"),
+        is_fallback=bool(risk.get("fallback")),
     )

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A payment ended: captured, declined or failed."""
+    """A payment ended: captured, declined or failed; and by which decision, as its gateway told."""
 
     payment_id: str
     outcome: str
@@ -22,15 +22,18 @@ class Outcome:
     currency: str
     is_own_block: bool
     occurred_at: datetime
+    decision: str | None
+    is_fallback: bool
 
 
 ADD = text("""
     INSERT INTO risk.payment_outcome (payment_id, outcome, merchant_id, assessment_id, amount_minor, currency,
-                                      is_own_block, occurred_at)
+                                      is_own_block, occurred_at, decision, is_fallback)
     SELECT * FROM unnest(
         CAST(:payment_id AS text[]), CAST(:outcome AS text[]), CAST(:merchant_id AS text[]),
         CAST(:assessment_id AS text[]), CAST(:amount_minor AS bigint[]), CAST(:currency AS text[]),
-        CAST(:is_own_block AS boolean[]), CAST(:occurred_at AS timestamptz[]))
+        CAST(:is_own_block AS boolean[]), CAST(:occurred_at AS timestamptz[]),
+        CAST(:decision AS text[]), CAST(:is_fallback AS boolean[]))
     ON CONFLICT (payment_id, outcome) DO NOTHING
 """)
 

@@ -37,7 +37,7 @@ def rule_commands() -> typer.Typer:
     group = typer.Typer(help="Rule sets: check, save, try, approve, publish, go back.", no_args_is_help=True)
     for name, command in (
         ("list", list_sets), ("show", show), ("check", check), ("save", save), ("backtest", backtest),
-        ("approve", approve), ("publish", publish), ("trial", trial), ("end-trial", end_trial),
+        ("report", report), ("approve", approve), ("publish", publish), ("trial", trial), ("end-trial", end_trial),
         ("rollback", rollback), ("history", history),
     ):  # fmt: skip
         group.command(name)(told(command))
@@ -109,7 +109,29 @@ def backtest(
         return
     _tell_report(found["report"])
     if curve:
-        _tell_curve(found["report"]["curve"])
+        _tell_curve(found["report"])
+
+
+def report(
+    rule_set: Set,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="also what stopping from each score on would do")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the newest finished backtest of a set again, without running one."""
+    engine = engine_to_read()
+    found = engine.get("/v1/backtests", rule_set=_whole(engine, rule_set), limit=20)["data"]
+    done = next((one for one in found if one["status"] == "done"), None)
+    if done is None:
+        raise Unclear(f"No backtest of {rule_set} is finished: `platform risk rules backtest {rule_set}`.")
+    if as_json:
+        print_json(done)
+        return
+    console.print(f"{done['since'][:10]} to {done['until'][:10]}, asked for by {done['asked_by']}")
+    _tell_report(done["report"])
+    if curve:
+        _tell_curve(done["report"])
 
 
 def approve(
@@ -261,7 +283,11 @@ def _tell_report(report: Mapping[str, Any]) -> None:
     )
 
 
-def _tell_curve(curve: Mapping[str, Any]) -> None:
+def _tell_curve(report: Mapping[str, Any]) -> None:
+    curve = report.get("curve")  # an earlier release stored none
+    if curve is None:
+        console.print("no curve: this report is of an earlier release; run the backtest again for one")
+        return
     table = Table(
         "stop from score", "stopped", "precision", "recall", "money saved", "good stopped", box=None
     )

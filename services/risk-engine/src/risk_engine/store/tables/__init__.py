@@ -8,6 +8,7 @@ from risk_engine.store.tables.alerts import alert, alert_act, alert_delivery
 from risk_engine.store.tables.assessments import (
     assessment,
     assessment_chain,
+    decision_difference,
     explanation,
     payment_link,
     payment_outcome,
@@ -53,6 +54,7 @@ __all__ = [
     "case_payment",
     "chain_watch",
     "consumer_cursor",
+    "decision_difference",
     "decision_minute",
     "drift_reference",
     "explanation",

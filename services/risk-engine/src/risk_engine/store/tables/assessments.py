@@ -16,8 +16,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from risk_engine.domain.acted_decisions import Difference
 from risk_engine.domain.decision import Decision
-from risk_engine.store.tables.schema import NOW, Id, Time, metadata
+from risk_engine.store.tables.schema import NOW, Id, Time, metadata, words
 
 _DECISIONS = ", ".join(f"'{decision}'" for decision in Decision)
 
@@ -98,9 +99,28 @@ payment_outcome = Table(
         "is_own_block", Boolean, nullable=False
     ),  # declined because this engine said so: no sign of a bad card
     Column("occurred_at", Time, nullable=False),
+    Column("decision", Id),  # that the gateway acted upon
+    Column("is_fallback", Boolean),  # it decided alone; null in rows of releases that did not ask
+    Column("recorded_at", Time, server_default=text("clock_timestamp()")),
     CheckConstraint("outcome IN ('captured', 'declined', 'failed')", name="outcome"),
 )
 Index("payment_outcome_occurred_at_idx", payment_outcome.c.occurred_at)
+
+# Where the decision that a payment's gateway acted upon is not the stored one.
+decision_difference = Table(
+    "decision_difference",
+    metadata,
+    Column("payment_id", Id, primary_key=True),
+    Column("outcome", Id, primary_key=True),
+    Column("kind", Id, nullable=False),
+    Column("merchant_id", Id, nullable=False),
+    Column("assessment_id", Id),
+    Column("acted_on", Id),
+    Column("stored", Id),
+    Column("found_at", Time, nullable=False),
+    CheckConstraint(f"kind IN ({words(Difference)})", name="kind"),
+)
+Index("decision_difference_found_at_idx", decision_difference.c.found_at)
 
 # Which payments share a card, a customer, a device or an address; kept for a month.
 payment_link = Table(
