@@ -15,10 +15,10 @@ from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
         ("currency > 5", "at 1:10: found no matching overload for '_>_' applied to '(string, int)'"),
         ("'a' in currency", "at 1:5: found no matching overload for '@in' applied to '(string, string)'"),
         ("amount_minor >", "at 1:15: Syntax error: mismatched input '<EOF>'"),
-        ("amount_minor", "not a boolean: int"),
+        ("amount_minor", "at 1:1: not a boolean: int"),
         ("amount_ratio_30d >= 3", "at 1:18: found no matching overload for '_>=_' applied to '(double, int)'; "
          "write whole numbers that meet a double with a point, as in 3.0"),
-        ("[1, 2].all(hour, hour > 1)", "all() is not part of the rule language: facts are single values"),
+        ("[1, 2].all(hour, hour > 1)", "at 1:8: all() is not part of the rule language: facts are single values"),
     ],
 )  # fmt: skip
 def test_a_fault_has_its_place_and_reason(source: str, fault: str) -> None:

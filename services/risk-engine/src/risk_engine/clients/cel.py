@@ -16,7 +16,7 @@ from typing import Any
 import cel
 
 from risk_engine.domain.facts import LIST_FACT, SCORE_FACTS, VELOCITY_FACTS, Fact, type_of
-from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
+from risk_engine.domain.rule_documents import InvalidRuleSet, at_place, parse_rule_set
 from risk_engine.domain.rules import Evaluation, Rule, RuleSet
 
 BUDGET_S = 0.010  # for all rules of a set; 100 rules take about 0.05 ms
@@ -170,38 +170,42 @@ def _compile(rule: Rule) -> tuple[CompiledRule, set[str]]:
     except Exception as error:
         raise ValueError(f"syntax: {error}"[:200]) from None
     names = set(program.variables())
-    _refuse(sorted(name for name in names if type_of(name) is None), "unknown fact")
-    _refuse(sorted(set(program.functions()) - FUNCTIONS), "unknown or forbidden function")
+    _refuse(rule.when, sorted(name for name in names if type_of(name) is None), "unknown fact")
+    _refuse(rule.when, sorted(set(program.functions()) - FUNCTIONS), "unknown or forbidden function")
     made = CompiledRule(
         rule, program.execute, not names.isdisjoint(VELOCITY_FACTS), not names.isdisjoint(SCORE_FACTS)
     )
     for probe in probes(sorted(names)):
         answer = _ask(made, cel.Context(variables=probe))
         if not isinstance(answer, bool):
-            raise ValueError(f"fails on {probe}: {answer}"[:300])
+            raise ValueError(at_place(rule.when, 0, f"fails on {probe}: {answer}"[:300]))
     return made, names
 
 
-def _refuse(names: Sequence[str], what: str) -> None:
+def _refuse(source: str, names: Sequence[str], what: str) -> None:
+    """At the place of the first of them; an operator has a name that is not in the text."""
     if names:
-        raise ValueError(f"{what} {', '.join(name[:40] for name in names[:5])}")
+        places = (found.start() for found in _TOKEN.finditer(source) if found["word"] in names)
+        why = f"{what} {', '.join(name[:40] for name in names[:5])}"
+        raise ValueError(at_place(source, next(places, 0), why))
 
 
 def check_size(source: str) -> None:
-    """Caps on the text, before the recursive parser sees it. Raises ValueError."""
-    depth = tokens = 0
-    for token in _TOKEN.finditer(source):
-        tokens += 1
-        text = token.group()
-        if token["string"] and len(text) > LITERAL_LENGTH_MAX:
-            raise ValueError(f"a literal is longer than {LITERAL_LENGTH_MAX} characters")
-        if token["word"] and text in _MACROS and source[token.end() :].lstrip().startswith("("):
-            raise ValueError(f"{text}() is not part of the rule language: facts are single values")
+    """Caps on the text, before the recursive parser sees it. Raises ValueError with the place."""
+    depth = 0
+    for number, token in enumerate(_TOKEN.finditer(source), 1):
+        text, why = token.group(), ""
         depth += (text in "([{") - (text in ")]}") if token["sign"] else 0
-        if depth > DEPTH_MAX:
-            raise ValueError(f"nested deeper than {DEPTH_MAX}")
-    if tokens > TOKENS_MAX:
-        raise ValueError(f"longer than {TOKENS_MAX} tokens")
+        if token["string"] and len(text) > LITERAL_LENGTH_MAX:
+            why = f"a literal is longer than {LITERAL_LENGTH_MAX} characters"
+        elif token["word"] and text in _MACROS and source[token.end() :].lstrip().startswith("("):
+            why = f"{text}() is not part of the rule language: facts are single values"
+        elif depth > DEPTH_MAX:
+            why = f"nested deeper than {DEPTH_MAX}"
+        elif number > TOKENS_MAX:
+            why = f"longer than {TOKENS_MAX} tokens"
+        if why:
+            raise ValueError(at_place(source, token.start(), why))
 
 
 # Values that take every declared type to its ends. Zero is among them, so a division by a count that may be zero is

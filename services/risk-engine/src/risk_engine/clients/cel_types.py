@@ -12,7 +12,7 @@ from typing import Any
 
 from risk_engine.clients.cel import check_size
 from risk_engine.domain.facts import FACTS, LIST_FACT
-from risk_engine.domain.rule_documents import InvalidRuleSet
+from risk_engine.domain.rule_documents import InvalidRuleSet, at_place
 from risk_engine.domain.rules import RuleSet
 
 _FAULT = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<why>[^\n]*)")
@@ -38,7 +38,7 @@ def fault_of(source: str, facts: Mapping[str, type] = FACTS) -> str | None:
         return str(error)
     except RuntimeError as error:
         return _in_words(str(error))
-    return None if str(kind) == "BOOL" else f"not a boolean: {str(kind).lower()}"
+    return None if str(kind) == "BOOL" else at_place(source, 0, f"not a boolean: {str(kind).lower()}")
 
 
 def _in_words(told: str) -> str:

@@ -31,6 +31,12 @@ class InvalidRuleSet(ValueError):
         self.faults = tuple(faults)
 
 
+def at_place(source: str, offset: int, why: str) -> str:
+    """A fault with its place: line and column, both from 1."""
+    before = source[:offset]
+    return f"at {before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}: {why}"
+
+
 def parse_rule_set(document: Mapping[str, Any]) -> RuleSet:
     """The rule set of a document. Raises InvalidRuleSet naming every fault of its shape (not of its expressions)."""
     parser = _Parser()
@@ -133,8 +139,12 @@ class _Parser:
             self._fault(where, f"unknown member {str(name)[:40]!r}")
 
     def _source(self, where: str, value: Any) -> str:
-        if not isinstance(value, str) or not 1 <= len(value) <= SOURCE_LENGTH_MAX:
-            self._fault(where, f"`when` is an expression of 1 to {SOURCE_LENGTH_MAX} characters")
+        why = f"`when` is an expression of 1 to {SOURCE_LENGTH_MAX} characters"
+        if not isinstance(value, str) or not value:
+            self._fault(where, why)
+            return ""
+        if len(value) > SOURCE_LENGTH_MAX:
+            self._fault(where, at_place(value, SOURCE_LENGTH_MAX, why))
             return ""
         return value
 
