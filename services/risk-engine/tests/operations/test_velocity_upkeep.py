@@ -1,6 +1,7 @@
 """Outcomes become windows, and windows come back after Redis lost them."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from sqlalchemy import text
 from platform_kit.clock import FixedClock
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
+from risk_engine.domain import velocity
+from risk_engine.domain.facts import Subject
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps
@@ -128,6 +131,51 @@ async def test_windows_are_rebuilt_after_redis_lost_everything(at_noon: Deps) ->
     assert after["card_count_10m"] == before["card_count_10m"] + 1 == 5
     assert after["customer_sum_30d"] == 5 * 1250
     assert after["card_declines_1h"] == 3
+
+
+async def windows_of(deps: Deps, subjects: Sequence[Subject]) -> dict[str, dict[str, int | bool]]:
+    """Every window as each payment sees it: who is recorded already is only read."""
+    seen = {one.key: (await deps.features.assess(one, one.amount_minor)).windows for one in subjects}
+    return {key: {name: windows[name] for name in velocity.FACTS} for key, windows in seen.items()}
+
+
+async def test_every_window_is_rebuilt_as_it_was(at_noon: Deps) -> None:
+    """Payments that share all kinds of things, each third of them declined: no window of any of them may differ."""
+    subjects = [
+        a_subject(
+            number,
+            occurred_at=NOON - timedelta(minutes=3 * (40 - number)),
+            amount_minor=1000 + number,
+            card=f"card-{number % 5}",
+            card_bin=f"42424{number % 2}",
+            customer_id=f"customer-{number % 4}",
+            country=("DE", "FR", "")[number % 3],
+            device=f"device-{number % 3}",
+            ip=f"ip-{number % 2}",
+            email=f"email-{number % 6}",
+        )
+        for number in range(40)
+    ]
+    for number, subject in enumerate(subjects):
+        answer = await assess_payment(at_noon, subject)
+        if number % 3 == 0 and answer["decision"] != "block":
+            noted = {"assessment_id": answer["id"], "decision": answer["decision"]}
+            async with at_noon.engine.begin() as conn:
+                await record_outcomes(conn, [an_event(number, at=subject.occurred_at, risk=noted)])
+    assert await project_declines(at_noon) > 3
+    before = await windows_of(at_noon, subjects)
+    await at_noon.redis.flushall()
+    await rebuild_velocity(at_noon)
+    await project_declines(at_noon)
+    assert await windows_of(at_noon, subjects) == before
+    filled = {name for windows in before.values() for name, value in windows.items() if value}
+    assert {
+        "card_sum_24h",
+        "customer_cards_24h",
+        "ip_cards_1h",
+        "bin_declines_10m",
+        "card_declines_1h",
+    } <= filled
 
 
 async def test_rebuilding_twice_and_beside_live_decisions_counts_nothing_twice(at_noon: Deps) -> None:
