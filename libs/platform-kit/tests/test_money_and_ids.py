@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from platform_kit.ids import earliest_id, is_id, new_id
+from platform_kit.ids import _base32, earliest_id, is_id, new_id
 from platform_kit.money import CURRENCIES, CurrencyMismatch, Money, exponent, format_minor, plain_minor
 
 
@@ -75,3 +75,14 @@ def test_the_earliest_id_of_a_time_parts_what_was_before_from_what_came_after() 
     assert is_id("pay", border)
     assert before < border
     assert earliest_id("pay", datetime.now(UTC) - timedelta(milliseconds=2)) < new_id("pay")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [0, 1, 1023, 1 << 59, (1 << 60) - 1, 1 << 60, (1 << 70) | 5, (1 << 128) - 1, 0x0123456789ABCDEF << 61],
+)
+def test_an_id_is_its_number_in_crockfords_base32(number: int) -> None:
+    digits = {letter: digit for digit, letter in enumerate("0123456789abcdefghjkmnpqrstvwxyz")}
+    shown = _base32(number)
+    assert len(shown) == 26
+    assert sum(digits[letter] << 5 * place for place, letter in enumerate(reversed(shown))) == number

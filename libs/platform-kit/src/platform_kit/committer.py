@@ -125,7 +125,8 @@ class Committer(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._wake.set()
-        return await asyncio.shield(future)
+        # Not shielded: a cancelled future is one that nobody waits for (`_settle` looks), and its item stays.
+        return await future
 
     async def _run(self) -> None:
         """One lane: its own connection, for as long as that lasts, and one flush after the other."""

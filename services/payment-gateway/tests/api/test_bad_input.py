@@ -92,6 +92,15 @@ async def test_without_a_valid_key_nothing_is_answered(
         assert (await reply.json(content_type=None))["type"] == "/problems/unauthenticated"
 
 
+async def test_who_asks_is_looked_at_before_what_is_wrong_with_it(gateway: RunningGateway) -> None:
+    for body in (a_body(), a_body(amount_minor=-1), b"[]", b'"text"'):
+        reply = await gateway.call("POST", "/v1/payments", token="sk_wrong", raw=body)
+        assert (reply.status, reply.problem) == (401, "unauthenticated"), body
+    for body in (b"", b"[]", b'"text"'):
+        reply = await gateway.call("POST", "/v1/payments", raw=body)
+        assert reply.status == 422, (body, reply.raw)
+
+
 @pytest.mark.parametrize("path", ["/internal/events", "/v1/ledger/verification"])
 async def test_a_merchants_key_does_not_open_the_platforms_doors(gateway: RunningGateway, path: str) -> None:
     assert (await gateway.call("GET", path)).status == 401

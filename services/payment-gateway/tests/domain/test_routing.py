@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
@@ -146,6 +147,13 @@ def test_what_is_stored_replays_to_the_same_route(
     again = choose(Facts.of_object(stored["facts"]), parse_rules(stored["rules"]))
     assert orjson.loads(orjson.dumps(again.as_object())) == stored["route"]
     assert route.channel not in closed
+
+
+def test_a_decision_is_stored_with_all_that_it_holds() -> None:
+    asked = facts(1, tallies={"card_sim": (3, 1)}, closed=("card_sim_2",), tried=("wallet_sim",))
+    route = choose(facts(1), rules(rule()))
+    assert asked.as_object() == asdict(asked)
+    assert route.as_object() == asdict(route)
 
 
 @pytest.mark.parametrize(

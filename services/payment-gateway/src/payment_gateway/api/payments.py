@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
-from payment_gateway.api.access import Merchant
+from payment_gateway.api.access import Merchant, caller_of
 from payment_gateway.api.documented import MONEY, READ
 from payment_gateway.api.request_key import request_key
+from payment_gateway.api.sandbox_faults import HEADER as FAULT_HEADER
 from payment_gateway.api.sandbox_faults import SandboxFault, fingerprint_with, with_fault
 from payment_gateway.api.schemas.fields import Reference
 from payment_gateway.api.schemas.payments import (
@@ -37,6 +39,7 @@ from payment_gateway.operations.update_payment import UpdatePayment, update_paym
 from payment_gateway.operations.void_payment import void_payment
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
+from platform_kit.body import Handler
 from platform_kit.contract import KEYED, answer
 from platform_kit.idempotency import REPLAY_HEADER
 from platform_kit.problems import MEDIA_TYPE
@@ -46,7 +49,6 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=Version
 PAGE_MAX = 100
 
 
-@router.post("", status_code=201, responses=MONEY | answer("Payment", 201, 202), openapi_extra=KEYED)
 async def create(
     body: CreatePaymentBody, request: Request, caller: Merchant, fault: SandboxFault = None
 ) -> Response:
@@ -69,6 +71,34 @@ async def create(
         customer_id=body.customer_id,
     )
     return respond(await create_payment(caller.deps, command))
+
+
+class _CreateRoute(VersionedRoute):
+    """The one route that every payment takes: a body and a header that are in order go to `create` directly. FastAPI's
+    way from the request to its parameters takes a tenth of the process; it says what is wrong with the others."""
+
+    def direct(self, handle: Handler) -> Handler:
+        async def create_directly(request: Request) -> Response:
+            if FAULT_HEADER in request.headers:
+                return await handle(request)
+            try:
+                body = CreatePaymentBody.model_validate(await request.json())
+            except ValidationError:  # who is asking is looked at before what is wrong
+                return await handle(request)
+            return await create(body, request, await caller_of(request))
+
+        return create_directly
+
+
+router.add_api_route(
+    "",
+    create,
+    methods=["POST"],
+    status_code=201,
+    responses=MONEY | answer("Payment", 201, 202),
+    openapi_extra=KEYED,
+    route_class_override=_CreateRoute,
+)
 
 
 @router.post("/{payment_id}", responses=MONEY | answer("Payment", 200), openapi_extra=KEYED)

@@ -23,6 +23,7 @@ from payment_gateway.domain.cards import CardNumber
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
+PROCESS_KEYS_MAX: Final = 64  # keys of the settings whose derived forms are kept; there are a handful
 TEXTS_MAX: Final = 4096  # opened texts that a process remembers
 SEALED_PREFIX: Final = "sealed:"
 _KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -118,7 +119,7 @@ class Keyring:
 
     def reference(self, merchant_id: str, reference: str) -> str:
         """By what a merchant's customer is found again without being named: keyed, for references can be guessed."""
-        key = hmac.digest(self.fingerprint_key, b"subject", "sha256")  # a key for each purpose
+        key = _purpose_key(self.fingerprint_key, b"subject")
         return hmac.digest(key, f"{merchant_id}/{reference}".encode(), "sha256").hex()
 
     def fingerprint(self, number: str) -> str:
@@ -129,7 +130,7 @@ class Keyring:
 
     def request_fingerprint(self, path: str, body: bytes) -> bytes:
         """Tells requests apart that hold a card number: a plain hash of one could be searched for the number."""
-        key = hmac.digest(self.fingerprint_key, b"request", "sha256")  # a key for each purpose
+        key = _purpose_key(self.fingerprint_key, b"request")
         return hmac.digest(key, path.encode() + b"\0" + body, "sha256")
 
     @property
@@ -151,13 +152,13 @@ class Keyring:
         return _open_text(kek, f"text {kek_id} {bound_to}", sealed)
 
     def _wrap(self, kek_id: str, owner_id: str, data_key: bytes) -> bytes:
-        return seal_bytes(self.keks[kek_id], data_key, f"key {kek_id} {owner_id}")
+        return _seal(_kept_cipher(self.keks[kek_id]), data_key, f"key {kek_id} {owner_id}")
 
     def _unwrap(self, sealed: SealedCard | SealedKey) -> bytes:
         kek = self.keks.get(sealed.kek_id)
         if kek is None:
             raise UnknownKey(sealed.kek_id)
-        return open_bytes(kek, sealed.wrapped_key, f"key {sealed.kek_id} {sealed.id}")
+        return _open(_kept_cipher(kek), sealed.wrapped_key, f"key {sealed.kek_id} {sealed.id}")
 
 
 def sealing_key_of(sealed: str) -> str:
@@ -195,13 +196,34 @@ def _open_text(kek: bytes, bound_to: str, sealed: str) -> str:
     return open_bytes(kek, ciphertext, bound_to).decode()
 
 
+@lru_cache(maxsize=PROCESS_KEYS_MAX)
+def _purpose_key(key: bytes, purpose: bytes) -> bytes:
+    """A key for each purpose: what is found by one fingerprint is not found by another."""
+    return hmac.digest(key, purpose, "sha256")
+
+
+@lru_cache(maxsize=PROCESS_KEYS_MAX)
+def _kept_cipher(kek: bytes) -> AESGCM:
+    """Of a key-encryption key, which the process holds anyway: to expand a key costs as much as to use it. A data key's
+    is not kept: nobody shall read by it once its row is erased."""
+    return AESGCM(kek)
+
+
 def seal_bytes(key: bytes, text: bytes, bound_to: str) -> bytes:
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, text, bound_to.encode())
+    return _seal(AESGCM(key), text, bound_to)
 
 
 def open_bytes(key: bytes, sealed: bytes, bound_to: str) -> bytes:
+    return _open(AESGCM(key), sealed, bound_to)
+
+
+def _seal(cipher: AESGCM, text: bytes, bound_to: str) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, text, bound_to.encode())
+
+
+def _open(cipher: AESGCM, sealed: bytes, bound_to: str) -> bytes:
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
+        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
     except InvalidTag:
         raise Tampered(f"a ciphertext of {bound_to.rpartition(' ')[2]} does not open") from None

@@ -20,6 +20,9 @@ from payment_gateway.domain.envelope import Tampered, open_bytes, seal_bytes
 ERASED: Final = {"erased": True}
 """What is shown in the place of what nobody can open any more."""
 
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+"""What nothing can be sealed in: most of an answer, and to ask whether a text is a `Mapping` takes longest."""
+
 Named = tuple[str, str]
 """A subject as somebody names it: the merchant whose it is to be, and its id."""
 
@@ -74,13 +77,20 @@ def with_payer(data: Any, customer: Mapping[str, Any] | None) -> Any:
 
 def subjects_in(value: Any) -> set[str]:
     """Whose keys it takes to open all that is sealed in an answer."""
-    if isinstance(value, Mapping):
-        if is_sealed(value):
-            return {value["subject"]}
-        return set().union(*map(subjects_in, value.values()))
-    if isinstance(value, list):
-        return set().union(*map(subjects_in, value))
-    return set()
+    found: set[str] = set()
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if type(one) in _LEAVES:
+            continue
+        if isinstance(one, Mapping):
+            if is_sealed(one):
+                found.add(one["subject"])
+            else:
+                rest.extend(one.values())
+        elif isinstance(one, list):
+            rest.extend(one)
+    return found
 
 
 def of_merchant(subjects: Mapping[Named, Subject], merchant_id: str | None) -> Mapping[str, Subject]:
@@ -90,6 +100,8 @@ def of_merchant(subjects: Mapping[Named, Subject], merchant_id: str | None) -> M
 
 def opened(value: Any, subjects: Mapping[str, Subject]) -> Any:
     """An answer with what is sealed in it opened; a subject that is not in `subjects` was erased. Raises Tampered."""
+    if type(value) in _LEAVES:
+        return value
     if isinstance(value, Mapping):
         if is_sealed(value):
             return _opened_one(value, subjects.get(value["subject"]))

@@ -59,6 +59,7 @@ class Subjects:
     def __init__(self, vault: Vault, remember_s: float) -> None:
         self._vault = vault
         self._remember_s = remember_s
+        self._by_itself: AsyncEngine | None = None
         self._by_reference: _Remembered = _Remembered(remember_s)
         self._by_id: _Remembered = _Remembered(remember_s)
         self._asking: Together[Wanted, Subject] = Together(
@@ -180,8 +181,10 @@ class Subjects:
         ]
 
     def _at_once(self) -> AsyncEngine:
-        """For single statements, on the way of a payment."""
-        return each_by_itself(self._vault.opened()[0])
+        """For single statements, on the way of a payment. Kept: to make it takes longer than some of the statements."""
+        if self._by_itself is None:
+            self._by_itself = each_by_itself(self._vault.opened()[0])
+        return self._by_itself
 
     def _known(self, merchant_id: str, hidden: str, key: SealedKey) -> Subject | Exception:
         """An open subject, remembered by both of its names."""
