@@ -58,7 +58,7 @@ def pay(
         "capture": "manual" if manual else "automatic",
         "confirm": not later,
         "reference": reference,
-        "metadata": _pairs(metadata) if metadata else None,
+        "metadata": pairs_of(metadata) if metadata else None,
         **(_by(card, wallet, bank, method) or _by(new_card(key))),
     }
     gateway = merchant_gateway()
@@ -117,7 +117,7 @@ def refund(
     body = {
         "amount_minor": _part(gateway, payment, amount),
         "reason": reason,
-        "metadata": _pairs(metadata) if metadata else None,
+        "metadata": pairs_of(metadata) if metadata else None,
     }
     made = gateway.post(f"/v1/payments/{payment}/refunds", body, key)
     if as_json:
@@ -152,12 +152,13 @@ def _by(
     return ways[0] if ways else {}
 
 
-def _pairs(texts: list[str]) -> dict[str, str]:
+def pairs_of(texts: list[str]) -> dict[str, str]:
+    """`name=value`, each. Raises Unclear for a text that is none."""
     pairs = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise Unclear(f"{text!r} is no metadata; try order=1001")
+            raise Unclear(f"{text!r} is no name=value; try order=1001")
         pairs[name] = value
     return pairs
 

@@ -7,12 +7,12 @@ from platform_cli.daily.telling import Json, merchant_gateway, print_json, print
 
 
 def balance(as_json: Json = False) -> None:
-    """What is pending, available, disputed and on its way out."""
+    """What is pending, available, in reserve, disputed and on its way out."""
     found = merchant_gateway().get("/v1/balance")
     if as_json:
         print_json(found)
         return
-    kinds = ("available", "pending", "disputed", "payouts_in_transit")
+    kinds = ("available", "pending", "reserve", "disputed", "payouts_in_transit")
     table = Table("currency", *(kind.replace("_", " ") for kind in kinds), box=None)
     for one in found["balances"]:
         table.add_row(one["currency"], *(written(one[f"{kind}_minor"], one["currency"]) for kind in kinds))

@@ -40,12 +40,18 @@ def show(payment: PaymentId, as_json: Json = False) -> None:
 def list_payments(
     status: Annotated[str | None, typer.Option(help="such as captured")] = None,
     reference: Annotated[str | None, typer.Option()] = None,
+    customer: Annotated[str | None, typer.Option(help="of this saved customer, cus_…")] = None,
+    since: Annotated[str | None, typer.Option(help="made from this time on, as 2026-11-26T09:00:00Z")] = None,
+    until: Annotated[str | None, typer.Option(help="made before this time")] = None,
     limit: Annotated[int, typer.Option("-n", min=1, help="newest so many")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="back to the first one")] = False,
     as_json: Json = False,
 ) -> None:
     """Payments, newest first; with --json one a line."""
-    found = _payments(merchant_gateway(), None if everything else limit, status=status, reference=reference)
+    filters = {
+        "status": status, "reference": reference, "customer_id": customer, "created_from": since, "created_to": until,
+    }  # fmt: skip
+    found = _payments(merchant_gateway(), None if everything else limit, **filters)
     if as_json:
         for payment in found:
             print_json(payment)
