@@ -30,6 +30,8 @@ CACHE_S = 1.0  # a revoked key works for at most this long (S11), and Postgres i
 CACHED_KEYS_MAX = 10_000
 
 ACTING_FOR: Final = "acting-for"
+KEY_SCOPES: Final = "key_scopes"
+"""In the scope: what the merchant's key may do; None = all."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 auth_failures_total = Counter(
@@ -85,6 +87,7 @@ async def caller_of(request: Request) -> Caller:
         raise
     canonical.add(merchant_id=key.merchant_id)
     request.scope[MERCHANT_ID] = key.merchant_id
+    request.scope[KEY_SCOPES] = key.scopes
     version = answer_headers(request.scope, key.api_version)
     lease = await deps.limits.admit(key.id, request.method)
     if key.is_disabled:

@@ -98,10 +98,11 @@ class IllegalTransition(Exception):
 
 
 class AmountExceedsRemaining(Exception):
-    """More was asked than remains; `remaining_minor` is what could be had."""
+    """More was asked than remains; `remaining_minor` is what could be had, `taken` what has the rest, in minor units by
+    the payment's members."""
 
-    def __init__(self, remaining_minor: int) -> None:
-        self.remaining_minor = remaining_minor
+    def __init__(self, remaining_minor: int, **taken: int) -> None:
+        self.remaining_minor, self.taken = remaining_minor, taken
         super().__init__(f"at most {remaining_minor} remains")
 
 
@@ -335,7 +336,11 @@ def refund_reserved(
         raise IllegalTransition(payment.status, Event.REFUND)
     wanted = payment.refundable_minor if amount_minor is None else amount_minor
     if not 0 < wanted <= payment.refundable_minor:
-        raise AmountExceedsRemaining(payment.refundable_minor)
+        raise AmountExceedsRemaining(
+            payment.refundable_minor,
+            refunded_minor=payment.refunded_minor,
+            disputed_minor=payment.disputed_minor,
+        )
     refunded = payment.refunded_minor + wanted
     fee = 0
     if returns_fee:

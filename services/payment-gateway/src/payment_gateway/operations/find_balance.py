@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from payment_gateway.store.pages import Window
 from payment_gateway.store.tenancy import as_merchant
 from payment_gateway.store.terms import Movement
 from platform_kit.clock import isoformat
+from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
 
 KINDS: Final = ("available", "pending", "reserve", "disputed", "payouts_in_transit")
@@ -44,18 +46,56 @@ async def get_balance(deps: Deps, merchant_id: str) -> dict[str, Any]:
 
 
 async def list_movements(
-    deps: Deps, merchant_id: str, window: Window, *, currency: str | None
+    deps: Deps, merchant_id: str, window: Window, *, currency: str | None, payment_id: str | None = None
 ) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """Balance transactions, one per journal and currency, newest first, and whether there are more in the window's
-    direction, which names transactions. Its times are not looked at."""
+    direction, which names transactions; of one payment alone when it is named."""
+    if payment_id is not None:
+        return await _of_payment(deps, merchant_id, window, currency, payment_id)
     lines_max = (window.limit + 1) * LINES_PER_JOURNAL
     async with as_merchant(deps.engine, merchant_id) as connection:
         lines = await terms.movements(connection, merchant_id, window, limit=lines_max, currency=currency)
-    found = [list(group) for _, group in groupby(lines, key=lambda line: (line.journal_id, line.currency))]
+    found = [list(group) for _, group in groupby(lines, key=_journal)]
     nearest = found[: window.limit]
     if window.after:
         nearest = [one[::-1] for one in nearest[::-1]]
     return [_transaction(one) for one in nearest], len(found) > window.limit
+
+
+async def _of_payment(
+    deps: Deps, merchant_id: str, window: Window, currency: str | None, payment_id: str
+) -> tuple[Sequence[Mapping[str, Any]], bool]:
+    found = [
+        one
+        for one in reversed(await movements_of_payment(deps, merchant_id, payment_id))
+        if currency in (None, one["currency"]) and window.spans(datetime.fromisoformat(one["created_at"]))
+    ]
+    if window.after:  # the nearest first, and turned again
+        nearest, has_more = _beyond(found[::-1], window.after, window.limit)
+        return nearest[::-1], has_more
+    return _beyond(found, window.before, window.limit)
+
+
+def _beyond(
+    found: Sequence[Mapping[str, Any]], named: str | None, limit: int
+) -> tuple[Sequence[Mapping[str, Any]], bool]:
+    """The first behind the one that is named; nothing behind one that is not in it."""
+    ids = [one["id"] for one in found]
+    rest = found if named is None else found[ids.index(named) + 1 :] if named in ids else ()
+    return rest[:limit], len(rest) > limit
+
+
+async def movements_of_payment(deps: Deps, merchant_id: str, payment_id: str) -> Sequence[Mapping[str, Any]]:
+    """What one payment did to the balance, oldest first: few, and whole."""
+    lines: Sequence[Movement] = ()
+    if is_id("pay", payment_id):
+        async with as_merchant(deps.engine, merchant_id) as connection:
+            lines = await terms.movements_of_payment(connection, merchant_id, payment_id)
+    return [_transaction(list(group)[::-1]) for _, group in groupby(lines, key=_journal)]
+
+
+def _journal(line: Movement) -> tuple[str, str]:
+    return line.journal_id, line.currency
 
 
 async def get_movement(deps: Deps, merchant_id: str, transaction_id: str) -> Mapping[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
@@ -39,6 +39,8 @@ class MakePayout:
     amount_minor: int
     currency: str
     destination: str
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 async def make_payout(deps: Deps, command: MakePayout) -> Answer:
@@ -58,6 +60,8 @@ async def make_payout(deps: Deps, command: MakePayout) -> Answer:
             created_at=locked.now,
             updated_at=locked.now,
             due_at=locked.now,
+            description=command.description,
+            metadata=command.metadata,
         )
         check_funds(locked, payout)
         return effects_of(machine.created(payout), 201)
@@ -181,10 +185,18 @@ async def get_payout(deps: Deps, merchant_id: str, payout_id: str) -> Payout:
     return found
 
 
-async def list_payouts(deps: Deps, merchant_id: str, window: Window) -> Page[Payout]:
-    """Newest first."""
+async def list_payouts(
+    deps: Deps,
+    merchant_id: str,
+    window: Window,
+    *,
+    statuses: Collection[PayoutStatus] = (),
+    destination: str | None = None,
+) -> Page[Payout]:
+    """Newest first; of these statuses, or all."""
+    wanted = {"statuses": ",".join(statuses) or None, "destination": destination}
     async with as_merchant(deps.engine, merchant_id) as connection:
-        return await payouts.page(connection, merchant_id, window)
+        return await payouts.page(connection, merchant_id, window, **wanted)
 
 
 def _answer(done: Done | Answer) -> Answer:

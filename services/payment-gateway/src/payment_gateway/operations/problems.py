@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import orjson
 
@@ -122,8 +123,9 @@ def problem_of(error: Exception) -> Problem:
         case IllegalMove(thing=thing, status=status, event=move, allowed=allowed):
             acts = [act for act in allowed if act in MERCHANT_ACTS]
             return InvalidState(f"A {thing} that is {status} does not admit {move}.", allowed=acts)
-        case DomainAmountExceedsRemaining(remaining_minor=remaining):
-            return AmountExceedsRemaining(f"{remaining} minor units remain.", remaining_minor=remaining)
+        case DomainAmountExceedsRemaining(remaining_minor=remaining, taken=taken):
+            members: dict[str, Any] = {"remaining_minor": remaining, **taken}
+            return AmountExceedsRemaining(f"{remaining} minor units remain{_beside(taken)}.", **members)
         case DomainOperationInProgress():
             return OperationInProgress()
         case LedgerInsufficientFunds(account=account):
@@ -140,6 +142,14 @@ def problem_of(error: Exception) -> Problem:
             return UnknownAccount(f"The account {account.kind} ({account.currency}) is not open.")
         case _:
             raise error
+
+
+def _beside(taken: Mapping[str, int]) -> str:
+    """`: 400 are refunded, 600 disputed`, of what has taken something."""
+    parts = [f"{amount} {name.removesuffix('_minor')}" for name, amount in taken.items() if amount]
+    return (
+        f": {parts[0].replace(' ', ' are ', 1)}{''.join(f', {part}' for part in parts[1:])}" if parts else ""
+    )
 
 
 def stored_refusal(error: Exception) -> StoredResponse | None:

@@ -26,6 +26,11 @@ class Window:
     created_from: datetime | None = None
     created_to: datetime | None = None
 
+    def spans(self, at: datetime) -> bool:
+        """Whether something that was made then is in it, as far as times go."""
+        first, end = self.created_from, self.created_to
+        return (first is None or at >= first) and (end is None or at < end)
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):

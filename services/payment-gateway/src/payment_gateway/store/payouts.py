@@ -23,7 +23,15 @@ _SELECT = f"SELECT {_COLUMNS} FROM {table.fullname}"  # noqa: S608 - our own nam
 LOCK_PAYOUTS = text(f"{_SELECT} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE")
 GET_PAYOUT = text(f"{_SELECT} WHERE id = :id AND merchant_id = :merchant_id")
 # payout_by_merchant_idx; keyset, newest first
-PAYOUTS = PageQuery(table, _COLUMNS, {}, by_time=True)
+PAYOUTS = PageQuery(
+    table,
+    _COLUMNS,
+    {
+        "statuses": "status = ANY(string_to_array(:statuses, ','))",
+        "destination": "destination = :destination",
+    },
+    by_time=True,
+)
 # payout_due_idx. Claiming moves due_at on, so that a sender that dies gives the row back by itself.
 CLAIM_DUE_PAYOUTS = text(
     f"UPDATE {table.fullname} SET due_at = now() + interval '30 seconds' WHERE id IN ("  # noqa: S608

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -93,7 +93,11 @@ FOREIGN = text("""
 
 def _movements(beyond: str, order: str) -> TextClause:
     """Lines on one side of the line `position`, the nearest first: transfer_by_credit_idx, transfer_by_debit_idx."""
-    side = f"(CAST(:position AS bigint) IS NULL OR id {beyond} :position)"
+    side = (
+        f"(CAST(:position AS bigint) IS NULL OR id {beyond} :position)"
+        " AND (CAST(:created_from AS timestamptz) IS NULL OR recorded_at >= :created_from)"
+        " AND (CAST(:created_to AS timestamptz) IS NULL OR recorded_at < :created_to)"
+    )
     return text(f"""
     WITH own AS (
         SELECT id, kind FROM payments.account
@@ -127,6 +131,16 @@ GET_MOVEMENTS = text("""
       AND ((d.owner = :owner AND d.kind IN ('pending', 'available'))
         OR (c.owner = :owner AND c.kind IN ('pending', 'available')))
     ORDER BY t.id DESC
+""")
+# transfer_by_payment_idx
+MOVEMENTS_OF_PAYMENT = text("""
+    SELECT t.journal_id, t.amount_minor, t.currency, t.payment_id, t.recorded_at, d.kind AS debit, c.kind AS credit
+    FROM payments.transfer t
+    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
+    WHERE t.payment_id = :payment_id AND t.kind IN ('posted', 'post')
+      AND ((d.owner = :owner AND d.kind IN ('pending', 'available'))
+        OR (c.owner = :owner AND c.kind IN ('pending', 'available')))
+    ORDER BY t.id
 """)
 FIND_MOVEMENTS = text("""
     SELECT min(t.id) AS first, max(t.id) AS last FROM payments.transfer t
@@ -182,6 +196,9 @@ class Movement:
     recorded_at: datetime
     debit: str
     credit: str
+
+
+_OF_MOVEMENT = tuple(one.name for one in fields(Movement))
 
 
 async def get(conn: AsyncConnection, merchant_id: str) -> Terms:
@@ -251,22 +268,29 @@ async def movements(
             return []
         position = found.last if window.after else found.first
     statement = LIST_MOVEMENTS_AFTER if window.after else LIST_MOVEMENTS_BEFORE
-    wanted = {"owner": owner, "position": position, "limit": limit, "currency": currency}
-    return [
-        Movement(row.journal_id, row.amount_minor, row.currency, row.payment_id, row.recorded_at, row.debit,
-                 row.credit)
-        for row in await conn.execute(statement, wanted)
-    ]  # fmt: skip
+    wanted = {
+        "owner": owner, "position": position, "limit": limit, "currency": currency,
+        "created_from": window.created_from, "created_to": window.created_to,
+    }  # fmt: skip
+    return [_movement(row) for row in await conn.execute(statement, wanted)]
 
 
 async def movements_of(conn: AsyncConnection, merchant_id: str, transaction_id: str) -> Sequence[Movement]:
     """The lines of one transaction that touch the merchant's pending or available balance."""
     wanted = _named(transaction_id) | {"owner": f"merchant:{merchant_id}"}
-    return [
-        Movement(row.journal_id, row.amount_minor, row.currency, row.payment_id, row.recorded_at, row.debit,
-                 row.credit)
-        for row in await conn.execute(GET_MOVEMENTS, wanted)
-    ]  # fmt: skip
+    return [_movement(row) for row in await conn.execute(GET_MOVEMENTS, wanted)]
+
+
+async def movements_of_payment(
+    conn: AsyncConnection, merchant_id: str, payment_id: str
+) -> Sequence[Movement]:
+    """All lines of a payment that touch the merchant's pending or available balance, oldest first."""
+    wanted = {"payment_id": payment_id, "owner": f"merchant:{merchant_id}"}
+    return [_movement(row) for row in await conn.execute(MOVEMENTS_OF_PAYMENT, wanted)]
+
+
+def _movement(row: Row[Any]) -> Movement:
+    return Movement(*(getattr(row, name) for name in _OF_MOVEMENT))
 
 
 def _named(transaction_id: str) -> dict[str, str | None]:

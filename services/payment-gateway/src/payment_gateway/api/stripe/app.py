@@ -14,7 +14,8 @@ from payment_gateway.api.stripe import (
     refunds,
     setup_intents,
 )
-from payment_gateway.api.stripe.errors import StripeRoute, envelope
+from payment_gateway.api.stripe.errors import envelope
+from payment_gateway.api.stripe.route import StripeRoute
 from platform_kit.logging import redact_text
 
 router = APIRouter(prefix="/stripe")

@@ -12,11 +12,16 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from payment_gateway.api.access import Caller
 from payment_gateway.api.card_data import idempotency_key_of
-from payment_gateway.api.stripe.errors import InvalidParameter, card_error, envelope
+from payment_gateway.api.stripe.errors import InvalidParameter, card_error, envelope, unexpected_state
 from payment_gateway.api.stripe.form import Parameters
 from payment_gateway.api.stripe.names import native_id
+from payment_gateway.domain.objects import payment_object
+from payment_gateway.domain.stripe_objects import payment_intent
 from payment_gateway.operations.answer_request import Answer
+from payment_gateway.operations.find_payments import get_payment
+from payment_gateway.operations.problems import InvalidState
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.idempotency import (
@@ -61,6 +66,8 @@ async def settled(call: Callable[[], Awaitable[Answer]]) -> Answer:
     while True:
         try:
             return await call()
+        except InvalidState as refused:  # said before a key was claimed: to the client it is one refusal
+            return Answer(refused.status, orjson.dumps(refused.body(None, None)))
         except KeyInProgress:
             if asyncio.get_running_loop().time() >= give_up_at:
                 raise
@@ -69,19 +76,36 @@ async def settled(call: Callable[[], Awaitable[Answer]]) -> Answer:
 
 def respond(answer: Answer, render: Render) -> Response:
     """The answer in Stripe's shape: 200 for all that is done or under way, the envelope for a refusal."""
-    body = orjson.loads(answer.body)
-    headers = {REPLAY_HEADER: "true"} if answer.replayed else {}
     if answer.status >= 400:
-        return envelope(answer.status, body, headers)
-    return JsonResponse(render(body), 200, headers)
+        return envelope(answer.status, answer.object, marked(answer))
+    return JsonResponse(render(answer.object), 200, marked(answer))
+
+
+def is_by_state(answer: Answer) -> bool:
+    """Whether it is the refusal of an act that the object's state does not admit."""
+    return answer.status == InvalidState.status and answer.object["type"] == f"/problems/{InvalidState.code}"
+
+
+def marked(answer: Answer) -> dict[str, str]:
+    """The header by which a repetition is known."""
+    return {REPLAY_HEADER: "true"} if answer.replayed else {}
+
+
+async def respond_on_intent(caller: Caller, payment_id: str, answer: Answer, render: Render) -> Response:
+    """As `respond`, of an act on a payment; when its state does not admit it, the refusal shows the intent."""
+    if not is_by_state(answer):
+        return respond(answer, render)
+    payment = await get_payment(caller.deps, caller.merchant_id, payment_id)
+    shown = payment_intent(payment_object(payment))
+    return unexpected_state(answer.object, "payment_intent", shown, marked(answer))
 
 
 def respond_to_charge(answer: Answer, render: Render) -> Response:
     """As `respond`, but a decline is an error here: that is how Stripe's clients hear of one."""
     response = respond(answer, render)
-    if answer.status < 400 and orjson.loads(answer.body).get("status") in ("declined", "failed"):
-        declined = card_error(render(orjson.loads(answer.body)))
-        declined.headers.update({REPLAY_HEADER: "true"} if answer.replayed else {})
+    if answer.status < 400 and answer.object.get("status") in ("declined", "failed"):
+        declined = card_error(render(answer.object))
+        declined.headers.update(marked(answer))
         return declined
     return response
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
-from payment_gateway.api.stripe.errors import StripeRoute
 from payment_gateway.api.stripe.form import Parameters, read_form
+from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.customer import customer_object
 from payment_gateway.operations.manage_customers import (

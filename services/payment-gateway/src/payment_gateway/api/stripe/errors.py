@@ -5,23 +5,13 @@ A native 422 or 409 becomes a 400 here: the client takes a 422 for a bug of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
-from payment_gateway.api.personal_data import opened
-from payment_gateway.domain.stripe_objects import API_VERSION
-from platform_kit.ids import new_id
 from platform_kit.problems import Problem
-
-VERSION_HEADER: Final = "Stripe-Version"
-VERSION_LENGTH_MAX: Final = 40
 
 _TYPES: Final[Mapping[int, tuple[int, str]]] = {
     400: (400, "invalid_request_error"),
@@ -37,7 +27,6 @@ _TYPES: Final[Mapping[int, tuple[int, str]]] = {
 _CODES: Final = {
     "amount-exceeds-remaining": "amount_too_large",
     "idempotency-in-progress": "idempotency_key_in_use",
-    "invalid-state": "payment_intent_unexpected_state",
     "not-found": "resource_missing",
     "operation-in-progress": "lock_timeout",
     "rate-limited": "rate_limit",
@@ -67,7 +56,7 @@ def envelope(
 ) -> Response:
     """The answer for a native problem `body`."""
     slug = str(body.get("type", "")).rpartition("/")[2]
-    code = _CODES.get(slug)
+    code = _exhausted(body) or _CODES.get(slug)
     if slug == "idempotency-key-reuse":
         status, kind, code = 400, "idempotency_error", None
     elif slug == "idempotency-in-progress":
@@ -87,6 +76,21 @@ def envelope(
     return Response(orjson.dumps({"error": error}), status, kept, "application/json")
 
 
+def unexpected_state(
+    body: Mapping[str, Any], kind: str, shown: Mapping[str, Any], headers: Mapping[str, str]
+) -> Response:
+    """The envelope for an act that the state of an intent does not admit. The intent is inside, as it now stands: its
+    status says what can be done."""
+    return envelope(400, body, headers, **{"code": f"{kind}_unexpected_state", kind: shown})
+
+
+def _exhausted(body: Mapping[str, Any]) -> str | None:
+    """Of a refund: why nothing of its charge is left to give back."""
+    if body.get("remaining_minor") != 0 or "refunded_minor" not in body:
+        return None
+    return "charge_disputed" if body.get("disputed_minor") else "charge_already_refunded"
+
+
 def card_error(intent: Mapping[str, Any]) -> Response:
     """402 for a payment that was declined: the intent is inside, as it now stands."""
     error = dict(intent["last_payment_error"] or {})
@@ -97,35 +101,3 @@ def card_error(intent: Mapping[str, Any]) -> Response:
 def _param(pointer: str) -> str | None:
     first, *rest = [part for part in pointer.split("/") if part] or [""]
     return first + "".join(f"[{part}]" for part in rest) or None
-
-
-class StripeRoute(APIRoute):
-    """A route whose refusals, of whatever origin, leave in Stripe's envelope, and whose answers carry its headers."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_in_envelope(request: Request) -> Response:
-            try:
-                response = await opened(request, await handle(request))
-            except InvalidParameter as error:
-                members = {"param": error.param, "code": error.stripe_code}
-                response = envelope(400, error.body(None, None), None, **members)
-            except Problem as problem:
-                response = envelope(problem.status, problem.body(None, None), problem.headers)
-            except RequestValidationError:
-                response = envelope(400, {"detail": "The request is not understood."})
-            except HTTPException as error:
-                response = envelope(error.status_code, {"detail": error.detail}, error.headers)
-            response.headers["Request-Id"] = str(request.scope.get("request_id") or new_id("req"))
-            response.headers[VERSION_HEADER] = _version(request)
-            return response
-
-        return handle_in_envelope
-
-
-def _version(request: Request) -> str:
-    """Any dated version is accepted and named again: ours is one shape."""
-    asked = request.headers.get(VERSION_HEADER, "")
-    fits = 0 < len(asked) <= VERSION_LENGTH_MAX and asked.isascii() and asked.isprintable()
-    return asked if fits else API_VERSION

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from payment_gateway.api.access import Merchant
+from payment_gateway.api.access import Caller, Merchant
 from payment_gateway.api.stripe.calls import window_of
-from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
+from payment_gateway.api.stripe.errors import InvalidParameter
 from payment_gateway.api.stripe.form import Parameters, read_form
+from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.webhook_style import STRIPE
 from payment_gateway.operations.find_events import get_event, list_events
@@ -26,16 +29,19 @@ from platform_kit.app import JsonResponse
 
 router = APIRouter(prefix="/v1", route_class=StripeRoute, include_in_schema=False)
 
-ENDPOINTS_SHOWN_MAX: Final = 100
+ENDPOINTS_READ: Final = 100
 
 
 @router.get("/events", tags=["events"])
 async def list_all(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     window = window_of(given, "evt")
-    wanted = given.text("type")
+    wanted, several = given.text("type"), given.texts("types")
     given.done()
-    kinds = _native_types(wanted) if wanted else None
+    if wanted and several:
+        raise InvalidParameter("Use type or types, not both.", "types")
+    named = several or ([wanted] if wanted else [])
+    kinds = [kind for name in named for kind in _native_types(name, "types" if several else "type")] or None
     newest_first = window.after is None
     page = await list_events(
         caller.deps,
@@ -85,12 +91,12 @@ async def list_endpoints(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     window = window_of(given, "we")
     given.done()
-    page = await list_webhook_endpoints(caller.deps, caller.merchant_id, limit=ENDPOINTS_SHOWN_MAX)
     newest_first = [
         endpoint
-        for endpoint in reversed(page.endpoints)
+        for endpoint in reversed(await _all_endpoints(caller))
         if (window.before is None or endpoint["id"] < window.before)
         and (window.after is None or endpoint["id"] > window.after)
+        and window.spans(datetime.fromisoformat(endpoint["created_at"]))
     ]
     part = newest_first[: window.limit] if window.after is None else newest_first[-window.limit :]
     has_more = len(newest_first) > window.limit
@@ -129,18 +135,33 @@ async def delete_endpoint(endpoint: str, caller: Merchant) -> Response:
     return JsonResponse({"id": endpoint, "object": "webhook_endpoint", "deleted": True})
 
 
+async def _all_endpoints(caller: Caller) -> list[Mapping[str, Any]]:
+    """Oldest first. A merchant has few: they are read whole, and paged here."""
+    found: list[Mapping[str, Any]] = []
+    after: str | None = None
+    while True:
+        page = await list_webhook_endpoints(
+            caller.deps, caller.merchant_id, after=after, limit=ENDPOINTS_READ
+        )
+        found += page.endpoints
+        after = page.next_after
+        if after is None:
+            return found
+
+
 def _event_types(given: Parameters) -> list[str] | None:
     """Our types for the events that were named in Stripe's words; None = all of them."""
     named = given.texts("enabled_events")
     if "*" in named:
         return None
-    return sorted({kind for name in named for kind in _native_types(name)})
+    return sorted({kind for name in named for kind in _native_types(name, "enabled_events")})
 
 
-def _native_types(name: str) -> list[str]:
+def _native_types(name: str, param: str) -> list[str]:
     found = [kind for kind, stripe_name in render.EVENT_TYPES.items() if stripe_name == name]
     if name == "charge.captured":
         found = ["payment.captured.v1"]
     if not found:
-        raise InvalidParameter("No such event type.", "enabled_events")
+        told = ", ".join(sorted({*render.EVENT_TYPES.values(), "charge.captured"}))
+        raise InvalidParameter(f"This is no event of ours. There are: {told}.", param)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -9,12 +10,13 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
 from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
-from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute, envelope
+from payment_gateway.api.stripe.errors import InvalidParameter, envelope
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.names import native_id
+from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.dispute import DisputeEvent, dispute_object
-from payment_gateway.domain.payout import payout_object
+from payment_gateway.domain.payout import PayoutStatus, payout_object
 from payment_gateway.operations.answer_dispute import (
     AnswerDispute,
     answer_dispute,
@@ -42,6 +44,15 @@ EVIDENCE_TEXTS: Final = (
 )  # fmt: skip
 """Evidence that is a text; files are not taken here."""
 
+_PAYOUT_STATUSES: Final[Mapping[str, tuple[PayoutStatus, ...]]] = {
+    "pending": (PayoutStatus.PENDING,),
+    "in_transit": (PayoutStatus.IN_TRANSIT,),
+    "paid": (PayoutStatus.PAID,),
+    "failed": (PayoutStatus.FAILED, PayoutStatus.RETURNED),
+    "canceled": (PayoutStatus.CANCELLED,),
+}
+"""What a status of Stripe's is here."""
+
 
 @router.get("/balance", tags=["balance"])
 async def balance(request: Request, caller: Merchant) -> Response:
@@ -52,13 +63,15 @@ async def balance(request: Request, caller: Merchant) -> Response:
 @router.get("/balance_transactions", tags=["balance"])
 async def list_transactions(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
-    currency = given.text("currency")
+    currency, source = given.text("currency"), given.text("source")
     window = window_of(given, "txn")
     given.done()
-    if window.created_from or window.created_to:
-        raise InvalidParameter("This list has no filter by time.", "created")
     found, has_more = await list_movements(
-        caller.deps, caller.merchant_id, window, currency=currency.upper() if currency else None
+        caller.deps,
+        caller.merchant_id,
+        window,
+        currency=currency.upper() if currency else None,
+        payment_id=native_id("ch", source) if source else None,
     )
     url = "/v1/balance_transactions"
     return JsonResponse(render.object_list(url, found, has_more, render.balance_transaction))
@@ -86,7 +99,8 @@ async def pay_out(request: Request, caller: Merchant) -> Response:
         raise InvalidParameter(
             "Name a bank account (ba_…) as destination.", "destination", "payouts_not_allowed"
         )
-    given.ignore("description", "metadata", "method", "source_type", "statement_descriptor")
+    description, metadata = given.text("description"), given.metadata() or {}
+    given.ignore("method", "source_type", "statement_descriptor")
     given.done()
     key = await key_of(request, caller.merchant_id)
     command = MakePayout(
@@ -95,6 +109,8 @@ async def pay_out(request: Request, caller: Merchant) -> Response:
         amount_minor=amount,
         currency=currency,
         destination=destination,
+        description=description,
+        metadata=metadata,
     )
     return respond(await settled(lambda: make_payout(caller.deps, command)), render.payout)
 
@@ -103,8 +119,12 @@ async def pay_out(request: Request, caller: Merchant) -> Response:
 async def list_all_payouts(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
     window = window_of(given, "po")
+    status, destination = given.choice("status", *_PAYOUT_STATUSES), given.text("destination")
     given.done()
-    page = await list_payouts(caller.deps, caller.merchant_id, window)
+    statuses = _PAYOUT_STATUSES[status] if status else ()
+    page = await list_payouts(
+        caller.deps, caller.merchant_id, window, statuses=statuses, destination=destination
+    )
     shown = [payout_object(payout) for payout in page.items]
     return JsonResponse(render.object_list("/v1/payouts", shown, page.has_more, render.payout))
 

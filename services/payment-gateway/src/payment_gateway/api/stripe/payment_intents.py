@@ -9,11 +9,19 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
 from payment_gateway.api.sandbox_faults import SandboxFault, fingerprint_with, with_fault
-from payment_gateway.api.stripe.calls import key_of, respond, respond_to_charge, settled, window_of
-from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
+from payment_gateway.api.stripe.calls import (
+    is_by_state,
+    key_of,
+    respond_on_intent,
+    respond_to_charge,
+    settled,
+    window_of,
+)
+from payment_gateway.api.stripe.errors import InvalidParameter
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.names import native_id
 from payment_gateway.api.stripe.payment_methods import method_of
+from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment
@@ -129,7 +137,9 @@ async def update(intent: str, request: Request, caller: Merchant) -> Response:
     )
     given.ignore(*_ACCEPTED)
     given.done()
-    return respond(await settled(lambda: update_payment(caller.deps, command)), render.payment_intent)
+    return await respond_on_intent(
+        caller, payment.id, await settled(lambda: update_payment(caller.deps, command)), render.payment_intent
+    )
 
 
 @router.post("/payment_intents/{intent}/confirm")
@@ -147,6 +157,8 @@ async def confirm(intent: str, request: Request, caller: Merchant) -> Response:
         payment_method=payment_method,
     )
     answer = await settled(lambda: confirm_payment(caller.deps, command))
+    if is_by_state(answer):
+        return await respond_on_intent(caller, command.payment_id, answer, render.payment_intent)
     return respond_to_charge(answer, render.payment_intent)
 
 
@@ -159,7 +171,7 @@ async def capture(intent: str, request: Request, caller: Merchant) -> Response:
     given.ignore("statement_descriptor", "statement_descriptor_suffix", "metadata")
     given.done()
     answer = await settled(lambda: capture_payment(caller.deps, act, is_final=is_final))
-    return respond(answer, render.payment_intent)
+    return await respond_on_intent(caller, act.payment_id, answer, render.payment_intent)
 
 
 @router.post("/payment_intents/{intent}/cancel")
@@ -168,7 +180,8 @@ async def cancel(intent: str, request: Request, caller: Merchant) -> Response:
     given.choice("cancellation_reason", "duplicate", "fraudulent", "requested_by_customer", "abandoned")
     given.done()
     act = await _act(request, caller, intent)
-    return respond(await settled(lambda: cancel_payment(caller.deps, act)), render.payment_intent)
+    answer = await settled(lambda: cancel_payment(caller.deps, act))
+    return await respond_on_intent(caller, act.payment_id, answer, render.payment_intent)
 
 
 @router.get("/charges")

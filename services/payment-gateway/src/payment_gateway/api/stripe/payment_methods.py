@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
 from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
-from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
+from payment_gateway.api.stripe.errors import InvalidParameter
 from payment_gateway.api.stripe.form import Parameters, read_form
+from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.customer import payment_method_object
 from payment_gateway.operations.manage_customers import get_customer

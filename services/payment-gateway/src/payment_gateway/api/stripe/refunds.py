@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
-from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute, envelope
+from payment_gateway.api.stripe.calls import key_of, respond_on_intent, settled, window_of
+from payment_gateway.api.stripe.errors import InvalidParameter, envelope
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.names import native_id
+from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.objects import refund_object
 from payment_gateway.operations.find_payments import get_refund, list_refunds
@@ -37,7 +38,8 @@ async def create(request: Request, caller: Merchant) -> Response:
     )
     given.ignore("instructions_email", "origin", "refund_application_fee", "reverse_transfer")
     given.done()
-    return respond(await settled(lambda: refund_payment(caller.deps, act)), render.refund)
+    answer = await settled(lambda: refund_payment(caller.deps, act))
+    return await respond_on_intent(caller, act.payment_id, answer, render.refund)
 
 
 @router.get("")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
-from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
-from payment_gateway.api.stripe.errors import InvalidParameter, StripeRoute
+from payment_gateway.api.stripe.calls import is_by_state, key_of, marked, respond, settled, window_of
+from payment_gateway.api.stripe.errors import InvalidParameter, unexpected_state
 from payment_gateway.api.stripe.form import Parameters, read_form
+from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.setup_intent import setup_intent_object
 from payment_gateway.operations.answer_request import Answer
@@ -84,7 +84,7 @@ async def cancel(setup: str, request: Request, caller: Merchant) -> Response:
     given.done()
     key = await key_of(request, caller.merchant_id)
     answer = await settled(lambda: cancel_setup_intent(caller.deps, caller.merchant_id, setup, key))
-    return respond(answer, render.setup_intent)
+    return await _respond(caller, setup, answer)
 
 
 async def _save(
@@ -107,13 +107,16 @@ async def _save(
         )
     key = await key_of(request, caller.merchant_id)
     wanted = SetupRequest(caller.merchant_id, key, setup_id, changes, confirm=confirm)
-    return _respond(await settled(lambda: save_setup_intent(caller.deps, wanted)))
+    return await _respond(caller, setup_id, await settled(lambda: save_setup_intent(caller.deps, wanted)))
 
 
-def _respond(answer: Answer) -> Response:
-    """A card that does not pass is a CardError, as for a payment."""
-    body = orjson.loads(answer.body)
+async def _respond(caller: Caller, setup_id: str | None, answer: Answer) -> Response:
+    """A card that does not pass is a CardError, as for a payment; a state that does not admit it is shown."""
+    body = answer.object
+    if setup_id is not None and is_by_state(answer):
+        found = setup_intent_object(await get_setup_intent(caller.deps, caller.merchant_id, setup_id))
+        return unexpected_state(body, "setup_intent", render.setup_intent(found), marked(answer))
     if answer.status < 400 and body["decline_code"] and body["status"] == "requires_payment_method":
         error = render.payment_error(body["decline_code"], None) | {"setup_intent": render.setup_intent(body)}
-        return JsonResponse({"error": error}, 402)
+        return JsonResponse({"error": error}, 402, marked(answer))
     return respond(answer, render.setup_intent)
