@@ -25,6 +25,7 @@ from payment_gateway.api import (
     own_merchant,
     payment_methods,
     payments,
+    refunds,
     suspense,
     webhook_deliveries,
     webhook_endpoints,
@@ -74,6 +75,7 @@ def create_gateway(settings: Settings) -> FastAPI:
         service=SERVICE,
         routers=[
             payments.router,
+            refunds.router,
             disputes.router,
             balance.router,
             events.router,

@@ -44,6 +44,9 @@ class Settings(ServiceSettings):
     action_lifetime_s: int = Field(
         default=3600, gt=0, description="how long a payer may take over a challenge or a code"
     )
+    idempotency_wait_s: float = Field(
+        default=0, ge=0, le=10, description="how long a request waits whose key is at work; 0 = 409 at once"
+    )
 
     # per API key and class, over all processes; a burst is two seconds of it
     rate_limit_reads_per_s: int = Field(default=1000, gt=0)

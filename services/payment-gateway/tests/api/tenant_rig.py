@@ -57,6 +57,7 @@ async def furnish(gateway: RunningGateway) -> dict[str, str]:
     transaction = str(transactions.body["data"][0]["id"])
     return {
         "payment_id": payment_id,
+        "refund_id": refund,
         "dispute_id": str(dispute["id"]),
         "payout_id": payout,
         "event_id": event,

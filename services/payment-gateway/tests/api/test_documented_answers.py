@@ -70,7 +70,9 @@ async def test_payments_and_refunds_are_as_documented(api: Documented) -> None:
     again = await api.post("/v1/payments/{payment_id}/confirm", **pay)
     assert again["type"] == "/problems/invalid-state"
     await api.get("/v1/payments/{payment_id}", **pay)
-    await api.get("/v1/payments/{payment_id}/refunds", **pay)
+    refunds = await api.get("/v1/payments/{payment_id}/refunds", **pay)
+    await api.get("/v1/refunds/{refund_id}", refund_id=refunds["data"][0]["id"])
+    await api.get("/v1/refunds", query="?limit=1")
     await api.get("/v1/payments", query="?limit=1")
     challenge = await api.post("/v1/payments", a_sale("tok_3ds_challenge"))
     assert challenge["status"] == "requires_action"
@@ -134,6 +136,7 @@ async def test_the_ledger_is_as_documented(api: Documented) -> None:
     await api.post(
         "/v1/ledger/journals/{journal_id}/reverse", {"reason": "a mistake"}, journal_id=moved["id"]
     )
+    await api.get("/v1/ledger/journals/{journal_id}", journal_id=moved["id"])
     await api.get("/v1/ledger/transfers")
     await api.get("/v1/ledger/accounts/{name}/balance", query="?currency=EUR", name="savings")
     for listed in ("transfers", "holds"):

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Administrator, GatewayDeps, Merchant
 from payment_gateway.api.documented import MONEY, READ, WRITE
+from payment_gateway.api.lists import CreatedFrom, CreatedTo
 from payment_gateway.api.payments import respond
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.fields import Currency
 from payment_gateway.api.schemas.money import CancelPayoutBody, PayoutBody, TermsBody
 from payment_gateway.api.versions import VersionedRoute
 from payment_gateway.domain.fees import plan_of
-from payment_gateway.domain.payout import payout_object
+from payment_gateway.domain.payout import PayoutStatus, payout_object
 from payment_gateway.domain.reserve import ReservePlan, reserve_object
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.find_balance import TRANSACTION_ID, get_balance, list_movements, put_terms
@@ -51,10 +52,15 @@ async def transactions(
     limit: Limit = 20,
     cursor: TransactionCursor = None,
     currency: Annotated[Currency | None, Query()] = None,
+    payment_id: Annotated[str | None, Query(max_length=64, pattern=r"^pay_[0-9a-z]{26}$")] = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
 ) -> Response:
     """Every movement of the pending and available balances, newest first; `next_cursor` continues."""
-    window = Window(limit, before=cursor)
-    found, has_more = await list_movements(caller.deps, caller.merchant_id, window, currency=currency)
+    window = Window(limit, before=cursor, created_from=created_from, created_to=created_to)
+    found, has_more = await list_movements(
+        caller.deps, caller.merchant_id, window, currency=currency, payment_id=payment_id
+    )
     return JsonResponse({"data": list(found), "next_cursor": found[-1]["id"] if has_more else None})
 
 
@@ -75,14 +81,25 @@ async def pay_out(body: PayoutBody, request: Request, caller: Merchant) -> Respo
         amount_minor=body.amount_minor,
         currency=body.currency,
         destination=body.destination,
+        description=body.description,
+        metadata=body.metadata,
     )
     return respond(await make_payout(caller.deps, command))
 
 
 @router.get("/payouts", responses=READ | answer("PayoutPage"))
-async def list_all(caller: Merchant, limit: Limit = 20, cursor: PayoutCursor = None) -> Response:
+async def list_all(
+    caller: Merchant,
+    limit: Limit = 20,
+    cursor: PayoutCursor = None,
+    status: PayoutStatus | None = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
+) -> Response:
     """Payouts, newest first; `next_cursor` continues."""
-    page = await list_payouts(caller.deps, caller.merchant_id, Window(limit, before=cursor))
+    window = Window(limit, before=cursor, created_from=created_from, created_to=created_to)
+    statuses = (status,) if status else ()
+    page = await list_payouts(caller.deps, caller.merchant_id, window, statuses=statuses)
     shown = [payout_object(payout) for payout in page.items]
     return JsonResponse({"data": shown, "next_cursor": page.next_before})
 

@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
 from payment_gateway.api.documented import MONEY, READ
+from payment_gateway.api.lists import CreatedFrom, CreatedTo
 from payment_gateway.api.payments import respond
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.money import AcceptBody, EvidenceBody
 from payment_gateway.api.versions import VersionedRoute
-from payment_gateway.domain.dispute import DisputeEvent, dispute_object
+from payment_gateway.domain.dispute import DisputeEvent, DisputeStatus, dispute_object
 from payment_gateway.operations.answer_dispute import (
     AnswerDispute,
     answer_dispute,
@@ -33,10 +34,13 @@ async def list_all(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=64, pattern=r"^dp_[0-9a-z_]{1,60}$")] = None,
     payment_id: Annotated[str | None, Query(max_length=64, pattern=r"^pay_[0-9a-z]{26}$")] = None,
+    status: DisputeStatus | None = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
 ) -> Response:
     """Disputes, newest first; `next_cursor` continues."""
-    window = Window(limit, before=cursor)
-    page = await list_disputes(caller.deps, caller.merchant_id, window, payment_id=payment_id)
+    window = Window(limit, before=cursor, created_from=created_from, created_to=created_to)
+    page = await list_disputes(caller.deps, caller.merchant_id, window, payment_id=payment_id, status=status)
     shown = [dispute_object(dispute) for dispute in page.items]
     return JsonResponse({"data": shown, "next_cursor": page.next_before})
 

@@ -35,6 +35,7 @@ from payment_gateway.operations.look_into_ledger import (
     list_account_transfers,
     list_accounts,
 )
+from payment_gateway.operations.look_into_ledger import get_journal as find_journal
 from payment_gateway.operations.reverse_journal import ReverseJournal, reverse_journal
 from payment_gateway.operations.settle_ledger_holds import SettleHold, settle_hold
 from payment_gateway.operations.transfer_each import TransferEach, transfer_each
@@ -230,6 +231,22 @@ async def list_transfers(
     journals = list(dict.fromkeys(row.journal_id for row in rows))
     shown = [transfer_object(row) for row in rows]
     return JsonResponse({"data": shown, "next_cursor": journals[-1] if len(journals) == limit else None})
+
+
+@router.get("/journals/{journal_id}", responses=READ | answer("LedgerJournal"))
+async def get_journal(journal_id: JournalId, caller: Merchant) -> Response:
+    """What one journal moved, and which one took it back."""
+    rows = await find_journal(caller.deps, caller.merchant_id, journal_id)
+    return JsonResponse(
+        {
+            "id": journal_id,
+            "object": "journal",
+            "transfers": [transfer_object(row) for row in rows],
+            "reverses": rows[0].reverses,
+            "reversed_by": rows[0].reversed_by,
+            "created_at": isoformat(rows[0].recorded_at),
+        }
+    )
 
 
 @router.post(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant, caller_of
 from payment_gateway.api.documented import MONEY, READ
+from payment_gateway.api.lists import CreatedFrom, CreatedTo
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.sandbox_faults import HEADER as FAULT_HEADER
 from payment_gateway.api.sandbox_faults import SandboxFault, fingerprint_with, with_fault
@@ -20,6 +21,7 @@ from payment_gateway.api.schemas.payments import (
     CaptureBody,
     ConfirmBody,
     CreatePaymentBody,
+    CustomerId,
     RefundBody,
     UpdatePaymentBody,
     VoidBody,
@@ -47,6 +49,8 @@ from platform_kit.problems import MEDIA_TYPE
 router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=VersionedRoute)
 
 PAGE_MAX = 100
+ACCEPTED: Final = 202
+_COLLECTIONS: Final = {"payment": "/v1/payments", "refund": "/v1/refunds", "dispute": "/v1/disputes"}
 
 
 async def create(
@@ -183,10 +187,20 @@ async def list_all(
     cursor: Annotated[str | None, Query(max_length=64, pattern=r"^pay_[0-9a-z]{26}$")] = None,
     status: Status | None = None,
     reference: Annotated[Reference | None, Query()] = None,
+    customer_id: Annotated[CustomerId | None, Query(description="payments of this saved customer")] = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
 ) -> Response:
     """Payments, newest first; `next_cursor` continues."""
-    window = Window(limit, before=cursor)
-    page = await list_payments(caller.deps, caller.merchant_id, window, status=status, reference=reference)
+    window = Window(limit, before=cursor, created_from=created_from, created_to=created_to)
+    page = await list_payments(
+        caller.deps,
+        caller.merchant_id,
+        window,
+        status=status,
+        reference=reference,
+        customer=customer_id,
+    )
     return JsonResponse({"data": [payment_object(p) for p in page.items], "next_cursor": page.next_before})
 
 
@@ -198,10 +212,19 @@ async def list_refunds_of(payment_id: str, caller: Merchant) -> Response:
 
 
 def respond(answer: Answer) -> Response:
-    """An operation's answer as it goes out; a repetition carries the marker header."""
+    """An operation's answer as it goes out: a repetition carries the marker header, one that is not final says where to
+    ask again."""
     headers = {REPLAY_HEADER: "true"} if answer.replayed else None
+    if answer.status == ACCEPTED:
+        headers = {**(headers or {}), **_where_to_ask(answer)}
     media_type = "application/json" if answer.status < 400 else MEDIA_TYPE
     return Response(answer.body, answer.status, headers, media_type)
+
+
+def _where_to_ask(answer: Answer) -> dict[str, str]:
+    shown = answer.object
+    collection = _COLLECTIONS.get(str(shown.get("object")))
+    return {"Location": f"{collection}/{shown['id']}", "Retry-After": "1"} if collection else {}
 
 
 async def _act(

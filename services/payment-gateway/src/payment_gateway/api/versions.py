@@ -13,10 +13,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from payment_gateway.api.patience import answered_later
 from payment_gateway.api.personal_data import opened
 from payment_gateway.domain.versions import CURRENT, VERSION_HEADER, VERSIONS, may_differ, shown_at
 from platform_kit.body import StrictRoute
 from platform_kit.canonical import ANSWER_HEADERS
+from platform_kit.idempotency import KeyInProgress
 from platform_kit.problems import Problem
 
 _NAME: Final = VERSION_HEADER.lower().encode()
@@ -50,7 +52,11 @@ class VersionedRoute(StrictRoute):
             version = scope[_VERSION] = asked or CURRENT
             scope[_IS_ASKED] = asked is not None
             scope[ANSWER_HEADERS] = (_ANSWER[version],)
-            response = await opened(request, await handle(request))
+            try:
+                answered = await handle(request)
+            except KeyInProgress as refused:
+                answered = await answered_later(request, handle, refused)
+            response = await opened(request, answered)
             version = scope[_VERSION]
             return response if version == CURRENT else _shown(response, version)
 

@@ -109,9 +109,9 @@ def change_refund(
             postings += post.fee_returned(payment.merchant_id, payment.currency, refund.fee_returned_minor)
             settled = refund.settled(RefundStatus.SUCCEEDED)
             return Change(payment, "refund.succeeded.v1", postings, settled)
-        case Declined() | NotProcessed():
+        case Declined(code=code) | NotProcessed(code=code):
             released = machine.refund_released(payment, refund.parts, at)
-            return Change(released, "refund.failed.v1", (), refund.settled(RefundStatus.FAILED))
+            return Change(released, "refund.failed.v1", (), refund.settled(RefundStatus.FAILED, code))
         case _:
             return Change(payment, None, (), refund, is_final=False)
 

@@ -70,6 +70,7 @@ def refund_object(refund: Refund) -> dict[str, Any]:
         "surcharge_minor": refund.surcharge_minor,
         "currency": refund.currency,
         "status": refund.status,
+        "failure_code": refund.failure_code,
         "reason": refund.reason,
         "metadata": refund.metadata,
         "created_at": isoformat(refund.created_at),

@@ -7,7 +7,7 @@ The amount leaves `available` when the payout is created. While the bank's answe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -70,6 +70,9 @@ class Payout:
     tries: int = 0
     due_at: datetime | None = None
     """When the bank is asked (again); None = nothing left to find out."""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What its merchant says of it, where it was asked for by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ def payout_object(payout: Payout) -> dict[str, Any]:
         "status": payout.status,
         "slot": payout.slot,
         "failure_code": payout.failure_code,
+        "description": payout.description,
+        "metadata": payout.metadata,
         "created_at": isoformat(payout.created_at),
         "updated_at": isoformat(payout.updated_at),
     }

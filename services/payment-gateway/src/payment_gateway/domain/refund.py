@@ -33,13 +33,15 @@ class Refund:
     """What it gives back of the fees of its payment's captures, once it has succeeded."""
     surcharge_minor: int = 0
     """The part of it that is surcharge: in proportion to what it refunds."""
+    failure_code: str | None = None
+    """Why it failed, in the channel's word."""
 
     @property
     def parts(self) -> RefundParts:
         """What it has reserved of its payment."""
         return RefundParts(self.amount_minor, self.fee_returned_minor, self.surcharge_minor)
 
-    def settled(self, status: RefundStatus) -> Refund:
+    def settled(self, status: RefundStatus, failure_code: str | None = None) -> Refund:
         """The refund with its final status; a settled one never changes again."""
         assert self.status is RefundStatus.PENDING, "only a pending refund settles"
-        return replace(self, status=status)
+        return replace(self, status=status, failure_code=failure_code)

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import orjson
 
 from payment_gateway.domain import dispute as machine
-from payment_gateway.domain.dispute import Dispute, DisputeChange, DisputeEvent, dispute_object
+from payment_gateway.domain.dispute import (
+    Dispute,
+    DisputeChange,
+    DisputeEvent,
+    DisputeStatus,
+    dispute_object,
+)
 from payment_gateway.domain.moves import IllegalMove
 from payment_gateway.domain.payment import Payment
 from payment_gateway.domain.personal_data import Subject, is_sealed, payer_reference
@@ -99,8 +105,13 @@ async def get_dispute(deps: Deps, merchant_id: str, dispute_id: str) -> Dispute:
 
 
 async def list_disputes(
-    deps: Deps, merchant_id: str, window: Window, *, payment_id: str | None
+    deps: Deps,
+    merchant_id: str,
+    window: Window,
+    *,
+    payment_id: str | None,
+    status: DisputeStatus | None = None,
 ) -> Page[Dispute]:
-    """Newest first."""
+    """Newest first; of one payment, of one status, when it is named."""
     async with as_merchant(deps.engine, merchant_id) as connection:
-        return await disputes.page(connection, merchant_id, window, payment_id=payment_id)
+        return await disputes.page(connection, merchant_id, window, payment_id=payment_id, status=status)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from payment_gateway.domain.payment import Payment
 from payment_gateway.domain.personal_data import saved_reference
-from payment_gateway.domain.refund import Refund
+from payment_gateway.domain.refund import Refund, RefundStatus
 from payment_gateway.operations.deps import Deps
 from payment_gateway.store import payments, refunds
 from payment_gateway.store.pages import Page, Window
@@ -51,11 +51,15 @@ async def get_refund(deps: Deps, merchant_id: str, refund_id: str) -> Refund:
 
 
 async def list_refunds(
-    deps: Deps, merchant_id: str, window: Window, payment_id: str | None = None
+    deps: Deps,
+    merchant_id: str,
+    window: Window,
+    payment_id: str | None = None,
+    status: RefundStatus | None = None,
 ) -> Page[Refund]:
-    """Newest first; of one payment when it is named."""
+    """Newest first; of one payment, of one status, when it is named."""
     async with as_merchant(deps.engine, merchant_id) as connection:
-        return await refunds.page(connection, merchant_id, window, payment_id)
+        return await refunds.page(connection, merchant_id, window, payment_id=payment_id, status=status)
 
 
 async def refunds_of(deps: Deps, merchant_id: str, payment_id: str) -> Sequence[Refund]:

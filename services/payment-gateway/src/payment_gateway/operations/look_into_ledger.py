@@ -54,6 +54,15 @@ async def get_hold(deps: Deps, merchant_id: str, hold_id: str) -> Hold:
     return found
 
 
+async def get_journal(deps: Deps, merchant_id: str, journal_id: str) -> Sequence[Any]:
+    """The rows of a journal, in order. Raises NotFound, also for another merchant's."""
+    async with as_merchant(deps.engine, merchant_id) as connection:
+        found = await ledger_history.journal(connection, journal_id, merchant_id)
+    if not found:
+        raise NotFound("This merchant's ledger has no such journal.")
+    return found
+
+
 async def list_account_holds(
     deps: Deps,
     merchant_id: str,

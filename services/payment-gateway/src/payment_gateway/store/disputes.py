@@ -34,7 +34,12 @@ LOCK_DISPUTES = text(f"{_SELECT} WHERE id = ANY(CAST(:ids AS text[])) ORDER BY i
 # dispute_channel_channel_reference_key
 FIND_DISPUTE = text(f"{_SELECT} WHERE channel = :channel AND channel_reference = :reference")
 # dispute_by_merchant_idx; keyset, newest first
-DISPUTES = PageQuery(table, _COLUMNS, {"payment_id": "payment_id = :payment_id"}, by_time=True)
+DISPUTES = PageQuery(
+    table,
+    _COLUMNS,
+    {"payment_id": "payment_id = :payment_id", "status": "status = :status"},
+    by_time=True,
+)
 GET_DISPUTE = text(f"{_SELECT} WHERE id = :id AND merchant_id = :merchant_id")
 # dispute_runs_out_idx
 LIST_RUN_OUT = text(

@@ -50,6 +50,14 @@ TRANSFERS = text("""
     JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
     ORDER BY j.id DESC, t.id
 """)
+GET_JOURNAL = text("""
+    SELECT j.id AS journal_id, t.id, d.kind AS debit, c.kind AS credit, t.amount_minor, t.currency, t.kind, t.hold_id,
+        t.effective_at, t.recorded_at, j.reverses, j.reason, j.description, j.metadata,
+        (SELECT id FROM payments.journal WHERE reverses = j.id) AS reversed_by
+    FROM payments.journal j JOIN payments.transfer t ON t.journal_id = j.id
+    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
+    WHERE j.id = :id AND j.merchant_id = :merchant_id ORDER BY t.id
+""")
 # By the account's own version (transfer_debit_version_key, transfer_credit_version_key): dense, in the order in which
 # its counters moved, and no row that comes later gets a lower one.
 _SIDE = """
@@ -118,6 +126,11 @@ async def postings(conn: AsyncConnection, journal_id: str, merchant_id: str) -> 
         )
         for row in rows
     )
+
+
+async def journal(conn: AsyncConnection, journal_id: str, merchant_id: str) -> Sequence[Any]:
+    """The rows of a journal of the merchant's own ledger, each with what it says and which journal took it back."""
+    return (await conn.execute(GET_JOURNAL, {"id": journal_id, "merchant_id": merchant_id})).all()
 
 
 async def page(

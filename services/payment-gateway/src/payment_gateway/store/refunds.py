@@ -25,11 +25,11 @@ LOCK_REFUNDS = text(
 # refund_payment_id_idx
 LIST_REFUNDS = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE payment_id = :payment_id ORDER BY id")  # noqa: S608
 # refund_by_merchant_idx
-REFUNDS = PageQuery(table, _COLUMNS, {"payment_id": "payment_id = :payment_id"})
+REFUNDS = PageQuery(table, _COLUMNS, {"payment_id": "payment_id = :payment_id", "status": "status = :status"})
 GET_REFUND = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 
 _INSERT = rows.insert_statement(table)
-_UPDATE = rows.update_statement(table, ("status", "metadata"))
+_UPDATE = rows.update_statement(table, ("status", "metadata", "failure_code"))
 
 
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Refund]:
@@ -49,10 +49,10 @@ async def get(conn: AsyncConnection, refund_id: str, merchant_id: str) -> Refund
 
 
 async def page(
-    conn: AsyncConnection, merchant_id: str, window: Window, payment_id: str | None = None
+    conn: AsyncConnection, merchant_id: str, window: Window, **filters: str | None
 ) -> Page[Refund]:
-    """A merchant's refunds, newest first."""
-    found, has_more = await REFUNDS.rows(conn, merchant_id, window, payment_id=payment_id)
+    """A merchant's refunds, newest first; `filters` are those of `REFUNDS`."""
+    found, has_more = await REFUNDS.rows(conn, merchant_id, window, **filters)
     return Page([_refund(row) for row in found], has_more)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText, ShortText
+from payment_gateway.api.schemas.fields import AmountMinor, Body, Currency, LongText, Metadata, ShortText
 from payment_gateway.domain.reserve import DAYS_MAX
 
 Destination = Annotated[str, StringConstraints(pattern=r"^ba_[a-z0-9_]{1,40}$"), Field(examples=["ba_pays"])]
@@ -27,6 +27,8 @@ class PayoutBody(Body):
     amount_minor: AmountMinor
     currency: Currency
     destination: Destination
+    description: LongText | None = None
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class CancelPayoutBody(Body):

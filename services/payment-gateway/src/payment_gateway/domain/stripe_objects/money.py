@@ -18,10 +18,11 @@ def payout(payout: Object) -> dict[str, Any]:
         "automatic": payout["slot"] is not None,
         "created": epoch(payout["created_at"]),
         "currency": payout["currency"].lower(),
+        "description": payout.get("description"),
         "destination": payout["destination"],
         "failure_code": payout["failure_code"],
         "livemode": False,
-        "metadata": {},
+        "metadata": payout.get("metadata") or {},  # one of before has none
         "method": "standard",
         "status": status,
         "type": "bank_account",

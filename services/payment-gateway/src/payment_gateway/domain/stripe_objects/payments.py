@@ -113,11 +113,19 @@ def refund(refund: Object) -> dict[str, Any]:
         "charge": stripe_id("ch", refund["payment_id"]),
         "created": epoch(refund["created_at"]),
         "currency": refund["currency"].lower(),
+        "failure_reason": _failure_reason(refund),
         "metadata": refund.get("metadata") or {},
         "payment_intent": stripe_id("pi", refund["payment_id"]),
         "reason": refund["reason"],
         "status": refund["status"],
     }
+
+
+def _failure_reason(refund: Object) -> str | None:
+    """In Stripe's words, which are few; one that failed before we kept why is `unknown`."""
+    if refund["status"] != "failed":
+        return None
+    return "declined" if refund.get("failure_code") == "refund_declined" else "unknown"
 
 
 def payment_error(decline_code: str, charge_id: str | None) -> dict[str, Any]:

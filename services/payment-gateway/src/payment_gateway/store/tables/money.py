@@ -79,6 +79,8 @@ payout = Table(
     Column("failure_code", String),
     Column("tries", Integer, nullable=False),
     Column("due_at", Time),
+    Column("description", String),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),
     UniqueConstraint("merchant_id", "currency", "slot"),  # a scheduled payout is made once per day

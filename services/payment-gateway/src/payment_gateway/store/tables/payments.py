@@ -110,6 +110,7 @@ refund = Table(
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
     Column("fee_returned_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("surcharge_minor", BigInteger, nullable=False, server_default=text("0")),
+    Column("failure_code", String),
     Column("created_at", Time, nullable=False),
     ForeignKeyConstraint(["payment_id"], ["payments.payment.id"]),
     CheckConstraint("amount_minor > 0", name="amount_is_positive"),

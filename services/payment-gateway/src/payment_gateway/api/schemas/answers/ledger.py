@@ -135,6 +135,16 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "LedgerTransfer": thing("transfer", _ROW),
     "AccountTransfer": thing("transfer", _ROW | {"version": COUNT}),
     "AccountTransferPage": page("AccountTransfer", "next_cursor"),
+    "LedgerJournal": thing(
+        "journal",
+        {
+            "id": identifier("je"),
+            "transfers": items(ref("LedgerTransfer")),
+            "reverses": nullable(identifier("je")),
+            "reversed_by": nullable(identifier("je")),
+            "created_at": TIME,
+        },
+    ),
     "HoldPage": page("Hold", "next_cursor"),
     "LedgerTransferPage": page("LedgerTransfer", "next_cursor"),
     "Reversal": thing(

@@ -19,6 +19,7 @@ LINKS: Final[Links] = {
             for act in ("get", "update", "confirm", "cancel", "capture", "void", "refund", "list_refunds_of")
         ),
     ),
+    "Refund": _by_id("refund_id", "refunds_get"),
     "Suspense": _by_id("item_id", "suspense_resolve"),
     "Payout": _by_id("payout_id", "balance_get", "balance_cancel"),
     "StoredCustomer": _by_id("customer_id", "customers_get", "customers_update", "customers_delete"),
@@ -37,6 +38,7 @@ LINKS: Final[Links] = {
     "NewApiKey": _by_id("key_id", "api_keys_rotate", "api_keys_revoke"),
     "NewAccount": {"ledger_balance_as_of": ("name", "/name")},
     "Transfer": {
+        "ledger_get_journal": ("journal_id", "/id"),
         "ledger_reverse": ("journal_id", "/id"),
         "ledger_post_hold": ("hold_id", "/hold/id"),
         "ledger_void_hold": ("hold_id", "/hold/id"),

@@ -7,6 +7,7 @@ from typing import Final
 from payment_gateway.api.schemas.answers.words import (
     AMOUNT,
     CURRENCY,
+    LABELS,
     MINOR,
     TIME,
     TIMES,
@@ -94,8 +95,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "status": word(*PayoutStatus),
             "slot": nullable(TEXT),
             "failure_code": nullable(TEXT),
+            "description": nullable(TEXT),
+            "metadata": LABELS,
             **TIMES,
         },
+        optional=("description", "metadata"),  # events of before have none
     ),
     "PayoutPage": page("Payout", "next_cursor"),
     "Terms": shape(

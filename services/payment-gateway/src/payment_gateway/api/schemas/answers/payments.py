@@ -86,12 +86,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "surcharge_minor": TOTAL,
             "currency": CURRENCY,
             "status": word(*RefundStatus),
+            "failure_code": nullable(TEXT) | {"description": "why it failed, in the channel's word"},
             "reason": nullable(TEXT),
             "metadata": LABELS,
             "created_at": TIME,
         },
+        optional=("failure_code",),  # events of before have none
     ),
     "RefundList": page("Refund"),
+    "RefundPage": page("Refund", "next_cursor"),
     "Dispute": thing(
         "dispute",
         {
