@@ -156,7 +156,9 @@ async def engine(fresh_database: FreshDatabase) -> AsyncIterator[AsyncEngine]:
         for statement in A_GOOD_ROW_OF_EACH + ROWS_WITHOUT_MONEY:
             await connection.execute(text(statement))
     yield engine
-    async with engine.begin() as connection:  # they tell nothing, and would be held to what their types promise
+    async with (
+        engine.begin() as connection
+    ):  # they tell nothing, and would be held to what their types promise
         await connection.execute(text("DELETE FROM payments.outbox_event"))
     await engine.dispose()
 
