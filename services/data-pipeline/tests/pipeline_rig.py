@@ -295,6 +295,12 @@ class World:
     """Journal -> what the gateway tells of it."""
     histories: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Payment -> what the gateway tells of it."""
+    known_by: dict[str, list[str]] = field(default_factory=dict)
+    """An e-mail or a card's last four digits -> payments that a service finds by it: `gateway:ada@…`, `risk:ada@…`."""
+    goes_on: str | None = None
+    """Where the gateway stops looking for a card's digits."""
+    searches: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    """Which service was asked, in whose name, and for what."""
     acts: list[dict[str, Any]] = field(default_factory=list)
     """What operators asked the gateway to do."""
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -433,6 +439,17 @@ class World:
             return web.Response(status=503)
         return web.json_response(told) if told else web.json_response({"title": "no such"}, status=404)
 
+    async def _search(self, request: web.Request) -> web.Response:
+        service = request.path.split("/")[1]
+        if service in self.is_down:
+            return web.Response(status=503)
+        body = await request.json()
+        self.searches.append((service, request.headers["Acting-For"], body))
+        found = self.known_by.get(f"{service}:{body.get('email') or body['last_four']}", [])
+        told: dict[str, Any] = {"data": [{"payment_id": one} for one in found]}
+        goes_on = None if "before" in body or "email" in body else self.goes_on
+        return web.json_response(told | {"is_whole": goes_on is None, "next_before": goes_on})
+
     async def _act(self, request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         told = {name: request.headers[name] for name in ("Acting-For", "Idempotency-Key")}
@@ -454,6 +471,8 @@ class World:
         app.router.add_get("/channels/settlement", self._settlement)
         app.router.add_get("/channels/bank-statement", self._statement)
         app.router.add_get("/gateway/internal/payments/{payment}", self._history)
+        app.router.add_post("/gateway/internal/payments/search", self._search)
+        app.router.add_post("/risk/v1/assessments/by-email", self._search)
         app.router.add_post("/gateway/internal/payments/{payment}/{act}", self._act)
         app.router.add_post("/gateway/internal/corrections", self._correct)
         runner = web.AppRunner(app, access_log=None)

@@ -45,6 +45,12 @@ def answers(now: datetime) -> dict[str, Any]:
         f"assessments/{one['id']}": {k: v for k, v in one.items() if k != "hits"} | _record(one)
         for one in decisions
     }
+    made |= {
+        f"assessments/asm_{payment:026d}/related": {
+            "data": _evidence(riskiest, decisions[1:], now)["related"]
+        }
+        for payment in range(1, 151)
+    }
     return made | {
         "rule-sets": {"data": summaries},
         f"rule-sets/{LIVE}": live,

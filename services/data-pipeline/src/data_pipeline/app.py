@@ -27,6 +27,7 @@ from data_pipeline.api import (
 from data_pipeline.api.answers import CONTRACT
 from data_pipeline.api.console import (
     ledger,
+    merchants,
     risk_alerts,
     risk_decisions,
     risk_lists,
@@ -48,6 +49,7 @@ from data_pipeline.api.console.quarantine import router as quarantine_pages
 from data_pipeline.api.console.reconciliation import router as reconciliation_pages
 from data_pipeline.api.console.render import STATIC_FILES
 from data_pipeline.api.console.reports import router as report_pages
+from data_pipeline.api.console.search import router as search
 from data_pipeline.domain.operators import Role
 from data_pipeline.operations.consume_streams import consume_streams
 from data_pipeline.operations.deps import Deps, open_deps
@@ -100,7 +102,9 @@ def create_pipeline(settings: Settings) -> FastAPI:
             payments,
             payment,
             console,
+            search,
             ledger.router,
+            merchants.router,
             reconciliation_pages,
             break_pages,
             quarantine_pages,

@@ -13,7 +13,7 @@ import pytest
 import risk_desk
 from chromium import Page, browser, program
 from merchant_story import Story, a_day
-from pipeline_rig import NOON, World, a_sale, ingest, rows
+from pipeline_rig import NOON, World, a_merchant, a_sale, ingest, rows
 from running_service import SESSION, Service
 from seeded_day import Seeded, told_by_gateway
 
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(
     reason="NO CHROMIUM on this machine: the console was not looked at by a browser (apt-get install chromium)",
 )
 
+MERCHANT = "mer_00000000000000000000000001"
 AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
 VIOLATIONS = """axe.run().then(found => found.violations.map(
     one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 120)).join(" | ")))"""
@@ -74,6 +75,30 @@ async def settled(service: Service, world: World, first: int) -> tuple[str, str]
     return closed, next(row["id"] for row in found if row["merchant_id"] == later.merchant)
 
 
+async def named(service: Service, world: World) -> None:
+    """Two merchants have names, and one of them a history."""
+    first = max(event.position or 0 for event in world.events["gateway"]) + 1
+    fees = {
+        "rules": [{"method": "card", "basis_points": 140, "fixed_minor": {"EUR": 25}}, {"basis_points": 90}]
+    }
+    kept = {"fee_plan": fees, "reserve": {"basis_points": 500, "days": 90}}
+    told = [
+        a_merchant(first, "Corner Shop", at=NOON - timedelta(days=40), terms={"fee_plan": fees}),
+        a_merchant(first + 1, "Corner Market", at=NOON - timedelta(days=12), terms={"fee_plan": fees}),
+        a_merchant(first + 2, "Corner Market", at=NOON - timedelta(days=3), mcc="5499", terms=kept),
+        a_merchant(
+            first + 3,
+            "Blue Bakery",
+            at=NOON - timedelta(days=9),
+            id="mer_00000000000000000000000002",
+            mcc="5462",
+        ),
+    ]
+    await ingest(service.deps.engine, told)
+    world.events["gateway"] += told
+    await watch_heads(service.deps)
+
+
 @pytest.mark.timeout(900)  # every page six times: it grows with each, and a shared machine is slow
 async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     service: Service, seeded: Seeded, world: World, page: Page, tmp_path: Path
@@ -86,8 +111,10 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     world.histories[refunded.aggregate_id] = told_by_gateway(told, created)
     world.risk_answers = risk_desk.answers(NOON)
     closed, still_open = await settled(service, world, len(seeded.payments) + 1)
+    await named(service, world)
     paths = {entry.path.removeprefix("/console").strip("/").replace("/", "-"): entry.path for entry in RAIL}
     paths |= {
+        "merchant": f"/console/merchants/{MERCHANT}",
         "payments-filtered": "/console/payments?currency=EUR&status=captured",
         "payments-none": "/console/payments?status=expired",
         "payment": payment,

@@ -174,6 +174,7 @@ OTHERS = {
     ("GET", "/internal/ledger/journals/{journal_id}"): "services",
     ("GET", "/internal/ledger/totals"): "services",
     ("GET", "/internal/payments/{payment_id}"): "services",
+    ("POST", "/internal/payments/search"): "services",
     ("POST", "/internal/payments/{payment_id}/capture"): "services",
     ("POST", "/internal/payments/{payment_id}/refunds"): "services",
     ("POST", "/internal/payments/{payment_id}/void"): "services",

@@ -11,11 +11,13 @@ from sqlalchemy import text
 
 from platform_kit.clock import FixedClock
 from platform_kit.outbox import Event, Relay
+from platform_kit.problems import NotFound
 from risk_engine.domain.cases import Verdict
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.staff import Actor, Role
 from risk_engine.operations.decide_case import CaseGrew, decide_case
 from risk_engine.operations.deps import Deps
+from risk_engine.operations.find_related import find_by_email, find_related
 from risk_engine.operations.follow_payments import follow_payments
 from risk_engine.operations.link_payments import link_payments
 from risk_engine.operations.show_cases import show_case
@@ -188,6 +190,34 @@ async def test_a_case_shows_payments_of_the_last_thirty_days_that_share_somethin
     }
     async with deps.engine.begin() as conn:
         assert await payment_links.prune(conn, NOON) == 4
+
+
+async def test_payments_are_found_by_what_one_shares_and_by_an_e_mail_that_nobody_keeps(deps: Deps) -> None:
+    """A case or a snooze never goes by an e-mail; whoever looks at a payment sees who else gave it."""
+    ada = deps.fingerprints.of("email", "ada@example.org")
+    alone = {"card": "c", "customer_id": "", "device": "", "ip": ""}
+    made = [
+        a_subject(1, email=ada),
+        a_subject(2, **alone, email=ada, merchant_id="mer_2"),
+        a_subject(3, **alone | {"card": "card-1"}),
+        a_subject(4, **alone, email=deps.fingerprints.of("email", "bob@example.org")),
+        a_subject(5, **alone, email=ada, occurred_at=NOON - timedelta(days=31)),
+    ]
+    items = [an_assessment(subject=one, decision=Decision.ALLOW, degraded=()) for one in made]
+    async with deps.engine.begin() as conn:
+        await flush(
+            conn, [new_row(replace(one, id=f"asm_{one.subject.payment_id}"), float("inf")) for one in items]
+        )
+    await Relay(deps.engine, tables.outbox, deps.redis, "events:risk").run_once()
+    await link_payments(deps)
+    now = replace(deps, clock=FixedClock(NOON + timedelta(hours=1)))
+    related = await find_related(now, "asm_pay_1")
+    assert {one["payment_id"]: one["shares"] for one in related} == {"pay_2": ["email"], "pay_3": ["card"]}
+    found = await find_by_email(now, "Ada@Example.org")
+    assert {one["payment_id"] for one in found} == {"pay_1", "pay_2"}
+    assert await find_by_email(now, "nobody@example.org") == []
+    with pytest.raises(NotFound):
+        await find_related(now, "asm_of_nobody")
 
 
 async def test_a_payment_that_was_sent_again_is_known_by_its_assessment(deps: Deps) -> None:

@@ -1,4 +1,4 @@
-"""What merchants are called, for pages that show their ids."""
+"""What merchants are called, for pages that show their ids and the names of their accounts."""
 
 from __future__ import annotations
 
@@ -12,3 +12,9 @@ async def name_merchants(deps: Deps, merchant_ids: Iterable[str | None]) -> dict
     """Id -> name now, of those that are known."""
     async with deps.engine.connect() as conn:
         return await merchant_store.names(conn, merchant_ids)
+
+
+async def name_owners(deps: Deps, accounts: Iterable[str]) -> dict[str, str]:
+    """The same for the owners of accounts, `merchant:mer_…:available`."""
+    parts = (account.split(":") for account in accounts)
+    return await name_merchants(deps, (part[1] for part in parts if part[0] == "merchant" and len(part) > 1))

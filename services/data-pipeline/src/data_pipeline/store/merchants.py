@@ -50,6 +50,26 @@ NAMES = text(
     """
 )
 
+VERSIONS = text(
+    """
+    SELECT name, country, mcc, api_version, is_disabled, settlement_delay_days, settlement_currency, fee_plan,
+           reserve_basis_points, reserve_days, position, valid_from, valid_to
+    FROM pipeline.merchant_version WHERE merchant_id = :merchant_id
+    ORDER BY position DESC LIMIT :limit                                                    -- merchant_version_pkey
+    """
+)
+# Of each the version in force. Merchants are told of when somebody changes them: thousands, read whole.
+CURRENT = text(
+    """
+    SELECT merchant_id, name, country, mcc, is_disabled, settlement_delay_days, settlement_currency,
+           reserve_basis_points, reserve_days, valid_from
+    FROM pipeline.merchant_version
+    WHERE valid_to IS NULL AND (lower(name), merchant_id) > (:after_name, :after_id)
+      AND (:wanted = '' OR strpos(lower(name), :wanted) > 0 OR strpos(merchant_id, :wanted) > 0)
+    ORDER BY lower(name), merchant_id LIMIT :limit
+    """
+)
+
 
 async def insert_versions(conn: AsyncConnection, versions: Sequence[MerchantVersion]) -> None:
     """Add what was told, and let each version end where the next one begins."""
@@ -73,3 +93,18 @@ async def names(conn: AsyncConnection, merchant_ids: Iterable[str | None]) -> di
     if not wanted:
         return {}
     return {row.merchant_id: row.name for row in await conn.execute(NAMES, {"merchant_ids": wanted})}
+
+
+async def versions(conn: AsyncConnection, merchant_id: str, limit: int) -> list[dict[str, Any]]:
+    """What this merchant was, the newest first."""
+    values = {"merchant_id": merchant_id, "limit": limit}
+    return [dict(row) for row in (await conn.execute(VERSIONS, values)).mappings()]
+
+
+async def current(
+    conn: AsyncConnection, wanted: str, after: tuple[str, str] | None, limit: int
+) -> list[dict[str, Any]]:
+    """Merchants as they are now, by name, those after `after`; `wanted` is a part of the name or of the id."""
+    name, merchant_id = after or ("", "")
+    values = {"wanted": wanted.lower(), "after_name": name.lower(), "after_id": merchant_id, "limit": limit}
+    return [dict(row) for row in (await conn.execute(CURRENT, values)).mappings()]

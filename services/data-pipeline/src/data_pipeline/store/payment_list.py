@@ -3,6 +3,7 @@ than LOOKED_AT of them, however few of these fit (ADR 175)."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -74,6 +75,12 @@ async def page(
     )
     rows = [dict(row) for row in (await conn.execute(found)).mappings()]
     return rows, reach.floor if len(rows) < limit else None
+
+
+async def of_ids(conn: AsyncConnection, payment_ids: Collection[str]) -> list[dict[str, Any]]:
+    """These payments, those that are here, newest first."""
+    found = _newest_first(select(*_SHOWN).where(p.c.payment_id.in_(payment_ids)), p.c)
+    return [dict(row) for row in (await conn.execute(found)).mappings()] if payment_ids else []
 
 
 async def _reach(conn: AsyncConnection, wanted: PaymentFilter, before: tuple[datetime, str] | None) -> _Reach:

@@ -6,23 +6,25 @@ it: the operator's name and the reason, in the audit log, in the transaction of 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Operator, require_internal
 from payment_gateway.api.card_data import idempotency_key_of
-from payment_gateway.api.documented import MONEY, READ
+from payment_gateway.api.documented import MONEY, READ, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.schemas.fields import AmountMinor, Body, LongText
+from payment_gateway.api.schemas.payments import Email
 from payment_gateway.domain.audit import Actor
 from payment_gateway.operations.capture_payment import capture_payment
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.mark_and_ask import Act
 from payment_gateway.operations.oversee_payments import find_overseen_payment, look_into_payment
 from payment_gateway.operations.refund_payment import refund_payment
+from payment_gateway.operations.search_payments import search_by_email, search_by_last_four
 from payment_gateway.operations.void_payment import void_payment
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
@@ -44,6 +46,29 @@ class OperatorVoid(Body):
     """Why, in words for the audit log."""
 
     reason: Reason
+
+
+class PaymentSearch(Body):
+    """By one of them; `before` goes on where a search for a card's digits has stopped."""
+
+    email: Email | None = None
+    last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
+    before: Annotated[str, StringConstraints(pattern=r"^pay_[0-9a-z]{26}$")] | None = None
+
+    @model_validator(mode="after")
+    def names_one(self) -> Self:
+        if (self.email is None) == (self.last_four is None):
+            raise ValueError("exactly one of email and last_four")
+        return self
+
+
+@router.post("/search", responses=WRITE | answer("FoundPayments"))
+async def search(body: PaymentSearch, by: Operator, deps: GatewayDeps) -> Response:
+    """Payments of whoever has this e-mail, or with a card that ends so. In a body: no address and no log has either.
+    The audit log says who searched, and by which of the two."""
+    if body.email is not None:
+        return JsonResponse(await search_by_email(deps, by, body.email))
+    return JsonResponse(await search_by_last_four(deps, by, body.last_four or "", body.before))
 
 
 @router.get(

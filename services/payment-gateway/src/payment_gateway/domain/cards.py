@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -140,6 +140,11 @@ def shown_token(token: str) -> dict[str, Any]:
         "fingerprint": None,
         "checks": {"cvc_check": "unchecked"},
     }
+
+
+def tokens_ending(digits: str) -> Sequence[str]:
+    """The test tokens, without what a test adds to them, whose cards end with these digits."""
+    return sorted(token for token, card in _BY_TOKEN.items() if card.number.endswith(digits))
 
 
 def card_of_token(token: str) -> TestCard | None:

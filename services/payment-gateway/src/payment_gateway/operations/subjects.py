@@ -125,6 +125,11 @@ class Subjects:
         async with engine.connect() as connection:
             return await subjects.of_references(connection, hidden)
 
+    async def known_as(self, hidden: Sequence[str]) -> Sequence[str]:
+        """The same of any merchants, by what `hidden` made of their references. Raises VaultClosed."""
+        async with self._vault.opened()[0].connect() as connection:
+            return await subjects.of_references(connection, hidden)
+
     async def close(self, merchant_id: str, ids: Collection[str]) -> None:
         """Seal nothing new under these, from `remember_s` seconds on in every process."""
         engine, _ = self._vault.opened()

@@ -14,12 +14,19 @@ from platform_kit.ids import is_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import InvalidRequest, Problem
 from risk_engine.api.authentication import require_internal, require_reader
-from risk_engine.api.schemas.assessments import AssessmentAnswer, AssessmentBatch, AssessmentRequest, Question
+from risk_engine.api.schemas.assessments import (
+    AssessmentAnswer,
+    AssessmentBatch,
+    AssessmentRequest,
+    EmailSearch,
+    Question,
+)
 from risk_engine.api.schemas.fields import Moment
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_assessments import find_assessment, find_assessments
+from risk_engine.operations.find_related import find_by_email, find_related
 from risk_engine.store.assessments import Wanted
 
 log = get_logger(__name__)
@@ -85,6 +92,19 @@ async def list_assessments(
         raise InvalidRequest("Send the `next_cursor` of the page before.")
     wanted = Wanted(decision, merchant, rule, score_from, score_to, made_from, made_before)
     return JsonResponse(await find_assessments(request.app.state.deps, wanted, cursor, limit))
+
+
+@router.post("/by-email", dependencies=READ_BY_PEOPLE_TOO, responses=answer("RelatedPayments"))
+async def search_by_email(body: EmailSearch, request: Request) -> Response:
+    """Payments of the last 30 days with this e-mail, newest first. In a body: no address and no log has it. It is
+    fingerprinted and not kept."""
+    return JsonResponse({"data": await find_by_email(request.app.state.deps, body.email)})
+
+
+@router.get("/{assessment_id}/related", dependencies=READ_BY_PEOPLE_TOO, responses=answer("RelatedPayments"))
+async def get_related(assessment_id: str, request: Request) -> Response:
+    """Payments of the last 30 days that share a card, a customer, a device, an address or an e-mail with this one."""
+    return JsonResponse({"data": await find_related(request.app.state.deps, assessment_id)})
 
 
 @router.get("/{assessment_id}", dependencies=READ_BY_PEOPLE_TOO, responses=answer("AssessmentRecord"))

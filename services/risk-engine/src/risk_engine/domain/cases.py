@@ -158,6 +158,13 @@ def linked_entities(merchant_id: str, request: Mapping[str, Any]) -> tuple[str, 
     return tuple(f"{name}:{value}" for name, value in named.items() if value)
 
 
+def related_by(merchant_id: str, request: Mapping[str, Any]) -> tuple[str, ...]:
+    """By what payments are shown as related: the same, and the e-mail. Neither a case nor a snooze goes by an e-mail:
+    whoever types one at a checkout may type anybody's."""
+    email = request.get("email")
+    return (*linked_entities(merchant_id, request), *([f"email:{email}"] if email else []))
+
+
 def grouped(reviews: Sequence[Review]) -> list[list[Review]]:
     """Those that share a card or a customer of one merchant, also through a third: one case for each group."""
     groups: list[tuple[set[tuple[str, str]], list[Review]]] = []

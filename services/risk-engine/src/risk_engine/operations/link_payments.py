@@ -1,5 +1,5 @@
-"""Link payments that share a card, a customer, a device or an address, from the engine's own events as the relay
-numbers them: a decision pays nothing for it, and a case shows them a moment later."""
+"""Link payments that share a card, a customer, a device, an address or an e-mail, from the engine's own events as the
+relay numbers them: a decision pays nothing for it, and a case shows them a moment later."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from platform_kit import inbox, outbox
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
-from risk_engine.domain.cases import linked_entities
+from risk_engine.domain.cases import related_by
 from risk_engine.operations.deps import Deps
 from risk_engine.store import payment_links, tables
 from risk_engine.store.assessments import MADE
@@ -52,5 +52,5 @@ async def link_payments(deps: Deps) -> int:
 
 def _links(deps: Deps, assessment: Mapping[str, Any]) -> list[tuple[str, datetime, str]]:
     at = datetime.fromisoformat(assessment["request"]["occurred_at"])
-    entities = linked_entities(assessment["merchant_id"], assessment["request"])
+    entities = related_by(assessment["merchant_id"], assessment["request"])
     return [(deps.fingerprints.upgraded_entity(entity), at, assessment["id"]) for entity in entities]

@@ -9,20 +9,17 @@ from platform_kit.clock import isoformat
 from platform_kit.problems import NotFound, Problem
 from risk_engine.domain.cases import (
     HELD_ALONE,
-    LINKED_FOR,
     Case,
     CaseStatus,
     PaymentStatus,
     effect_of,
-    linked_entities,
 )
 from risk_engine.operations.deps import Deps
-from risk_engine.store import cases, payment_links
+from risk_engine.operations.find_related import related_to
+from risk_engine.store import cases
 from risk_engine.store.cases import Filter
 
 ACTS_SHOWN = 200  # the newest
-ENTITIES_MAX = 20  # whose related payments are looked up ...
-RELATED_EACH = 10  # ... and of each the newest: at most 200 rows, whatever an attack has made
 
 
 class UnknownCursor(Problem):
@@ -84,56 +81,15 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
             raise NotFound("No case has this id.")
         payments = await cases.payments_of(conn, case_id)
         acts = await cases.acts_of(conn, case_id, ACTS_SHOWN)
-        entities = _entities(deps, case, payments)
-        related = await payment_links.related(
-            conn,
-            entities,
-            deps.clock.now() - LINKED_FOR,
-            each=RELATED_EACH,
-            without=[row.assessment_id for row in payments if row.assessment_id],
+        assessed = [row for row in reversed(payments) if row.assessment_id]
+        related = await related_to(
+            deps, conn, case.merchant_id, {row.assessment_id: row.request for row in assessed}
         )
     return case_object(deps, case, deps.clock.now()) | {
         "payments": [_payment_object(case, row) for row in payments],
-        "related": _related_objects(related),
+        "related": related,
         "acts": _act_objects(acts),
     }
-
-
-def _entities(deps: Deps, case: Case, payments: Sequence[Any]) -> list[str]:
-    """By what to look for related payments: of the newest payments first, a bounded number. What was named by an older
-    key may be linked by that, and by the newest."""
-    found = dict.fromkeys(
-        form
-        for row in reversed(payments)
-        if row.assessment_id
-        for entity in linked_entities(case.merchant_id, row.request)
-        for form in (deps.fingerprints.upgraded_entity(entity), entity)
-    )
-    return list(found)[:ENTITIES_MAX]
-
-
-def _related_objects(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Each payment once, with what it shares, newest first."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        shown = found.setdefault(
-            row.id,
-            {
-                "payment_id": row.payment_id,
-                "assessment_id": row.id,
-                "merchant_id": row.merchant_id,
-                "shares": [],
-                "decision": row.decision,
-                "score": row.score,
-                "amount_minor": row.request["amount_minor"],
-                "currency": row.request["currency"],
-                "occurred_at": row.request["occurred_at"],
-            },
-        )
-        name = row.entity.partition(":")[0]
-        if name not in shown["shares"]:
-            shown["shares"].append(name)
-    return list(found.values())
 
 
 def _payment_object(case: Case, row: Any) -> dict[str, Any]:

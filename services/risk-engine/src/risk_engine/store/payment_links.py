@@ -1,5 +1,5 @@
-"""Which payments share a card, a customer, a device or an address: made from the engine's own events, off the way of a
-decision, and kept for a month."""
+"""Which payments share a card, a customer, a device, an address or an e-mail: made from the engine's own events, off
+the way of a decision, and kept for a month."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -18,6 +18,7 @@ from data_pipeline.api.console.route import ConsoleRoute
 from data_pipeline.api.console.session import ByOperator, visit_of
 from data_pipeline.api.console.table_csv import amount, as_download
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.name_merchants import name_merchants, name_owners
 from data_pipeline.operations.show_ledger import (
     AccountPage,
     list_accounts,
@@ -82,6 +83,7 @@ async def show_accounts_page(
         request,
         "ledger_accounts.html",
         accounts=found,
+        names=await name_owners(deps, (one["account"] for one in found)),
         typed=typed,
         is_filtered=bool(chosen),
         first=f"{LEDGER}/accounts?{urlencode(chosen)}" if after else None,
@@ -95,12 +97,15 @@ async def show_account_page(
 ) -> Response:
     """`named` is the account and its currency, `merchant:mer_01…:available:EUR`."""
     found, at = await _account(deps, named, as_of, before)
+    kind, _, rest = found.account.partition(":")
     chosen = {"as_of": as_of.strip()} if at else {}
     address = f"{LEDGER}/accounts/{quote(named, safe=':')}"
     return page(
         request,
         "ledger_account.html",
         found=found,
+        owner=rest.partition(":")[0] if kind == "merchant" else None,
+        names=await name_owners(deps, [found.account, *(entry["other"] for entry in found.entries)]),
         at=at,
         as_of=f"{at:%Y-%m-%dT%H:%M}" if at else "",
         usual=usual_moments(visit_of(request).now),
@@ -130,7 +135,10 @@ async def show_journal_page(
     deps: Deps = Depends(deps_of),
 ) -> Response:
     """Debit to credit, line by line."""
-    return page(request, "ledger_journal.html", id=journal_id, found=await show_journal(deps, journal_id, by))
+    found = await show_journal(deps, journal_id, by)
+    sides = (line[side] for line in found.lines for side in ("debit", "credit"))
+    names = await name_owners(deps, sides) | await name_merchants(deps, [found.lines[0]["merchant_id"]])
+    return page(request, "ledger_journal.html", id=journal_id, found=found, names=names)
 
 
 async def _account(deps: Deps, named: str, as_of: str, before: str) -> tuple[AccountPage, datetime | None]:

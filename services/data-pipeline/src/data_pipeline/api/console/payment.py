@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -18,6 +19,7 @@ from data_pipeline.domain.operators import Permission
 from data_pipeline.domain.payment_act import PaymentAct, movement_of, remaining_minor
 from data_pipeline.operations.act_on_payment import act_on_payment, ask_gateway
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.find_related import find_related
 from data_pipeline.operations.show_payment import show_payment
 from platform_kit.money import CURRENCIES, format_minor, plain_minor
 from platform_kit.problems import InvalidRequest, NotFound
@@ -45,13 +47,16 @@ async def show_payment_page(
         story = await show_payment(deps, payment_id)
     except NotFound:
         return page(request, "not_found.html", status=404, query=payment_id)
-    history = await ask_gateway(deps, by, payment_id)
+    history, related = await asyncio.gather(
+        ask_gateway(deps, by, payment_id), find_related(deps, by, story.payment["assessment_id"])
+    )
     acts = [act for act in PaymentAct if remaining_minor(story.payment, act) > 0]
     return page(
         request,
         "payment.html",
         story=story,
         steps=steps_of(story, history),
+        related=related,
         live=history["payment"] if history else None,
         acts=acts if by.may(Permission.MOVE_MONEY) else [],
         told=TOLD.get(told),

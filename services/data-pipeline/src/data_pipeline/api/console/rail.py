@@ -15,6 +15,10 @@ class Entry:
     name: str
     waits: str | None = None
     group: str | None = None
+    period: tuple[str, str] = ("from", "to")
+    """What the page calls the begin and the end of the range in the top bar."""
+    has_period: bool = False
+    """Whether it looks at that range; others take it along."""
 
     def is_at(self, path: str) -> bool:
         """Whether `path` is this page or one below it."""
@@ -23,9 +27,16 @@ class Entry:
 
 RAIL: Final[Sequence[Entry]] = (
     Entry("/console", "Overview"),
-    Entry("/console/payments", "Payments"),
-    Entry("/console/ledger", "Ledger"),
-    Entry("/console/risk/decisions", "Decisions", group="Risk"),
+    Entry("/console/payments", "Payments", has_period=True),
+    Entry("/console/merchants", "Merchants"),
+    Entry("/console/ledger", "Ledger", period=("from", "as_of"), has_period=True),
+    Entry(
+        "/console/risk/decisions",
+        "Decisions",
+        group="Risk",
+        period=("made_from", "made_before"),
+        has_period=True,
+    ),
     Entry("/console/risk/rules", "Rules", group="Risk"),
     Entry("/console/risk/lists", "Lists", group="Risk"),
     Entry("/console/risk/queue", "Queue", waits="cases", group="Risk"),
@@ -33,8 +44,8 @@ RAIL: Final[Sequence[Entry]] = (
     Entry("/console/reconciliation", "Reconciliation", waits="breaks"),
     Entry("/console/settlements", "Settlements"),
     Entry("/console/webhooks", "Webhooks"),
-    Entry("/console/reports", "Reports", group="Data"),
-    Entry("/console/exports", "Exports", group="Data"),
+    Entry("/console/reports", "Reports", group="Data", has_period=True),
+    Entry("/console/exports", "Exports", group="Data", has_period=True),
     Entry("/console/quarantine", "Quarantine", waits="quarantine", group="Data"),
     Entry("/console/archive", "Archive", group="Data"),
     Entry("/console/quality", "Quality", group="Data"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +26,7 @@ PAYOUT_COLUMNS: Final = (
     "batch", "channel", "settled_on", "currency", "charges", "refunds", "fees", "net", "state", "received",
     "difference", "arrived_on",
 )  # fmt: skip
+PAYOUTS_SHOWN: Final = 150  # some 130 kB; a quarter has thousands, and CSV has them all
 EARLIEST: Final = date(2000, 1, 1)
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
@@ -73,18 +75,43 @@ async def show_payouts_page(
     last = to or deps.clock.now().date()
     found = await report_payouts(deps, last - timedelta(days=days - 1), last)
     query = f"to={last}&days={days}" + (f"&state={state}" if state else "")
+    shown = _whole_days([one for one in found if state in ("", one["state"])])
+    first = shown.first_day if shown.is_cut else last - timedelta(days=days - 1)
     return page(
         request,
         "payouts.html",
-        payouts=[one for one in found if state in ("", one["state"])],
+        payouts=shown.payouts,
+        cut_at=shown.first_day if shown.is_cut else None,
         counts={word: sum(one["state"] == word for one in found) for word in PayoutState},
         state=state,
         to=last,
         days=days,
         csv=f"{PATH}/payouts.csv?{query}",
-        older=f"{PATH}/payouts?to={last - timedelta(days=days)}&days={days}",
+        older=f"{PATH}/payouts?to={first - timedelta(days=1)}&days={days}"
+        + (f"&state={state}" if state else ""),
         states=list(PayoutState),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Payouts of whole days, the newest; `is_cut`: days before `first_day` have some that are not among them."""
+
+    payouts: list[dict[str, Any]]
+    first_day: date
+    is_cut: bool
+
+
+def _whole_days(payouts: list[dict[str, Any]]) -> _Shown:
+    """As many days as fit a page, and one at least."""
+    newest = sorted({one["settled_on"] for one in payouts}, reverse=True)
+    shown: list[date] = []
+    for day in newest:
+        if shown and sum(one["settled_on"] in (*shown, day) for one in payouts) > PAYOUTS_SHOWN:
+            break
+        shown.append(day)
+    kept = [one for one in payouts if one["settled_on"] in shown]
+    return _Shown(kept, min(shown, default=EARLIEST), len(kept) < len(payouts))
 
 
 @router.get(f"{PATH}/payouts.csv")

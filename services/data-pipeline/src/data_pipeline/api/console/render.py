@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -168,9 +169,13 @@ def movement(kind: str) -> str:
 _ENDS: Final = frozenset({"release", "void"})
 
 
-def account(name: str) -> str:
-    """`merchant:mer_01…z9:available` -> `merchant …z9 available`: the owner's id cut to what tells it apart."""
-    return " ".join(f"…{part[-6:]}" if len(part) > 20 else part for part in name.split(":"))
+def account(name: str, names: Mapping[str, str] | None = None) -> str:
+    """`merchant:mer_01…z9:available` -> `Corner Shop available` with a name of its owner, else `merchant …z9
+    available`: the id cut to what tells it apart."""
+    parts = name.split(":")
+    if names and len(parts) > 2 and parts[0] == "merchant" and parts[1] in names:
+        return " ".join((names[parts[1]], *parts[2:]))
+    return " ".join(f"…{part[-6:]}" if len(part) > 20 else part for part in parts)
 
 
 def account_path(name: str, currency: str) -> str:

@@ -15,6 +15,7 @@ from data_pipeline.api.console.session import ByOperator
 from data_pipeline.api.console.velocity import other_facts, velocities_of
 from data_pipeline.clients.service_api import ServiceAway, ServiceRefused
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.name_merchants import name_merchants
 from data_pipeline.operations.show_decisions import list_decisions, show_decision
 
 DECISIONS: Final = "/console/risk/decisions"
@@ -48,6 +49,7 @@ async def show_decisions_page(request: Request, by: ByOperator, deps: Deps = Dep
         chosen=chosen,
         outcomes=OUTCOMES,
         decisions=found["data"],
+        names=await name_merchants(deps, (one["merchant_id"] for one in found["data"])),
         searched_to=found["searched_to"],
         older=older and DECISIONS + older,
         first=f"{DECISIONS}?{urlencode(chosen)}" if cursor else None,
@@ -68,6 +70,7 @@ async def show_decision_page(
         request,
         "risk_decision.html",
         decision=decision,
+        names=await name_merchants(deps, [decision.assessment["merchant_id"]]),
         made=decision.assessment,
         velocities=velocities_of(facts),
         facts=other_facts(facts),

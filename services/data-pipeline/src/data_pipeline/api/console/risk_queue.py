@@ -18,6 +18,7 @@ from data_pipeline.api.console.velocity import velocities_of
 from data_pipeline.clients.service_api import ServiceAway, ServiceRefused
 from data_pipeline.domain.operators import Permission
 from data_pipeline.operations.deps import Deps
+from data_pipeline.operations.name_merchants import name_merchants
 from data_pipeline.operations.review_cases import (
     CaseFilter,
     CaseView,
@@ -150,6 +151,7 @@ async def _queue(
         cases=found["data"],
         older=_query({**wanted.as_query(), "cursor": found["next_cursor"]}) if found["next_cursor"] else None,
         view=view,
+        names=await name_merchants(deps, _merchants(found["data"], view)),
         velocities=velocities,
         shared=Counter(what for one in view.case["related"] for what in one["shares"]) if view else {},
         reasons=REASONS,
@@ -157,6 +159,12 @@ async def _queue(
         after=asked.get("after", ""),
         may_review=by.may(Permission.REVIEW),
     )
+
+
+def _merchants(cases: list[dict[str, Any]], view: CaseView | None) -> set[str]:
+    """All whom the page names: of the cases, of the open one, and of what is related to it."""
+    opened = [view.case, *view.case["related"]] if view else []
+    return {one["merchant_id"] for one in [*cases, *opened]}
 
 
 def _filter_of(request: Request) -> CaseFilter:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from platform_kit.contract import ANYTHING, FLAG, TEXT, TIME, Schema, items, nullable, ref, shape
+from risk_engine.api.answers.cases import RELATED
 from risk_engine.api.answers.fields import named
 from risk_engine.domain.decision import Decision
 
@@ -73,6 +74,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             )
         }
     ),
+    "RelatedPayments": shape({"data": items(RELATED)}),
     "AssessmentPage": shape(
         {
             "data": items(

@@ -46,12 +46,12 @@ _CASE_PAYMENT: Final = shape(
     }
 )
 
-_RELATED: Final = shape(
+RELATED: Final = shape(
     {
         "payment_id": TEXT,
         "assessment_id": TEXT,
         "merchant_id": TEXT,
-        "shares": items({"type": "string", "enum": ["card", "customer", "device", "ip"]}),
+        "shares": items({"type": "string", "enum": ["card", "customer", "device", "ip", "email"]}),
         "decision": {"type": "string", "enum": [decision.value for decision in Decision]},
         "score": COUNT,
         "amount_minor": COUNT,
@@ -89,7 +89,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             **CASE,
             "payments": items(_CASE_PAYMENT),
-            "related": items(_RELATED),
+            "related": items(RELATED),
             "acts": items(_CASE_ACT),
         }
     ),

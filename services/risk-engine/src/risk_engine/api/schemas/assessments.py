@@ -42,6 +42,12 @@ class Customer(Body):
     email: Email | None = None
 
 
+class EmailSearch(Body):
+    """POST /v1/assessments/by-email."""
+
+    email: Email
+
+
 class AssessmentRequest(Body):
     """POST /v1/assessments."""
 

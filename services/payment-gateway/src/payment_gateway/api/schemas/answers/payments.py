@@ -144,6 +144,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
         optional=("card", "wallet", "bank_transfer"),
     ),
     "PaymentMethodPage": page("PaymentMethod", "next_cursor"),
+    "FoundPayments": shape(
+        {
+            "data": items(
+                shape({"payment_id": identifier("pay"), "merchant_id": identifier("mer"), "created_at": TIME})
+            ),
+            "is_whole": FLAG | {"description": "whether there is nothing that was not looked at"},
+            "next_before": nullable(identifier("pay")),
+        }
+    ),
     "PaymentHistory": thing(
         "payment_history",
         {
