@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -103,6 +104,10 @@ class Settings(ServiceSettings):
         default=True, description="send the console's cookie over TLS only; off on a laptop without it"
     )
 
+    backups_dir: Path | None = Field(
+        default=None,
+        description="where backups of the database lie, a directory each, when this process can see them; read only",
+    )
     exports_url: str = Field(
         default=f"file://{tempfile.gettempdir()}/platform-exports",
         description="where exported files are kept, any fsspec location; API and worker must both reach it",

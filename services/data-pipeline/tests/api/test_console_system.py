@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +195,16 @@ async def test_a_page_does_not_wait_for_its_badges_and_asks_once_in_a_while(
         await service.page("/console/payments")
     assert time.perf_counter() - began < 10  # each would wait for four seconds and more
     assert world.asked_lists <= 2
+
+
+async def test_the_last_backup_stands_there_where_it_can_be_seen(service: Service, tmp_path: Path) -> None:
+    assert "This process does not see them" in await service.page("/console/system")
+    settings = service.deps.settings.model_copy(update={"backups_dir": tmp_path / "backups"})
+    service.app.state.deps = replace(service.deps, settings=settings)
+    assert "None was made on this machine" in await service.page("/console/system")
+    for name in ("2026-11-22T021700Z", "2026-11-21T021700Z", ".partial-2026-11-23T021700Z", "notes"):
+        (tmp_path / "backups" / name).mkdir(parents=True)
+    (tmp_path / "backups" / "2026-11-22T021700Z" / "platform.dump").write_bytes(b"x" * 184_423)
+    text = text_of(await service.page("/console/system"))
+    assert "Last one 1 d ago 2026-11-22T021700Z Its dump 184 kB Kept 2" in text
+    assert "the last backup is older than 30 hours" in text

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from data_pipeline.clients.backups import Backups, backups_in
 from data_pipeline.clients.service_api import Door
 from data_pipeline.operations.deps import Deps
 from data_pipeline.settings import CONSUMER, SERVICE
@@ -30,6 +31,9 @@ SLOTS_MISSED: Final = 3  # a worker that is restarted misses one
 OVERDUE: Final = timedelta(
     hours=3
 )  # of a job that ran once; nothing that is scheduled runs more rarely than hourly
+BACKUP_TOO_OLD: Final = timedelta(
+    hours=30
+)  # as the alert of the charts says; where none was ever made, none is due
 GRACE: Final = timedelta(minutes=5)  # a job may take as long as several of its slots
 
 
@@ -47,6 +51,8 @@ class System:
     invariants: list[dict[str, Any]]
     quarantine: tuple[int, datetime | None]
     configuration: Mapping[str, str | None]
+    backups: Backups | None
+    """None where this process cannot see them."""
 
 
 async def show_system(deps: Deps) -> System:
@@ -78,6 +84,9 @@ async def show_system(deps: Deps) -> System:
         replays=replays,
         invariants=invariants,
         quarantine=quarantine,
+        backups=await asyncio.to_thread(backups_in, folder)
+        if (folder := deps.settings.backups_dir)
+        else None,
         configuration={**decided_by, "channel terms": _terms_version(deps)},
     )
 
@@ -103,7 +112,7 @@ def _terms_version(deps: Deps) -> str:
     ).hexdigest()[:12]
 
 
-def stuck(system: System) -> Sequence[str]:
+def stuck(system: System, now: datetime) -> Sequence[str]:
     """What somebody should look at, in words; nothing when all goes."""
     found = [f"{door.service} does not answer" for door in system.doors if door.version is None]
     found += [
@@ -111,6 +120,8 @@ def stuck(system: System) -> Sequence[str]:
     ]
     found += [f"{job['job']} {job['state']}" for job in system.jobs if job["state"] in ("failed", "late")]
     found += [f"{row['name']} does not hold" for row in system.invariants if row["is_kept"] is False]
+    if system.backups and system.backups.made_at and now - system.backups.made_at > BACKUP_TOO_OLD:
+        found.append("the last backup is older than 30 hours")
     if not system.jobs:
         found.append("no scheduled job has run")
     if system.revision[0] != system.revision[1]:

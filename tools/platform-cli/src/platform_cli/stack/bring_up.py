@@ -106,8 +106,10 @@ def _surroundings(
         for name, value in values.items():
             write_private(state.secrets / service.name / name, value)
         (state.secrets / service.name).chmod(0o700)
+    # Where `platform backup` puts them: the console's system page shows the last one.
+    seen = {"BACKUPS_DIR": str(state.root / "backups"), **extra}
     return Surroundings(
-        ports, backends.database, backends.redis_url, state.secrets, state.data / "channels", extra
+        ports, backends.database, backends.redis_url, state.secrets, state.data / "channels", seen
     )
 
 

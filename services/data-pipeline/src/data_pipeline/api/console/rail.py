@@ -51,3 +51,8 @@ RAIL: Final[Sequence[Entry]] = (
     Entry("/console/quality", "Quality", group="Data"),
     Entry("/console/system", "System"),
 )
+
+
+def entry_at(path: str) -> Entry:
+    """The line of the rail that a page belongs to; of one that belongs to none, one of its own."""
+    return next((entry for entry in RAIL if entry.is_at(path)), Entry(path, ""))

@@ -17,7 +17,8 @@ from starlette.staticfiles import StaticFiles
 
 from data_pipeline.api.console.bucket_chart import label_of
 from data_pipeline.api.console.chart import spark_lines
-from data_pipeline.api.console.rail import RAIL
+from data_pipeline.api.console.period import period_of
+from data_pipeline.api.console.rail import RAIL, entry_at
 from data_pipeline.api.console.session import session_id_of
 from data_pipeline.domain.balances import OWN_LEDGER
 from data_pipeline.domain.operators import form_token
@@ -321,16 +322,22 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
     deps = request.app.state.deps
     visit: Visit | None = getattr(request.state, "visit", None)
     streams = visit.streams if visit else {}
+    path, now = request.url.path, visit.now if visit else deps.clock.now()
+    # What answers a form has no address of its own: another range leads to the page of the rail that it belongs to.
+    entry, asked = entry_at(path), request.query_params
     html = _templates.get_template(template).render(
         {
             "environment": deps.settings.environment,
             "version": deps.settings.app_version,
-            "path": request.url.path,
+            "path": path,
             "rail": RAIL,
+            "period": period_of(
+                entry, path if request.method == "GET" else entry.path, asked, asked.multi_items(), now
+            ),
             "operator": visit.operator if visit else None,
             "waiting": visit.waiting if visit else {},
             "form_token": form_token(session_id_of(request)),
-            "now": visit.now if visit else deps.clock.now(),
+            "now": now,
             "payments_stream": streams.get("payments"),
             "risk_stream": streams.get("risk"),
         }
