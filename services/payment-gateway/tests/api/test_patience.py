@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from gateway_rig import Reply, RunningGateway, a_sale, run_gateway
 from starlette.requests import Request
+from starlette.responses import Response
 
-from payment_gateway.api.patience import wait_of
+from payment_gateway.api.patience import answered_later, wait_of
 from platform_cli.embedded.testing import FreshDatabase
+from platform_kit.idempotency import KeyInProgress
+from platform_kit.rate_limits import RateLimited
 
 
 @pytest.fixture
@@ -83,6 +86,24 @@ async def test_a_deployment_may_wait_for_everybody(fresh_database: FreshDatabase
         waited = await again(gateway)
         assert (waited.status, waited.body["id"]) == (202, (await first).body["id"])
         assert "Preference-Applied" not in waited.headers
+
+
+async def test_a_look_that_comes_too_often_is_not_what_who_waits_is_told() -> None:
+    request = Request({"type": "http", "headers": [(b"prefer", b"wait=1")]})
+    answers: list[Exception] = [RateLimited(), KeyInProgress(), RateLimited()]
+
+    async def handle(_: Request) -> Response:
+        if answers:
+            raise answers.pop(0)
+        return Response(b"done")
+
+    assert (await answered_later(request, handle, KeyInProgress())).body == b"done"
+
+    async def never(_: Request) -> Response:
+        raise RateLimited()
+
+    with pytest.raises(KeyInProgress):
+        await answered_later(request, never, KeyInProgress())
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,12 @@ async def test_cards_are_found_by_their_last_four_digits_and_pages_go_on(
     assert (ids(part), part["is_whole"]) == ([amex[2]], False)
     rest = await search(gateway, last_four="0005", before=part["next_before"])
     assert ids(rest) == amex[1::-1]
+    monkeypatch.setattr(search_payments, "LOOKED_AT", 20_000)
+    monkeypatch.setattr(search_payments, "FOUND_MAX", 2)
+    monkeypatch.setattr(search_payments, "_ends", lambda row, _: row.id != amex[2])
+    full = await search(gateway, last_four="0005")
+    assert ids(full) == [amex[1]], "what is beyond a full page is the next one's, also where one did not fit"
+    assert ids(await search(gateway, last_four="0005", before=full["next_before"]))[:1] == [amex[0]]
 
 
 async def test_the_audit_log_names_who_searched_and_not_for_whom(gateway: RunningGateway) -> None:

@@ -10,6 +10,8 @@ import stripe
 from money_rig import disputed, ready
 from stripe_rig import Shop
 
+from payment_gateway.api.stripe import expand
+
 
 async def a_customer_with_a_card(shop: Shop) -> tuple[stripe.Customer, stripe.PaymentMethod]:
     customer = await shop.do(lambda c: c.v1.customers.create({"name": "Ada", "email": "ada@example.org"}))
@@ -31,6 +33,35 @@ async def test_an_intent_is_shown_with_its_charge_customer_and_method(shop: Shop
     assert (line.type, line.amount, line.source) == ("charge", 1250, f"ch_{intent.id[3:]}")
     plain = await shop.do(lambda c: c.v1.payment_intents.retrieve(intent.id))
     assert (plain.customer, plain.latest_charge) == (customer.id, f"ch_{intent.id[3:]}")
+
+
+async def test_what_was_expanded_is_expanded_further(shop: Shop) -> None:
+    customer, method = await a_customer_with_a_card(shop)
+    intent = await shop.intent(
+        customer=customer.id, payment_method=method.id, expand=["latest_charge.customer"]
+    )
+    assert intent.latest_charge.customer.email == "ada@example.org"
+    refund = await shop.do(
+        lambda c: c.v1.refunds.create(
+            {"payment_intent": intent.id, "expand": ["payment_intent.customer", "charge.customer"]}
+        )
+    )
+    assert (refund.payment_intent.customer.name, refund.charge.customer.id) == ("Ada", customer.id)
+
+
+async def test_a_look_up_that_fails_does_not_turn_a_charge_into_an_error(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told of an error charges again; who reads may be told."""
+
+    async def fails(*_: object) -> None:
+        raise TimeoutError("no connection is free")
+
+    monkeypatch.setitem(expand._READ, "charge", fails)  # type: ignore[index]
+    intent = await shop.intent(expand=["latest_charge"])
+    assert (intent.status, intent.latest_charge) == ("succeeded", f"ch_{intent.id[3:]}")
+    with pytest.raises(stripe.APIError):
+        await shop.do(lambda c: c.v1.payment_intents.retrieve(intent.id, {"expand": ["latest_charge"]}))
 
 
 async def test_each_object_of_a_list_is_expanded_and_pages_go_on(shop: Shop) -> None:
@@ -62,13 +93,13 @@ async def test_refunds_and_disputes_name_their_charge_and_intent(shop: Shop) -> 
 
 
 @pytest.mark.parametrize(
-    "expand", [["flavour"], ["latest_charge.flavour"], ["Ünknown"], ["data.customer"], ["amount"]]
+    "wanted", [["flavour"], ["latest_charge.flavour"], ["Ünknown"], ["data.customer"], ["amount"]]
 )
 async def test_what_cannot_be_expanded_is_refused_before_anything_is_charged(
-    shop: Shop, expand: list[str]
+    shop: Shop, wanted: list[str]
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        await shop.intent(expand=expand)
+        await shop.intent(expand=wanted)
     assert refused.value.param == "expand"
     assert await shop.charges() == []
     with pytest.raises(stripe.InvalidRequestError, match=r"begins with `data\.`"):

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from platform_kit.idempotency import KeyInProgress
+from platform_kit.rate_limits import RateLimited
 
 WAIT_MAX_S: Final = 10.0
 FIRST_PAUSE_S: Final = (
@@ -39,6 +40,10 @@ async def answered_later(request: Request, handle: Handle, refused: KeyInProgres
             response = await handle(request)
         except KeyInProgress as again:
             refused = again
+            continue
+        except (
+            RateLimited
+        ):  # a look takes a token; who waits is told of the key, and not that it asked too often
             continue
         if asked is not None:
             response.headers["Preference-Applied"] = f"wait={asked:g}"

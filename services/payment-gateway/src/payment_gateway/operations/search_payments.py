@@ -50,7 +50,9 @@ async def search_by_last_four(deps: Deps, by: Actor, digits: str, before: str | 
             connection, digits, stems, before=before, looked_at=LOOKED_AT, limit=FOUND_MAX + 1
         )
         end = await payment_search.end_of(connection, before=before, looked_at=LOOKED_AT)
-        found = [row for row in fitting if _ends(row, digits)]
+        found = [
+            row for row in fitting[:FOUND_MAX] if _ends(row, digits)
+        ]  # the one beyond begins the next page
         await audit_log.record(connection, by, _entry("last_four", found))
     # What is further back: after a full page from its last one on, else from where the looking stopped.
     goes_on = fitting[FOUND_MAX - 1].id if len(fitting) > FOUND_MAX else end

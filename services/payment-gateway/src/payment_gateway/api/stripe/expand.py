@@ -27,7 +27,10 @@ from payment_gateway.operations.find_balance import movements_of_payment
 from payment_gateway.operations.find_payments import get_payment
 from payment_gateway.operations.manage_customers import get_customer
 from payment_gateway.operations.manage_payment_methods import get_payment_method
+from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound
+
+log = get_logger(__name__)
 
 DEPTH_MAX: Final = 4
 PATHS_MAX: Final = 20
@@ -106,13 +109,20 @@ def _path(request: Request, text: str) -> Path:
 
 
 async def expanded(request: Request, response: Response, paths: Sequence[Path]) -> Response:
-    """The answer with whole objects. What the key may not read, what is not there any more and what never was (the card
-    behind a test token) stays as it is named: by now the request has had its effect, and is not refused."""
+    """The answer, which is opened, with whole objects. What the key may not read, what is not there any more and what
+    never was (the card behind a test token) stays as it is named: by now the request has had its effect, and is not
+    refused. Nor does a look-up that fails turn an act into an error: who is told so may do it again."""
     deps: Deps = request.app.state.deps
     looking = _Looking(deps, request.scope[MERCHANT_ID], request.scope.get(KEY_SCOPES))
     shown = orjson.loads(response.body)
-    for path in paths:
-        await looking.expand(shown, path)
+    try:
+        for path in paths:
+            await looking.expand(shown, path)
+    except Exception as error:
+        if request.method == "GET":
+            raise
+        log.warning("an act's answer is not expanded", error=repr(error))
+        return response
     response.body = orjson.dumps(shown)
     response.headers["content-length"] = str(len(response.body))
     return response
@@ -146,10 +156,18 @@ class _Looking:
             return None
         if (kind, named) not in self._seen:
             try:
-                self._seen[kind, named] = await _READ[kind](self._deps, self._merchant_id, named)
+                self._seen[kind, named] = await self._read(kind, named)
             except NotFound:
                 self._seen[kind, named] = None
         return self._seen[kind, named]
+
+    async def _read(self, kind: str, named: str) -> dict[str, Any] | None:
+        """Opened at once: a customer that is still sealed is no id to go on from."""
+        found = await _READ[kind](self._deps, self._merchant_id, named)
+        if found is None:
+            return None
+        shown: dict[str, Any] = await self._deps.subjects.opened(self._merchant_id, found)
+        return shown
 
 
 async def _intent(deps: Deps, merchant_id: str, given: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class StripeRoute(APIRoute):
                 paths = await paths_of(request)
                 response = await opened(request, await handle(request))
                 if paths and response.status_code == 200:
-                    response = await opened(request, await expanded(request, response, paths))
+                    response = await expanded(request, response, paths)
             except InvalidParameter as error:
                 members = {"param": error.param, "code": error.stripe_code}
                 response = envelope(400, error.body(None, None), None, **members)
