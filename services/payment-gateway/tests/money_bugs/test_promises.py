@@ -40,13 +40,16 @@ async def test_fifty_refunds_at_once_give_back_no_more_than_was_taken(
         path = f"/v1/payments/{payment_id}/refunds"
         replies = await asyncio.gather(*(g.post(path, {"amount_minor": 600}) for g in (gateway, twin) * 25))
         given = [reply.body["status"] for reply in replies if reply.status in (201, 202)]
-        refused = [reply for reply in replies if reply.status not in (201, 202)]
+        refused = [reply for reply in replies if reply.status not in (201, 202, 503)]
         assert {(r.status, r.problem, r.body["remaining_minor"]) for r in refused} <= {
             (422, "amount-exceeds-remaining", 10_000 - 600 * n) for n in range(17)
         }
         assert len(given) - given.count("failed") <= 16
-        while (reply := await gateway.post(path, {"amount_minor": 600})).status in (201, 202):
-            given.append(reply.body["status"])
+        while (reply := await gateway.post(path, {"amount_minor": 600})).status in (201, 202, 503):
+            if reply.status == 503:  # the channel of a machine that stood still is left alone for a while
+                await asyncio.sleep(0.5)
+            else:
+                given.append(reply.body["status"])
         assert (reply.problem, reply.body["remaining_minor"]) == ("amount-exceeds-remaining", 400)
         assert given.count("succeeded") + given.count("pending") == 16
         await resolve(gateway)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import StringConstraints, model_validator
+from pydantic import ConfigDict, StringConstraints, model_validator
+from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Operator, require_internal
@@ -48,12 +49,23 @@ class OperatorVoid(Body):
     reason: Reason
 
 
+def _only(given: str, left_out: str) -> JsonDict:
+    return {
+        "required": [given],
+        "properties": {given: {"type": "string"}, left_out: {"type": "null"}},
+    }
+
+
 class PaymentSearch(Body):
     """By one of them; `before` goes on where a search for a card's digits has stopped."""
 
     email: Email | None = None
     last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
     before: Annotated[str, StringConstraints(pattern=r"^pay_[0-9a-z]{26}$")] | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [_only("email", "last_four"), _only("last_four", "email")]}
+    )
 
     @model_validator(mode="after")
     def names_one(self) -> Self:
