@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from chromium import Page, browser, program
 from gateway_rig import ADMIN, RunningGateway, run_gateway
+from looked_at import faults
 from pipeline_rig import settings_for as pipeline_settings
 from pydantic import SecretStr
 from risk_rig import a_request
@@ -42,10 +42,6 @@ pytestmark = pytest.mark.skipif(
     program() is None,
     reason="NO CHROMIUM on this machine: the console was not looked at by a browser (apt-get install chromium)",
 )
-PICTURES = os.environ.get("CONSOLE_PICTURES")  # a directory: keep a picture of every page, width and scheme
-AXE = Path(__file__).parents[2] / "services" / "data-pipeline" / "tests" / "axe" / "axe.min.js"
-VIOLATIONS = """axe.run().then(found => found.violations.map(
-    one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 120)).join(" | ")))"""
 OPERATOR = "admin-1"  # what `logged_in` calls who has the session
 
 
@@ -270,15 +266,7 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
         "webhooks": "/console/webhooks",
         "webhook-endpoint": f"/console/webhooks/{endpoint}",
     }
-    for name, path in paths.items():
-        for width in (1440, 390):
-            for is_dark in (False, True):
-                await office.open(path, width=width, is_dark=is_dark)
-                scheme = "dark" if is_dark else "light"
-                await office.page.picture(Path(PICTURES or tmp_path) / f"{name}-{width}-{scheme}.png")
-                assert await office.page.ask("document.documentElement.scrollWidth") <= width, (name, width)
-                await office.page.ask(AXE.read_text() + "; true")
-                assert await office.page.ask(VIOLATIONS) == [], (name, width, scheme)
+    assert await faults(office.page, office.url, paths, tmp_path, widths=(1440, 390)) == []
     assert office.page.complaints == []
 
 

@@ -73,15 +73,23 @@ class Page:
 
     async def open(self, url: str, *, width: int = 1440, is_dark: bool = False, script: bool = True) -> None:
         """Load a page and wait until it is there."""
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        await self.call("Emulation.setDeviceMetricsOverride", **metrics)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
-        await self.call("Emulation.setEmulatedMedia", features=[scheme])
+        await self._show(width, is_dark)
         await self.call("Emulation.setScriptExecutionDisabled", value=not script)
         self._loaded.clear()
         await self.call("Page.navigate", url=url)
         async with asyncio.timeout(LOAD_MAX_S):
             await self._loaded.wait()
+
+    async def see(self, *, width: int, is_dark: bool) -> None:
+        """The page that is open on another screen, laid out anew but not loaded again."""
+        await self._show(width, is_dark)
+        await self.ask("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    async def _show(self, width: int, is_dark: bool) -> None:
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        await self.call("Emulation.setDeviceMetricsOverride", **metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     async def ask(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
