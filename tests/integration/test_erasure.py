@@ -339,6 +339,19 @@ async def told_as_before(platform: Platform, payment_id: str) -> None:
         customer_id,
         payment_id,
     )
+    for url, schema, data in (
+        (
+            payments_url,
+            "payments",
+            {"assessment": {"payment_id": payment_id, "request": {"customer": {"id": PAYER["id"]}}}},
+        ),
+        (risk_url, "risk", {"payment": {"id": payment_id, "customer": PAYER}}),
+    ):
+        await query(
+            url,
+            f"INSERT INTO {schema}.quarantined_event VALUES ('evt_odd', $1::jsonb, 'unknown type')",
+            orjson.dumps({"id": "evt_odd", "data": data}).decode(),
+        )
 
 
 async def scrub(platform: Platform, *words: str) -> tuple[int, dict[str, Any]]:
@@ -360,6 +373,7 @@ async def test_what_older_releases_told_in_clear_is_scrubbed_wherever_it_went(pl
     people = sought_of(KNOWN_BY, [])
     places = {
         "payments.outbox_event", "risk.outbox_event", "pipeline.stored_event", "pipeline.quarantine",
+        "payments.quarantined_event", "risk.quarantined_event",
         "redis stream events:payments", "redis stream events:risk",
     }  # fmt: skip
     before = readable(await platform.scan(people))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -14,17 +15,28 @@ import pyarrow as arrow
 import pyarrow.parquet as parquet
 import pytest
 from redis.asyncio import Redis
+from typer.testing import CliRunner
 
+from platform_cli.app import main
 from platform_cli.embedded.testing import FreshDatabase
 from platform_cli.privacy import scrub_databases
 from platform_cli.privacy.clear_fields import scrubbed, without_people
 from platform_cli.privacy.scrub_archive import ArchiveIsBusy, scrub_archive
-from platform_cli.privacy.scrub_databases import Payers, Scrubbed, StillSealing, scrub_postgres
+from platform_cli.privacy.scrub_databases import (
+    Payers,
+    Scrubbed,
+    StillSealing,
+    connected,
+    missing,
+    scrub_postgres,
+)
 from platform_cli.privacy.scrub_streams import scrub_streams
+from platform_kit.ids import new_id
 from platform_kit.lease import lock_key
 
 PAYER = {"id": "ada-17", "email": "ada@example.org", "country": "GB"}
 TOKENS = {"pay_1": "sub_1"}
+A_TOKEN = new_id("sub")
 SEALED = {"subject": "sub_1", "sealed": ["bm90IGZvciBldmVudHM="]}
 
 
@@ -52,7 +64,9 @@ def test_a_payer_is_a_token_or_nobody(told: dict[str, Any], scrubbed: dict[str, 
     assert without_people(told, TOKENS) == scrubbed
 
 
-@pytest.mark.parametrize(("id_", "scrubbed"), [("ada-17", "sub_1"), ("sub_9", "sub_9"), (None, None)])
+@pytest.mark.parametrize(
+    ("id_", "scrubbed"), [("ada-17", "sub_1"), ("sub_9", "sub_1"), (A_TOKEN, A_TOKEN), (None, None)]
+)
 def test_risk_knows_a_payer_by_token(id_: str | None, scrubbed: str | None) -> None:
     def assessment(id_: str | None) -> dict[str, Any]:
         request = {"amount_minor": 1, "customer": {"id": id_, "country": "GB"}}
@@ -115,11 +129,77 @@ async def test_what_was_stopped_half_way_is_begun_again(
     with pytest.raises(KeyboardInterrupt):
         await scrub_postgres(payments, payers, dry_run=False, progress=stop_after_two)
     assert (reached, await clear_ones(payments)) == ([3, 6], 1)
-    (place,) = await scrub_postgres(payments, payers, dry_run=False, progress=nothing)
+    place, _ = await scrub_postgres(payments, payers, dry_run=False, progress=nothing)
     assert (place, await clear_ones(payments)) == (Scrubbed("payments.outbox_event", 7, 1), 0)
     told = await payments.fetch("SELECT data, position FROM payments.outbox_event ORDER BY position")
     assert [row["position"] for row in told] == list(range(1, 8))
     assert all(json.loads(row["data"]) == payment({"subject": "sub_1"}) for row in told)
+
+
+@pytest.mark.parametrize("service", ["payments", "risk"])
+async def test_what_a_service_did_not_understand_is_scrubbed_where_it_set_it_aside(
+    payments: asyncpg.Connection[Any],
+    fresh_database: FreshDatabase,
+    service: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scrub_databases, "BATCH", 2)
+    table, payers = f"{service}.quarantined_event", await Payers.of([payments])
+    connection = await connected((await fresh_database(service)).admin_url)
+    told = [
+        {"id": f"evt_{number}", "type": "payment.vanished.v9", "data": payment(PAYER)} for number in range(5)
+    ]
+    told[3]["data"] = payment({"subject": "sub_1"})
+    try:
+        await connection.executemany(
+            f"INSERT INTO {table} (event_id, envelope, error) VALUES ($1, $2, 'unknown')",
+            [(str(one["id"]), json.dumps(one)) for one in told],
+        )
+        places = await scrub_postgres(connection, payers, dry_run=False, progress=nothing)
+        assert Scrubbed(table, 5, 4) in places
+        left = await connection.fetch(f"SELECT envelope FROM {table} ORDER BY event_id")
+    finally:
+        await connection.close()
+    clean = payment({"subject": "sub_1"})
+    assert [json.loads(row["envelope"]) for row in left] == [{**one, "data": clean} for one in told]
+
+
+async def test_a_role_that_a_policy_hides_rows_from_is_refused_and_not_given_the_others(
+    fresh_database: FreshDatabase,
+) -> None:
+    connection = await connected((await fresh_database("payments")).app_url)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await connection.fetch("SELECT id FROM payments.payment")
+    finally:
+        await connection.close()
+
+
+async def test_tables_that_nobody_named_are_told_of(payments: asyncpg.Connection[Any]) -> None:
+    assert await missing([payments]) == [
+        "risk.outbox_event", "risk.quarantined_event", "pipeline.stored_event", "pipeline.quarantine",
+    ]  # fmt: skip
+
+
+async def test_a_redis_that_nobody_named_and_a_database_are_told_of_in_the_end(
+    fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SCRUB_REDIS_URL", "ARCHIVE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    url = (await fresh_database("payments")).admin_url
+    done = await asyncio.to_thread(
+        CliRunner().invoke, main, ["privacy", "scrub", "--json", "--database", url]
+    )
+    left = json.loads(done.stdout)["left"]
+    assert done.exit_code == 1
+    assert left == [
+        "risk.outbox_event: in no database that was named",
+        "risk.quarantined_event: in no database that was named",
+        "pipeline.stored_event: in no database that was named",
+        "pipeline.quarantine: in no database that was named",
+        "streams: no Redis was named",
+        "archive: none was named",
+    ]
 
 
 async def test_nothing_is_changed_before_every_payer_has_a_token(payments: asyncpg.Connection[Any]) -> None:

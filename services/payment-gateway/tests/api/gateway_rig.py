@@ -176,7 +176,7 @@ async def run_gateway(
                     "bank_channel_url": f"{simulators.url}/bank",
                     "wallet_channel_url": f"{simulators.url}/wallet",
                     "sandbox": True,
-                    "channel_timeout_s": 2.0,  # a busy machine is not a fault
+                    "channel_timeout_s": 4.0,  # a busy machine is not a fault; what hangs, hangs for five
                     "risk_deadline_s": 10.0,  # a busy machine is no outage; the deadline's own test sets its own
                     "public_url": url,
                     "internal_token": TOKEN,

@@ -172,6 +172,7 @@ async def test_an_answer_that_comes_after_we_gave_up_is_given_back_too(gateway: 
 async def test_a_success_during_a_cancellation_waits_until_that_is_decided(gateway: RunningGateway) -> None:
     """Whoever looked before the void was recorded took the report for a latecomer, and nobody got the money back."""
     reply = await gateway.pay("tok_3ds")
+    assert reply.body["status"] == "requires_action", reply.raw
     attempt = await attempt_of(gateway, reply.body["id"])
     channel = gateway.deps.channels["card_sim"]
     send, reached, answered = channel.send, asyncio.Event(), asyncio.Event()
@@ -183,7 +184,9 @@ async def test_a_success_during_a_cancellation_waits_until_that_is_decided(gatew
 
     channel.send = void_slowly  # type: ignore[method-assign]
     cancelling = asyncio.ensure_future(gateway.post(f"/v1/payments/{reply.body['id']}/cancel"))
-    await reached.wait()
+    asked = asyncio.ensure_future(reached.wait())
+    await asyncio.wait((cancelling, asked), return_when=asyncio.FIRST_COMPLETED)
+    assert reached.is_set(), cancelling.result().raw
     body = success_of(attempt.id, captured=True)
     assert (await report(gateway, "card_sim", "cev_1", **body)).status == 202
     answered.set()

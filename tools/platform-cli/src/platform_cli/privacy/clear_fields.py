@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-OF_A_SUBJECT: Final = "sub_"
+from platform_kit.ids import is_id
+
 MARKS: Final = ('"customer"', '"evidence"')
 """An event without any of these tells of nobody."""
 
@@ -77,7 +78,8 @@ def _is_clear_payer(customer: Any) -> bool:
 
 
 def _is_clear_id(customer_id: Any) -> bool:
-    return customer_id is not None and not str(customer_id).startswith(OF_A_SUBJECT)
+    """Anything but a token: a merchant's own name for somebody may begin with `sub_` too."""
+    return customer_id is not None and not is_id("sub", str(customer_id))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -15,7 +15,14 @@ from rich.table import Table
 
 from platform_cli.daily.gateway import NothingRuns
 from platform_cli.daily.telling import REFUSED, Json, Unclear, console, errors, print_json, print_table
-from platform_cli.privacy.scrub_databases import Payers, Scrubbed, StillSealing, scrub_postgres
+from platform_cli.privacy.scrub_databases import (
+    Payers,
+    Scrubbed,
+    StillSealing,
+    connected,
+    missing,
+    scrub_postgres,
+)
 from platform_cli.privacy.scrub_streams import scrub_streams
 from platform_cli.stack.backends import choose_backends
 from platform_cli.stack.state import State
@@ -65,12 +72,15 @@ async def _scrub(
     places: list[Scrubbed] = []
     faults: list[str] = []
     async with AsyncExitStack() as stack:
-        connections = [await asyncpg.connect(url) for url in databases]
+        connections = [await connected(url) for url in databases]
         for connection in connections:
             stack.push_async_callback(connection.close)
         payers = await Payers.of(connections)
         for connection in sorted(connections, key=lambda one: one is not payers.connection):
             places += await scrub_postgres(connection, payers, dry_run=dry_run, progress=_progress)
+        faults += [f"{table}: in no database that was named" for table in await missing(connections)]
+        if not redis:
+            faults.append("streams: no Redis was named")
         for url, password in redis:
             places += await scrub_streams(url, password, dry_run=dry_run)
         if archive:

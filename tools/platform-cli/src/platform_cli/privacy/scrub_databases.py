@@ -20,8 +20,8 @@ BATCH: Final = 5_000  # positions: about 10 MB of events
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A table of events: `position` leads through it, within each `stream` where it has several; an event's data is the
-    whole `column`, or its `member`."""
+    """A table of events: `position`, a number or else a text, leads through it, within each `stream` where it has
+    several; an event's data is the whole `column`, or its `member`."""
 
     name: str
     position: str
@@ -29,12 +29,19 @@ class Kept:
     type: str
     member: str | None = None
     streams: bool = False
+    is_numbered: bool = True
+
+    @property
+    def position_type(self) -> str:
+        return "bigint" if self.is_numbered else "text"
 
 
 # The outboxes first: what is fetched again from there is clean from then on.
 TABLES: Final = (
     Kept("payments.outbox_event", "position", "data", "jsonb"),
     Kept("risk.outbox_event", "position", "data", "jsonb"),
+    Kept("payments.quarantined_event", "event_id", "envelope", "jsonb", member="data", is_numbered=False),
+    Kept("risk.quarantined_event", "event_id", "envelope", "jsonb", member="data", is_numbered=False),
     Kept("pipeline.stored_event", "position", "payload", "json", member="data", streams=True),
     Kept("pipeline.quarantine", "id", "payload", "text", member="data"),
 )
@@ -76,7 +83,6 @@ class Payers:
     async def of(cls, connections: Sequence[asyncpg.Connection[Any]]) -> Payers:
         """From the database that has them. Raises StillSealing while that may change."""
         for connection in connections:
-            await connection.execute("SET row_security = off")  # refuse, rather than leave rows out
             if await _has(connection, "payments.payment"):
                 if await connection.fetchval(UNSEALED):
                     raise StillSealing("Payments are still being sealed: `privacy.seal` runs every minute.")
@@ -103,6 +109,16 @@ async def scrub_postgres(
     ]
 
 
+async def connected(url: str) -> asyncpg.Connection[Any]:
+    """As a role that shall see all rows: one that a policy hides some from is refused, rather than given the others."""
+    return await asyncpg.connect(url, server_settings={"row_security": "off"})
+
+
+async def missing(connections: Sequence[asyncpg.Connection[Any]]) -> list[str]:
+    """Tables of events that none of these databases has."""
+    return [table.name for table in TABLES if not any([await _has(one, table.name) for one in connections])]
+
+
 async def _has(connection: asyncpg.Connection[Any], table: str) -> bool:
     return await connection.fetchval("SELECT to_regclass($1)", table) is not None
 
@@ -111,6 +127,9 @@ async def _scrub_table(
     connection: asyncpg.Connection[Any], payers: Payers, table: Kept, dry_run: bool, progress: Progress
 ) -> Scrubbed:
     place = Scrubbed(table.name)
+    if not table.is_numbered:
+        await _scrub_named(connection, payers, table, place, dry_run, progress)
+        return place
     stream = "stream" if table.streams else "NULL::text"
     ends = await connection.fetch(
         f"SELECT {stream} AS stream, min({table.position}) AS first, max({table.position}) AS last"  # noqa: S608
@@ -121,9 +140,31 @@ async def _scrub_table(
         while after < end["last"]:
             upto = min(after + BATCH, end["last"])
             await _scrub_range(connection, payers, table, place, (after, upto, end["stream"]), dry_run)
+            place.read += upto - after
             progress(place, upto, end["last"])
             after = upto
     return place
+
+
+async def _scrub_named(
+    connection: asyncpg.Connection[Any],
+    payers: Payers,
+    table: Kept,
+    place: Scrubbed,
+    dry_run: bool,
+    progress: Progress,
+) -> None:
+    """By their names, so many at a time: what is set aside meanwhile may be read by the next run alone."""
+    count, after = await connection.fetchval(f"SELECT count(*) FROM {table.name}"), ""  # noqa: S608
+    upto = (
+        f"SELECT max(name) AS last, count(*) AS number FROM (SELECT {table.position} AS name FROM {table.name}"  # noqa: S608
+        f" WHERE {table.position} > $1 ORDER BY 1 LIMIT $2) AS batch"
+    )
+    while (batch := await connection.fetchrow(upto, after, BATCH)) and batch["number"]:
+        await _scrub_range(connection, payers, table, place, (after, batch["last"], None), dry_run)
+        place.read += batch["number"]
+        progress(place, place.read, max(count, place.read))
+        after = batch["last"]
 
 
 async def _scrub_range(
@@ -131,13 +172,12 @@ async def _scrub_range(
     payers: Payers,
     table: Kept,
     place: Scrubbed,
-    within: tuple[int, int, str | None],
+    within: tuple[Any, Any, str | None],
     dry_run: bool,
 ) -> None:
     """One transaction. A relay that numbers, or an operator who resolves, changes other columns of these rows."""
     async with connection.transaction():
         rows = await connection.fetch(_select(table), *within[: 3 if table.streams else 2], list(MARKS))
-        place.read += within[1] - within[0]
         texts = [row["text"] for row in rows]
         place.kept += sum(data_of(text, table.member) is None for text in texts)
         clean = scrubbed(texts, table.member, await payers.tokens(texts, table.member))
@@ -162,7 +202,7 @@ async def _write(connection: asyncpg.Connection[Any], table: Kept, rows: Sequenc
     of_stream = " AND old.stream = new.stream" if table.streams else ""
     await connection.execute(
         f"UPDATE {table.name} AS old SET {table.column} = new.text::{table.type}"  # noqa: S608
-        f" FROM unnest($1::bigint[], $2::text[], $3::text[]) AS new (position, stream, text)"
+        f" FROM unnest($1::{table.position_type}[], $2::text[], $3::text[]) AS new (position, stream, text)"
         f" WHERE old.{table.position} = new.position{of_stream}",
         [row["position"] for row, _ in rows],
         [row["stream"] for row, _ in rows],
