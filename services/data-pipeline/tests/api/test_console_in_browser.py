@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import risk_desk
 from chromium import Page, browser, program
+from looked_at import faults
 from merchant_story import Story, a_day
 from pipeline_rig import NOON, World, a_merchant, a_sale, ingest, rows
 from running_service import SESSION, Service
@@ -29,15 +29,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 MERCHANT = "mer_00000000000000000000000001"
-AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
-VIOLATIONS = """axe.run().then(found => found.violations.map(
-    one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 120)).join(" | ")))"""
 ENTERED = """location.pathname === "/console/payments"
     && document.querySelector(".me summary")?.innerText.includes("ada")"""
-PICTURES = os.environ.get("CONSOLE_PICTURES")  # a directory: keep a picture of every page, width and scheme
-ONLY = os.environ.get(
-    "CONSOLE_PAGES", ""
-).split()  # names of pages, for who changes one: no others are opened
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +105,10 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     world.risk_answers = risk_desk.answers(NOON)
     closed, still_open = await settled(service, world, len(seeded.payments) + 1)
     await named(service, world)
-    paths = {entry.path.removeprefix("/console").strip("/").replace("/", "-"): entry.path for entry in RAIL}
+    paths = {
+        entry.path.removeprefix("/console").strip("/").replace("/", "-") or "overview": entry.path
+        for entry in RAIL
+    }
     paths |= {
         "merchant": f"/console/merchants/{MERCHANT}",
         "payments-filtered": "/console/payments?currency=EUR&status=captured",
@@ -134,20 +130,7 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
         "not-found": "/console/search?q=nothing",
         "not-understood": "/console/reconciliation?day=tomorrow",
     }
-    found: dict[str, list[str]] = {}
-    for name, path in paths.items():
-        if ONLY and (name or "overview") not in ONLY:
-            continue
-        for width in (1440, 1024, 390):
-            for is_dark in (False, True):
-                await page.open(service.url + path, width=width, is_dark=is_dark)
-                assert await page.ask("document.documentElement.scrollWidth") <= width, (name, width)
-                scheme = "dark" if is_dark else "light"
-                await page.picture(Path(PICTURES or tmp_path) / f"{name or 'overview'}-{width}-{scheme}.png")
-                await page.ask(AXE.read_text() + "; true")
-                if violations := await page.ask(VIOLATIONS):
-                    found[f"{name} {width} {scheme}"] = violations
-    assert not found, "\n".join(f"{name}: {told}" for name, told in found.items())
+    assert await faults(page, service.url, paths, tmp_path) == []
     assert [told for told in page.complaints if "status of 4" not in told] == []
 
 
@@ -158,13 +141,8 @@ def told_journal(seeded: Seeded) -> str:
 async def test_the_log_in_is_accessible_and_lets_in(service: Service, page: Page, tmp_path: Path) -> None:
     await add_operator(service.deps, "ada", Role.OPERATOR, "correct horse battery")
     await page.call("Network.clearBrowserCookies")
-    for is_dark in (False, True):
-        for width in (1440, 390):
-            await page.open(service.url + "/console/payments", width=width, is_dark=is_dark)
-            scheme = "dark" if is_dark else "light"
-            await page.picture(Path(PICTURES or tmp_path) / f"log-in-{width}-{scheme}.png")
-            await page.ask(AXE.read_text() + "; true")
-            assert await page.ask(VIOLATIONS) == []
+    found = await faults(page, service.url, {"log-in": "/console/payments"}, tmp_path, widths=(1440, 390))
+    assert found == []
     await page.ask("document.querySelector('[name=name]').value = 'ada'; true")
     await page.ask("document.querySelector('[name=password]').value = 'correct horse battery'; true")
     await page.ask("document.querySelector('.log-in button').click(); true")
