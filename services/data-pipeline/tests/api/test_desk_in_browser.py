@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from chromium import Page, browser, program
 from desk_day import BATCH_DAY, a_quarantined, lay_out, the_break
+from looked_at import faults
 from pipeline_rig import World, rows
 from running_service import SESSION, Service
 from seeded_day import Seeded
@@ -21,10 +21,6 @@ pytestmark = pytest.mark.skipif(
     reason="NO CHROMIUM on this machine: the desk was not looked at by a browser (apt-get install chromium)",
 )
 
-AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
-VIOLATIONS = """axe.run().then(found => found.violations.map(
-    one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 120)).join(" | ")))"""
-PICTURES = os.environ.get("CONSOLE_PICTURES")  # a directory: keep a picture of every page, width and scheme
 BREAKS = "/console/reconciliation/breaks"
 
 
@@ -66,21 +62,8 @@ async def test_the_desk_is_accessible_and_fits_every_width(
         "exports": "/console/exports",
         "archive": "/console/archive",
     }
-    found: dict[str, list[str]] = {}
-    for name, path in paths.items():
-        for width in (1440, 1024, 390):
-            for is_dark in (False, True):
-                await page.open(service.url + path, width=width, is_dark=is_dark)
-                scheme = "dark" if is_dark else "light"
-                await page.picture(Path(PICTURES or tmp_path) / f"desk-{name}-{width}-{scheme}.png")
-                if await page.ask("document.documentElement.scrollWidth") > width:
-                    found[f"{name} {width}"] = ["wider than the screen"]
-                if width == 1024:
-                    continue  # axe sees nothing there that it does not see on a wide screen or on a phone
-                await page.ask(AXE.read_text() + "; true")
-                if violations := await page.ask(VIOLATIONS):
-                    found[f"{name} {width} {scheme}"] = violations
-    assert not found, "\n".join(f"{name}: {told}" for name, told in found.items())
+    paths = {f"desk-{name}": path for name, path in paths.items()}
+    assert await faults(page, service.url, paths, tmp_path) == []
     assert [told for told in page.complaints if "status of 4" not in told] == []
 
 
