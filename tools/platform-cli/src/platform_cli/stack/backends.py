@@ -4,8 +4,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy.engine import make_url
-
 from platform_cli.embedded import postgres, redis
 from platform_cli.embedded.unprivileged import server_user
 from platform_cli.stack.roles import LOOPBACK
@@ -27,6 +25,8 @@ class Backends:
     @property
     def database(self) -> str:
         """host:port/name, for the services' URLs."""
+        from sqlalchemy.engine import make_url  # here: it takes a second to import
+
         url = make_url(self.admin_url)
         return f"{url.host}:{url.port or 5432}/{url.database or DATABASE}"
 
@@ -55,6 +55,8 @@ def foreign_url(state: State, url: str | None, server: str) -> str | None:
     """`url` unless it is our own server's: after `source .platform/env` it stands in the environment, too."""
     if not url:
         return None
+    from sqlalchemy.engine import make_url  # here: it takes a second to import
+
     parsed = make_url(url)
     is_ours = parsed.host == LOOPBACK and parsed.port == state.known_ports().get(server)
     return None if is_ours and (state.data / server).exists() else url
