@@ -14,10 +14,10 @@ from payment_gateway.domain.postings import FEES, MOVEMENTS
 from payment_gateway.domain.terms import Terms
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.merchant_events import UPDATED, tell_merchant
-from payment_gateway.store import audit_log, ledger, merchants, terms
+from payment_gateway.store import audit_log, ledger, merchants, movements, terms
+from payment_gateway.store.movements import Movement
 from payment_gateway.store.pages import Window
 from payment_gateway.store.tenancy import as_merchant
-from payment_gateway.store.terms import Movement
 from platform_kit.clock import isoformat
 from platform_kit.ids import is_id
 from platform_kit.problems import NotFound
@@ -54,7 +54,7 @@ async def list_movements(
         return await _of_payment(deps, merchant_id, window, currency, payment_id)
     lines_max = (window.limit + 1) * LINES_PER_JOURNAL
     async with as_merchant(deps.engine, merchant_id) as connection:
-        lines = await terms.movements(connection, merchant_id, window, limit=lines_max, currency=currency)
+        lines = await movements.of_window(connection, merchant_id, window, limit=lines_max, currency=currency)
     found = [list(group) for _, group in groupby(lines, key=_journal)]
     nearest = found[: window.limit]
     if window.after:
@@ -90,7 +90,7 @@ async def movements_of_payment(deps: Deps, merchant_id: str, payment_id: str) ->
     lines: Sequence[Movement] = ()
     if is_id("pay", payment_id):
         async with as_merchant(deps.engine, merchant_id) as connection:
-            lines = await terms.movements_of_payment(connection, merchant_id, payment_id)
+            lines = await movements.of_payment(connection, merchant_id, payment_id)
     return [_transaction(list(group)[::-1]) for _, group in groupby(lines, key=_journal)]
 
 
@@ -103,7 +103,7 @@ async def get_movement(deps: Deps, merchant_id: str, transaction_id: str) -> Map
     lines: Sequence[Movement] = ()
     if TRANSACTION_ID.fullmatch(transaction_id):
         async with as_merchant(deps.engine, merchant_id) as connection:
-            lines = await terms.movements_of(connection, merchant_id, transaction_id)
+            lines = await movements.of_transaction(connection, merchant_id, transaction_id)
     lines = [line for line in lines if line.currency == lines[0].currency]
     if not lines:
         raise NotFound("This merchant has no such balance transaction.")

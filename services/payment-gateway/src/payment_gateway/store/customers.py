@@ -30,7 +30,9 @@ GET = text(
     " WHERE id = :id AND merchant_id = :merchant_id AND deleted_at IS NULL"
 )
 # customer_by_merchant_idx; keyset, newest first
-PAGE = PageQuery(table, _COLUMNS, {"email_hash": "email_hash = :email_hash"}, where="deleted_at IS NULL")
+PAGE = PageQuery(
+    table, _COLUMNS, {"email_hash": "email_hash = :email_hash"}, where="deleted_at IS NULL", ids="cus"
+)
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, ("personal", "email_hash", "updated_at", "deleted_at", *_BEFORE))

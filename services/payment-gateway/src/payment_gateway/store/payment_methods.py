@@ -26,7 +26,9 @@ GET = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant
 # payment_method_by_customer_idx
 OF_CUSTOMER = text(f"SELECT id FROM {table.fullname} WHERE customer_id = :customer_id ORDER BY id")  # noqa: S608
 # payment_method_by_customer_idx or payment_method_by_merchant_idx; keyset, newest first
-PAGE = PageQuery(table, _COLUMNS, {"customer_id": "customer_id = :customer_id", "type": "type = :type"})
+PAGE = PageQuery(
+    table, _COLUMNS, {"customer_id": "customer_id = :customer_id", "type": "type = :type"}, ids="pm"
+)
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(

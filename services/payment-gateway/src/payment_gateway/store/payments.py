@@ -49,6 +49,7 @@ PAYMENTS = PageQuery(
         "subjects": "customer ->> 'subject' = ANY(string_to_array(:subjects, ','))",
         "channel_was_asked": "(channel IS NOT NULL) = CAST(:channel_was_asked AS boolean)",
     },
+    ids="pay",
 )
 # payment_may_expire_idx
 LIST_EXPIRING = text(

@@ -25,7 +25,9 @@ LOCK_REFUNDS = text(
 # refund_payment_id_idx
 LIST_REFUNDS = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE payment_id = :payment_id ORDER BY id")  # noqa: S608
 # refund_by_merchant_idx
-REFUNDS = PageQuery(table, _COLUMNS, {"payment_id": "payment_id = :payment_id", "status": "status = :status"})
+REFUNDS = PageQuery(
+    table, _COLUMNS, {"payment_id": "payment_id = :payment_id", "status": "status = :status"}, ids="rf"
+)
 GET_REFUND = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 
 _INSERT = rows.insert_statement(table)

@@ -25,7 +25,7 @@ DUE_RESERVES = text(
     " ORDER BY release_at, id LIMIT :limit"
 )
 # reserve_by_merchant_idx
-RESERVES = PageQuery(table, _COLUMNS, {})
+RESERVES = PageQuery(table, _COLUMNS, {}, ids="rsv")
 
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, ("released_at",))

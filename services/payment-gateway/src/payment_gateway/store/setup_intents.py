@@ -33,6 +33,7 @@ SETUP_INTENTS = PageQuery(
         "customer_id": "customer_id = :customer_id",
         "payment_method_id": "payment_method_id = :payment_method_id",
     },
+    ids="seti",
 )
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(

@@ -1,14 +1,13 @@
-"""Merchants' terms, how far they are settled, and what their balances consist of."""
+"""Merchants' terms, and how far they are settled."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +15,6 @@ from payment_gateway.domain.fees import plan_of
 from payment_gateway.domain.reserve import ReservePlan
 from payment_gateway.domain.terms import Settlement, Terms
 from payment_gateway.store import rows
-from payment_gateway.store.pages import Window
 from payment_gateway.store.tables import settlement as table
 from platform_kit.writes import Writes
 
@@ -91,64 +89,6 @@ FOREIGN = text("""
 """)
 
 
-def _movements(beyond: str, order: str) -> TextClause:
-    """Lines on one side of the line `position`, the nearest first: transfer_by_credit_idx, transfer_by_debit_idx."""
-    side = (
-        f"(CAST(:position AS bigint) IS NULL OR id {beyond} :position)"
-        " AND (CAST(:created_from AS timestamptz) IS NULL OR recorded_at >= :created_from)"
-        " AND (CAST(:created_to AS timestamptz) IS NULL OR recorded_at < :created_to)"
-    )
-    return text(f"""
-    WITH own AS (
-        SELECT id, kind FROM payments.account
-        WHERE owner = :owner AND kind IN ('pending', 'available')
-          AND (CAST(:currency AS text) IS NULL OR currency = :currency)
-    )
-    SELECT t.id, t.journal_id, t.amount_minor, t.currency, t.payment_id, t.recorded_at, d.kind AS debit,
-        c.kind AS credit
-    FROM (
-        SELECT x.* FROM own CROSS JOIN LATERAL (SELECT * FROM payments.transfer
-            WHERE credit_account_id = own.id AND {side}
-              AND kind IN ('posted', 'post') ORDER BY id {order} LIMIT :limit) x
-        UNION
-        SELECT x.* FROM own CROSS JOIN LATERAL (SELECT * FROM payments.transfer
-            WHERE debit_account_id = own.id AND {side}
-              AND kind IN ('posted', 'post') ORDER BY id {order} LIMIT :limit) x
-    ) t JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
-    ORDER BY t.id {order} LIMIT :limit
-""")  # noqa: S608 - our own words
-
-
-LIST_MOVEMENTS_BEFORE = _movements("<", "DESC")
-LIST_MOVEMENTS_AFTER = _movements(">", "ASC")
-# transfer_journal_id_idx
-GET_MOVEMENTS = text("""
-    SELECT t.journal_id, t.amount_minor, t.currency, t.payment_id, t.recorded_at, d.kind AS debit, c.kind AS credit
-    FROM payments.transfer t
-    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
-    WHERE t.journal_id = :journal_id AND t.kind IN ('posted', 'post')
-      AND (CAST(:currency AS text) IS NULL OR t.currency = :currency)
-      AND ((d.owner = :owner AND d.kind IN ('pending', 'available'))
-        OR (c.owner = :owner AND c.kind IN ('pending', 'available')))
-    ORDER BY t.id DESC
-""")
-# transfer_by_payment_idx
-MOVEMENTS_OF_PAYMENT = text("""
-    SELECT t.journal_id, t.amount_minor, t.currency, t.payment_id, t.recorded_at, d.kind AS debit, c.kind AS credit
-    FROM payments.transfer t
-    JOIN payments.account d ON d.id = t.debit_account_id JOIN payments.account c ON c.id = t.credit_account_id
-    WHERE t.payment_id = :payment_id AND t.kind IN ('posted', 'post')
-      AND ((d.owner = :owner AND d.kind IN ('pending', 'available'))
-        OR (c.owner = :owner AND c.kind IN ('pending', 'available')))
-    ORDER BY t.id
-""")
-FIND_MOVEMENTS = text("""
-    SELECT min(t.id) AS first, max(t.id) AS last FROM payments.transfer t
-    JOIN payments.account a ON a.id IN (t.debit_account_id, t.credit_account_id)
-    WHERE t.journal_id = :journal_id AND a.owner = :owner
-      AND (CAST(:currency AS text) IS NULL OR t.currency = :currency)
-""")
-
 _INSERT = rows.insert_statement(table)
 _UPDATE = rows.update_statement(table, ("transfer_id",))
 
@@ -183,22 +123,6 @@ class Foreign:
     currency: str
     wanted: str
     available_minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """One transfer of a merchant's pending or available balance; `debit` and `credit` are the kinds of account."""
-
-    journal_id: str
-    amount_minor: int
-    currency: str
-    payment_id: str | None
-    recorded_at: datetime
-    debit: str
-    credit: str
-
-
-_OF_MOVEMENT = tuple(one.name for one in fields(Movement))
 
 
 async def get(conn: AsyncConnection, merchant_id: str) -> Terms:
@@ -253,50 +177,6 @@ async def foreign(conn: AsyncConnection, after: Foreign | None, limit: int) -> S
     }
     found = await conn.execute(FOREIGN, position | {"limit": limit})
     return [Foreign(row.merchant_id, row.currency, row.wanted, row.available_minor) for row in found]
-
-
-async def movements(
-    conn: AsyncConnection, merchant_id: str, window: Window, *, limit: int, currency: str | None
-) -> Sequence[Movement]:
-    """The nearest of the window, which names transactions (`transaction_id`): newest first, or oldest first for those
-    after one. One may end a page only whole: ask for more lines than a journal has."""
-    owner = f"merchant:{merchant_id}"
-    position = None
-    if named := window.after or window.before:
-        found = (await conn.execute(FIND_MOVEMENTS, _named(named) | {"owner": owner})).one()
-        if found.first is None:
-            return []
-        position = found.last if window.after else found.first
-    statement = LIST_MOVEMENTS_AFTER if window.after else LIST_MOVEMENTS_BEFORE
-    wanted = {
-        "owner": owner, "position": position, "limit": limit, "currency": currency,
-        "created_from": window.created_from, "created_to": window.created_to,
-    }  # fmt: skip
-    return [_movement(row) for row in await conn.execute(statement, wanted)]
-
-
-async def movements_of(conn: AsyncConnection, merchant_id: str, transaction_id: str) -> Sequence[Movement]:
-    """The lines of one transaction that touch the merchant's pending or available balance."""
-    wanted = _named(transaction_id) | {"owner": f"merchant:{merchant_id}"}
-    return [_movement(row) for row in await conn.execute(GET_MOVEMENTS, wanted)]
-
-
-async def movements_of_payment(
-    conn: AsyncConnection, merchant_id: str, payment_id: str
-) -> Sequence[Movement]:
-    """All lines of a payment that touch the merchant's pending or available balance, oldest first."""
-    wanted = {"payment_id": payment_id, "owner": f"merchant:{merchant_id}"}
-    return [_movement(row) for row in await conn.execute(MOVEMENTS_OF_PAYMENT, wanted)]
-
-
-def _movement(row: Row[Any]) -> Movement:
-    return Movement(*(getattr(row, name) for name in _OF_MOVEMENT))
-
-
-def _named(transaction_id: str) -> dict[str, str | None]:
-    """The journal, and the currency where the journal has several: `je_…`, `je_…_usd`."""
-    prefix, number, *currency = transaction_id.split("_", 2)
-    return {"journal_id": f"{prefix}_{number}", "currency": currency[0].upper() if currency else None}
 
 
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Settlement]:
