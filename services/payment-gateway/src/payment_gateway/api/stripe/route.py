@@ -15,8 +15,13 @@ from payment_gateway.api.personal_data import opened
 from payment_gateway.api.stripe.errors import InvalidParameter, envelope
 from payment_gateway.api.stripe.expand import expanded, paths_of
 from payment_gateway.domain.stripe_objects import API_VERSION
+from platform_kit import canonical
+from platform_kit.db import is_unavailable
 from platform_kit.ids import new_id
+from platform_kit.logging import get_logger
 from platform_kit.problems import Problem
+
+log = get_logger(__name__)
 
 VERSION_HEADER: Final = "Stripe-Version"
 VERSION_LENGTH_MAX: Final = 40
@@ -43,11 +48,23 @@ class StripeRoute(APIRoute):
                 response = envelope(400, {"detail": "The request is not understood."})
             except HTTPException as error:
                 response = envelope(error.status_code, {"detail": error.detail}, error.headers)
+            except Exception as error:
+                response = _last_resort(request, error)
             response.headers["Request-Id"] = str(request.scope.get("request_id") or new_id("req"))
             response.headers[VERSION_HEADER] = _version(request)
             return response
 
         return handle_in_envelope
+
+
+def _last_resort(request: Request, error: Exception) -> Response:
+    """What no refusal is made for: a database that is not there, or a bug, of which nothing inside is told."""
+    if is_unavailable(error):
+        log.warning("database not reachable", error=repr(error))
+        return envelope(503, {"detail": "The database is not available; send the same request again."})
+    canonical.add(error=type(error).__name__)
+    log.exception("unhandled error", path=request.scope["path"])
+    return envelope(500, {"detail": "Something went wrong on our side; send the same request again."})
 
 
 def _version(request: Request) -> str:
