@@ -47,7 +47,7 @@ from risk_engine.domain.features import FEATURES
 from risk_engine.domain.handbook import SPANS, WEEK
 from risk_engine.domain.offline_windows import EntityHistory
 from risk_engine.domain.ranking import area_under_curve, average_precision
-from risk_engine.domain.score import Calibration, score_of
+from risk_engine.domain.score import Calibration, estimate_of
 from risk_engine.domain.simulator import DAY_S, STARTS_AT, Transactions
 from risk_engine.operations.train_model import fit_calibration
 
@@ -162,7 +162,7 @@ def batches(requests: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tup
 
 
 def scores_of(port: int, requests: Iterator[tuple[int, dict[str, Any]]]) -> dict[int, int]:
-    """Row -> the score that the API answered."""
+    """Row -> the probability that the API answered, in millionths: whole percents would tie what a day is ranked by."""
     scores: dict[int, int] = {}
     for batch in batches(requests):
         content = orjson.dumps({"data": [{"assessment": body} for _, body in batch]})
@@ -176,16 +176,16 @@ def scores_of(port: int, requests: Iterator[tuple[int, dict[str, Any]]]) -> dict
         for (row, _), answered in zip(batch, answers, strict=True):
             if answered["status"] != 200:
                 raise RuntimeError(f"row {row}: {answered}")
-            scores[row] = answered["assessment"]["score"]
+            scores[row] = answered["assessment"]["probability_ppm"]
     return scores
 
 
 def offline_scores(text: str, metadata: dict[str, Any], rows: Floats) -> tuple[Floats, list[int]]:
-    """What the same model says of the columns: raw, and as the score of the API."""
+    """What the same model says of the columns: raw, and as the API says it, in millionths."""
     raw = np.asarray(lightgbm.Booster(model_str=text).predict(rows, num_threads=1))
     knots = metadata["calibration"]
     calibration = Calibration(tuple(knots["raw"]), tuple(knots["probability"]))
-    return raw, [score_of(calibration, float(value)) for value in raw]
+    return raw, [estimate_of(calibration, float(value)).probability_ppm for value in raw]
 
 
 def stream(transactions: Transactions, model: tuple[str, dict[str, Any]], sample: NDArray[np.bool_]) -> Any:

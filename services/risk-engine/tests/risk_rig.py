@@ -30,6 +30,7 @@ from risk_engine.domain.failure_policy import Band, Fault
 from risk_engine.domain.features import MODEL_FEATURES
 from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.domain.rules import Evaluation, Reason, RuleSet
+from risk_engine.domain.score import Estimate
 from risk_engine.domain.staff import Actor, Role
 from risk_engine.operations.backtest_rule_set import ask_for_backtest, get_backtest, run_backtests
 from risk_engine.operations.deps import Deps
@@ -149,6 +150,7 @@ def an_assessment(number: int = 1, **changes: Any) -> Assessment:
         subject=a_subject(number),
         decision=Decision.REVIEW,
         score=0,
+        probability_ppm=None,
         reasons=(Reason("code_1", "A sentence."),),
         degraded=(Fault.MODEL,),
         rule_set="0" * 64,
@@ -222,6 +224,10 @@ class FixedScorer:
 
     def score(self, row: list[float]) -> int:
         return self._score
+
+    def estimate(self, row: list[float]) -> Estimate:
+        score = self.score(row)
+        return Estimate(score, score * 10_000)
 
 
 def codes(answer: Mapping[str, Any]) -> list[str]:

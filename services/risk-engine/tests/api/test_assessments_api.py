@@ -32,6 +32,8 @@ async def test_an_assessment_has_the_members_of_the_contract(api: Api) -> None:
     assert body["id"].startswith("asm_")
     assert body["decision"] == "allow"
     assert 0 <= body["score"] <= 100
+    assert body["score"] == int(body["probability_ppm"] / 10_000 + 0.5)
+    assert body["probability_ppm"] % 10_000, "no finer than the score"
     assert (body["reasons"], body["degraded"]) == ([], [])
     assert len(body["rule_set"]) == len(body["model"]) == 64
     assert datetime.fromisoformat(body["expires_at"]) > datetime.now(UTC)

@@ -220,6 +220,7 @@ async def test_without_a_model_rules_decide_alone(deps: Deps, tmp_path: Any, ban
         without = with_rules(opened, a_rule(1, when="score >= 0"), a_rule(2, when="has_card", then="allow"))
         answer = await assess_payment(without, a_subject(amount_minor=AMOUNTS[band]))
     assert (answer["degraded"], answer["model"], answer["score"]) == (["model"], None, 0)
+    assert answer["probability_ppm"] is None
     assert answer["decision"] == FAILURE_POLICY[Fault.MODEL][band]
     assert codes(answer) == ["code_2"]
 

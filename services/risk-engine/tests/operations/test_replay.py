@@ -79,6 +79,10 @@ async def test_slices_lead_from_one_to_the_next(deps: Deps) -> None:
         ("UPDATE risk.assessment SET decision = 'block'", "decision"),
         ("UPDATE risk.assessment SET facts = facts || '{\"amount_minor\": 200000}'", "hits"),
         ("UPDATE risk.assessment SET score = 99", "score"),
+        (
+            "UPDATE risk.assessment SET outcome = outcome || '{\"probability_ppm\": 100001}'",
+            "probability_ppm",
+        ),
     ],
 )
 async def test_what_does_not_follow_from_its_row_is_shown(
@@ -100,6 +104,23 @@ async def test_what_does_not_follow_from_its_row_is_shown(
     assert (found["identical"], found["differing"]) == (0, 1)
     assert found["differences"][0]["id"] == made
     assert member in found["differences"][0]["differs"]
+
+
+async def test_a_decision_of_before_its_probability_was_kept_is_replayed(
+    fresh_database: FreshDatabase, clean_redis_url: str
+) -> None:
+    database = await fresh_database("risk")
+    async with open_deps(settings_for(database.app_url, clean_redis_url)) as opened:
+        deps = replace(opened, scorer=FixedScorer(10))
+        await deps.features.mark_warm()
+        await published(deps, a_document())
+        await reload_rules(deps)
+        await assess_payment(deps, a_subject())
+        owner = create_async_engine(database.admin_url.replace("postgresql://", "postgresql+asyncpg://"))
+        async with owner.begin() as conn:
+            await conn.execute(text("UPDATE risk.assessment SET outcome = outcome - 'probability_ppm'"))
+        await owner.dispose()
+        assert (await whole(deps))["identical"] == 1
 
 
 async def test_the_scorer_of_live_decisions_is_only_used_on_their_loop(deps: Deps) -> None:

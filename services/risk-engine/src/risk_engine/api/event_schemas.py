@@ -61,7 +61,7 @@ _DECIDED: Final = shape(
 )
 
 EVENTS: Final[dict[str, Schema]] = {
-    MADE: shape({"assessment": shape({**ASSESSMENT, "request": _REQUEST})}),
+    MADE: shape({"assessment": shape({**ASSESSMENT, "request": _REQUEST}, optional=("probability_ppm",))}),
     OPENED: shape({"case": _CASE}),
     UPDATED: shape({"case": _CASE}),
     CLOSED: shape({"case": _CASE}),

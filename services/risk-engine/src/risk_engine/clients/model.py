@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from risk_engine.domain.features import FEATURES, MODEL_FEATURES
-from risk_engine.domain.score import Calibration, score_of
+from risk_engine.domain.score import Calibration, Estimate, estimate_of
 
 PACKAGED = Path(__file__).parent.parent / "packaged" / "model.txt"
 _FLOAT64 = 1  # C_API_DTYPE_FLOAT64
@@ -34,8 +34,12 @@ class Scorer(Protocol):
     @property
     def features(self) -> tuple[str, ...]: ...
 
+    def estimate(self, row: list[float]) -> Estimate:
+        """The calibrated probability. Raises ModelUnavailable."""
+        ...
+
     def score(self, row: list[float]) -> int:
-        """0 to 100. Raises ModelUnavailable."""
+        """The same, 0 to 100. Raises ModelUnavailable."""
         ...
 
 
@@ -74,12 +78,16 @@ class LightGbmScorer:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelUnavailable(f"{model_file.name}: {type(error).__name__}: {error}") from error
 
-    def score(self, row: list[float]) -> int:
-        """0 to 100. Raises ModelUnavailable."""
+    def estimate(self, row: list[float]) -> Estimate:
+        """The calibrated probability. Raises ModelUnavailable."""
         try:
-            return score_of(self._calibration, self.raw(row))
+            return estimate_of(self._calibration, self.raw(row))
         except ValueError as error:
             raise ModelUnavailable(str(error)) from error
+
+    def score(self, row: list[float]) -> int:
+        """The same, 0 to 100. Raises ModelUnavailable."""
+        return self.estimate(row).score
 
     def raw(self, row: list[float]) -> float:
         """The trees' own output, before calibration: what `Booster.predict` answers."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from risk_engine.clients.model import ModelUnavailable, features_of, model_hash
-from risk_engine.domain.score import Calibration, score_of
+from risk_engine.domain.score import Calibration, Estimate, estimate_of
 
 INPUT, OUTPUT = "row", "probabilities"
 
@@ -36,12 +36,16 @@ class OnnxScorer:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelUnavailable(f"{model_file.name}: {type(error).__name__}: {error}") from error
 
-    def score(self, row: list[float]) -> int:
-        """0 to 100. Raises ModelUnavailable."""
+    def estimate(self, row: list[float]) -> Estimate:
+        """The calibrated probability. Raises ModelUnavailable."""
         try:
-            return score_of(self._calibration, self.raw(row))
+            return estimate_of(self._calibration, self.raw(row))
         except ValueError as error:
             raise ModelUnavailable(str(error)) from error
+
+    def score(self, row: list[float]) -> int:
+        """The same, 0 to 100. Raises ModelUnavailable."""
+        return self.estimate(row).score
 
     def raw(self, row: list[float]) -> float:
         """The trees' own output, before calibration."""

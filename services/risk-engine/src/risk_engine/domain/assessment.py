@@ -24,6 +24,7 @@ class Assessment:
     subject: Subject
     decision: Decision
     score: int  # 0 when no model answered; `degraded` then says so
+    probability_ppm: int | None  # the same unrounded, in millionths; None when no model answered
     reasons: tuple[Reason, ...]
     degraded: tuple[Fault, ...]
     rule_set: str
@@ -49,6 +50,7 @@ class Assessment:
             "payment_id": self.subject.payment_id,
             "decision": self.decision.value,
             "score": self.score,
+            "probability_ppm": self.probability_ppm,
             "reasons": [{"code": reason.code, "text": reason.text} for reason in self.reasons],
             "rule_set": self.rule_set,
             "model": self.model,

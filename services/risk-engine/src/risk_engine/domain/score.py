@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 SCORE_MAX = 100
+PPM = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,19 @@ class Calibration:
         return below + (above - below) * (raw - low) / (high - low)
 
 
-def score_of(calibration: Calibration, raw: float) -> int:
-    """Score 0 to 100 of a raw model output, rounded half up. Raises ValueError for NaN: that is a broken model."""
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One probability of fraud, twice: `score` in whole percents, which rules and people compare, and
+    `probability_ppm` in millionths, which tells apart what whole percents call equal. Both are whole numbers, so that
+    a stored decision is compared exactly."""
+
+    score: int
+    probability_ppm: int
+
+
+def estimate_of(calibration: Calibration, raw: float) -> Estimate:
+    """What a raw model output means, each rounded half up. Raises ValueError for NaN: that is a broken model."""
     if raw != raw:
         raise ValueError("the model answered NaN")
-    return int(calibration.calibrated(raw) * SCORE_MAX + 0.5)
+    probability = calibration.calibrated(raw)
+    return Estimate(int(probability * SCORE_MAX + 0.5), int(probability * PPM + 0.5))

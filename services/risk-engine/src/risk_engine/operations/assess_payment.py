@@ -29,6 +29,7 @@ from risk_engine.domain.features import model_features
 from risk_engine.domain.let_through import is_drawn, may_be_let_through
 from risk_engine.domain.links import no_news
 from risk_engine.domain.rules import Evaluation, Outcome, decide
+from risk_engine.domain.score import Estimate
 from risk_engine.domain.trial import Verdict
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deployed, Deps
@@ -81,7 +82,8 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
     reference_minor = rule_set.reference_minor(subject.amount_minor, subject.currency)
     windows = await _windows(deps, subject, reference_minor or 0, faults)
     watch.ended("velocity")
-    score = _score(deps, subject, reference_minor, windows, faults)
+    estimate = _estimate(deps, subject, reference_minor, windows, faults)
+    score = None if estimate is None else estimate.score
     watch.ended("score")
     asked = compiled.lists | heard.lists if heard else compiled.lists
     listed = deps.lists.copy.facts(asked, subject, deps.clock.now()) if asked else {}
@@ -105,6 +107,7 @@ async def _decide(deps: Deps, deployed: Deployed, subject: Subject, watch: _Watc
         subject=subject,
         decision=Decision.ALLOW if let_through else outcome.decision,
         score=score or 0,
+        probability_ppm=None if estimate is None else estimate.probability_ppm,
         reasons=outcome.reasons,
         degraded=outcome.degraded,
         rule_set=rule_set.hash,
@@ -135,14 +138,14 @@ async def _windows(
     return {**velocity.windows, **no_news()}
 
 
-def _score(
+def _estimate(
     deps: Deps,
     subject: Subject,
     reference_minor: int | None,
     windows: Mapping[str, int | bool] | None,
     faults: list[Fault],
-) -> int | None:
-    """The model's score; None without a model, without windows (already a fault) or without a comparable amount."""
+) -> Estimate | None:
+    """What the model says; None without a model, without windows (already a fault) or without a comparable amount."""
     if reference_minor is None:
         faults.append(Fault.REFERENCE_RATE)
         return None
@@ -159,7 +162,7 @@ def _score(
         names=deps.scorer.features,
     )
     try:
-        return deps.scorer.score(row)
+        return deps.scorer.estimate(row)
     except ModelUnavailable as error:
         canonical.add(model_error=str(error))
         faults.append(Fault.MODEL)

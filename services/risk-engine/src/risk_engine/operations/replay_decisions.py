@@ -17,6 +17,7 @@ from risk_engine.domain.failure_policy import Band, Fault
 from risk_engine.domain.features import features_of_decision
 from risk_engine.domain.rule_documents import InvalidRuleSet
 from risk_engine.domain.rules import Evaluation, decide
+from risk_engine.domain.score import Estimate
 from risk_engine.domain.snoozes import without
 from risk_engine.operations.compiled_sets import compiled_set
 from risk_engine.operations.deps import Deps
@@ -38,9 +39,9 @@ async def replay_decisions(deps: Deps, after: str | None, limit: int) -> dict[st
                 sets[name] = None
     # Scores on the loop, for the scorer is the one that live decisions use and not thread-safe (3 us a row); the rules
     # beside it, so that live decisions go on.
-    scores = [_score(row, deps.scorer) for row in rows]
+    estimates = [_estimate(row, deps.scorer) for row in rows]
     found = await asyncio.to_thread(
-        lambda: [_replay(row, sets[row.rule_set], score) for row, score in zip(rows, scores, strict=True)]
+        lambda: [_replay(row, sets[row.rule_set], one) for row, one in zip(rows, estimates, strict=True)]
     )
     differing = [one for one in found if one["differs"]]
     return {
@@ -54,7 +55,7 @@ async def replay_decisions(deps: Deps, after: str | None, limit: int) -> dict[st
     }
 
 
-def _replay(row: Any, compiled: CompiledRuleSet | None, replayed_score: int | None) -> dict[str, Any]:
+def _replay(row: Any, compiled: CompiledRuleSet | None, estimate: Estimate | None) -> dict[str, Any]:
     """{"id", "differs": member -> [stored, replayed], "left_out": why or None}."""
     stored: Mapping[str, Any] = row.outcome
     if compiled is None:
@@ -76,26 +77,29 @@ def _replay(row: Any, compiled: CompiledRuleSet | None, replayed_score: int | No
     evaluation = without(evaluation, stored.get("snoozed", ()))
     outcome = decide(compiled.rule_set, evaluation, score, Band(row.facts["amount_band"]), faults)
     is_drawn = stored.get("let_through", False) and outcome.decision is Decision.BLOCK
-    pairs: Mapping[str, tuple[Any, Any]] = {
+    pairs: dict[str, tuple[Any, Any]] = {
         "decision": (row.decision, Decision.ALLOW if is_drawn else outcome.decision),
         "reasons": (_codes(stored["reasons"]), [reason.code for reason in outcome.reasons]),
         "hits": (stored["hits"], [rule.id for rule in evaluation.hits]),
         "skipped": (stored["skipped"], list(evaluation.skipped)),
         "degraded": (stored["degraded"], [fault.value for fault in outcome.degraded]),
-        "score": (row.score, row.score if replayed_score is None else replayed_score),
     }
+    if estimate is not None:
+        pairs |= {"score": (row.score, estimate.score)}
+        if "probability_ppm" in stored:  # decisions made before it was kept have the score alone
+            pairs |= {"probability_ppm": (stored["probability_ppm"], estimate.probability_ppm)}
     differs = {name: list(pair) for name, pair in pairs.items() if pair[0] != pair[1]}
     return {"id": row.id, "differs": differs, "left_out": None}
 
 
-def _score(row: Any, scorer: Scorer | None) -> int | None:
-    """The score again, when this process has the model that gave it."""
+def _estimate(row: Any, scorer: Scorer | None) -> Estimate | None:
+    """The probability again, when this process has the model that gave it."""
     if row.model is None or scorer is None or row.model != scorer.hash:
         return None
     try:
-        return scorer.score(features_of_decision(row.facts, scorer.features))
+        return scorer.estimate(features_of_decision(row.facts, scorer.features))
     except ModelUnavailable:
-        return -1  # it answered then and does not now: that differs
+        return Estimate(-1, -1)  # it answered then and does not now: that differs
 
 
 def _codes(reasons: Sequence[Mapping[str, str]]) -> list[str]:

@@ -198,6 +198,8 @@ def _outcome(assessment: Assessment) -> dict[str, Any]:
         "skipped": list(assessment.evaluation.skipped),
         "timings_us": dict(assessment.timings_us),
     }
+    if assessment.probability_ppm is not None:
+        made["probability_ppm"] = assessment.probability_ppm
     spoke = [name for name, is_on in assessment.facts.items() if is_on and name.startswith(LIST_FACT)]
     if spoke:
         made["lists"] = [name.removeprefix(LIST_FACT) for name in spoke]
@@ -223,6 +225,7 @@ def answer_of(row: Any) -> dict[str, Any]:
         "payment_id": row.payment_id,
         "decision": row.decision,
         "score": row.score,
+        "probability_ppm": row.outcome.get("probability_ppm"),
         "reasons": row.outcome["reasons"],
         "rule_set": row.rule_set,
         "model": row.model,

@@ -19,6 +19,11 @@ ASSESSMENT: Final = {
         "maximum": 100,
         "description": "probability of fraud in percent; 0 with `model` in `degraded`",
     },
+    "probability_ppm": nullable({"type": "integer", "minimum": 0, "maximum": 1_000_000})
+    | {
+        "description": "the same probability in millionths, to rank by; null with `model` in `degraded`, and of"
+        " decisions made before it was kept"
+    },
     "reasons": items(shape({"code": TEXT, "text": TEXT})),
     "rule_set": TEXT | {"description": "content hash of the rules that decided"},
     "model": nullable(TEXT),

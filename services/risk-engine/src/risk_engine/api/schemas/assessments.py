@@ -148,6 +148,9 @@ class AssessmentAnswer(Body):
     score: int = Field(
         ge=0, le=100, description="probability of fraud in percent; 0 with `model` in `degraded`"
     )
+    probability_ppm: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        description="the same probability in millionths, to rank by; null with `model` in `degraded`"
+    )
     reasons: list[Reason]
     rule_set: str = Field(description="content hash of the rules that decided")
     model: str | None

@@ -42,7 +42,7 @@ assessment = Table(
     Column("is_late", Boolean, nullable=False),  # stored after it was answered
     Column("request", JSONB, nullable=False),
     Column("facts", JSONB, nullable=False),
-    # {"reasons", "degraded", "hits", "errors", "skipped", "timings_us", on trial "other"}
+    # {"reasons", "degraded", "hits", "errors", "skipped", "timings_us", by a model "probability_ppm", on trial "other"}
     Column("outcome", JSONB, nullable=False),
     UniqueConstraint("merchant_id", "idempotency_key"),  # the same key is the same decision
     CheckConstraint(f"decision IN ({_DECISIONS})", name="decision"),
