@@ -79,15 +79,19 @@ HEADLINE = (
 def data_of(cache: Path) -> tuple[Transactions, Columns]:
     """The whole simulation and its features, from the cache when they are there: transactions.parquet is what
     `platform risk simulate --out` writes."""
-    transactions_file, features_file = cache / FILE_NAME, cache / "features.parquet"
-    if not transactions_file.exists():
-        write_simulation(simulate(), cache, protocol="handbook", seed=0)
-    transactions = read_simulation(transactions_file)
+    transactions, features_file = transactions_of(cache), cache / "features.parquet"
     if not features_file.exists():
         made = handbook.published_features(transactions) | handbook.longer_features(transactions)
         parquet.write_table(arrow.table(made), features_file)
     kept = parquet.read_table(features_file)
     return transactions, {name: kept[name].to_numpy() for name in kept.column_names}
+
+
+def transactions_of(cache: Path) -> Transactions:
+    """The whole simulation, from the cache when it is there."""
+    if not (cache / FILE_NAME).exists():
+        write_simulation(simulate(), cache, protocol="handbook", seed=0)
+    return read_simulation(cache / FILE_NAME)
 
 
 def matrix(features: Columns, names: Sequence[str], rows: NDArray[np.int64]) -> Floats:

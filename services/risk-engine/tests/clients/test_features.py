@@ -221,11 +221,12 @@ def test_the_program_is_made_of_the_definitions() -> None:
             assert f"'{window.aggregate}', {window.length_ms}" in made
 
 
-def test_a_series_of_counts_alone_does_not_parse_its_members() -> None:
+def test_a_series_of_counts_and_ages_alone_does_not_parse_its_members() -> None:
+    of_times = {Aggregate.COUNT, Aggregate.OLDEST_HOURS, Aggregate.NEWEST_HOURS}
     counted: list[Series] = [
-        one for one in SERIES if all(window.aggregate is Aggregate.COUNT for window in one.windows)
+        one for one in SERIES if all(window.aggregate in of_times for window in one.windows)
     ]
-    assert {one.name for one in counted} >= {"card.declines", "terminal.payments"}
+    assert {one.name for one in counted} >= {"card.declines", "terminal.payments", "terminal.frauds"}
     assert program().count("parses=false") == len(counted)
 
 

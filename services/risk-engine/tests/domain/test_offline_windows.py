@@ -31,6 +31,9 @@ def test_counts_and_sums_are_what_looking_at_every_row_gives(
     assert history.sum(amount, length_s, delay_s=delay_s).tolist() == [
         sum(int(amount[j]) for j in found) for found in inside
     ]
+    assert history.largest(amount, length_s, delay_s=delay_s).tolist() == [
+        max((int(amount[j]) for j in found), default=0) for found in inside
+    ]
 
 
 def test_groups_are_each_entitys_rows_in_order_of_time() -> None:

@@ -68,7 +68,24 @@ def test_sums_are_of_amounts_and_distinct_counts_leave_out_the_unknown() -> None
         at(NOW, 2, 250, card="a", country=""),
         at(NOW, 3, 1, card="b", country="FR"),
     ]
-    assert [aggregate(kind, events) for kind in Aggregate] == [3, 351, 2, 2]
+    assert [aggregate(kind, events, NOW) for kind in Aggregate] == [3, 351, 250, 0, 0, 2, 2]
+
+
+def test_the_largest_earlier_amount_is_not_this_payments_own() -> None:
+    customer = next(series for series in SERIES if series.name == "customer.payments")
+    events = [at(NOW - 7 * DAY_MS, 1, 900), at(NOW - DAY_MS, 2, 300), at(NOW, 3, 5_000)]
+    facts = windows_of(customer, events, NOW)
+    assert [facts[f"customer_largest_{span}"] for span in ("1d", "7d", "14d")] == [300, 900, 900]
+    assert windows_of(customer, events[2:], NOW)["customer_largest_14d"] == 0
+
+
+def test_ages_are_of_frauds_that_are_known_and_nothing_without_one() -> None:
+    frauds = next(series for series in SERIES if series.name == "terminal.frauds")
+    ago = [6 * DAY_MS, 7 * DAY_MS + HOUR_MS + 1, 20 * DAY_MS, 35 * DAY_MS]
+    facts = windows_of(frauds, [at(NOW - ms, number) for number, ms in enumerate(ago)], NOW)
+    assert (facts["terminal_first_fraud_hours"], facts["terminal_last_fraud_hours"]) == (20 * 24, 7 * 24 + 1)
+    unknown = windows_of(frauds, [at(NOW - 6 * DAY_MS)], NOW)
+    assert (unknown["terminal_first_fraud_hours"], unknown["terminal_last_fraud_hours"]) == (0, 0)
 
 
 def test_entities_that_are_unknown_have_no_windows() -> None:

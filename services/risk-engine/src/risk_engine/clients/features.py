@@ -21,13 +21,15 @@ from redis.exceptions import RedisError
 from risk_engine.clients import links
 from risk_engine.clients.shared_script import SharedScript
 from risk_engine.domain.facts import Subject
-from risk_engine.domain.velocity import SERIES, Aggregate, Series, empty_windows
+from risk_engine.domain.velocity import HOUR_MS, SERIES, Aggregate, Series, empty_windows
 
 # Present = windows and memory are complete; gone after Redis lost its data. The number grows with what is kept there:
 # the processes that first keep more find it missing, rebuild, and look at the labels from their beginning.
 # So does a process that names people by another key: `vel:warm:2:<key>` (domain/fingerprints.py).
 WARM_KEY = "vel:warm:2"
 FRAUDS_KEY = "vel:frauds:2"  # id of the last label that was looked at for them
+# What needs no amount, card or country: series of nothing else are not taken apart.
+OF_TIMES_ONLY = frozenset({Aggregate.COUNT, Aggregate.OLDEST_HOURS, Aggregate.NEWEST_HOURS})
 FULL_KEY = "vel:full"  # Redis is short of memory: who has no window begins none
 FULL_MS = 5_000  # it is said anew each second
 FILLED_MAX = 0.8  # of `maxmemory`: the rest is for those who are known, and for streams and tasks
@@ -86,6 +88,12 @@ for k = 2, #KEYS do
           values[w] = values[w] + 1
         elseif kind == 'sum' then
           values[w] = values[w] + tonumber(event_amount)
+        elseif kind == 'largest' then
+          values[w] = math.max(values[w], tonumber(event_amount))
+        elseif kind == 'oldest_hours' then
+          values[w] = math.max(values[w], math.floor((now - at) / %(hour)s))
+        elseif kind == 'newest_hours' then
+          values[w] = math.floor((now - at) / %(hour)s)
         else
           local thing = kind == 'distinct_cards' and event_card or event_country
           if thing ~= '' and not seen[w][thing] then
@@ -117,13 +125,13 @@ class Velocity:
 def program(strangers_per_day_max: int = UNBOUNDED, named_by: str = "") -> str:
     """The Lua program for the windows as they are defined; `named_by` ends the names of memories."""
     series = ",\n  ".join(_lua_series(series) for series in SERIES)
-    windows = PROGRAM % {"series": series, "full": FULL_KEY}
+    windows = PROGRAM % {"series": series, "full": FULL_KEY, "hour": HOUR_MS}
     given = f"local strangers_max, named_by = {strangers_per_day_max}, '{named_by}'\n"
     return f"{windows}{given}{links.PROGRAM}return out\n"
 
 
 def _lua_series(series: Series) -> str:
-    parses = any(window.aggregate is not Aggregate.COUNT for window in series.windows)
+    parses = any(window.aggregate not in OF_TIMES_ONLY for window in series.windows)
     windows = ", ".join(
         f"{{'{window.aggregate}', {window.length_ms}, {window.delay_ms}}}" for window in series.windows
     )

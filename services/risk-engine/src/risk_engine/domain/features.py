@@ -48,9 +48,30 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "terminal_risk_1d": Feature("share of frauds among those of 1 day", 0.0, True),
         "terminal_risk_7d": Feature("share of frauds among those of 7 days", 0.0, True),
         "terminal_risk_30d": Feature("share of frauds among those of 30 days", 0.0, True),
+        "terminal_frauds_14d": Feature("frauds at the terminal in 14 days, until a week ago", 0.0, True),
+        "terminal_frauds_28d": Feature("frauds at the terminal in 28 days, until a week ago", 0.0, True),
+        "terminal_first_fraud_hours": Feature("hours since the first of those of 28 days", 0.0, False),
+        "terminal_last_fraud_hours": Feature("hours since the last of them", 0.0, False),
+        "largest_ratio_1d": Feature(
+            "the customer's largest earlier amount of 1 day against the mean of 30", 0.0, True
+        ),
+        "largest_ratio_7d": Feature(
+            "the customer's largest earlier amount of 7 days against the mean of 30", 0.0, True
+        ),
+        "largest_ratio_14d": Feature(
+            "the customer's largest earlier amount of 14 days against the mean of 30", 0.0, True
+        ),
     }
 )
 MODEL_FEATURES: tuple[str, ...] = tuple(FEATURES)[:9]  # of the packaged model; another one names its own
+
+
+_OF_FRAUDS = (
+    "terminal_frauds_14d",
+    "terminal_frauds_28d",
+    "terminal_first_fraud_hours",
+    "terminal_last_fraud_hours",
+)
 
 
 def amount_ratio(amount: int, total: int, count: int) -> float:
@@ -96,6 +117,12 @@ def model_features(
             "ratio_to_mean_1d": amount_ratio(amount, sum_1d - amount, count_1d - 1),
             "ratio_to_mean_7d": amount_ratio(amount, sum_7d - amount, count_7d - 1),
             "ratio_to_mean_30d": amount_ratio(amount, sum_30d - amount, count_30d - 1),
+            **{
+                f"largest_ratio_{span}": windows.get(f"customer_largest_{span}", 0)
+                * count_30d
+                / max(sum_30d, 1)
+                for span in ("1d", "7d", "14d")
+            },
             **_terminal_features(windows),
         }
     return [row[name] for name in names]
@@ -114,9 +141,14 @@ def features_of_decision(facts: Mapping[str, Any], names: tuple[str, ...]) -> li
 
 def _terminal_features(windows: Mapping[str, int | bool]) -> dict[str, float]:
     """Counts and shares of frauds; no share when the cap was reached, because its count is then too low."""
+    # Decisions that were stored before a window was read have none of it: a model that asks finds its default.
     is_whole = not windows["terminal_payments_saturated"]
     counts = {span: windows[f"terminal_count_{span}"] for span in ("1d", "7d", "30d")}
-    return {f"terminal_count_{span}": float(count) for span, count in counts.items()} | {
-        f"terminal_risk_{span}": mean(windows[f"terminal_frauds_{span}"], count) if is_whole else 0.0
-        for span, count in counts.items()
-    }
+    return (
+        {f"terminal_count_{span}": float(count) for span, count in counts.items()}
+        | {
+            f"terminal_risk_{span}": mean(windows[f"terminal_frauds_{span}"], count) if is_whole else 0.0
+            for span, count in counts.items()
+        }
+        | {name: float(windows.get(name, 0)) for name in _OF_FRAUDS}
+    )

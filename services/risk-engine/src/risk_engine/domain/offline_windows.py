@@ -35,6 +35,19 @@ class EntityHistory:
         totals = np.concatenate([[0], np.cumsum(values[self.order])])
         return self._as_given(totals[end] - totals[first])
 
+    def largest(self, values: Ints, length_s: int, *, delay_s: int = 0) -> Ints:
+        """Largest of `values`, whole numbers of at least 0, over each row's window; 0 where it is empty. Every window
+        is covered by two runs of a power of two rows, whose largest values are made from those of half the length."""
+        first, end = self._bounds(length_s, delay_s)
+        size = np.maximum(end - first, 0)
+        found, of_runs, run = np.zeros_like(values), values[self.order], 1
+        while run <= size.max(initial=0):
+            fits = np.flatnonzero((size >= run) & (size < 2 * run))
+            found[fits] = np.maximum(of_runs[first[fits]], of_runs[end[fits] - run])
+            of_runs = np.maximum(of_runs[:-run], of_runs[run:])
+            run *= 2
+        return self._as_given(found)
+
     def groups(self) -> list[Ints]:
         """Row numbers of each entity, in order of time."""
         entity = self._at // _SPAN

@@ -20,6 +20,9 @@ class Aggregate(StrEnum):
 
     COUNT = "count"
     SUM = "sum"  # of amounts, in minor units of the reference currency
+    LARGEST = "largest"  # of amounts; 0 of none
+    OLDEST_HOURS = "oldest_hours"  # whole hours since the first event; 0 of none, so it wants a delay
+    NEWEST_HOURS = "newest_hours"  # since the last
     DISTINCT_CARDS = "distinct_cards"
     DISTINCT_COUNTRIES = "distinct_countries"
 
@@ -68,6 +71,7 @@ class Event:
 
 # A fraud is known days after its payment: a window that counts frauds, and the one it is a share of, end that long ago.
 LABEL_DELAY_MS = 7 * DAY_MS
+EARLIER_MS = 1  # a window that ends so long ago has the payments before this one, and not this one
 
 # Caps: a person's card or device past 200 payments in its window is decided long before the count stops being
 # exact; 1,000 payments of one customer in 30 days is never reached by the handbook's traffic (most: 4 a day), so
@@ -93,6 +97,9 @@ SERIES: tuple[Series, ...] = (
             Window("customer_sum_7d", Aggregate.SUM, 7 * DAY_MS),
             Window("customer_sum_30d", Aggregate.SUM, 30 * DAY_MS),
             Window("customer_cards_24h", Aggregate.DISTINCT_CARDS, DAY_MS),
+            Window("customer_largest_1d", Aggregate.LARGEST, DAY_MS, EARLIER_MS),
+            Window("customer_largest_7d", Aggregate.LARGEST, 7 * DAY_MS, EARLIER_MS),
+            Window("customer_largest_14d", Aggregate.LARGEST, 14 * DAY_MS, EARLIER_MS),
         ),
     ),
     Series(
@@ -147,7 +154,11 @@ SERIES: tuple[Series, ...] = (
         (
             Window("terminal_frauds_1d", Aggregate.COUNT, DAY_MS, LABEL_DELAY_MS),
             Window("terminal_frauds_7d", Aggregate.COUNT, 7 * DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_frauds_14d", Aggregate.COUNT, 14 * DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_frauds_28d", Aggregate.COUNT, 28 * DAY_MS, LABEL_DELAY_MS),
             Window("terminal_frauds_30d", Aggregate.COUNT, 30 * DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_first_fraud_hours", Aggregate.OLDEST_HOURS, 28 * DAY_MS, LABEL_DELAY_MS),
+            Window("terminal_last_fraud_hours", Aggregate.NEWEST_HOURS, 28 * DAY_MS, LABEL_DELAY_MS),
         ),
     ),
 )  # fmt: skip
@@ -205,17 +216,23 @@ def windows_of(series: Series, kept: Iterable[Event], now_ms: int) -> dict[str, 
                 for event in events
                 if now_ms - window.delay_ms - window.length_ms < event.at_ms <= now_ms - window.delay_ms
             ],
+            now_ms,
         )
         for window in series.windows
     }
     return facts | {series.saturated: len(events) >= series.cap}
 
 
-def aggregate(kind: Aggregate, events: list[Event]) -> int:
+def aggregate(kind: Aggregate, events: list[Event], now_ms: int) -> int:
     """One aggregate over the events of a window; unknown cards and countries do not count as distinct."""
     if kind is Aggregate.COUNT:
         return len(events)
     if kind is Aggregate.SUM:
         return sum(event.amount for event in events)
+    if kind is Aggregate.LARGEST:
+        return max((event.amount for event in events), default=0)
+    if kind in (Aggregate.OLDEST_HOURS, Aggregate.NEWEST_HOURS):
+        first_or_last = min if kind is Aggregate.OLDEST_HOURS else max
+        return (now_ms - first_or_last((event.at_ms for event in events), default=now_ms)) // HOUR_MS
     named = (event.card if kind is Aggregate.DISTINCT_CARDS else event.country for event in events)
     return len(set(named) - {""})

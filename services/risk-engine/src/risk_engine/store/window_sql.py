@@ -5,11 +5,14 @@ amount, card, country), what one series would have kept. Caps are not applied: w
 counts less. Of two events of one millisecond each sees the other here.
 """
 
-from risk_engine.domain.velocity import Aggregate, Series, Window
+from risk_engine.domain.velocity import HOUR_MS, Aggregate, Series, Window
 
 _AGGREGATES = {
     Aggregate.COUNT: "count(*)",
     Aggregate.SUM: "sum(e.amount)",
+    Aggregate.LARGEST: "max(e.amount)",
+    Aggregate.OLDEST_HOURS: "min(e.at_ms)",
+    Aggregate.NEWEST_HOURS: "max(e.at_ms)",
     Aggregate.DISTINCT_CARDS: "count(DISTINCT nullif(e.card, ''))",
     Aggregate.DISTINCT_COUNTRIES: "count(DISTINCT nullif(e.country, ''))",
 }
@@ -35,4 +38,6 @@ def _column(window: Window) -> str:
     newest = f"e.at_ms <= p.at_ms - {window.delay_ms}"
     oldest = f"e.at_ms > p.at_ms - {window.delay_ms + window.length_ms}"
     found = f"{_AGGREGATES[window.aggregate]} FILTER (WHERE {newest} AND {oldest})"
+    if window.aggregate in (Aggregate.OLDEST_HOURS, Aggregate.NEWEST_HOURS):
+        found = f"(p.at_ms - {found}) / {HOUR_MS}"
     return f"coalesce({found}, 0) AS {window.name}"
