@@ -242,9 +242,9 @@ class Archive:
     def names(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()}
 
-    async def scrub(self) -> tuple[Scrubbed, list[str]]:
+    async def scrub(self, *, dry_run: bool = False) -> tuple[list[Scrubbed], list[str]]:
         url = f"file://{self.folder}"
-        return await scrub_archive(self.manifest, self.payers, url, dry_run=False, progress=nothing)
+        return await scrub_archive(self.manifest, self.payers, url, dry_run=dry_run, progress=nothing)
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ async def archive(
 async def test_a_file_is_written_anew_and_a_damaged_one_is_named(archive: Archive) -> None:
     damaged_file = "part-2-000000000000.parquet"
     (archive.folder / damaged_file).write_bytes(b"damaged")
-    place, damaged = await archive.scrub()
+    (place,), damaged = await archive.scrub()
     assert (place.read, place.cleared) == (1, 1)
     assert damaged == [f"{damaged_file} is not what was written: its checksum differs"]
     line, _ = await archive.manifest.fetch("SELECT * FROM pipeline.archive_file ORDER BY first_position")
@@ -283,6 +283,21 @@ async def test_a_file_is_written_anew_and_a_damaged_one_is_named(archive: Archiv
     assert (row["position"], row["type"]) == (1, "x")
     assert json.loads(row["payload"]) == {"id": "evt_1", "data": payment({"subject": "sub_1"})}
     assert archive.names == {line["path"], damaged_file}
+
+
+async def test_what_an_interrupted_write_left_goes_and_what_another_writes_stays(archive: Archive) -> None:
+    ours = archive.folder / "stream=payments/event_date=2026-11-01/part-1-9-0123456789ab.parquet.writing"
+    snapshot = (
+        archive.folder / "facts/fact_payment/event_date=2026-11-01/part-5c1f0e2a9b7d4e61.parquet.writing"
+    )
+    for path in (ours, snapshot):
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(payment(PAYER)))
+    (_, told), _ = await archive.scrub(dry_run=True)
+    assert (told.read, told.cleared, ours.exists()) == (1, 1, True)
+    (_, told), _ = await archive.scrub()
+    assert (told.read, told.cleared, ours.exists(), snapshot.exists()) == (1, 1, False, True)
+    assert len((await archive.scrub())[0]) == 1  # done, it finds nothing
 
 
 async def test_an_archive_that_somebody_writes_to_or_replays_is_left_alone(archive: Archive) -> None:

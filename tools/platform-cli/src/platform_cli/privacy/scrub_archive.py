@@ -3,7 +3,8 @@ and takes the old one's place in the manifest.
 
 Rows, positions and times stay; of the columns, `payload` alone changes. The old file is deleted as soon as the manifest
 names the new one. A crash before that leaves a new file without a line, which the pipeline's hourly task deletes, or an
-old one that is marked as replaced, which it deletes too.
+old one that is marked as replaced, which it deletes too. What an interrupted write left under its temporary name, no
+manifest knows and no checksum proves: it is deleted here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from platform_kit.lease import lock_key
 ROWS: Final = 10_000  # of one look-up of tokens
 COMPRESSION_LEVEL: Final = 6  # as the pipeline writes them
 WRITING: Final = ".writing"
+# As the archive names its own: the snapshot may lie below the same address, and is written to under another lease.
+UNFINISHED: Final = re.compile(rf"stream=[^/]+/event_date=[^/]+/part-[^/]+\.parquet{re.escape(WRITING)}")
 CHECKSUM: Final = re.compile(r"-[0-9a-f]{12}(?=\.parquet$)")  # in the name of a file
 
 LOCK, UNLOCK = "SELECT pg_try_advisory_lock($1)", "SELECT pg_advisory_unlock($1)"
@@ -53,9 +56,9 @@ class _Damaged(Exception):
 
 async def scrub_archive(
     connection: asyncpg.Connection[Any], payers: Payers, url: str, *, dry_run: bool, progress: Progress
-) -> tuple[Scrubbed, list[str]]:
-    """All files of the manifest, under the lease of those who change the archive; and the damaged ones, which stay.
-    Raises ArchiveIsBusy."""
+) -> tuple[list[Scrubbed], list[str]]:
+    """All files of the manifest and what interrupted writes left, under the lease of those who change the archive; and
+    the damaged ones, which stay. Raises ArchiveIsBusy."""
     place = Scrubbed(f"archive {url}")
     key = lock_key("archive")
     if not await connection.fetchval(LOCK, key):
@@ -72,9 +75,12 @@ async def scrub_archive(
             except _Damaged as damage:
                 damaged.append(str(damage))
             progress(place, number, len(lines))
+        unfinished = _drop_unfinished(files, base.rstrip("/"), dry_run)
     finally:
         await connection.execute(UNLOCK, key)
-    return place, damaged
+    count = len(unfinished)
+    left = [Scrubbed(f"archive {url}, unfinished files", count, count)] if unfinished else []
+    return [place, *left], damaged
 
 
 async def manifest_in(connections: Sequence[asyncpg.Connection[Any]]) -> asyncpg.Connection[Any] | None:
@@ -126,6 +132,16 @@ async def _scrub_file(
             raise ArchiveIsBusy(f"{old} was replaced by somebody else.")
     files.rm_file(f"{base}/{old}")
     await connection.execute(FORGET, old)
+
+
+def _drop_unfinished(files: Any, base: str, dry_run: bool) -> list[str]:
+    """Who holds the lease is the only one who writes: such a file is nobody's any more."""
+    files.invalidate_cache()
+    found = [path for path in files.find(base) if UNFINISHED.fullmatch(path.removeprefix(f"{base}/"))]
+    if not dry_run:
+        for path in found:
+            files.rm_file(path)
+    return found
 
 
 def _read(files: Any, path: str, line: asyncpg.Record) -> bytes:

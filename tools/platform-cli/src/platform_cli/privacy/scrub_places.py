@@ -62,11 +62,11 @@ async def _scrub_archive(
         faults.append("archive: no database with its manifest was named")
         return
     try:
-        place, damaged = await scrub_archive(manifest, payers, url, dry_run=dry_run, progress=_progress)
+        done, damaged = await scrub_archive(manifest, payers, url, dry_run=dry_run, progress=_progress)
     except ArchiveIsBusy as busy:
         faults.append(f"archive: {busy}")
         return
-    places.append(place)
+    places += done
     faults += [f"archive: {one}" for one in damaged]
     if waiting := await replaced_files(manifest):
         faults.append(f"archive: {waiting} files that were replaced before are deleted within the hour")
