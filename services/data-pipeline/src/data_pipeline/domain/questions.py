@@ -120,6 +120,11 @@ def offsets(question: Question) -> list[tuple[datetime, int]]:
     return found
 
 
+def micros_of(at: datetime) -> int:
+    """Microseconds since 1970; whole, unlike `timestamp()`."""
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
 def month_starts(question: Question) -> list[datetime]:
     """The first moments of the months that the range touches, in UTC, oldest first."""
     zone = ZoneInfo(question.zone)

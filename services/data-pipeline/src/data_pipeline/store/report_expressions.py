@@ -14,7 +14,7 @@ import ibis
 from ibis.expr import types as ir
 
 from data_pipeline.domain.facts import UNDECIDED
-from data_pipeline.domain.questions import Grain, Question
+from data_pipeline.domain.questions import Grain, Question, micros_of
 from data_pipeline.domain.report_definition import BUCKET, ReportName
 from data_pipeline.store.report_columns import (
     NONE,
@@ -27,7 +27,7 @@ from data_pipeline.store.report_columns import (
     score_band,
     total,
 )
-from data_pipeline.store.report_tables import Tables, micros_of
+from data_pipeline.store.report_tables import Tables
 
 PERCENTILES: Final = (50, 95, 99)
 MOVES: Final = ("posted", "post")  # kinds of transfers that move money; the others place and release holds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import ibis
@@ -16,6 +16,7 @@ from ibis.backends.sql.compilers.postgres import PostgresCompiler
 from ibis.expr import types as ir
 from sqlalchemy import Boolean, Date, DateTime, Integer, Table
 
+from data_pipeline.domain.questions import micros_of
 from data_pipeline.store.snapshot import UNREAD
 from data_pipeline.store.tables import (
     SCHEMA,
@@ -65,11 +66,6 @@ class Tables:
 def history_tables(table: Callable[[str], ir.Table]) -> Tables:
     """Tables whose times are microseconds already."""
     return Tables(table, lambda at: at, micros_of)
-
-
-def micros_of(at: datetime) -> int:
-    """Microseconds since 1970; whole, unlike `timestamp()`."""
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def micros_name(column: str) -> str:
