@@ -31,12 +31,11 @@ from platform_cli.privacy.scrub_databases import (
     scrub_postgres,
 )
 from platform_cli.privacy.scrub_streams import scrub_streams
-from platform_kit.ids import new_id
 from platform_kit.lease import lock_key
 
 PAYER = {"id": "ada-17", "email": "ada@example.org", "country": "GB"}
 TOKENS = {"pay_1": "sub_1"}
-A_TOKEN = new_id("sub")
+A_TOKEN = "sub_01m8gh9g8teaqvjenzk31jvk75"
 SEALED = {"subject": "sub_1", "sealed": ["bm90IGZvciBldmVudHM="]}
 
 
