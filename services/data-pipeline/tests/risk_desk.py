@@ -202,6 +202,7 @@ def _decision(number: int, payment_id: str, score: int, now: datetime) -> dict[s
         "payment_id": payment_id,
         "decision": decision,
         "score": score,
+        "probability_ppm": score * 10_000,
         "reasons": reasons if score > 45 else reasons[:1] if score > 20 else [],
         "rule_set": LIVE,
         "model": "mdl_2026_11",
