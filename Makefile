@@ -9,7 +9,8 @@ STATE ?= $(or $(PLATFORM_STATE),.platform)
 WITH_ENV = if [ -z "$$GATEWAY_URL" ] && [ -f $(STATE)/env ]; then . $(abspath $(STATE))/env; fi;
 PYTEST_ARGS ?=
 # So many processes, each with a Postgres and a Redis of its own, a file at a time; 0 is this one alone. Tests marked `timing`
-# (overload, deadlines, kills) want the machine for themselves and come afterwards, one by one.
+# (overload, deadlines, kills) want the machine for themselves and come afterwards, one by one. Their failure may be a machine that
+# stood still for two seconds, so one is told and tried once more (R); no other test has a second try.
 TEST_WORKERS ?= 2
 LOAD_ARGS ?=
 PROFILE ?= smoke
@@ -58,7 +59,7 @@ check: bootstrap ## Format, lint, types, import boundaries, requirements
 .PHONY: test
 test: bootstrap ## All tests that need no cluster, on embedded servers (TEST_BACKEND=containers: in Docker)
 	@run() { $(BIN)/pytest "$$@" $(PYTEST_ARGS) || { code=$$?; [ $$code = 5 ] || failed=$$code; }; }; \
-	  run -m "not timing" -n $(TEST_WORKERS) --dist loadfile; run -m timing; exit $${failed:-0}  # 5: none of this kind
+	  run -m "not timing" -n $(TEST_WORKERS) --dist loadfile; run -m timing --reruns 1 -raR; exit $${failed:-0}  # 5: none of this kind
 
 .PHONY: e2e
 e2e: bootstrap ## The HTTP suite against `make up`, or against GATEWAY_URL and its neighbours
