@@ -48,7 +48,8 @@ async def test_a_password_given_apart_is_used(own_redis: OwnRedis) -> None:
 
 async def test_replies_are_not_crossed_after_cancelled_commands(own_redis: OwnRedis) -> None:
     """redis-py#2624: a cancelled command once left its reply for the next caller."""
-    async with create_redis(own_redis.url, timeout_s=60) as client:  # a machine that stands still is no crossed reply
+    patient = create_redis(own_redis.url, timeout_s=60)  # a machine that stands still is no crossed reply
+    async with patient as client:
         for number in range(100):
             await client.set(f"k{number}", str(number))
 
