@@ -10,27 +10,21 @@ from hypothesis import strategies as st
 from risk_rig import NOON, a_subject, an_assessment, facts_of
 
 from risk_engine.domain import cases as machine
+from risk_engine.domain.case_effects import PaymentStatus, effect_of
 from risk_engine.domain.cases import (
     LOCK_LASTS,
-    SLA,
     Case,
     CaseIsClosed,
     CaseIsHeld,
     CaseStatus,
     NotYours,
-    PaymentStatus,
-    Priority,
-    Review,
     SecondPersonNeeded,
     Verdict,
-    effect_of,
-    grouped,
     opened,
-    priority_of,
-    review_of,
     with_payments,
 )
 from risk_engine.domain.failure_policy import Band, Fault
+from risk_engine.domain.reviews import SLA, Priority, Review, grouped, priority_of, review_of
 from risk_engine.domain.staff import Actor, Role
 
 ADA, BOB = Actor("ada", Role.ANALYST), Actor("bob", Role.ANALYST)

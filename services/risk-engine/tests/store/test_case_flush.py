@@ -12,7 +12,7 @@ from risk_engine.domain import cases as machine
 from risk_engine.domain.cases import PAYMENTS_MAX, Case, CaseStatus
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.deps import Deps
-from risk_engine.store import cases
+from risk_engine.store import case_intake, cases
 from risk_engine.store.assessments import NewAssessment, flush, new_row
 from risk_engine.store.cases import Filter
 
@@ -159,8 +159,8 @@ async def test_entities_of_cases_that_were_closed_long_ago_are_forgotten(deps: D
     first = next(case for case in await open_cases(deps) if case.payment_count == 1)
     await close(deps, first)
     async with deps.engine.begin() as conn:
-        assert await cases.forget_entities(conn, NOON) == 0
-        assert await cases.forget_entities(conn, NOON + timedelta(seconds=1)) == 3, (
+        assert await case_intake.forget_entities(conn, NOON) == 0
+        assert await case_intake.forget_entities(conn, NOON + timedelta(seconds=1)) == 3, (
             "the payment, its card, its customer"
         )
 

@@ -10,7 +10,8 @@ from typing import Final
 from platform_kit.contract import ANYTHING, COUNT, SHARED, TEXT, TIME, Schema, items, nullable, shape
 from platform_kit.event_contract import document_of
 from risk_engine.api.answers.assessments import ASSESSMENT
-from risk_engine.domain.cases import Priority, Verdict
+from risk_engine.domain.cases import Verdict
+from risk_engine.domain.reviews import Priority
 from risk_engine.operations.decide_case import DECIDED
 from risk_engine.operations.settle_alerts import RAISED, RESOLVED
 from risk_engine.store.assessments import MADE

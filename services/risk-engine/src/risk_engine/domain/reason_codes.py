@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from risk_engine.domain.cases import HELD_ALONE
 from risk_engine.domain.failure_policy import FAULT_REASONS, Fault
+from risk_engine.domain.reviews import HELD_ALONE
 
 
 class Source(StrEnum):

@@ -21,13 +21,13 @@ from risk_engine.clients.cel import CompiledRuleSet
 from risk_engine.clients.features import VelocityUnavailable
 from risk_engine.clients.model import ModelUnavailable
 from risk_engine.domain.assessment import LIFETIME, Assessment, request_of
-from risk_engine.domain.cases import linked_entities
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import Fact, Subject, build_facts, is_night, is_weekend, no_windows, sized_facts
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.features import model_features
 from risk_engine.domain.let_through import is_drawn, may_be_let_through
 from risk_engine.domain.links import no_news
+from risk_engine.domain.related_payments import linked_entities
 from risk_engine.domain.rules import Evaluation, Outcome, decide
 from risk_engine.domain.score import Estimate
 from risk_engine.domain.trial import Verdict

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_kit.problems import NotFound
-from risk_engine.domain.cases import LINKED_FOR, related_by
+from risk_engine.domain.related_payments import LINKED_FOR, related_by
 from risk_engine.operations.deps import Deps
 from risk_engine.store import assessments, payment_links
 

@@ -12,16 +12,18 @@ from platform_kit import outbox
 from platform_kit.outbox import Event
 from risk_engine.clients.rule_files import PACKAGED, read_rule_document
 from risk_engine.domain import cases as machine
-from risk_engine.domain.cases import PaymentStatus, act_of, review_of_hold
+from risk_engine.domain.case_effects import PaymentStatus
+from risk_engine.domain.cases import act_of
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.reviews import review_of_hold
 from risk_engine.domain.rule_documents import InvalidRuleSet, parse_rule_set
 from risk_engine.domain.rules import RuleSet
 from risk_engine.domain.staff import ENGINE
 from risk_engine.operations.record_labels import label_of
 from risk_engine.operations.record_outcomes import record_outcomes
-from risk_engine.store import cases, labels, rule_sets, tables
+from risk_engine.store import case_intake, case_payments, cases, labels, rule_sets, tables
 from risk_engine.store.case_events import CLOSED, case_event
-from risk_engine.store.cases import Moved
+from risk_engine.store.case_payments import Moved
 
 _STATUSES: Final[Mapping[str, PaymentStatus]] = {
     "authorised": PaymentStatus.HELD,
@@ -69,7 +71,7 @@ async def _open_cases(conn: AsyncConnection, reviewed: Iterable[tuple[datetime, 
     ]
     if held:
         rule_set = await _live_rule_set(conn)
-        await cases.open_once(conn, [review_of_hold(payment, rule_set, at) for at, payment in held])
+        await case_intake.open_once(conn, [review_of_hold(payment, rule_set, at) for at, payment in held])
 
 
 async def _live_rule_set(conn: AsyncConnection) -> RuleSet:
@@ -99,7 +101,7 @@ def moves_of(reviewed: Iterable[Mapping[str, Any]]) -> list[Moved]:
 async def _follow_cases(conn: AsyncConnection, moved: Sequence[Moved], now: datetime) -> None:
     """Note it, and close the cases in which nothing is left to take or to give up: nobody need look at them."""
     acts, told = [], []
-    for case in await cases.move_payments(conn, moved):
+    for case in await case_payments.move_payments(conn, moved):
         ended = machine.closed(case, ENGINE, now)
         await cases.save(conn, ended)
         told.append(case_event(CLOSED, ended, now))

@@ -3,13 +3,13 @@ closed cases. Assessments are kept: the program cannot delete them."""
 
 from datetime import timedelta
 
-from risk_engine.domain.cases import LINKED_FOR
+from risk_engine.domain.related_payments import LINKED_FOR
 from risk_engine.operations.deps import Deps
 from risk_engine.store import (
     acted_decisions,
     alert_deliveries,
     alerts,
-    cases,
+    case_intake,
     decision_minutes,
     lists,
     outcomes,
@@ -35,4 +35,4 @@ async def forget_old_rows(deps: Deps) -> int:
         pruned += await lists.prune(conn, now - ENTRIES_KEPT)
         pruned += await payment_links.prune(conn, now - LINKED_FOR)
     async with deps.engine.begin() as conn:  # of its own: it holds locks that assessments wait for
-        return pruned + await cases.forget_entities(conn, now - ENTITIES_KEPT)
+        return pruned + await case_intake.forget_entities(conn, now - ENTITIES_KEPT)

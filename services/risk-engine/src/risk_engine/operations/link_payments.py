@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from platform_kit import inbox, outbox
 from platform_kit.logging import get_logger
 from platform_kit.process import sleep_unless
-from risk_engine.domain.cases import related_by
+from risk_engine.domain.related_payments import related_by
 from risk_engine.operations.deps import Deps
 from risk_engine.store import payment_links, tables
 from risk_engine.store.assessments import MADE

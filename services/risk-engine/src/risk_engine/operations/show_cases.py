@@ -7,13 +7,9 @@ from typing import Any
 
 from platform_kit.clock import isoformat
 from platform_kit.problems import NotFound, Problem
-from risk_engine.domain.cases import (
-    HELD_ALONE,
-    Case,
-    CaseStatus,
-    PaymentStatus,
-    effect_of,
-)
+from risk_engine.domain.case_effects import PaymentStatus, effect_of
+from risk_engine.domain.cases import Case, CaseStatus
+from risk_engine.domain.reviews import HELD_ALONE
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_related import related_to
 from risk_engine.store import cases

@@ -9,7 +9,7 @@ from platform_kit.db import each_by_itself
 from platform_kit.ids import new_id
 from platform_kit.logging import get_logger
 from platform_kit.problems import NotFound, Problem
-from risk_engine.domain.cases import linked_entities
+from risk_engine.domain.related_payments import linked_entities
 from risk_engine.domain.snoozes import SNOOZE_MAX, SNOOZES_MAX, SnoozedBy, Snoozes
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.deps import Deps

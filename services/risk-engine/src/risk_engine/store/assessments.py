@@ -17,10 +17,10 @@ from platform_kit.ids import earliest_id, new_id
 from platform_kit.outbox import Event
 from platform_kit.writes import Writes
 from risk_engine.domain.assessment import Assessment, request_of
-from risk_engine.domain.cases import review_of
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.facts import LIST_FACT
-from risk_engine.store import cases, tables
+from risk_engine.domain.reviews import review_of
+from risk_engine.store import case_intake, tables
 from risk_engine.store.explanations import explanation_of
 
 MADE = "assessment.made.v1"
@@ -139,7 +139,7 @@ async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[S
     made = [item.assessment for item in ordered if item.assessment.id in inserted]
     if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
         writes = Writes()
-        events += await cases.open_or_append(conn, reviews, writes)
+        events += await case_intake.open_or_append(conn, reviews, writes)
         writes.add(*outbox.appending(tables.outbox, events))
         await writes.run(conn)
     else:

@@ -4,8 +4,10 @@ from typing import Final
 
 from platform_kit.contract import ANYTHING, COUNT, FLAG, TEXT, TIME, Schema, items, nullable, ref, shape
 from risk_engine.api.answers.fields import named
-from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
+from risk_engine.domain.case_effects import PaymentStatus
+from risk_engine.domain.cases import CaseStatus, Verdict
 from risk_engine.domain.decision import Decision
+from risk_engine.domain.reviews import Priority
 
 _PROPOSAL: Final = {"type": "string", "enum": [verdict.value for verdict in Verdict]}
 

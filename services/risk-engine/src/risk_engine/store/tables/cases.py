@@ -14,7 +14,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from risk_engine.domain.cases import CaseStatus, PaymentStatus, Priority, Verdict
+from risk_engine.domain.case_effects import PaymentStatus
+from risk_engine.domain.cases import CaseStatus, Verdict
+from risk_engine.domain.reviews import Priority
 from risk_engine.store.tables.schema import NOW, Id, Time, metadata, words
 
 # A case gathers payments of one merchant that a person is to look at. What changes is here, its history in case_act.
