@@ -7,6 +7,8 @@ behind a long reader and block every writer behind itself gives up instead.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import cache
 
 from alembic import command, context
 from alembic.config import Config
@@ -17,7 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from platform_kit.db import ping
 from platform_kit.logging import get_logger
+from platform_kit.ops import Check
 
 LOCK_TIMEOUT_MS = 5_000
 LOCK_NAMESPACE = 0x504D  # "PM": keeps this advisory lock apart from the relay's and the consumers'
@@ -46,6 +50,11 @@ async def is_migrated(engine: AsyncEngine, package: str, schema: str) -> bool:
         current = await connection.run_sync(_current, schema)
     scripts = _scripts(package)
     return current is not None and (current == scripts.get_current_head() or not _knows(scripts, current))
+
+
+def database_checks(engine: AsyncEngine, package: str, schema: str) -> Mapping[str, Check]:
+    """What a process needs of its database before it is ready: that it answers, and that it has this code's schema."""
+    return {"postgres": lambda: ping(engine), "migrations": lambda: is_migrated(engine, package, schema)}
 
 
 async def revisions(engine: AsyncEngine, package: str, schema: str) -> tuple[str | None, str | None]:
@@ -105,6 +114,7 @@ def _current(connection: Connection, schema: str) -> str | None:
     return found
 
 
+@cache  # reading forty revisions takes 10 ms, and each question whether a process is ready asks
 def _scripts(package: str) -> ScriptDirectory:
     return ScriptDirectory.from_config(config(package))
 

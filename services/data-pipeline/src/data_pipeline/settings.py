@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from platform_kit.settings import ServiceSettings
 
 SERVICE = "data-pipeline"
+PACKAGE = "data_pipeline"  # whose migrations make the schema
 CONSUMER = "data-pipeline"
 """Name of our cursor and of our consumer group on both streams."""
 

@@ -7,6 +7,9 @@ from sqlalchemy.engine import URL
 
 from platform_kit.settings import ServiceSettings, with_password
 
+SERVICE = "payment-gateway"
+PACKAGE = "payment_gateway"  # whose migrations make the schema
+
 
 class Settings(ServiceSettings):
     """`PUBLIC_URL` is how channels reach us; `CHANNEL_SECRET` signs what they report."""

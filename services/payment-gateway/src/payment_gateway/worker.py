@@ -25,7 +25,7 @@ from payment_gateway.operations.settle_ledger_holds import expire_ledger_holds
 from payment_gateway.operations.watch_ledger import watch_ledger
 from payment_gateway.operations.watch_webhooks import watch_webhooks
 from payment_gateway.operations.webhook_secrets import rotate_webhook_secrets
-from payment_gateway.settings import Settings
+from payment_gateway.settings import SERVICE, Settings
 from payment_gateway.store.tables import job_run
 from platform_kit.tasks import PlatformCelery, async_task, create_celery, periodic
 
@@ -160,6 +160,4 @@ SCHEDULE = [
 
 def celery_app(settings: Settings) -> PlatformCelery:
     """The Celery application of this service."""
-    return create_celery(
-        settings, "payment-gateway", open_deps=open_following, schedule=SCHEDULE, job_run=job_run
-    )
+    return create_celery(settings, SERVICE, open_deps=open_following, schedule=SCHEDULE, job_run=job_run)

@@ -29,7 +29,7 @@ async def start(port: int, journals: Path) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "payment_gateway.app",
+        "payment_gateway.commands",
         "channels",
         env=environment,
         stdout=asyncio.subprocess.DEVNULL,

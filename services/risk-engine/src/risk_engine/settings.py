@@ -6,6 +6,9 @@ from pydantic import Field, SecretStr
 
 from platform_kit.settings import ServiceSettings
 
+SERVICE = "risk-engine"
+PACKAGE = "risk_engine"  # whose migrations make the schema
+
 
 class Settings(ServiceSettings):
     """An invalid value stops the process at start."""

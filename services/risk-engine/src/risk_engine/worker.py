@@ -14,7 +14,7 @@ from risk_engine.operations.watch_chain import watch_chain
 from risk_engine.operations.watch_decisions import watch_decisions
 from risk_engine.operations.watch_drift import watch_drift
 from risk_engine.operations.watch_quality import watch_quality
-from risk_engine.settings import Settings
+from risk_engine.settings import SERVICE, Settings
 from risk_engine.store import tables
 
 
@@ -89,7 +89,7 @@ def create_worker(settings: Settings) -> PlatformCelery:
     """The Celery application of this service, schedule included."""
     return create_celery(
         settings,
-        "risk-engine",
+        SERVICE,
         open_deps=open_deps,
         schedule=[
             periodic(chain, every_s=5),

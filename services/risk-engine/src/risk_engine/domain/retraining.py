@@ -12,6 +12,7 @@ from typing import Final
 LABEL_DELAY: Final = timedelta(days=7)
 SHARES: Final = (0.6, 0.2, 0.2)
 DAYS_MIN: Final = 30  # below it the periods are too short for a weekend each
+DAYS: Final = 180  # how far to look back
 SILENT_DAYS: Final = 30  # a payment of which nobody complained for so long is legitimate
 ROWS_MIN, FRAUDS_MIN = 1_000, 50  # of each period; the gate has its own, for measuring
 

@@ -23,14 +23,13 @@ from risk_engine.clients.model_trial import open_model, try_model
 from risk_engine.domain.features import features_of_decision
 from risk_engine.domain.model_card import LIMITS_OF_OWN, model_card
 from risk_engine.domain.model_gate import Gate, Scored, judge
-from risk_engine.domain.retraining import SILENT_DAYS, Period, Periods, periods_of, require_enough
+from risk_engine.domain.retraining import DAYS, SILENT_DAYS, Period, Periods, periods_of, require_enough
 from risk_engine.domain.score import SCORE_MAX
 from risk_engine.domain.velocity import empty_windows
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.train_model import Sample, fit
 from risk_engine.store import labelled
 
-DAYS: Final = 180
 SLICE: Final = 1_000
 DECISIONS_MAX: Final = (
     500_000  # of a period, the oldest: 9 numbers each, and minutes of one core to grow trees on
