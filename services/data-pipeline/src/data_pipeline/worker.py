@@ -8,6 +8,7 @@ from data_pipeline.operations.check_freshness import check_archive, check_freshn
 from data_pipeline.operations.check_settlements import check_settlements
 from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.drop_exports import drop_exports
+from data_pipeline.operations.keep_report_hours import keep_report_hours
 from data_pipeline.operations.make_exports import make_exports
 from data_pipeline.operations.publish_snapshot import publish_snapshot
 from data_pipeline.operations.reconcile_recent import reconcile_recent
@@ -89,6 +90,11 @@ async def make_exports_task(deps: Deps) -> None:
     await make_exports(deps)
 
 
+@async_task("pipeline.keep_report_hours", time_limit_s=55)
+async def keep_report_hours_task(deps: Deps) -> None:
+    await keep_report_hours(deps)
+
+
 @async_task("pipeline.drop_exports", time_limit_s=60)
 async def drop_exports_task(deps: Deps) -> None:
     await drop_exports(deps)
@@ -113,6 +119,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(settle_merchants_task, every_s=settings.settle_every_s),
             periodic(check_settlements_task, every_s=60),
             periodic(make_exports_task, every_s=5),
+            periodic(keep_report_hours_task, every_s=60),
             periodic(drop_exports_task, every_s=3600),
         ],
         job_run=job_run,

@@ -13,6 +13,7 @@ from data_pipeline.domain.balances import turnover_of
 from data_pipeline.domain.event_facts import facts_of
 from data_pipeline.domain.events import Fault, Refused
 from data_pipeline.domain.facts import Facts, PaymentFact, supersede
+from data_pipeline.domain.report_hours import changed_hours
 from data_pipeline.domain.rollups import changes, closed_before, corrections, latency_changes
 from data_pipeline.domain.snapshot import dirty_partitions
 from data_pipeline.store import balances as balance_store
@@ -20,6 +21,7 @@ from data_pipeline.store import events as event_store
 from data_pipeline.store import facts as fact_store
 from data_pipeline.store import merchants as merchant_store
 from data_pipeline.store import quarantine as quarantine_store
+from data_pipeline.store import report_hours as hour_store
 from data_pipeline.store import rollups as rollup_store
 from data_pipeline.store import snapshot as snapshot_store
 from platform_kit.clock import Clock, SystemClock
@@ -98,6 +100,7 @@ async def _store_and_apply(
     if merchants := {fact.merchant.merchant_id for fact in fresh if fact.merchant}:
         dirty = sorted({*dirty, *await merchant_store.partitions(conn, merchants)})
     await snapshot_store.mark(conn, dirty)
+    await hour_store.mark(conn, changed_hours(fresh))
     return new
 
 

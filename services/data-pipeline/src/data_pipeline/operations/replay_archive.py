@@ -32,6 +32,7 @@ from data_pipeline.settings import CONSUMER
 from data_pipeline.store import archive as archive_store
 from data_pipeline.store import positions
 from data_pipeline.store import replay as replay_store
+from data_pipeline.store import report_hours as hour_store
 from data_pipeline.store import snapshot as snapshot_store
 from data_pipeline.store.tables import cursor
 from platform_kit import inbox
@@ -207,6 +208,7 @@ async def _swap(deps: Deps, run: dict[str, Any]) -> None:
             await snapshot_store.mark_all(conn)  # a day that the new tables lack leaves the snapshot
             await replay_store.swap(conn)
             await snapshot_store.mark_all(conn)
+            await hour_store.renew(conn)
         await replay_store.finish(
             conn,
             run["id"],

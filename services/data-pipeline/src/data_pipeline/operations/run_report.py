@@ -14,7 +14,9 @@ from data_pipeline.clients.event_sources import STREAMS
 from data_pipeline.clients.history import Engine, open_history
 from data_pipeline.domain.questions import Question, labelled
 from data_pipeline.domain.report_definition import DIMENSIONS, Report, with_ratios
+from data_pipeline.domain.report_hours import adds_up
 from data_pipeline.domain.snapshot import Manifest, told
+from data_pipeline.operations.add_up_hours import add_up_hours, keep_hours
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.report_status import NAMES
 from data_pipeline.settings import CONSUMER
@@ -42,10 +44,15 @@ async def run_report(deps: Deps, question: Question, *, rows_max: int = ROWS_MAX
 
 async def run_live_report(deps: Deps, question: Question, *, rows_max: int = ROWS_MAX) -> dict[str, Any]:
     """The same over the live tables, whatever the setting."""
+    added = None
     async with deps.engine.begin() as conn:
         await at_one_moment(conn)
         as_of = await as_of_here(conn)
-        rows = await report_store.read(conn, question, rows_max + 1)
+        if adds_up(question):
+            added = await add_up_hours(conn, question)
+        rows = added.rows if added else await report_store.read(conn, question, rows_max + 1)
+    if added:
+        await keep_hours(deps, added)
     source = {"engine": "postgres", "as_of": as_of, "snapshot": None}
     return answer_of(question, rows[:rows_max], has_more=len(rows) > rows_max) | source
 

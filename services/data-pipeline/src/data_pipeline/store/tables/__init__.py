@@ -34,6 +34,7 @@ from data_pipeline.store.tables.reconciliation import (
     settlement_file,
 )
 from data_pipeline.store.tables.replay import replay_file, replay_run
+from data_pipeline.store.tables.report_hours import fact_hour, report_hour
 from data_pipeline.store.tables.rollups import rollup, rollup_correction, rollup_latency
 from data_pipeline.store.tables.schema import SCHEMA, metadata
 from data_pipeline.store.tables.settlements import (
@@ -58,6 +59,7 @@ __all__ = [
     "fact_assessment",
     "fact_case",
     "fact_dispute",
+    "fact_hour",
     "fact_payment",
     "fact_payout",
     "fact_refund",
@@ -78,6 +80,7 @@ __all__ = [
     "reconciliation_run",
     "replay_file",
     "replay_run",
+    "report_hour",
     "rollup",
     "rollup_account",
     "rollup_correction",
