@@ -252,6 +252,7 @@ def _case(riskiest: dict[str, Any], now: datetime) -> dict[str, Any]:
     return {
         "id": CASE,
         "object": "case",
+        "kind": "review",
         "merchant_id": MERCHANT,
         "status": "open",
         "priority": "high",
@@ -272,6 +273,32 @@ def _case(riskiest: dict[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
+def appealed(now: datetime) -> dict[str, Any]:
+    """Path below `/risk/v1/` -> what is answered when the case is an appeal."""
+    told = answers(now)
+    record = told[f"cases/{CASE}"]
+    appeal = {
+        "id": f"apl_{1:026d}",
+        "object": "appeal",
+        "merchant_id": MERCHANT,
+        "assessment_id": record["payments"][0]["assessment_id"],
+        "payment_id": record["payments"][0]["payment_id"],
+        "decision": "block",
+        "status": "open",
+        "text": "A person will look at the payment again.",
+        "by": "cardholder",
+        "reason": "A customer of ten years, abroad for a week.",
+        "case_id": CASE,
+        "recorded_by": "system:platform",
+        "made_at": isoformat(now - timedelta(hours=1)),
+        "due_at": isoformat(now + timedelta(hours=23)),
+        "decided_at": None,
+    }
+    record |= {"kind": "appeal", "appeal": appeal}
+    told["cases"]["data"][0] |= {"kind": "appeal"}
+    return told
+
+
 def _evidence(riskiest: dict[str, Any], others: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
     names = ("payment_id", "score", "reasons", "request")
     return {
@@ -287,6 +314,7 @@ def _evidence(riskiest: dict[str, Any], others: list[dict[str, Any]], now: datet
              "occurred_at": one["created_at"]}
             for one in others[:4]
         ],
+        "appeal": None,
         "acts": [
             {"id": 1, "at": riskiest["created_at"], "actor": "system:risk-engine", "kind": "opened", "before": {},
              "after": {}, "text": None},

@@ -45,6 +45,27 @@ def test_the_engine_of_these_tests_answers_as_its_contract_says(path: str, shape
     assert [f"{error.json_path}: {error.message}" for error in found] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "shape"), [("cases", "CasePage"), (f"cases/{risk_desk.CASE}", "CaseRecord")]
+)
+def test_an_appeal_of_these_tests_is_one_of_the_contract(path: str, shape: str) -> None:
+    contract = json.loads(CONTRACT.read_text())
+    schema = {"$ref": f"#/components/schemas/{shape}", "components": contract["components"]}
+    found = list(Draft202012Validator(schema).iter_errors(risk_desk.appealed(NOON)[path]))
+    assert [f"{error.json_path}: {error.message}" for error in found] == []
+
+
+async def test_an_appeal_says_who_asks_what_and_that_no_money_moves(service: Service, world: World) -> None:
+    page = f"/console/risk/queue/{risk_desk.CASE}"
+    assert "the gateway captures" in await service.page(page)
+    world.risk_answers = risk_desk.appealed(NOON)
+    html = await service.page(page)
+    assert "What the cardholder says" in html
+    assert "A customer of ten years, abroad for a week." in html
+    assert "No money moves" in html
+    assert "the gateway captures" not in html
+
+
 async def test_a_backtest_is_drawn_with_what_each_rule_hit(service: Service) -> None:
     html = await service.page(RULE_SET)
     assert html.count('<polyline class="line ') == 4

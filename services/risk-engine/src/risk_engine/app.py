@@ -14,6 +14,7 @@ from platform_kit.outbox import events_router
 from risk_engine.api import (
     alert_channels,
     alerts,
+    appeals,
     assessments,
     backtests,
     cases,
@@ -78,6 +79,7 @@ def build_app(settings: Settings) -> FastAPI:
             staff.router,
             proofs.router,
             cases.router,
+            appeals.router,
             labels.router,
             snoozes.router,
             events_router(_engine_of, tables.outbox, require_internal),

@@ -113,7 +113,7 @@ def _risk_facts(envelope: Envelope) -> Facts:
     if envelope.type in CASE_EVENTS:
         return Facts(envelope, case=_case(object_(envelope.data, "case"), envelope))
     if envelope.type != "assessment.made.v1":
-        return Facts(envelope)  # an alert is kept in the event store; it has no fact of its own yet
+        return Facts(envelope)  # an alert or appeal is kept in the event store; it has no fact of its own yet
     return Facts(envelope, assessment=_assessment(object_(envelope.data, "assessment"), envelope))
 
 

@@ -70,7 +70,13 @@ ENDPOINT_EVENTS: Final = frozenset({"webhook_endpoint.disabled.v1", "webhook_end
 MERCHANT_EVENTS: Final = frozenset({"merchant.created.v1", "merchant.updated.v1"})
 WEBHOOKS_ATTEMPTED: Final = "webhook_delivery.attempted.v1"
 CASE_EVENTS: Final = frozenset({"case.opened.v1", "case.updated.v1", "case.decided.v1", "case.closed.v1"})
-RISK_EVENTS: Final = CASE_EVENTS | {"assessment.made.v1", "risk.alert_raised.v1", "risk.alert_resolved.v1"}
+RISK_EVENTS: Final = CASE_EVENTS | {
+    "assessment.made.v1",
+    "risk.alert_raised.v1",
+    "risk.alert_resolved.v1",
+    "appeal.made.v1",
+    "appeal.decided.v1",
+}
 
 
 class Fault(StrEnum):

@@ -15,6 +15,10 @@ ACTING_FOR: Final = "acting-for"
 """Names the person for whom a service of the platform asks: it vouches for who they are, we say what they may."""
 
 
+PLATFORM: Final = "system:platform"
+"""Who passes on what a merchant asks: one of the platform's services."""
+
+
 class NotPermitted(Problem):
     status, code, title = 403, "not-permitted", "Your role may not do that"
 
@@ -57,6 +61,17 @@ def require_staff(*roles: Role) -> Callable[..., Awaitable[Actor]]:
         return actor
 
     return permitted
+
+
+async def who_records(request: Request) -> str:
+    """Who writes down what somebody else asks: a service of the platform, or a person who works cases. Raises
+    Unauthenticated, NotStaff, NotPermitted."""
+    if _is_internal(request) and ACTING_FOR not in request.headers:
+        return PLATFORM
+    actor = await staff_of(request)
+    if actor.role is Role.AUDITOR:
+        raise NotPermitted(f"It takes the role {Role.ANALYST} or {Role.LEAD}; yours is {actor.role}.")
+    return actor.name
 
 
 async def require_reader(request: Request) -> None:

@@ -10,7 +10,7 @@ from platform_kit.contract import answer
 from risk_engine.api.authentication import Analyst, Lead, require_reader
 from risk_engine.api.schemas.cases import CaseAssignment, CaseDecision, CaseDecisions, CaseNote
 from risk_engine.api.schemas.fields import Name
-from risk_engine.domain.cases import CaseStatus
+from risk_engine.domain.cases import CaseKind, CaseStatus
 from risk_engine.operations import show_cases, work_cases
 from risk_engine.operations.decide_case import decide_case, decide_cases
 
@@ -24,6 +24,7 @@ async def list_cases(
     status: CaseStatus | None = None,
     assignee: Annotated[Name | None, Query()] = None,
     overdue: bool = False,
+    kind: CaseKind | None = None,
     cursor: Annotated[str | None, Query(max_length=64, pattern=r"^cas_[0-9a-hjkmnp-tv-z]{26}$")] = None,
 ) -> Response:
     """What is not closed, most urgent first; with `status=closed` what is, newest first."""
@@ -32,6 +33,7 @@ async def list_cases(
         status=status,
         assignee=assignee,
         overdue=overdue,
+        kind=kind,
         cursor=cursor,
         limit=limit,
     )
@@ -78,8 +80,8 @@ async def note(case_id: str, body: CaseNote, request: Request, actor: Analyst) -
 
 @router.post("/{case_id}/decide", responses=answer("Case"))
 async def decide(case_id: str, body: CaseDecision, request: Request, actor: Analyst) -> Response:
-    """Approve (the gateway takes the money) or reject (it gives the holds up). From the amount of FOUR_EYES_FROM_MINOR
-    on the first person proposes, and another one who says the same decides."""
+    """Approve (the gateway takes the money) or reject (it gives the holds up); an appeal is granted or denied.
+    From the amount of FOUR_EYES_FROM_MINOR on the first person proposes, and another one who says the same decides."""
     deps = request.app.state.deps
     decided = await decide_case(deps, actor, case_id, body.verdict, body.reason, body.payment_count)
     return JsonResponse(decided)

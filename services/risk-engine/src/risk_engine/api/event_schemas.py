@@ -9,11 +9,13 @@ from typing import Final
 
 from platform_kit.contract import ANYTHING, COUNT, SHARED, TEXT, TIME, Schema, items, nullable, shape
 from platform_kit.event_contract import document_of
+from risk_engine.api.answers.appeals import TOLD
 from risk_engine.api.answers.assessments import ASSESSMENT
 from risk_engine.domain.cases import Verdict
 from risk_engine.domain.reviews import Priority
 from risk_engine.operations.decide_case import DECIDED
 from risk_engine.operations.settle_alerts import RAISED, RESOLVED
+from risk_engine.store import appeal_events
 from risk_engine.store.assessments import MADE
 from risk_engine.store.case_events import CLOSED, OPENED, UPDATED
 
@@ -67,6 +69,8 @@ EVENTS: Final[dict[str, Schema]] = {
     UPDATED: shape({"case": _CASE}),
     CLOSED: shape({"case": _CASE}),
     DECIDED: shape({"case": _DECIDED}),
+    appeal_events.MADE: shape({"appeal": shape(TOLD)}),
+    appeal_events.DECIDED: shape({"appeal": shape(TOLD)}),
     RAISED: shape(
         {
             "alert": shape(

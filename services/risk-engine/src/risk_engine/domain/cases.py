@@ -24,6 +24,13 @@ class CaseStatus(StrEnum):
     CLOSED = "closed"
 
 
+class CaseKind(StrEnum):
+    REVIEW = "review"  # payments are held, or were: the verdict takes the money or gives it up
+    APPEAL = (
+        "appeal"  # somebody asks against a decision about a payment that has ended: the verdict is a label
+    )
+
+
 class Verdict(StrEnum):
     """What a person says of the payments of a case."""
 
@@ -52,6 +59,8 @@ class Case:
     verdict: Verdict | None = None  # none for a case whose payments ended by themselves
     closed_by: str | None = None
     closed_at: datetime | None = None
+    kind: CaseKind = CaseKind.REVIEW
+    barred: str | None = None  # decided what an appeal is against, and may not decide it again
 
     def is_overdue(self, now: datetime) -> bool:
         """Due and not decided."""
@@ -62,7 +71,9 @@ class Case:
         return self.locked_by if self.locked_until and self.locked_until > now else None
 
 
-def opened(case_id: str, reviews: Sequence[Review]) -> Case:
+def opened(
+    case_id: str, reviews: Sequence[Review], kind: CaseKind = CaseKind.REVIEW, barred: str | None = None
+) -> Case:
     """A new case of at least one payment."""
     first = reviews[0]
     empty = Case(
@@ -75,6 +86,8 @@ def opened(case_id: str, reviews: Sequence[Review]) -> Case:
         payment_count=0,
         opened_at=first.opened_at,
         due_at=first.due_at,
+        kind=kind,
+        barred=barred,
     )
     return with_payments(empty, reviews)
 
@@ -172,8 +185,10 @@ def decided(case: Case, actor: Actor, verdict: Verdict, now: datetime, *, four_e
     """Closed with `verdict`; or, from that amount on (0 = never), with `verdict` proposed and back in the queue for
     another person. Who says otherwise than the proposal proposes anew.
 
-    Raises as `check_workable`, and SecondPersonNeeded for who proposed just that."""
+    Raises as `check_workable`, and SecondPersonNeeded for who proposed just that, or decided what is appealed."""
     check_workable(case, actor, now)
+    if case.barred == actor.name:
+        raise SecondPersonNeeded("You decided what this appeal is against; somebody else must look.")
     is_large = case.is_unsized or case.amount_reference_minor >= four_eyes_from_minor
     if four_eyes_from_minor > 0 and is_large:
         if case.proposed is verdict and case.proposed_by == actor.name:

@@ -15,13 +15,14 @@ from platform_kit.events import Event
 from platform_kit.ids import new_id
 from platform_kit.problems import Problem
 from risk_engine.domain import cases as machine
-from risk_engine.domain.cases import Case, CaseRefusal, CaseStatus, Verdict, act_of
+from risk_engine.domain.cases import Case, CaseKind, CaseRefusal, CaseStatus, Verdict, act_of
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
 from risk_engine.domain.staff import Actor
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.show_cases import case_object
 from risk_engine.operations.work_cases import locked_case, problem_of
-from risk_engine.store import cases, labels, tables
+from risk_engine.store import appeal_events, appeals, cases, labels, tables
+from risk_engine.store.appeal_events import appeal_event
 from risk_engine.store.case_events import case_told
 
 DECIDED = "case.decided.v1"
@@ -62,7 +63,7 @@ async def decide_case(
 
 
 async def _conclude(conn: AsyncConnection, case: Case, reason: str) -> None:
-    """What follows from a verdict: labels, and the event that the gateway acts upon."""
+    """What follows from a verdict: labels, and the event that says so."""
     assert case.closed_at is not None
     assert case.closed_by is not None
     payments = await cases.payments_of(conn, case.id)
@@ -79,7 +80,17 @@ async def _conclude(conn: AsyncConnection, case: Case, reason: str) -> None:
         for row in payments
     ]
     await labels.add(conn, said)
-    await outbox.append(conn, tables.outbox, [_decided_event(case, reason, payments)])
+    await outbox.append(conn, tables.outbox, [await _told(conn, case, reason, payments)])
+
+
+async def _told(conn: AsyncConnection, case: Case, reason: str, payments: Sequence[Any]) -> Event:
+    """Of an appeal its own event: the gateway has nothing to do."""
+    if case.kind is CaseKind.REVIEW:
+        return _decided_event(case, reason, payments)
+    assert case.closed_at is not None
+    appeal = await appeals.of_case(conn, case.id)
+    assert appeal is not None
+    return appeal_event(appeal_events.DECIDED, appeal, case.closed_at)
 
 
 def _decided_event(case: Case, reason: str, payments: Sequence[Any]) -> Event:

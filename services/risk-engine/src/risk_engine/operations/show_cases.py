@@ -7,12 +7,13 @@ from typing import Any
 
 from platform_kit.clock import isoformat
 from platform_kit.problems import NotFound, Problem
+from risk_engine.domain.appeals import effect_of_appeal
 from risk_engine.domain.case_effects import PaymentStatus, effect_of
-from risk_engine.domain.cases import Case, CaseStatus
+from risk_engine.domain.cases import Case, CaseKind, CaseStatus
 from risk_engine.domain.reviews import HELD_ALONE
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.find_related import related_to
-from risk_engine.store import cases
+from risk_engine.store import appeals, cases
 from risk_engine.store.cases import Filter
 
 ACTS_SHOWN = 200  # the newest
@@ -28,6 +29,7 @@ def case_object(deps: Deps, case: Case, now: datetime) -> dict[str, Any]:
     return {
         "id": case.id,
         "object": "case",
+        "kind": case.kind,
         "merchant_id": case.merchant_id,
         "status": case.status,
         "priority": case.priority,
@@ -54,12 +56,13 @@ async def list_cases(
     status: CaseStatus | None,
     assignee: str | None,
     overdue: bool,
+    kind: CaseKind | None,
     cursor: str | None,
     limit: int,
 ) -> dict[str, Any]:
     """A page: cases that are not closed by urgency, closed ones newest first. Raises UnknownCursor."""
     now = deps.clock.now()
-    wanted = Filter(status, assignee, now if overdue else None)
+    wanted = Filter(status, assignee, now if overdue else None, kind)
     async with deps.engine.connect() as conn:
         after = await cases.find(conn, cursor) if cursor is not None else None
         if cursor is not None and after is None:
@@ -77,6 +80,7 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
             raise NotFound("No case has this id.")
         payments = await cases.payments_of(conn, case_id)
         acts = await cases.acts_of(conn, case_id, ACTS_SHOWN)
+        appeal = await appeals.of_case(conn, case_id) if case.kind is CaseKind.APPEAL else None
         assessed = [row for row in reversed(payments) if row.assessment_id]
         related = await related_to(
             deps, conn, case.merchant_id, {row.assessment_id: row.request for row in assessed}
@@ -85,11 +89,15 @@ async def show_case(deps: Deps, case_id: str) -> dict[str, Any]:
         "payments": [_payment_object(case, row) for row in payments],
         "related": related,
         "acts": _act_objects(acts),
+        "appeal": appeal,
     }
 
 
 def _payment_object(case: Case, row: Any) -> dict[str, Any]:
-    effect = effect_of(case.verdict, PaymentStatus(row.payment_status), is_manual=row.is_manual)
+    if case.kind is CaseKind.APPEAL:
+        effect = effect_of_appeal(case.verdict)
+    else:
+        effect = effect_of(case.verdict, PaymentStatus(row.payment_status), is_manual=row.is_manual)
     return {
         "payment_id": row.payment_id,
         "assessment_id": row.assessment_id,

@@ -160,6 +160,11 @@ def _write(writes: Writes, unclosed: Mapping[str, Case], gathered: Mapping[str, 
     return told
 
 
+async def open_case(conn: AsyncConnection, case: Case) -> None:
+    """Keep a case that gathers nothing."""
+    await conn.execute(OPEN, columns_of([case]))
+
+
 def _payment_columns(gathered: Mapping[str, list[Review]]) -> dict[str, list[Any]]:
     pairs = [(case_id, review) for case_id, reviews in gathered.items() for review in reviews]
     names = ("assessment_id", "payment_id", "amount_minor", "currency", "opened_at")

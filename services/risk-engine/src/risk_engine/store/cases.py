@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from risk_engine.domain.cases import (
     Act,
     Case,
+    CaseKind,
     CaseStatus,
     Verdict,
 )
@@ -43,6 +44,12 @@ LOCK = text(f"SELECT {COLUMNS} FROM risk.review_case WHERE id = :id FOR NO KEY U
 
 FIND = text(f"SELECT {COLUMNS} FROM risk.review_case WHERE id = :id")  # noqa: S608
 
+# By case_payment_pkey.
+FIND_REVIEWED = text(f"""
+    SELECT {COLUMNS} FROM risk.review_case
+    WHERE id = (SELECT case_id FROM risk.case_payment WHERE assessment_id = :assessment_id)
+""")  # noqa: S608
+
 # By review_case_due_idx, which has nothing else in it.
 COUNT_UNCLOSED = text("""
     SELECT count(*) AS waiting, count(*) FILTER (WHERE due_at < :now) AS overdue
@@ -65,7 +72,8 @@ RECORD_ACTS = text("""
 # By review_case_assignee_due_idx, in its order, the first that fits. SKIP LOCKED: two people who ask at once get two.
 _FIRST = f"""
     SELECT {COLUMNS} FROM risk.review_case
-    WHERE status <> 'closed' AND proposed_by IS DISTINCT FROM :actor AND {{of}}
+    WHERE status <> 'closed' AND proposed_by IS DISTINCT FROM :actor
+      AND barred IS DISTINCT FROM :actor AND {{of}}
     ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608
 HELD = text(_FIRST.format(of="assignee = :actor AND locked_by = :actor AND locked_until > :now"))
@@ -79,12 +87,22 @@ _QUEUE = f"SELECT {COLUMNS} FROM risk.review_case WHERE status <> 'closed'"  # n
 # By review_case_status_id_idx.
 _CLOSED = f"SELECT {COLUMNS} FROM risk.review_case WHERE status = 'closed'"  # noqa: S608
 
-# By case_payment_case_id_idx. What the gateway held alone has no assessment.
+# By case_payment_case_id_idx and appeal_case_id_key. What the gateway held alone has no assessment; what is appealed
+# was refused, or stands with the case in which it was reviewed.
 PAYMENTS = text("""
     SELECT a.id AS assessment_id, p.payment_id, p.amount_minor, p.currency, p.added_at, p.payment_status, p.is_manual,
            a.score, a.request, a.outcome -> 'reasons' AS reasons
-    FROM risk.case_payment p LEFT JOIN risk.assessment a ON a.id = p.assessment_id
-    WHERE p.case_id = :id ORDER BY p.assessment_id
+    FROM (
+        SELECT assessment_id, payment_id, amount_minor, currency, added_at, payment_status, is_manual
+        FROM risk.case_payment WHERE case_id = :id
+        UNION ALL
+        SELECT d.id, d.payment_id, CAST(d.request ->> 'amount_minor' AS bigint), d.request ->> 'currency', w.made_at,
+               coalesce(r.payment_status, CASE d.decision WHEN 'block' THEN 'refused' ELSE 'unknown' END), false
+        FROM risk.appeal w JOIN risk.assessment d ON d.id = w.assessment_id
+        LEFT JOIN risk.case_payment r ON r.assessment_id = w.assessment_id
+        WHERE w.case_id = :id
+    ) p LEFT JOIN risk.assessment a ON a.id = p.assessment_id
+    ORDER BY p.assessment_id
 """).columns(request=JSONB, reasons=JSONB)
 
 # By case_act_case_id_idx; the newest, in order of time.
@@ -114,6 +132,7 @@ def case_of(row: Any) -> Case:
         | {
             "status": CaseStatus(row.status),
             "priority": Priority(row.priority),
+            "kind": CaseKind(row.kind),
             "verdict": row.verdict and Verdict(row.verdict),
             "proposed": row.proposed and Verdict(row.proposed),
         }
@@ -158,6 +177,12 @@ async def find(conn: AsyncConnection, case_id: str) -> Case | None:
     return case_of(row) if row else None
 
 
+async def find_reviewed(conn: AsyncConnection, assessment_id: str) -> Case | None:
+    """The case in which the payment of an assessment was reviewed."""
+    row = (await conn.execute(FIND_REVIEWED, {"assessment_id": assessment_id})).first()
+    return case_of(row) if row else None
+
+
 async def payments_of(conn: AsyncConnection, case_id: str) -> Sequence[Any]:
     """The payments of a case, as rows of PAYMENTS: at most PAYMENTS_MAX and those of one flush."""
     return (await conn.execute(PAYMENTS, {"id": case_id})).all()
@@ -175,6 +200,7 @@ class Filter:
     status: CaseStatus | None = None
     assignee: str | None = None
     overdue_at: datetime | None = None  # only what was due before
+    kind: CaseKind | None = None
 
 
 async def page(conn: AsyncConnection, wanted: Filter, after: Case | None, limit: int) -> list[Case]:
@@ -185,6 +211,7 @@ async def page(conn: AsyncConnection, wanted: Filter, after: Case | None, limit:
         "status = :status": None if is_closed else wanted.status,
         "assignee = :assignee": wanted.assignee,
         "due_at < :overdue_at": wanted.overdue_at,
+        "kind = :kind": wanted.kind,
         "id < :after" if is_closed else "(due_at, id) > (:after_due_at, :after)": after and after.id,
     }
     asked = [condition for condition, value in conditions.items() if value is not None]
@@ -193,6 +220,7 @@ async def page(conn: AsyncConnection, wanted: Filter, after: Case | None, limit:
         "status": wanted.status,
         "assignee": wanted.assignee,
         "overdue_at": wanted.overdue_at,
+        "kind": wanted.kind,
         "after": after and after.id,
         "after_due_at": after and after.due_at,
         "limit": limit,

@@ -5,6 +5,7 @@ from typing import Final
 from platform_kit.contract import Contract, Guard
 from risk_engine.api.answers import (
     alerts,
+    appeals,
     assessments,
     backtests,
     cases,
@@ -18,7 +19,7 @@ from risk_engine.api.answers import (
     staff,
     thresholds,
 )
-from risk_engine.api.authentication import require_internal, require_reader, staff_of
+from risk_engine.api.authentication import require_internal, require_reader, staff_of, who_records
 
 _ACTS: Final = Guard(
     "staffToken",
@@ -32,11 +33,13 @@ CONTRACT: Final = Contract(
         require_internal: Guard("internalToken", "The token that the platform's own services share."),
         require_reader: Guard("staffToken", _ACTS.description),
         staff_of: _ACTS,
+        who_records: _ACTS,
     },
     schemas={
         **assessments.SCHEMAS,
         **proofs.SCHEMAS,
         **cases.SCHEMAS,
+        **appeals.SCHEMAS,
         **snoozes.SCHEMAS,
         **labels.SCHEMAS,
         **backtests.SCHEMAS,
@@ -56,6 +59,7 @@ CONTRACT: Final = Contract(
         },
         "AlertDelivery": {"alert_channels_get_delivery": ("delivery_id", "/id")},
         "AssessmentAnswer": {"assessments_get_assessment": ("assessment_id", "/id")},
+        "Appeal": {"appeals_get_appeal": ("appeal_id", "/id"), "cases_get_case": ("case_id", "/case_id")},
         "Snooze": {"snoozes_end": ("snooze_id", "/id")},
         "Case": {
             "cases_get_case": ("case_id", "/id"),

@@ -5,7 +5,7 @@ from typing import Final
 from platform_kit.contract import ANYTHING, COUNT, FLAG, TEXT, TIME, Schema, items, nullable, ref, shape
 from risk_engine.api.answers.fields import named
 from risk_engine.domain.case_effects import PaymentStatus
-from risk_engine.domain.cases import CaseStatus, Verdict
+from risk_engine.domain.cases import CaseKind, CaseStatus, Verdict
 from risk_engine.domain.decision import Decision
 from risk_engine.domain.reviews import Priority
 
@@ -14,6 +14,7 @@ _PROPOSAL: Final = {"type": "string", "enum": [verdict.value for verdict in Verd
 CASE: Final = {
     "id": TEXT,
     "object": named("case"),
+    "kind": {"type": "string", "enum": [kind.value for kind in CaseKind]},
     "merchant_id": TEXT,
     "status": {"type": "string", "enum": [status.value for status in CaseStatus]},
     "priority": {"type": "string", "enum": [priority.value for priority in Priority]},
@@ -93,6 +94,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "payments": items(_CASE_PAYMENT),
             "related": items(RELATED),
             "acts": items(_CASE_ACT),
+            "appeal": nullable(ref("Appeal")),
         }
     ),
     "CasePage": shape({"data": items(ref("Case")), "next_cursor": nullable(TEXT)}),

@@ -5,6 +5,7 @@ from platform_kit.inbox import cursor_table
 from platform_kit.outbox import outbox_tables
 from platform_kit.tasks import job_run_table
 from risk_engine.store.tables.alerts import alert, alert_act, alert_delivery
+from risk_engine.store.tables.appeals import appeal
 from risk_engine.store.tables.assessments import (
     assessment,
     assessment_chain,
@@ -29,6 +30,7 @@ job_run = job_run_table(metadata)
 
 APPEND_ONLY = (
     "alert_act",
+    "appeal",
     "assessment",
     "assessment_chain",
     "case_act",
@@ -46,6 +48,7 @@ __all__ = [
     "alert",
     "alert_act",
     "alert_delivery",
+    "appeal",
     "assessment",
     "assessment_chain",
     "backtest",

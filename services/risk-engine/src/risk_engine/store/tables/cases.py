@@ -15,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from risk_engine.domain.case_effects import PaymentStatus
-from risk_engine.domain.cases import CaseStatus, Verdict
+from risk_engine.domain.cases import CaseKind, CaseStatus, Verdict
 from risk_engine.domain.reviews import Priority
 from risk_engine.store.tables.schema import NOW, Id, Time, metadata, words
 
@@ -40,6 +40,9 @@ review_case = Table(
     Column("verdict", Id),
     Column("closed_by", Id),
     Column("closed_at", Time),
+    Column("kind", Id, nullable=False, server_default=text("'review'")),
+    Column("barred", Id),
+    CheckConstraint(f"kind IN ({words(CaseKind)})", name="kind"),
     CheckConstraint(f"status IN ({words(CaseStatus)})", name="status"),
     CheckConstraint(f"priority IN ({words(Priority)})", name="priority"),
     CheckConstraint(f"verdict IN ({words(Verdict)}) AND proposed IN ({words(Verdict)})", name="verdict"),
