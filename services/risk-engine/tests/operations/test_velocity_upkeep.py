@@ -1,18 +1,21 @@
 """Outcomes become windows, and windows come back after Redis lost them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from risk_rig import NOON, a_subject, codes, eventually
 from sqlalchemy import text
 
+from platform_cli.embedded.running import free_port
 from platform_kit.clock import FixedClock
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
+from risk_engine.clients.features import FeatureStore
 from risk_engine.domain import velocity
 from risk_engine.domain.facts import Subject
 from risk_engine.domain.labels import Label, LabelKind, LabelSource
@@ -20,13 +23,16 @@ from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.forget_old_rows import forget_old_rows
 from risk_engine.operations.rebuild_velocity import (
+    LATE_COMMIT,
     follow_outcomes,
     project_declines,
     project_frauds,
+    project_unseen,
     rebuild_velocity,
 )
 from risk_engine.operations.record_outcomes import record_outcomes
 from risk_engine.store import labels
+from risk_engine.store.assessments import ID_MAX
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # labels and assessments are dated by the database
 
@@ -209,6 +215,47 @@ async def test_the_follower_notices_a_loss_by_itself(at_noon: Deps) -> None:
         await eventually(lambda: is_in_step(at_noon))
         stop.set()
     assert (await facts_of_next(at_noon, 2))["card_declines_1h"] == 1
+
+
+@pytest.fixture
+async def without_redis(at_noon: Deps) -> AsyncIterator[Deps]:
+    """The same engine, with a Redis that nobody answers for."""
+    away = Redis.from_url(f"redis://127.0.0.1:{free_port()}")
+    yield replace(at_noon, features=FeatureStore(away, timeout_s=0.025))
+    await away.aclose()
+
+
+async def test_a_payment_decided_without_redis_counts_once_it_is_back(
+    at_noon: Deps, without_redis: Deps
+) -> None:
+    await assess_payment(at_noon, a_subject(1))
+    answer = await assess_payment(without_redis, a_subject(2))
+    assert answer["degraded"] == ["velocity"]
+    assert (await facts_of_next(at_noon, 3))["card_count_10m"] == 2, "Redis does not know of it yet"
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow_outcomes(at_noon, stop))
+        await eventually(lambda: is_told(at_noon))
+        stop.set()
+    after = await facts_of_next(at_noon, 4)
+    assert (after["card_count_10m"], after["customer_sum_30d"]) == (4, 4 * 1250)
+
+
+async def is_told(deps: Deps) -> bool:
+    return (await deps.features.unseen_told())[0] != ""
+
+
+async def test_what_became_visible_behind_the_first_look_is_found_by_the_second(
+    at_noon: Deps, without_redis: Deps
+) -> None:
+    await assess_payment(without_redis, a_subject(1))
+    await at_noon.features.set_unseen_told(0, ID_MAX)  # a later one was seen first
+    now = replace(at_noon, clock=FixedClock(NOW))
+    assert await project_unseen(now) == 0
+    later = replace(at_noon, clock=FixedClock(NOW + LATE_COMMIT + timedelta(minutes=5)))
+    assert await project_unseen(later) == 1
+    assert await project_unseen(later) == 0
+    assert (await facts_of_next(at_noon, 2))["card_count_10m"] == 2
 
 
 TWO_ALERTS = """

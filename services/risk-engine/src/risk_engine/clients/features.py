@@ -33,6 +33,8 @@ OF_TIMES_ONLY = frozenset({Aggregate.COUNT, Aggregate.OLDEST_HOURS, Aggregate.NE
 FULL_KEY = "vel:full"  # Redis is short of memory: who has no window begins none
 FULL_MS = 5_000  # it is said anew each second
 FILLED_MAX = 0.8  # of `maxmemory`: the rest is for those who are known, and for streams and tasks
+# Ids of the last payments decided without Redis that were recorded afterwards: as they come, and a second time behind.
+UNSEEN_KEYS = ("vel:unseen", "vel:unseen:again")
 DECLINES_KEY = "vel:declines"  # sequence number of the last stored decline that is in the windows
 UNBOUNDED = 2**31  # strangers a day, for a Redis of one's own; a platform's bound is in its settings
 
@@ -160,6 +162,7 @@ class FeatureStore:
         self._warm_key, self._frauds_key, self._declines_key = (
             name + suffix for name in (WARM_KEY, FRAUDS_KEY, DECLINES_KEY)
         )
+        self._unseen_keys = [name + suffix for name in UNSEEN_KEYS]
         self._redis = redis
         self._timeout_s = timeout_s
         self._script = SharedScript(redis, program(strangers_per_day_max, suffix))
@@ -208,6 +211,15 @@ class FeatureStore:
     async def set_frauds_seen(self, label_id: str) -> None:
         """Remember how far the labels were projected. Raises VelocityUnavailable."""
         await self._guard(self._redis.set(self._frauds_key, label_id))
+
+    async def unseen_told(self) -> list[str]:
+        """Ids of the last payments that were decided without Redis and are recorded by now, of the first look and of
+        the second; "" after a loss. Raises VelocityUnavailable."""
+        return [(one or b"").decode() for one in await self._guard(self._redis.mget(self._unseen_keys))]
+
+    async def set_unseen_told(self, look: int, assessment_id: str) -> None:
+        """Remember how far such payments were recorded. Raises VelocityUnavailable."""
+        await self._guard(self._redis.set(self._unseen_keys[look], assessment_id))
 
     async def take_let_through(self, hour: str, at_most: int, left_s: float) -> bool:
         """Whether this is one of the first `at_most` of an hour, over all processes. It takes our own time, or what is

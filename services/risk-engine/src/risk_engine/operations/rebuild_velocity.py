@@ -1,6 +1,7 @@
-"""Keep the velocity windows in step with Postgres: project new declines, and refill all after a loss of Redis.
+"""Keep the velocity windows in step with Postgres: project new declines, payments that were decided while Redis did not
+answer, and refill all after a loss of Redis.
 
-Redis holds a mark (`WARM_KEY`) and how far declines and labels were projected, so all are lost together
+Redis holds a mark (`WARM_KEY`) and how far declines, labels and such payments were projected, so all are lost together
 with what they describe. Everything here is idempotent: an event that is in its window already is not added again, so
 a crash half way, or two processes at once, do no harm. Live decisions go on meanwhile and say `velocity_cold`.
 """
@@ -23,10 +24,11 @@ from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deps
-from risk_engine.store import assessments, labels, outcomes
+from risk_engine.store import assessments, labels, outcomes, unseen_payments
 
 POLL_S = 0.25  # a decline counts this soon; the query is one index probe
 FRAUDS_POLL_S = 5.0  # they are days old when they come
+UNSEEN_POLL_S = 1.0  # Redis is back: an index that is empty but for such times
 ROOM_POLL_S = 1.0  # 2,000 wholly new payers at the rate of one core: 5 MB, with a fifth of Redis left
 RETRY_S = 1.0
 SLICE = 500  # rows read at once, and Lua calls in flight while they are replayed
@@ -43,7 +45,7 @@ log = get_logger(__name__)
 
 async def follow_outcomes(deps: Deps, stop: asyncio.Event) -> None:
     """Project declines as they come and rebuild what Redis lost, until `stop`."""
-    frauds_due_s = room_due_s = 0.0
+    frauds_due_s = room_due_s = unseen_due_s = 0.0
     while not stop.is_set():
         try:
             if time.monotonic() >= room_due_s:
@@ -52,6 +54,9 @@ async def follow_outcomes(deps: Deps, stop: asyncio.Event) -> None:
             if not await deps.features.is_warm():
                 await rebuild_velocity(deps)
             moved = await project_declines(deps)
+            if time.monotonic() >= unseen_due_s:
+                moved = max(moved, await project_unseen(deps))
+                unseen_due_s = time.monotonic() + (0 if moved >= SLICE else UNSEEN_POLL_S)
             if time.monotonic() >= frauds_due_s:
                 moved = max(moved, await project_frauds(deps))
                 frauds_due_s = time.monotonic() + (0 if moved >= SLICE else FRAUDS_POLL_S)
@@ -94,6 +99,28 @@ async def project_frauds(deps: Deps) -> int:
     if last > seen:  # also past labels of payments that nobody called fraud: they are not looked at again
         await deps.features.set_frauds_seen(last)
     return len(fresh)
+
+
+async def project_unseen(deps: Deps) -> int:
+    """Record the payments that were decided while Redis did not answer, or answered too late; returns how many.
+
+    Assessments do not become visible in the order of their ids: a second look comes LATE_COMMIT behind the first, and
+    what both see is counted once.
+    """
+    now = deps.clock.now()
+    count = 0
+    for look, (told, behind) in enumerate(
+        zip(await deps.features.unseen_told(), (timedelta(0), LATE_COMMIT), strict=True)
+    ):
+        after = told or earliest_id("asm", now - _HORIZONS["payments"])
+        before = earliest_id("asm", now - behind) if behind else assessments.ID_MAX
+        async with deps.engine.connect() as conn:
+            rows = await unseen_payments.unseen_between(conn, after, before, SLICE)
+        if rows:
+            await _replay(deps, [(_subject(deps, row), row.amount) for row in rows], kind="payments")
+            await deps.features.set_unseen_told(look, rows[-1].id)
+        count = max(count, len(rows))
+    return count
 
 
 async def rebuild_velocity(deps: Deps) -> int:

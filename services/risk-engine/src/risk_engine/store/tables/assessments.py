@@ -62,6 +62,11 @@ Index(
     assessment.c.id,
     postgresql_where=text("decision <> 'allow' AND model IS NOT NULL"),
 )
+Index(
+    "assessment_unseen_idx",  # what was decided without Redis, which its windows are told of afterwards
+    assessment.c.id,
+    postgresql_where=text("outcome -> 'degraded' @> '[\"velocity\"]'"),
+)
 
 # What the model's features did to a score; made after the decision, from its facts.
 explanation = Table(
