@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from risk_rig import NOON, KillableRedis, a_subject
 
@@ -96,6 +96,13 @@ steps = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
+@example(  # what is taken back at a late time leaves what an early payment is linked to
+    [
+        (1, -40 * 24 * 60, 0, "card-1", "", "", "frauds"),
+        (2, 0, 0, "card-1", "", "", "cleared"),
+        (3, -39 * 24 * 60, 0, "card-1", "", "", "payments"),
+    ]
+)
 async def test_lua_says_what_the_definition_says(
     features: FeatureStore, steps: list[tuple[int, int, int, str, str, str, str]]
 ) -> None:

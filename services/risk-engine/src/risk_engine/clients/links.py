@@ -120,7 +120,7 @@ for i = 1, #own do
     links['fraud:' .. id] = nil
     redis.call('HDEL', key, 'fraud:' .. id)
   end
-  if mode ~= '' then
+  if mode == 'payments' or mode == 'frauds' then  -- what is cleared makes nothing older
     for other, at in pairs(links) do
       if at <= now - link_ms then links[other] = nil; dropped[#dropped + 1] = other; count = count - 1 end
     end
