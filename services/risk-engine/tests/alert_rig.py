@@ -20,7 +20,7 @@ from risk_engine.domain.decision import Decision
 from risk_engine.domain.failure_policy import Fault
 from risk_engine.domain.staff import Actor, Role
 from risk_engine.operations.deps import Deps
-from risk_engine.store.assessments import flush, new_row
+from risk_engine.store.assessment_flush import flush, new_row
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 ADA, EVE = Actor("ada", Role.ANALYST), Actor("eve", Role.LEAD)

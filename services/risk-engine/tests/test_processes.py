@@ -27,7 +27,7 @@ from risk_engine.clients.features import WARM_KEY
 from risk_engine.operations.deps import Deps
 from risk_engine.settings import Settings
 from risk_engine.store.alerts import quarantine
-from risk_engine.store.assessments import flush, new_row
+from risk_engine.store.assessment_flush import flush, new_row
 from risk_engine.worker import create_worker
 
 pytestmark = pytest.mark.timing

@@ -16,7 +16,7 @@ from risk_rig import Api, a_subject, an_assessment, eventually, served, settings
 
 from risk_engine.app import build_app
 from risk_engine.operations.deps import Deps
-from risk_engine.store.assessments import flush, new_row
+from risk_engine.store.assessment_flush import flush, new_row
 
 
 @dataclass

@@ -12,6 +12,9 @@ does not wait finds two items where it could find ten (commit_delay with commit_
   recognised and answered with what was stored;
 - it makes no network call but to this connection.
 
+A flush that needs one statement may make that its own transaction, by the driver's connection and before anything else
+ran on this one: BEGIN and COMMIT are two round trips of three. It then raises CommitLost when the answer is lost.
+
 Sources: architecture.md 4.3; reliability.md 1.1 row 3 and 1.3 (a COMMIT that raised is unknown, never failed).
 """
 
@@ -68,8 +71,8 @@ class CommitUnknown(Unavailable):
     code, title = "commit-unknown", "The outcome is not known yet; ask again with the same key"
 
 
-class _CommitLost(Exception):
-    """Internal: COMMIT raised, so the transaction may or may not have happened."""
+class CommitLost(Exception):
+    """COMMIT raised, or the statement of a flush that is its own transaction: it may or may not have happened."""
 
 
 class Committer(Generic[Item, Result]):
@@ -187,7 +190,7 @@ class Committer(Generic[Item, Result]):
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 return await self._flush_once(own, items)
-            except _CommitLost as error:
+            except CommitLost as error:
                 may_be_committed = True
                 log.warning("commit answer lost", error=repr(error.__cause__), attempt=attempt)
             except TryFlushAgain:
@@ -213,7 +216,7 @@ class Committer(Generic[Item, Result]):
                 try:
                     await transaction.commit()
                 except Exception as error:
-                    raise _CommitLost from error
+                    raise CommitLost from error
         except TryFlushAgain:
             raise
         except BaseException:

@@ -21,7 +21,7 @@ def lose_the_answer_of_commit(gateway: RunningGateway, number: int) -> list[int]
         results = await flush_once(own, items)
         flushed.append(len(items))
         if len(flushed) == number:
-            raise group_commit._CommitLost from ConnectionResetError()
+            raise group_commit.CommitLost from ConnectionResetError()
         return results
 
     committer._flush_once = flush

@@ -17,7 +17,7 @@ from risk_engine.operations import explain_decisions as operation
 from risk_engine.operations.deps import Deps
 from risk_engine.operations.explain_decisions import explain_decisions
 from risk_engine.operations.find_assessments import find_assessment
-from risk_engine.store.assessments import flush, new_row
+from risk_engine.store.assessment_flush import flush, new_row
 
 ODD = {  # four payments of a usual 10 euro, then one of 500
     "customer_count_1d": 2, "customer_sum_1d": 51_000, "customer_count_7d": 5, "customer_sum_7d": 54_000,

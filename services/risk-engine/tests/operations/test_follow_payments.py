@@ -22,7 +22,7 @@ from risk_engine.operations.follow_payments import follow_payments
 from risk_engine.operations.link_payments import link_payments
 from risk_engine.operations.show_cases import show_case
 from risk_engine.store import labels, payment_links, tables
-from risk_engine.store.assessments import flush, new_row
+from risk_engine.store.assessment_flush import flush, new_row
 
 ADA = Actor("ada", Role.ANALYST)
 

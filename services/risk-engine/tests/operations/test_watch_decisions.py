@@ -19,7 +19,7 @@ from risk_engine.operations.find_alerts import find_alerts
 from risk_engine.operations.forget_old_rows import ALERTS_KEPT, forget_old_rows
 from risk_engine.operations.record_outcomes import record_outcomes
 from risk_engine.store import acted_decisions
-from risk_engine.store.assessments import flush, new_row
+from risk_engine.store.assessment_flush import flush, new_row
 
 
 def soon() -> datetime:

@@ -13,7 +13,7 @@ from risk_engine.domain.cases import PAYMENTS_MAX, Case, CaseStatus
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.deps import Deps
 from risk_engine.store import case_intake, cases
-from risk_engine.store.assessments import NewAssessment, flush, new_row
+from risk_engine.store.assessment_flush import NewAssessment, flush, new_row
 from risk_engine.store.cases import Filter
 
 

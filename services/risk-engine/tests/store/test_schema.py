@@ -16,7 +16,7 @@ from platform_kit.db import create_engine, sqlstate
 from risk_engine import store
 from risk_engine.operations.deps import Deps
 from risk_engine.store import tables
-from risk_engine.store.assessments import flush, new_row
+from risk_engine.store.assessment_flush import flush, new_row
 
 PERMISSION_DENIED = "42501"
 

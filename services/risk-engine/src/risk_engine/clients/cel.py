@@ -73,16 +73,12 @@ class CompiledRuleSet:
     rule_set: RuleSet
     together: tuple[Together, ...]
     names: frozenset[str]  # the facts that any rule reads: only these are converted for each decision
+    lists: frozenset[str]  # names of the lists that any rule asks
 
     @property
     def rules(self) -> Iterator[CompiledRule]:
         """All rules, in the order of the document."""
         return (rule for some in self.together for rule in some.rules)
-
-    @property
-    def lists(self) -> frozenset[str]:
-        """Names of the lists that any rule asks."""
-        return frozenset(name.removeprefix(LIST_FACT) for name in self.names if name.startswith(LIST_FACT))
 
     def evaluate(
         self,
@@ -144,7 +140,8 @@ def compile_rules(rule_set: RuleSet) -> CompiledRuleSet:
     if faults:
         raise InvalidRuleSet(faults)
     parts = (tuple(compiled[at : at + TOGETHER]) for at in range(0, len(compiled), TOGETHER))
-    return CompiledRuleSet(rule_set, tuple(_together(part) for part in parts), frozenset(names))
+    lists = frozenset(name.removeprefix(LIST_FACT) for name in names if name.startswith(LIST_FACT))
+    return CompiledRuleSet(rule_set, tuple(_together(part) for part in parts), frozenset(names), lists)
 
 
 def compile_document(document: Mapping[str, Any]) -> CompiledRuleSet:

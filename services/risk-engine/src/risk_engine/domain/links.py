@@ -146,9 +146,12 @@ def reach(memory: Mapping[str, Remembered], own: Iterable[str], now_ms: int) -> 
     }
 
 
+_NOTHING: Final[dict[str, int | bool]] = {name: kind() for name, kind in FACTS.items()}
+
+
 def no_memory() -> dict[str, int | bool]:
     """Every fact at its default: nothing is remembered."""
-    return {name: kind() for name, kind in FACTS.items()}
+    return _NOTHING.copy()
 
 
 def no_news() -> dict[str, int | bool]:

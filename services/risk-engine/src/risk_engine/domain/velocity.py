@@ -9,6 +9,7 @@ being assessed included (left-open, as in the Fraud Detection Handbook). A delay
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -191,9 +192,15 @@ def entities_of(
     return {name: value for name, value in named.items() if value}
 
 
+_EMPTY: Final[dict[str, int | bool]] = {
+    **dict.fromkeys(WINDOWS, 0),
+    **{series.saturated: False for series in SERIES},
+}
+
+
 def empty_windows() -> dict[str, int | bool]:
     """Every velocity fact at its default: nothing was seen."""
-    return dict.fromkeys(WINDOWS, 0) | {series.saturated: False for series in SERIES}
+    return _EMPTY.copy()
 
 
 def record(series: Series, kept: Iterable[Event], event: Event) -> tuple[Event, ...]:

@@ -33,7 +33,7 @@ from risk_engine.domain.score import Estimate
 from risk_engine.domain.trial import Verdict
 from risk_engine.operations import metrics
 from risk_engine.operations.deps import Deployed, Deps
-from risk_engine.store.assessments import new_row
+from risk_engine.store.assessment_flush import new_row
 
 COMMIT_SHARE_S = 0.010  # of the deadline, kept for storing: rules that cannot begin before it are not asked
 

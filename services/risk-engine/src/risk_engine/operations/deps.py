@@ -27,8 +27,8 @@ from risk_engine.domain.snoozes import Snoozes
 from risk_engine.domain.staff import Actor
 from risk_engine.domain.trial import is_challenged
 from risk_engine.settings import Settings
-from risk_engine.store import assessments
-from risk_engine.store.assessments import NewAssessment, Stored
+from risk_engine.store import assessment_flush
+from risk_engine.store.assessment_flush import NewAssessment, Stored
 
 log = get_logger(__name__)
 
@@ -143,7 +143,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             AlertSender(channels) as sender,
             Committer(
                 engine,
-                assessments.flush,
+                assessment_flush.flush,
                 name="assessments",
                 lanes=settings.commit_lanes,
                 gather_max_s=GATHER_MAX_S,

@@ -1,82 +1,28 @@
-"""Assessments: a batch is stored with one INSERT and one fsync, and read by id, by key, by page, by payment."""
+"""Assessments, read: by id, by page, in slices."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from platform_kit import outbox
 from platform_kit.clock import isoformat
-from platform_kit.ids import earliest_id, new_id
-from platform_kit.outbox import Event
-from platform_kit.writes import Writes
-from risk_engine.domain.assessment import Assessment, request_of
+from platform_kit.ids import earliest_id
 from risk_engine.domain.decision import Decision
-from risk_engine.domain.facts import LIST_FACT
-from risk_engine.domain.reviews import review_of
-from risk_engine.store import case_intake, tables
 from risk_engine.store.explanations import explanation_of
 
 MADE = "assessment.made.v1"
 ID_MAX = "asm_~"  # after every id
 
 
-@dataclass(frozen=True, slots=True)
-class NewAssessment:
-    """What the committer is handed. Past `answer_by_s` (perf_counter) the row says that its answer did not wait."""
-
-    assessment: Assessment
-    answer: dict[str, Any]
-    request: dict[str, Any]
-    event: Event
-    answer_by_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What stands under the (merchant, key) after the flush: this assessment, or an earlier one."""
-
-    id: str
-    fingerprint: bytes
-    answer: dict[str, Any]
-
-
-# One statement for any number of rows. Keys come sorted, so that two processes never wait for each other in a ring.
-INSERT_ASSESSMENTS = text("""
-    INSERT INTO risk.assessment (id, merchant_id, idempotency_key, fingerprint, payment_id, decision, score, rule_set,
-                                 model, occurred_at, expires_at, is_late, request, facts, outcome)
-    SELECT id, merchant_id, idempotency_key, fingerprint, payment_id, decision, score, rule_set, model, occurred_at,
-           expires_at, is_late, CAST(request AS jsonb), CAST(facts AS jsonb), CAST(outcome AS jsonb)
-    FROM unnest(
-        CAST(:id AS text[]), CAST(:merchant_id AS text[]), CAST(:idempotency_key AS text[]),
-        CAST(:fingerprint AS bytea[]), CAST(:payment_id AS text[]), CAST(:decision AS text[]),
-        CAST(:score AS smallint[]), CAST(:rule_set AS text[]), CAST(:model AS text[]),
-        CAST(:occurred_at AS timestamptz[]), CAST(:expires_at AS timestamptz[]), CAST(:is_late AS boolean[]),
-        CAST(:request AS text[]), CAST(:facts AS text[]), CAST(:outcome AS text[]))
-      AS a (id, merchant_id, idempotency_key, fingerprint, payment_id, decision, score, rule_set, model, occurred_at,
-            expires_at, is_late, request, facts, outcome)
-    ON CONFLICT (merchant_id, idempotency_key) DO NOTHING
-    RETURNING id
-""")
-
-_COLUMNS = """a.id, a.merchant_id, a.payment_id, a.idempotency_key, a.fingerprint, a.decision, a.score, a.rule_set,
+COLUMNS = """a.id, a.merchant_id, a.payment_id, a.idempotency_key, a.fingerprint, a.decision, a.score, a.rule_set,
               a.model, a.expires_at, a.outcome"""
 
-# By the unique key (merchant_id, idempotency_key).
-FIND_BY_KEYS = text(f"""
-    SELECT {_COLUMNS} FROM risk.assessment a
-    JOIN unnest(CAST(:merchant_id AS text[]), CAST(:idempotency_key AS text[])) AS wanted (merchant_id, idempotency_key)
-      ON a.merchant_id = wanted.merchant_id AND a.idempotency_key = wanted.idempotency_key
-""").columns(outcome=JSONB)  # noqa: S608 - our own column names
-
 FIND = text(f"""
-    SELECT {_COLUMNS}, a.request, a.facts, a.occurred_at, a.created_at, a.is_late,
+    SELECT {COLUMNS}, a.request, a.facts, a.occurred_at, a.created_at, a.is_late,
            e.model AS explained_model, e.reasons AS explained_reasons
     FROM risk.assessment a LEFT JOIN risk.explanation e ON e.assessment_id = a.id WHERE a.id = :id
 """).columns(outcome=JSONB, request=JSONB, facts=JSONB, explained_reasons=JSONB)  # noqa: S608
@@ -112,108 +58,6 @@ STORED_SLICE = text("""
     SELECT id, decision, score, rule_set, model, facts, outcome
     FROM risk.assessment WHERE id > :after ORDER BY id LIMIT :limit
 """).columns(facts=JSONB, outcome=JSONB)
-
-
-def new_row(assessment: Assessment, answer_by_s: float) -> NewAssessment:
-    """The row and its event. Made by the operation, so that the event carries the request's trace context."""
-    answer, request = assessment.as_answer(), request_of(assessment.subject)
-    event = Event(
-        id=new_id("evt"),
-        type=MADE,
-        aggregate_id=assessment.id,
-        merchant_id=assessment.subject.merchant_id,
-        data={"assessment": answer | {"request": request}},
-        occurred_at=assessment.subject.occurred_at,
-    )
-    return NewAssessment(assessment, answer, request, event, answer_by_s)
-
-
-async def flush(conn: AsyncConnection, items: Sequence[NewAssessment]) -> list[Stored]:
-    """The committer's flush: insert what is new with its events and cases, answer each item with what its key holds."""
-    ordered = sorted(
-        items, key=lambda item: (item.assessment.subject.merchant_id, item.assessment.subject.key)
-    )
-    rows = await conn.execute(INSERT_ASSESSMENTS, _columns(ordered))
-    inserted = {row.id for row in rows}
-    events = [item.event for item in items if item.assessment.id in inserted]
-    made = [item.assessment for item in ordered if item.assessment.id in inserted]
-    if reviews := [review_of(one) for one in made if one.decision is Decision.REVIEW]:
-        writes = Writes()
-        events += await case_intake.open_or_append(conn, reviews, writes)
-        writes.add(*outbox.appending(tables.outbox, events))
-        await writes.run(conn)
-    else:
-        await outbox.append(conn, tables.outbox, events)
-    known = [item.assessment for item in items if item.assessment.id not in inserted]
-    earlier = await _earlier(conn, known) if known else {}
-    return [
-        Stored(item.assessment.id, item.assessment.fingerprint, item.answer)
-        if item.assessment.id in inserted
-        else earlier[item.assessment.subject.merchant_id, item.assessment.subject.key]
-        for item in items
-    ]
-
-
-async def _earlier(conn: AsyncConnection, known: Sequence[Assessment]) -> dict[tuple[str, str], Stored]:
-    rows = await conn.execute(
-        FIND_BY_KEYS,
-        {
-            "merchant_id": [one.subject.merchant_id for one in known],
-            "idempotency_key": [one.subject.key for one in known],
-        },
-    )
-    return {
-        (row.merchant_id, row.idempotency_key): Stored(row.id, bytes(row.fingerprint), answer_of(row))
-        for row in rows
-    }
-
-
-def _columns(items: Sequence[NewAssessment]) -> dict[str, list[Any]]:
-    assessments, now_s = [item.assessment for item in items], time.perf_counter()
-    return {
-        "id": [a.id for a in assessments],
-        "merchant_id": [a.subject.merchant_id for a in assessments],
-        "idempotency_key": [a.subject.key for a in assessments],
-        "fingerprint": [a.fingerprint for a in assessments],
-        "payment_id": [a.subject.payment_id for a in assessments],
-        "decision": [a.decision.value for a in assessments],
-        "score": [a.score for a in assessments],
-        "rule_set": [a.rule_set for a in assessments],
-        "model": [a.model for a in assessments],
-        "occurred_at": [a.subject.occurred_at for a in assessments],
-        "expires_at": [a.expires_at for a in assessments],
-        "is_late": [item.answer_by_s < now_s for item in items],
-        "request": [orjson.dumps(item.request).decode() for item in items],
-        "facts": [orjson.dumps(a.facts, option=orjson.OPT_SORT_KEYS).decode() for a in assessments],
-        "outcome": [orjson.dumps(_outcome(a)).decode() for a in assessments],
-    }
-
-
-def _outcome(assessment: Assessment) -> dict[str, Any]:
-    made = {
-        "reasons": [{"code": reason.code, "text": reason.text} for reason in assessment.reasons],
-        "degraded": list(assessment.degraded),
-        "hits": [rule.id for rule in assessment.evaluation.hits],
-        "errors": [{"rule": rule, "error": error} for rule, error in assessment.evaluation.errors],
-        "skipped": list(assessment.evaluation.skipped),
-        "timings_us": dict(assessment.timings_us),
-    }
-    if assessment.probability_ppm is not None:
-        made["probability_ppm"] = assessment.probability_ppm
-    spoke = [name for name, is_on in assessment.facts.items() if is_on and name.startswith(LIST_FACT)]
-    if spoke:
-        made["lists"] = [name.removeprefix(LIST_FACT) for name in spoke]
-    if assessment.evaluation.snoozed:
-        made["snoozed"] = list(assessment.evaluation.snoozed)
-    if assessment.let_through:
-        made["let_through"] = True
-    if other := assessment.other:
-        made["other"] = {
-            "rule_set": other.rule_set,
-            "decision": other.decision.value,
-            "hits": list(other.hits),
-        }
-    return made
 
 
 def answer_of(row: Any) -> dict[str, Any]:
@@ -308,7 +152,7 @@ async def page(
         values |= {name: getattr(wanted, name) for name in ("merchant", "rule", "score_from", "score_to")}
         if stop:
             values["since"] = stop.id
-    sql = " AND ".join((f"SELECT {_COLUMNS}, a.request, a.created_at {indexed}", *asked))
+    sql = " AND ".join((f"SELECT {COLUMNS}, a.request, a.created_at {indexed}", *asked))
     query = text(f"{sql} ORDER BY a.id DESC LIMIT :limit").columns(outcome=JSONB, request=JSONB)
     rows = await conn.execute(query, _used(values, str(query)))
     return Found(
