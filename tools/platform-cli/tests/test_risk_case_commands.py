@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "services/risk-engine/tests")
 from risk_rig import Api, a_subject, an_assessment, eventually, served, settings_for, typed
 
 from risk_engine.app import build_app
+from risk_engine.domain.decision import Decision
 from risk_engine.operations.deps import Deps
 from risk_engine.store.assessment_flush import flush, new_row
 
@@ -78,6 +79,22 @@ async def test_a_case_is_taken_up_noted_and_decided(engine: Engine) -> None:
     code, out, _ = await engine.platform("next")
     assert out.split()[0] != case_id
     assert (await engine.platform("release", out.split()[0]))[0] == 0
+
+
+async def test_an_appeal_is_written_down_shown_and_granted(engine: Engine) -> None:
+    made = an_assessment(subject=a_subject(1), decision=Decision.BLOCK, degraded=())
+    async with engine.deps.engine.begin() as conn:
+        await flush(conn, [new_row(made, float("inf"))])
+    asked = ("appeal", made.id, "--by", "cardholder", "--reason", "A customer of ten years.")
+    code, out, _ = await engine.platform(*asked)
+    assert (code, "is open" in out) == (0, True)
+    _, out, _ = await engine.platform("list")
+    assert out.split().count("appeal") == 1
+    _, out, _ = await engine.platform("next")
+    assert "appeal of the cardholder: A customer of ten years." in out
+    assert (await engine.platform("approve", out.split()[0], "--reason", "Known to the merchant."))[0] == 0
+    code, out, _ = await engine.platform(*asked)
+    assert (code, "is granted" in out) == (0, True), "the answer is final"
 
 
 async def test_deciding_takes_a_person(engine: Engine) -> None:

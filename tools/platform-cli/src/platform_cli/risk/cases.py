@@ -21,6 +21,11 @@ Payments = Annotated[
 ]
 
 
+class Appellant(StrEnum):
+    MERCHANT = "merchant"
+    CARDHOLDER = "cardholder"
+
+
 class Status(StrEnum):
     OPEN = "open"
     IN_PROGRESS = "in_progress"
@@ -32,7 +37,7 @@ def case_commands() -> typer.Typer:
     group = typer.Typer(help="Payments that a person is to look at.", no_args_is_help=True)
     for name, command in (
         ("list", list_cases), ("next", take_next), ("show", show), ("approve", approve), ("reject", reject),
-        ("note", note), ("release", release),
+        ("note", note), ("release", release), ("appeal", appeal),
     ):  # fmt: skip
         group.command(name)(told(command))
     return group
@@ -52,12 +57,14 @@ def list_cases(
     if as_json:
         print_json(found)
         return
-    table = Table("case", "priority", "status", "due", "payments", "at stake", "whose", "verdict", box=None)
+    table = Table(
+        "case", "kind", "priority", "status", "due", "payments", "at stake", "whose", "verdict", box=None
+    )
     for one in found:
         due = one["due_at"][:19] + (" overdue" if one["overdue"] else "")
         proposal = f"{one['proposed']}? by {one['proposed_by']}" if one["proposed"] else "-"
         table.add_row(
-            one["id"], one["priority"], one["status"], due, str(one["payment_count"]),
+            one["id"], one.get("kind", "review"), one["priority"], one["status"], due, str(one["payment_count"]),
             f"{one['amount_reference_minor']:,}", one["assignee"] or "-", one["verdict"] or proposal,
         )  # fmt: skip
     print_table(table, "nothing waits")
@@ -105,6 +112,26 @@ def release(case: CaseId, as_json: Json = False) -> None:
     print_json(made) if as_json else console.print(f"{case} is {made['status']}")
 
 
+def appeal(
+    assessment: Annotated[str, typer.Argument(help="asm_…, the decision")],
+    reason: Annotated[str, typer.Option(help="what they say, without names")],
+    by: Annotated[Appellant, typer.Option(help="for whom it is asked")],
+    as_json: Json = False,
+) -> None:
+    """Write down that somebody asks against a decision: it becomes a case, for somebody else than who decided before.
+    Asked again, how it stands."""
+    engine = engine_to_act()
+    merchant = engine.get(f"/v1/assessments/{assessment}")["merchant_id"]
+    body = {"merchant_id": merchant, "assessment_id": assessment, "by": by.value, "reason": reason}
+    made = engine.change("POST", "/v1/appeals", body)
+    if as_json:
+        print_json(made)
+    else:
+        console.print(
+            f"{made['id']} is {made['status']}, as {made['case_id']}: {made['text']}", soft_wrap=True
+        )
+
+
 def _decide(case: str, verdict: str, reason: str, seen: int | None, as_json: bool) -> None:
     engine = engine_to_act()
     body: dict[str, Any] = {"verdict": verdict, "reason": reason}
@@ -122,6 +149,8 @@ def _decide(case: str, verdict: str, reason: str, seen: int | None, as_json: boo
 def _tell(case: dict[str, Any]) -> None:
     overdue = "  overdue" if case["overdue"] else ""
     console.print(f"{case['id']}  {case['priority']}  {case['status']}  due {case['due_at'][:19]}{overdue}")
+    if asked := case.get("appeal"):
+        console.print(f"appeal of the {asked['by']}: {asked['reason']}", soft_wrap=True)
     if case["proposed"] and not case["verdict"]:
         console.print(f"{case['proposed']} proposed by {case['proposed_by']}; another person is to agree")
     for one in case["payments"]:
