@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from benchmarks import report
 from data_pipeline.app import create_pipeline
 from data_pipeline.domain.operators import NOBODY, Operator, Role, hash_session
+from data_pipeline.domain.reports import REPORTS
 from data_pipeline.operations.deps import Deps
 from data_pipeline.settings import Settings
 from data_pipeline.store import balances, operators
@@ -219,6 +220,7 @@ PAGES: Final = {
     "settlement, closed": f"/console/settlements/stl_{200:026d}",
     "settlement, open, 200,000 movements": f"/console/settlements/stl_{'b' * 26}",
     "settlement, open, deep page": f"/console/settlements/stl_{'b' * 26}?after={{line_key}}",
+    **{f"report, {name}": f"/console/reports?report={name}" for name in REPORTS},
     "quality": "/console/quality",
     "corrections of closed days": "/console/quality/corrections",
 }

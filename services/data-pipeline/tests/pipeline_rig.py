@@ -286,6 +286,8 @@ class World:
     hangs: set[str] = field(default_factory=set)
     """Services that take a question about themselves and do not answer it."""
     not_ready: dict[str, dict[str, str]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    """As what a service answers instead of 1.2.3."""
     risk_lists: dict[str, int] = field(default_factory=dict)
     """How many cases and alerts the risk engine lists."""
     risk_answers: dict[str, Any] = field(default_factory=dict)
@@ -383,7 +385,8 @@ class World:
     async def _version(self, request: web.Request) -> web.Response:
         if request.match_info["name"] in self.hangs:
             await asyncio.sleep(30)
-        return web.json_response({"service": request.match_info["name"], "version": "1.2.3"})
+        name = request.match_info["name"]
+        return web.json_response({"service": name, "version": self.versions.get(name, "1.2.3")})
 
     async def _ready(self, request: web.Request) -> web.Response:
         failing = self.not_ready.get(request.match_info["name"])

@@ -34,6 +34,7 @@ def test_the_schedule_has_its_jobs_at_their_pace() -> None:
         "pipeline.check_settlements": 60,
         "pipeline.make_exports": 5,
         "pipeline.keep_report_hours": 60,
+        "pipeline.note_versions": 30,
         "pipeline.drop_exports": 3600,
     }
 

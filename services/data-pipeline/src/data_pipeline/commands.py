@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from threading import Timer
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from data_pipeline.operations.deps import Deps
 
 MIGRATION_WAIT_S = 120.0  # the database may still be starting (first install of the chart)
+REPORTS_PREPARED_AFTER_S = 5.0  # what answers at once comes first
 CONSUMER_POOL = 6  # two leases, two transactions, the watch, one to spare
 
 main = typer.Typer(
@@ -35,6 +37,10 @@ def api() -> None:
     from platform_kit.serve import serve
 
     settings = Settings.load()
+    if settings.engine == "postgres":
+        timer = Timer(REPORTS_PREPARED_AFTER_S, _prepare_reports)
+        timer.daemon = True  # whoever stops the process does not wait for it
+        timer.start()
     serve(create_pipeline(settings), settings)
 
 
@@ -147,6 +153,12 @@ def _operate(act: Callable[[Deps], Coroutine[Any, Any, None]]) -> None:
             err=True,
         )
         raise typer.Exit(1) from None
+
+
+def _prepare_reports() -> None:
+    from data_pipeline.operations.add_up_hours import prepare_statements
+
+    prepare_statements()
 
 
 async def _consume(settings: Settings, stop: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from data_pipeline.operations.deps import Deps, open_deps
 from data_pipeline.operations.drop_exports import drop_exports
 from data_pipeline.operations.keep_report_hours import keep_report_hours
 from data_pipeline.operations.make_exports import make_exports
+from data_pipeline.operations.note_versions import note_versions
 from data_pipeline.operations.publish_snapshot import publish_snapshot
 from data_pipeline.operations.reconcile_recent import reconcile_recent
 from data_pipeline.operations.replay_archive import replay_archive
@@ -95,6 +96,11 @@ async def keep_report_hours_task(deps: Deps) -> None:
     await keep_report_hours(deps)
 
 
+@async_task("pipeline.note_versions", time_limit_s=10)
+async def note_versions_task(deps: Deps) -> None:
+    await note_versions(deps)
+
+
 @async_task("pipeline.drop_exports", time_limit_s=60)
 async def drop_exports_task(deps: Deps) -> None:
     await drop_exports(deps)
@@ -120,6 +126,7 @@ def celery_app(settings: Settings) -> PlatformCelery:
             periodic(check_settlements_task, every_s=60),
             periodic(make_exports_task, every_s=5),
             periodic(keep_report_hours_task, every_s=60),
+            periodic(note_versions_task, every_s=30),
             periodic(drop_exports_task, every_s=3600),
         ],
         job_run=job_run,

@@ -16,12 +16,14 @@ from merchant_story import Story, a_day
 from pipeline_rig import NOON, World, a_merchant, a_sale, ingest, rows
 from running_service import SESSION, Service
 from seeded_day import Seeded, told_by_gateway
+from watched_day import watch_over
 
 from data_pipeline.api.console.rail import RAIL
 from data_pipeline.domain.operators import Role
 from data_pipeline.operations.manage_operators import add_operator
 from data_pipeline.operations.settle_merchants import settle_merchants
 from data_pipeline.operations.watch_heads import watch_heads
+from platform_kit.clock import isoformat
 
 pytestmark = pytest.mark.skipif(
     program() is None,
@@ -92,6 +94,15 @@ async def named(service: Service, world: World) -> None:
     await watch_heads(service.deps)
 
 
+async def one_more(service: Service, world: World) -> None:
+    """Something happened just now."""
+    at = NOON - timedelta(seconds=2)
+    told = [a_sale(len(world.events["gateway"]) + 1, 9_200, at=at, created_at=isoformat(at))]
+    await ingest(service.deps.engine, told)
+    world.events["gateway"] += told
+    await watch_heads(service.deps)
+
+
 @pytest.mark.timeout(900)  # every page six times: it grows with each, and a shared machine is slow
 async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     service: Service, seeded: Seeded, world: World, page: Page, tmp_path: Path
@@ -103,8 +114,11 @@ async def test_pages_load_without_complaint_fit_every_width_and_are_accessible(
     created = datetime.fromisoformat(told["created_at"])
     world.histories[refunded.aggregate_id] = told_by_gateway(told, created)
     world.risk_answers = risk_desk.answers(NOON)
-    closed, still_open = await settled(service, world, len(seeded.payments) + 1)
+    world.events["gateway"] = list(seeded.payments)
     await named(service, world)
+    closed, still_open = await settled(service, world, len(world.events["gateway"]) + 1)
+    await one_more(service, world)
+    await watch_over(service, world, tmp_path)
     paths = {
         entry.path.removeprefix("/console").strip("/").replace("/", "-") or "overview": entry.path
         for entry in RAIL

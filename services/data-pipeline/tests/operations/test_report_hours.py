@@ -15,7 +15,7 @@ from data_pipeline.domain.questions import Grain, Question, ask
 from data_pipeline.domain.report_definition import ReportName
 from data_pipeline.domain.report_hours import ADDED_UP, HOUR, adds_up, stretches
 from data_pipeline.domain.reports import REPORTS
-from data_pipeline.operations.add_up_hours import AddedUp, add_up_hours, keep_hours
+from data_pipeline.operations.add_up_hours import AddedUp, add_up_hours, keep_hours, prepare_statements
 from data_pipeline.operations.complete_rollups import complete_rollups
 from data_pipeline.operations.deps import Deps
 from data_pipeline.operations.keep_report_hours import keep_report_hours
@@ -145,6 +145,15 @@ async def test_an_answer_does_not_fail_because_nothing_can_be_kept(filled: Deps)
     with pytest.raises(KeyError):
         await keep_hours(filled, broken)  # what is no row is a mistake of ours, and is told
     assert await keep_hours(filled, replace(broken, new={LONG_AGO: []})) == 0
+
+
+async def test_with_its_statement_prepared_a_plain_question_makes_none(
+    filled: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_store, "_KEPT", {})
+    prepare_statements()
+    monkeypatch.delattr(report_store, "compiled")
+    assert (await added(filled, a_question(grain=Grain.DAY, filters={"currency": "EUR"}))).rows != []
 
 
 def test_what_hours_cannot_answer_is_counted_whole() -> None:

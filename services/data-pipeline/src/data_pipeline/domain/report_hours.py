@@ -7,6 +7,7 @@ counted need not be counted again, and one count of hours answers every grain an
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,13 +23,14 @@ ADDED_UP: Final = frozenset(
     {
         ReportName.VOLUME,
         ReportName.APPROVAL,
+        ReportName.DECLINES,
         ReportName.FUNNEL,
         ReportName.RISK,
         ReportName.FEES,
         ReportName.SETTLEMENT,
     }
 )
-"""No percentiles, no shares of a group, and nothing of a payment that is told by facts of other hours."""
+"""No percentiles, and nothing of a payment that is told by facts of other hours."""
 SPAN_MAX: Final = timedelta(days=92)
 RUNS_MAX: Final = 12
 """Stretches of hours that are counted, a statement each: of more, those with the smallest gaps are counted in one."""
@@ -133,6 +135,8 @@ def added_up(question: Question, rows: Iterable[Mapping[str, Any]]) -> list[dict
         found = sums.setdefault(group, [0] * len(measures))
         for place, name in enumerate(measures):
             found[place] += int(row[name])
+    if question.name is ReportName.DECLINES:  # what all reasons of a group come to is not told hour by hour
+        _tell_all_declined(sums, keys.index("decline_code"), measures.index("all_declined_count"))
     if question.name is ReportName.FEES:  # its expression leaves out what nothing moved in
         sums = {group: found for group, found in sums.items() if any(found)}
     return [
@@ -150,6 +154,15 @@ def changed_hours(facts: Iterable[Facts]) -> list[FactHour]:
             found.add(FactHour("fact_assessment", _floor(fact.assessment.occurred_at)))
         found.update(FactHour("fact_transfer", _floor(one.occurred_at)) for one in fact.transfers)
     return sorted(found)
+
+
+def _tell_all_declined(sums: dict[tuple[Any, ...], list[int]], code: int, place: int) -> None:
+    """An hour in which a reason did not occur has no row that says how many declined for others."""
+    of_group: Counter[tuple[Any, ...]] = Counter()
+    for group, found in sums.items():
+        of_group[group[:code] + group[code + 1 :]] += found[0]
+    for group, found in sums.items():
+        found[place] = of_group[group[:code] + group[code + 1 :]]
 
 
 class BucketOf:

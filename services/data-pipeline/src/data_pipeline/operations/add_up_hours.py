@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data_pipeline.domain.questions import Question
+from data_pipeline.domain.questions import Question, ask
 from data_pipeline.domain.report_hours import (
+    ADDED_UP,
+    HOUR,
     Stretch,
     added_up,
     by_hour,
@@ -79,6 +81,14 @@ async def keep_hours(deps: Deps, found: AddedUp) -> int:
         log.warning("hours of a report not kept", report=found.question.name, error=repr(error))
         return 0
     return len(new)
+
+
+def prepare_statements() -> None:
+    """Make the statements of the plain questions. With the import of Ibis that is seconds of a process, for which the
+    first who opens a report would wait."""
+    now = datetime.now(UTC)
+    for name in sorted(ADDED_UP):
+        report_store.sql_of(by_hour(ask(name, now - HOUR, now)), STRETCH_ROWS_MAX + 1)
 
 
 async def _count(conn: AsyncConnection, asked: Question, stretch: Stretch) -> Hours | None:

@@ -26,13 +26,14 @@ from data_pipeline.store import balances
 from data_pipeline.store import facts as fact_store
 from data_pipeline.store import invariants as invariant_store
 from data_pipeline.store import rollups as rollup_store
+from data_pipeline.store import versions as version_store
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
     """`since` begins the last hour. `in_flight` is authorised and not captured, by currency, the most accounts first;
     `broken` names invariants whose last look found them broken, `not_judged` those of which it could not tell, or that
-    nobody has looked at."""
+    nobody has looked at. `deploys` are changes of services' versions within the hour."""
 
     since: datetime
     until: datetime
@@ -45,6 +46,7 @@ class Hours:
     channels: list[Channel]
     broken: list[str]
     not_judged: list[str]
+    deploys: list[dict[str, Any]]
 
 
 async def compare_hours(deps: Deps) -> Hours:
@@ -59,6 +61,7 @@ async def compare_hours(deps: Deps) -> Hours:
         unknown = await fact_store.unknown_by_slot(conn, since, until, SLOT)
         in_flight = await balances.held_at_channels(conn)
         checks = await invariant_store.latest(conn)
+        deploys = await version_store.deploys(conn, since, deps.clock.now())
     used = [row for row in now if row["channel"] != NOT_KNOWN]
     used_then = [row for row in then if row["channel"] != NOT_KNOWN]
     judged: dict[str, bool | None] = {row["name"]: row["is_kept"] for row in checks}
@@ -74,4 +77,5 @@ async def compare_hours(deps: Deps) -> Hours:
         channels=by_channel(used, used_then, since, deps.settings.channels),
         broken=[name for name, is_kept in judged.items() if is_kept is False],
         not_judged=[name for name in Invariant if judged.get(name) is None],
+        deploys=deploys,
     )

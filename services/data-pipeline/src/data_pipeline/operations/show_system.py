@@ -118,7 +118,11 @@ def stuck(system: System, now: datetime) -> Sequence[str]:
     found += [
         f"{door.service} is not ready: {', '.join(door.failing)}" for door in system.doors if door.failing
     ]
-    found += [f"{job['job']} {job['state']}" for job in system.jobs if job["state"] in ("failed", "late")]
+    found += [
+        f"{job['job'].partition('.')[2]} {job['state']}"
+        for job in system.jobs
+        if job["state"] in ("failed", "late")
+    ]
     found += [f"{row['name']} does not hold" for row in system.invariants if row["is_kept"] is False]
     if system.backups and system.backups.made_at and now - system.backups.made_at > BACKUP_TOO_OLD:
         found.append("the last backup is older than 30 hours")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -38,8 +38,17 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened at a moment: x is percent of the plot."""
+
+    x: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class MinuteChart:
     bars: list[Bar]
+    marks: list[Mark]
     y_ticks: list[Tick]
     x_ticks: list[Tick]
     height: int
@@ -47,8 +56,8 @@ class MinuteChart:
     summary: str
 
 
-def minute_chart(minutes: Sequence[dict[str, Any]]) -> MinuteChart:
-    """Payments per minute as stacked bars. Minutes without payments stay empty."""
+def minute_chart(minutes: Sequence[dict[str, Any]], deploys: Sequence[Mapping[str, Any]] = ()) -> MinuteChart:
+    """Payments per minute as stacked bars. Minutes without payments stay empty; deploys are marks."""
     top = nice_ceiling(max((row["payment_count"] for row in minutes), default=0))
     step = 100 / max(1, len(minutes))
     bars = [
@@ -59,6 +68,9 @@ def minute_chart(minutes: Sequence[dict[str, Any]]) -> MinuteChart:
     total = sum(row["payment_count"] for row in minutes)
     return MinuteChart(
         bars=bars,
+        marks=deploy_marks(deploys, minutes[0]["bucket_at"], timedelta(minutes=len(minutes)))
+        if minutes
+        else [],
         y_ticks=[Tick(_y(value, top), f"{value:,}") for value in sorted({0, top // 2, top})],
         x_ticks=[
             Tick(round(i * step + step / 2, 3), f"{row['bucket_at']:%H:%M}")
@@ -70,6 +82,18 @@ def minute_chart(minutes: Sequence[dict[str, Any]]) -> MinuteChart:
         summary=f"{total:,} payments in the last {len(minutes)} minutes, at most "
         f"{max((row['payment_count'] for row in minutes), default=0):,} in one minute",
     )
+
+
+def deploy_marks(deploys: Sequence[Mapping[str, Any]], first: datetime, length: timedelta) -> list[Mark]:
+    """Where in a plot of this length other versions of services began to answer."""
+    return [
+        Mark(
+            round(100 * (one["seen_at"] - first) / length, 3),
+            f"{one['seen_at']:%H:%M} {one['service']} {one['version']}, before it {one['before']}",
+        )
+        for one in deploys
+        if first <= one["seen_at"] < first + length
+    ]
 
 
 SPARK_WIDTH: Final = 100

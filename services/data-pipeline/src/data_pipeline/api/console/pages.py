@@ -32,5 +32,5 @@ async def show_overview_page(request: Request, deps: Deps = Depends(deps_of)) ->
         "overview.html",
         overview=overview,
         hours=hours,
-        chart=minute_chart(overview.minutes),
+        chart=minute_chart(overview.minutes, hours.deploys),
     )

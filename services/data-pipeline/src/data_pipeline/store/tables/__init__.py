@@ -44,6 +44,7 @@ from data_pipeline.store.tables.settlements import (
     settlement_walk,
 )
 from data_pipeline.store.tables.snapshot import dirty_partition, quality_check
+from data_pipeline.store.tables.versions import service_version
 
 __all__ = [
     "SCHEMA",
@@ -85,6 +86,7 @@ __all__ = [
     "rollup_account",
     "rollup_correction",
     "rollup_latency",
+    "service_version",
     "settlement_batch",
     "settlement_file",
     "settlement_line",
