@@ -108,7 +108,8 @@ async def test_a_renewed_key_works_beside_the_old_one_until_the_overlap_is_over(
             text("UPDATE payments.api_key SET expires_at = now() WHERE id = :id"), {"id": old["id"]}
         )
     access._cache.clear()
-    assert (await gateway.call("GET", "/v1/payments", token=old["api_key"])).status == 401
+    ended = await gateway.call("GET", "/v1/payments", token=old["api_key"])
+    assert (ended.status, ended.body["detail"].startswith("This key ended at 2")) == (401, True)
     assert (await gateway.call("GET", "/v1/payments", token=renewed.body["api_key"])).status == 200
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payment_gateway.settings import Settings
-from payment_gateway.store import movements, payments, refunds
+from payment_gateway.store import events, movements, payments, refunds
+from payment_gateway.store.events import EventFilter
 from payment_gateway.store.pages import PageQuery, Window
 from payment_gateway.store.tenancy import BECOME
 from platform_cli.embedded.testing import FreshDatabase
@@ -24,10 +25,14 @@ FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS, A_DAY, MERCHANTS = 20, 30, 20
 TIMES: Final = [FIRST_DAY + timedelta(days=n / A_DAY) for n in range(DAYS * A_DAY)]
 
+# Positions follow commits: one of these overtook the next event, the other was overtaken by the one before it.
+OUT_OF_ORDER: Final = {300: TIMES[301] + timedelta(minutes=4), 500: TIMES[499] - timedelta(minutes=4)}
+EVENT_TIMES: Final = [OUT_OF_ORDER.get(n, at) for n, at in enumerate(TIMES)]
+
 # An id is made a moment before its row, and tells milliseconds.
 IDS: Final = {
     prefix: [earliest_id(prefix, at - timedelta(seconds=n % 7)) for n, at in enumerate(TIMES)]
-    for prefix in ("pay", "rf", "je")
+    for prefix in ("pay", "rf", "je", "evt")
 }
 ROWS: Final = (
     "INSERT INTO payments.merchant (id, name, country) VALUES ('mer_1', 'Shop', 'DE')",
@@ -50,6 +55,12 @@ ROWS: Final = (
         10 * m + CASE n % 3 WHEN 0 THEN 2 ELSE 1 END, 1, 'EUR', 'posted', at, n, n
     FROM unnest(CAST(:je AS text[]), CAST(:times AS timestamptz[])) WITH ORDINALITY AS r (id, at, n),
         generate_series(1, :merchants) AS m ORDER BY 1""",
+    # Numbered in the order of their commits, those of several merchants between one another.
+    """INSERT INTO payments.outbox_event (id, type, aggregate_id, merchant_id, data, occurred_at, position)
+    SELECT CASE m WHEN 1 THEN id ELSE 'evt_' || m || 'x' || n END, 'balance.settled.v1', 'none', 'mer_' || m,
+        '{"journal": {"id": "je_00000000000000000000000000", "transfers": []}}', at, :merchants * n + m
+    FROM unnest(CAST(:evt AS text[]), CAST(:event_times AS timestamptz[])) WITH ORDINALITY AS r (id, at, n),
+        generate_series(1, :merchants) AS m""",
 )
 
 
@@ -58,7 +69,7 @@ async def conn(fresh_database: FreshDatabase) -> AsyncIterator[AsyncConnection]:
     """As a merchant's request reads, with row-level security."""
     database = await fresh_database("payments")
     owner = create_engine(Settings(database_url=database.admin_url))
-    given = IDS | {"times": TIMES, "merchants": MERCHANTS}
+    given = IDS | {"times": TIMES, "event_times": EVENT_TIMES, "merchants": MERCHANTS}
     async with owner.begin() as connection:
         # Rows without the checks of foreign keys, of which there are four a transfer.
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
@@ -81,9 +92,11 @@ def of(prefix: str, window: Window) -> list[str]:
     """What the window holds, newest first."""
     first = window.created_from or datetime.min.replace(tzinfo=UTC)
     end = window.created_to or datetime.max.replace(tzinfo=UTC)
-    return [one for one, at in zip(IDS[prefix], TIMES, strict=True) if first <= at < end][::-1][
-        : window.limit
-    ]
+    return [
+        one
+        for one, at in zip(IDS[prefix], EVENT_TIMES if prefix == "evt" else TIMES, strict=True)
+        if first <= at < end
+    ][::-1][: window.limit]
 
 
 async def test_what_was_made_in_a_span_of_time_is_found_whatever_its_ends(conn: AsyncConnection) -> None:
@@ -101,6 +114,9 @@ async def test_what_was_made_in_a_span_of_time_is_found_whatever_its_ends(conn: 
             assert [row.id for row in rows] == of(prefix, window), window
         lines = await movements.of_window(conn, MERCHANT, window, limit=100, currency=None)
         assert [line.journal_id for line in lines] == of("je", window), window
+        where = EventFilter(since=window.created_from, until=window.created_to)
+        newest = await events.page(conn, MERCHANT, where=where, newest_first=True, limit=100)
+        assert [event["id"] for event in newest] == of("evt", window), window
 
 
 async def test_a_row_a_little_apart_from_its_id_is_in_the_span_that_its_time_says(
@@ -117,6 +133,16 @@ async def test_a_row_a_little_apart_from_its_id_is_in_the_span_that_its_time_say
         assert [row.id for row in rows] == [IDS["pay"][number]]
 
 
+async def test_an_event_that_was_committed_before_an_earlier_one_is_in_the_span_that_its_time_says(
+    conn: AsyncConnection,
+) -> None:
+    for number in OUT_OF_ORDER:
+        at = EVENT_TIMES[number]
+        where = EventFilter(since=at, until=at + timedelta(seconds=1))
+        found = await events.page(conn, MERCHANT, where=where, limit=10)
+        assert [event["id"] for event in found] == [IDS["evt"][number]]
+
+
 async def test_of_a_day_only_its_rows_are_read(conn: AsyncConnection) -> None:
     for day in (0, 12):
         await assert_only_its_rows_are_read(conn, day)
@@ -130,6 +156,14 @@ async def assert_only_its_rows_are_read(conn: AsyncConnection, day: int) -> None
         listed: PageQuery = query
         read = await rows_read(conn, listed.statement(window), listed.parameters(MERCHANT, window))
         assert A_DAY <= read <= A_DAY + 2, (prefix, read)
+    ends = {"merchant_id": MERCHANT, "since": window.created_from, "until": window.created_to}
+    # Halving 12,000 positions twice, and looking for the last of them.
+    assert await rows_read(conn, events.BORDERS, ends) <= 2 * 16
+    where = EventFilter(since=window.created_from, until=window.created_to)
+    for way in (events.OLDEST_FIRST, events.NEWEST_FIRST):
+        asked = await events.asked(conn, MERCHANT, where=where, limit=100)
+        read = await rows_read(conn, way, asked)
+        assert A_DAY <= read <= A_DAY + 2, read
     statement, parameters = movements.asked(MERCHANT, window, limit=100, currency=None, position=None)
     # Where the day begins and ends: two ends, accounts and sides, and halving 24,000 numbers. Then the account's rows,
     # or everybody's of that day for each account and side, where so few merchants make that look cheaper to Postgres.
@@ -145,7 +179,7 @@ async def rows_read(conn: AsyncConnection, statement: Any, parameters: Mapping[s
     return sum(
         round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
         for node in nodes(plan[0]["Plan"])
-        if node.get("Relation Name") in ("payment", "refund", "transfer")
+        if node.get("Relation Name") in ("payment", "refund", "transfer", "outbox_event")
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 import stripe
@@ -127,3 +128,20 @@ async def test_a_key_sees_no_more_by_expanding_than_it_may_read(shop: Shop) -> N
     paths = ["customer", "latest_charge.balance_transaction"]
     read = await asyncio.to_thread(lambda: limited.v1.payment_intents.retrieve(intent.id, {"expand": paths}))
     assert (read.customer, read.latest_charge.balance_transaction) == (customer.id, None)
+
+
+async def test_a_page_looks_up_as_many_objects_as_it_may_and_is_refused_before_the_first(shop: Shop) -> None:
+    names = [
+        "data.customer",
+        "data.payment_method.customer",
+        "data.latest_charge.balance_transaction",
+        "data.latest_charge.customer",
+    ]
+    asked: dict[str, Any] = {
+        "limit": 66,
+        "expand": names,
+    }  # six a row: what is in two names is looked up once
+    assert (await shop.do(lambda c: c.v1.payment_intents.list(asked))).data == []
+    with pytest.raises(stripe.InvalidRequestError, match="a limit of at most 66, or expand less") as refused:
+        await shop.do(lambda c: c.v1.payment_intents.list(asked | {"limit": 67}))
+    assert refused.value.param == "expand"

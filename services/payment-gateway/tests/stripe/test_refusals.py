@@ -94,3 +94,35 @@ async def test_an_event_that_is_not_ours_is_refused_with_those_that_are(shop: Sh
     )
     assert error.param == "enabled_events"
     assert "payment_intent.succeeded" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("params", "param", "told"),
+    [
+        ({"amout": 1250}, "amout", "Received unknown parameter: amout. Did you mean amount?"),
+        (
+            {"amount": "12.50"},
+            "amount",
+            "A whole number is needed; amounts are in minor units (1250 for 12.50 EUR)",
+        ),
+        ({"currency": "euro"}, "currency", "one of ISO 4217's codes of three letters"),
+        ({"capture_method": "later"}, "capture_method", "must be one of automatic, automatic_async, manual"),
+        ({"confirm": "yes"}, "confirm", "is true or false"),
+        ({"statement_descriptor": "1234"}, "statement_descriptor", "5 to 22 printable ASCII characters"),
+    ],
+)
+async def test_a_slip_of_the_pen_is_told_with_what_would_be_right(
+    shop: Shop, params: dict[str, object], param: str, told: str
+) -> None:
+    error = await refused(
+        shop,
+        lambda c: c.v1.payment_intents.create({"amount": 1250, "currency": "eur", **params}),
+    )
+    assert error.param == param
+    assert told in str(error.user_message)
+
+
+async def test_an_id_of_another_kind_is_told_what_its_ids_look_like(shop: Shop) -> None:
+    error = await refused(shop, lambda c: c.v1.payment_intents.retrieve("pay_01kazr7m9v4n3w8c2x5q6t7y8z"))
+    assert (error.code, error.http_status) == ("resource_missing", 404)
+    assert str(error.user_message) == "No such payment_intent: these ids begin with pi_."

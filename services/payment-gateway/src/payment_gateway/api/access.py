@@ -20,9 +20,10 @@ from payment_gateway.domain.audit import ADMINISTRATOR, API_KEY, OPERATOR, Actor
 from payment_gateway.domain.scopes import allows, needed_scope
 from payment_gateway.operations.deps import Deps
 from payment_gateway.operations.manage_api_keys import InsufficientScope
-from payment_gateway.operations.manage_merchants import find_key, hash_key
+from payment_gateway.operations.manage_merchants import find_key, hash_key, when_it_ended
 from payment_gateway.store.merchants import LiveKey
 from platform_kit import canonical
+from platform_kit.clock import isoformat
 from platform_kit.problems import Problem, Unauthenticated
 from platform_kit.rate_limits import RateLimited
 
@@ -116,11 +117,22 @@ async def _key_of(request: Request, deps: Deps) -> LiveKey:
             raise RateLimited()
         key = await _find_once(deps, digest, token)
         if key is None:
-            raise Unauthenticated()
+            raise await _refusal(deps, token)
         if len(_cache) >= CACHED_KEYS_MAX:
             _cache.clear()
         known = _cache[digest] = (time.monotonic() + CACHE_S, key)
     return known[1]
+
+
+async def _refusal(deps: Deps, token: str) -> Unauthenticated:
+    """Who holds a key that has ended may know that it has: a shop that stands still looks for a typo otherwise."""
+    ended_at = await when_it_ended(deps, token)
+    if ended_at is None:
+        return Unauthenticated()
+    return Unauthenticated(
+        f"This key ended at {isoformat(ended_at)}, by its expiry or because it was rotated or revoked. Use the one that"
+        " replaced it, or have a new one made."
+    )
 
 
 async def _find_once(deps: Deps, digest: bytes, token: str) -> LiveKey | None:

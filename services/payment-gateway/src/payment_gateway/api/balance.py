@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Administrator, GatewayDeps, Merchant
-from payment_gateway.api.documented import MONEY, READ, WRITE
+from payment_gateway.api.documented import KEYED, MONEY, READ, WRITE
 from payment_gateway.api.lists import CreatedFrom, CreatedTo
 from payment_gateway.api.payments import respond
 from payment_gateway.api.request_key import request_key
@@ -30,7 +30,7 @@ from payment_gateway.operations.make_payout import (
 from payment_gateway.operations.release_reserves import list_reserves
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 
 router = APIRouter(prefix="/v1", tags=["balance"], route_class=VersionedRoute)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.documented import CONFLICT, READ
+from payment_gateway.api.documented import CONFLICT, KEYED, READ
 from payment_gateway.api.payments import PAGE_MAX, respond
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.customers import CustomerBody
@@ -25,7 +25,7 @@ from payment_gateway.operations.manage_customers import (
 )
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=VersionedRoute)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from payment_gateway.api.access import caller_of, operator_of, require_admin, require_internal
 from payment_gateway.api.schemas.answers import SCHEMAS
 from payment_gateway.api.schemas.answers.links import LINKS
 from payment_gateway.domain.versions import CURRENT, VERSION_HEADER
+from platform_kit import contract
 from platform_kit.contract import AllRoutes, Contract, Guard, Responses, problems
 
 READ: Responses = problems(
@@ -46,6 +49,21 @@ VAULT: Responses = CONFLICT | problems(
         503: f"vault-closed or vault-key-missing: nothing was written; {_COMMITS}",
     }
 )
+KEYED: Final[dict[str, Any]] = {
+    "parameters": [
+        *contract.KEYED["parameters"],
+        {
+            "name": "Prefer",
+            "in": "header",
+            "required": False,
+            "description": "`wait=2`: wait so many seconds, at most 10, for a request at work under the same key, "
+            "instead of a 409; the answer then has `Preference-Applied`. Anything else is ignored (RFC 7240).",
+            "schema": {"type": "string"},
+            "example": "wait=2",
+        },
+    ]
+}
+"""`openapi_extra` of a route that acts under an idempotency key, which may be waited for (api/patience.py)."""
 _GUESSED = {429: "rate-limited: too many wrong keys came from this address"}
 
 CONTRACT = Contract(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Administrator, GatewayDeps, Merchant
-from payment_gateway.api.documented import READ, VAULT, WRITE
+from payment_gateway.api.documented import KEYED, READ, VAULT, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.erasures import ErasureBody, ReportBody
@@ -23,7 +23,7 @@ from payment_gateway.operations.request_erasure import (
 )
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.contract import KEYED, answer, problems
+from platform_kit.contract import answer, problems
 
 router = APIRouter(prefix="/v1/erasures", tags=["customers"], route_class=VersionedRoute)
 proofs = APIRouter(prefix="/v1/admin/erasures", tags=["administration"], route_class=VersionedRoute)

@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, GatewayDeps, Merchant, require_admin
-from payment_gateway.api.documented import MONEY, READ
+from payment_gateway.api.documented import KEYED, MONEY, READ
 from payment_gateway.api.payments import respond
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.fields import Currency
@@ -49,7 +49,7 @@ from payment_gateway.operations.transfer_funds import (
 from payment_gateway.operations.verify_ledger import verify_ledger
 from platform_kit.app import JsonResponse
 from platform_kit.clock import isoformat
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 from platform_kit.idempotency import IdempotencyKey
 from platform_kit.moments import Moment
 from platform_kit.problems import NotFound

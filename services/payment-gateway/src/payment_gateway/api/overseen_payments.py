@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Operator, require_internal
 from payment_gateway.api.card_data import idempotency_key_of
-from payment_gateway.api.documented import MONEY, READ, WRITE
+from payment_gateway.api.documented import KEYED, MONEY, READ, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.schemas.fields import AmountMinor, Body, LongText
 from payment_gateway.api.schemas.payments import Email
@@ -29,7 +29,7 @@ from payment_gateway.operations.search_payments import search_by_email, search_b
 from payment_gateway.operations.void_payment import void_payment
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 from platform_kit.idempotency import IdempotencyKey, fingerprint_of
 
 router = APIRouter(prefix="/internal/payments", tags=["internal"], route_class=StrictRoute)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import GatewayDeps, Operator, require_internal
 from payment_gateway.api.card_data import idempotency_key_of
-from payment_gateway.api.documented import READ, WRITE
+from payment_gateway.api.documented import KEYED, READ, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.schemas.webhooks import EVENT_ID_PATTERN, ReplayBody
 from payment_gateway.api.webhook_endpoints import CONFLICT
@@ -18,7 +18,7 @@ from payment_gateway.operations.oversee_webhooks import get_overseen_endpoint, l
 from payment_gateway.operations.replay_webhooks import ReplayWebhooks, replay_webhooks
 from platform_kit.app import JsonResponse
 from platform_kit.body import StrictRoute
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 from platform_kit.idempotency import IdempotencyKey, fingerprint_of
 
 router = APIRouter(prefix="/internal", tags=["internal"], route_class=StrictRoute)

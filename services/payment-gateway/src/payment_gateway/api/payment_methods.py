@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.documented import CONFLICT, READ, VAULT
+from payment_gateway.api.documented import CONFLICT, KEYED, READ, VAULT
 from payment_gateway.api.payments import PAGE_MAX, respond
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.customers import (
@@ -34,7 +34,7 @@ from payment_gateway.operations.manage_payment_methods import (
 )
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 from platform_kit.idempotency import fingerprint_of
 
 router = APIRouter(prefix="/v1/payment-methods", tags=["payment methods"], route_class=VersionedRoute)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant, caller_of
-from payment_gateway.api.documented import MONEY, READ
+from payment_gateway.api.documented import KEYED, MONEY, READ
 from payment_gateway.api.lists import CreatedFrom, CreatedTo
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.sandbox_faults import HEADER as FAULT_HEADER
@@ -42,7 +42,7 @@ from payment_gateway.operations.void_payment import void_payment
 from payment_gateway.store.pages import Window
 from platform_kit.app import JsonResponse
 from platform_kit.body import Handler
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 from platform_kit.idempotency import REPLAY_HEADER
 from platform_kit.problems import MEDIA_TYPE
 

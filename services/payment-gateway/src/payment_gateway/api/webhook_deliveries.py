@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from payment_gateway.api.access import Merchant
-from payment_gateway.api.documented import READ, WRITE
+from payment_gateway.api.documented import KEYED, READ, WRITE
 from payment_gateway.api.payments import respond
 from payment_gateway.api.request_key import request_key
 from payment_gateway.api.schemas.webhooks import EVENT_ID_PATTERN, ReplayBody
@@ -17,7 +17,7 @@ from payment_gateway.api.webhook_endpoints import CONFLICT
 from payment_gateway.operations.find_webhook_deliveries import get_webhook_delivery, list_webhook_deliveries
 from payment_gateway.operations.replay_webhooks import ReplayWebhooks, replay_webhooks
 from platform_kit.app import JsonResponse
-from platform_kit.contract import KEYED, answer
+from platform_kit.contract import answer
 
 router = APIRouter(prefix="/v1/webhook-deliveries", tags=["webhooks"], route_class=VersionedRoute)
 

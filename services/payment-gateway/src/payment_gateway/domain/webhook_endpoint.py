@@ -30,7 +30,8 @@ class RetiringKeys:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a merchant wants to be told. `event_types` None = of everything; `x.*` stands for all that begin so."""
+    """Where a merchant wants to be told. `event_types` None = of everything; `x.*` stands for all that begin so.
+    `event_names`: what of those types, in the words of its style; None = all that they are told as."""
 
     id: str
     merchant_id: str
@@ -39,6 +40,7 @@ class Endpoint:
     created_at: datetime
     enabled: bool = True
     event_types: Sequence[str] | None = None
+    event_names: Sequence[str] | None = None
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     style: str = NATIVE
@@ -55,7 +57,7 @@ class Endpoint:
 def endpoint_object(endpoint: Endpoint, now: datetime) -> dict[str, Any]:
     """What a merchant sees of an endpoint at `now`: never a secret."""
     live = endpoint.live_keys(now)
-    return {
+    shown = {
         "id": endpoint.id,
         "object": "webhook_endpoint",
         "url": endpoint.url,
@@ -73,6 +75,7 @@ def endpoint_object(endpoint: Endpoint, now: datetime) -> dict[str, Any]:
         "disabled_reason": endpoint.disabled_reason,
         "created_at": isoformat(endpoint.created_at),
     }
+    return shown if endpoint.event_names is None else shown | {"event_names": list(endpoint.event_names)}
 
 
 def _time(value: datetime | None) -> str | None:

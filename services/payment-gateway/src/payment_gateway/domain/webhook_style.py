@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from payment_gateway.domain import stripe_objects
+from payment_gateway.domain.stripe_objects.tellings import tellings, told_id
 from payment_gateway.domain.versions import CURRENT, shown_at
 from platform_kit.clock import isoformat
 
@@ -36,8 +37,15 @@ class StoredEvent:
     data: str
     shown_at: str = CURRENT
     """The API version to which the merchant is pinned."""
+    aspect: str = ""
+    """Which of an event's tellings, where the style has several (domain/stripe_objects/tellings.py)."""
     customer: Mapping[str, Any] | None = None
     """What the payment has of its payer, sealed: the merchant's own data, which the outbox does not hold."""
+
+    @property
+    def message_id(self) -> str:
+        """The webhook-id: the same for every attempt, and another one for each telling."""
+        return told_id(self.id, self.aspect)
 
 
 def native_body(event: StoredEvent) -> bytes:
@@ -64,7 +72,7 @@ def _data(event: StoredEvent) -> Any:
 def stripe_body(event: StoredEvent) -> bytes:
     """The same event as an event of Stripe's."""
     newest = replace(event, shown_at=CURRENT)
-    return orjson.dumps(stripe_objects.event(orjson.loads(native_body(newest))))
+    return orjson.dumps(stripe_objects.told_as(orjson.loads(native_body(newest)), event.aspect))
 
 
 RENDERERS: Final[dict[str, Callable[[StoredEvent], bytes]]] = {NATIVE: native_body, STRIPE: stripe_body}
@@ -74,6 +82,18 @@ RENDERERS: Final[dict[str, Callable[[StoredEvent], bytes]]] = {NATIVE: native_bo
 def render_event(style: str, event: StoredEvent) -> bytes:
     """The body of a message in an endpoint's style: the same bytes for every attempt while the pin stays."""
     return RENDERERS.get(style, native_body)(event)
+
+
+def messages_of(
+    style: str, names: Sequence[str] | None, event_id: str, kind: str, data: Mapping[str, Any] | None
+) -> list[str]:
+    """The ids of the messages that an event is to an endpoint of this style, which asked for `names` (None = all).
+
+    Natively one, under the event's own id; for Stripe's clients one for each of its tellings. `data` is needed then.
+    """
+    if style != STRIPE:
+        return [event_id]
+    return [told_id(event_id, one.aspect) for one in tellings(kind, data or {}, names)]
 
 
 def style_headers(style: str, secrets: Sequence[str], timestamp_s: int, body: bytes) -> dict[str, str]:

@@ -148,7 +148,7 @@ def _message(deps: Deps, delivery: DueDelivery) -> tuple[dict[str, str], bytes]:
     live = [delivery.keys, *(one.keys for one in delivery.retiring if one.expires_at > now)]
     keys = opened_keys(deps.vault, delivery.endpoint_id, live)
     body = render_event(delivery.style, delivery.event)
-    signed = headers_of(keys, delivery.event.id, at_s, body)
+    signed = headers_of(keys, delivery.event.message_id, at_s, body)
     extra = style_headers(delivery.style, [one.secret for one in keys], at_s, body)
     if delivery.style == NATIVE:
         extra[VERSION_HEADER] = delivery.event.shown_at

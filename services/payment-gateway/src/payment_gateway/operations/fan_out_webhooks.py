@@ -1,9 +1,10 @@
-"""Turn events into deliveries: one row per event and endpoint, written once however often this runs."""
+"""Turn events into deliveries: one row per message and endpoint, written once however often this runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from payment_gateway.domain.webhook_style import messages_of
 from payment_gateway.operations.webhook_metrics import webhook_fanned_out_position
 from payment_gateway.store import webhooks
 from platform_kit import canonical
@@ -20,7 +21,7 @@ async def fan_out_webhooks(deps: Deps) -> int:
     """Go from the cursor to the last numbered event; returns how many deliveries were added.
 
     Positions are dense and follow commits, so that nothing can turn up behind the cursor later. The cursor's row
-    lock lets one run work at a time; the unique pair (endpoint, event) makes a repeated batch harmless.
+    lock lets one run work at a time; the unique pair (endpoint, message) makes a repeated batch harmless.
     """
     added = 0
     for _ in range(BATCHES_MAX):
@@ -41,7 +42,12 @@ async def _fan_out_batch(deps: Deps) -> tuple[int, int]:
         found = await webhooks.events_with_endpoints(connection, position, EVENTS_MAX)
         if not found:
             return 0, 0
-        deliveries = [(new_id("dlv"), row.endpoint_id, row.event_id) for row in found if row.endpoint_id]
+        deliveries = [
+            (new_id("dlv"), row.endpoint_id, message)
+            for row in found
+            if row.endpoint_id
+            for message in messages_of(row.style, row.event_names, row.event_id, row.type, row.data)
+        ]
         added = await webhooks.insert_deliveries(connection, deliveries) if deliveries else 0
         await webhooks.move_cursor(connection, found[-1].position)
     webhook_fanned_out_position.set(found[-1].position)

@@ -87,6 +87,7 @@ async def _objects(connection: AsyncConnection, rows: Sequence[Any]) -> list[dic
             "object": "webhook_delivery",
             "endpoint_id": row.endpoint_id,
             "event_id": row.event_id,
+            "message_id": row.message_id,
             "event_type": row.event_type,
             "status": row.status,
             "cycle": row.cycle,

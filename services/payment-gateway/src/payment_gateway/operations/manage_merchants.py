@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from payment_gateway.domain.audit import THE_PLATFORM, Actor, Entry
 from payment_gateway.domain.versions import CURRENT
@@ -45,6 +46,12 @@ async def find_key(deps: Deps, api_key: str) -> LiveKey | None:
     """The live key that this is."""
     async with deps.engine.connect() as connection:
         return await merchants.find_by_key(connection, hash_key(api_key))
+
+
+async def when_it_ended(deps: Deps, api_key: str) -> datetime | None:
+    """Since when this key has been expired or revoked; None when it never was one of ours."""
+    async with deps.engine.connect() as connection:
+        return await merchants.when_it_ended(connection, hash_key(api_key))
 
 
 def new_key() -> str:

@@ -58,6 +58,7 @@ async def register_webhook_endpoint(
     url: str,
     *,
     event_types: Sequence[str] | None = None,
+    event_names: Sequence[str] | None = None,
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
     style: str = NATIVE,
@@ -75,6 +76,7 @@ async def register_webhook_endpoint(
         keys=Keys(new_secret(), new_private_key()),
         created_at=datetime.min.replace(tzinfo=UTC),  # the database's own time is what counts
         event_types=event_types,
+        event_names=event_names,
         description=description,
         metadata=metadata or {},
         style=style,
@@ -109,11 +111,14 @@ async def list_webhook_endpoints(
 async def update_webhook_endpoint(
     deps: Deps, merchant_id: str, endpoint_id: str, changes: Mapping[str, Any], by: Actor = THE_PLATFORM
 ) -> dict[str, Any]:
-    """Change `url`, `event_types`, `description`, `metadata` or `enabled`; what is not named stays.
+    """Change `url`, `event_types`, `description`, `metadata` or `enabled`; what is not named stays, except that
+    `event_types` without `event_names` are heard of under all names.
 
     Disabling gives up what is due; enabling forgets old failures. Raises NotFound, WebhookUrlNotAllowed,
     TooManyWebhookEndpoints.
     """
+    if "event_types" in changes:
+        changes = {"event_names": None, **changes}
     if "url" in changes:
         await _check(changes["url"], allow_private=deps.settings.webhook_allow_private)
     async with deps.engine.begin() as connection:

@@ -62,8 +62,10 @@ async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
             endpoint = await find(deps, connection, command.merchant_id, command.endpoint_id)
             if not endpoint.enabled:
                 raise WebhookEndpointDisabled("Enable it first.")
-        for event_id in (command.event_id, command.after):
-            if event_id and await events.position_of(connection, command.merchant_id, event_id) is None:
+        positions: dict[str, int | None] = {}
+        for event_id in filter(None, (command.event_id, command.after)):
+            positions[event_id] = await events.position_of(connection, command.merchant_id, event_id)
+            if positions[event_id] is None:
                 raise NotFound("This merchant has no such event.")
         wanted = await webhook_deliveries.events_to_replay(
             connection,
@@ -71,7 +73,7 @@ async def replay_webhooks(deps: Deps, command: ReplayWebhooks) -> Answer:
             event_id=command.event_id,
             since=command.since,
             until=command.until,
-            after=command.after,
+            after=positions[command.after] or 0 if command.after else 0,
             limit=EVENTS_MAX + 1,
         )
         has_more, wanted = len(wanted) > EVENTS_MAX, wanted[:EVENTS_MAX]

@@ -29,6 +29,10 @@ FIND_BY_KEY = text(
     " JOIN payments.merchant m ON m.id = k.merchant_id WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL"
     " AND (k.expires_at IS NULL OR k.expires_at > now())"
 )
+WHEN_IT_ENDED = text(
+    "SELECT LEAST(revoked_at, expires_at) FROM payments.api_key"
+    " WHERE key_hash = :key_hash AND (revoked_at IS NOT NULL OR expires_at <= now())"
+)
 # api_key_by_merchant_idx
 LIST_KEYS = text(
     f"SELECT {_COLUMNS} FROM payments.api_key WHERE merchant_id = :merchant_id ORDER BY id DESC LIMIT :limit"  # noqa: S608
@@ -155,6 +159,12 @@ async def find_by_key(conn: AsyncConnection, key_hash: bytes) -> LiveKey | None:
         return None
     scopes = None if row.scopes is None else frozenset(row.scopes)
     return LiveKey(row.id, row.merchant_id, scopes, row.api_version, row.disabled_at is not None)
+
+
+async def when_it_ended(conn: AsyncConnection, key_hash: bytes) -> datetime | None:
+    """Since when the key behind a hash is not live any more; None also when it never was one."""
+    ended: datetime | None = await conn.scalar(WHEN_IT_ENDED, {"key_hash": key_hash})
+    return ended
 
 
 async def note_uses(conn: AsyncConnection, uses: Mapping[str, datetime]) -> None:

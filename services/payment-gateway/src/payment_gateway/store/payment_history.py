@@ -30,10 +30,11 @@ ATTEMPTS = text(
 )
 DELIVERIES = text(
     """
-    SELECT d.id, d.endpoint_id, d.event_id, e.type AS event_type, w.url, d.status, d.attempts AS attempt_count,
+    SELECT d.id, d.endpoint_id, e.id AS event_id, e.type AS event_type, w.url, d.status, d.attempts AS attempt_count,
            d.last_status_code, d.last_error, d.created_at, d.delivered_at
     FROM payments.outbox_event e                             -- event_by_aggregate_idx
-    JOIN payments.webhook_delivery d ON d.event_id = e.id    -- webhook_delivery_by_event_idx
+    JOIN payments.webhook_delivery d                         -- webhook_delivery_by_event_idx
+      ON d.event_id >= e.id AND d.event_id < e.id || '~'
     JOIN payments.webhook_endpoint w ON w.id = d.endpoint_id
     WHERE e.aggregate_id = :id ORDER BY d.id LIMIT :limit
     """

@@ -11,19 +11,24 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payment_gateway.domain.webhook_style import messages_of
+from payment_gateway.store.events import narrowed
 from payment_gateway.store.tables import outbox, webhook_attempt, webhook_delivery, webhook_endpoint
-from payment_gateway.store.webhooks import WANTS_EVENT
+from payment_gateway.store.webhooks import DATA_IF_NEEDED, EVENT_OF, WANTS_EVENT
 
 _EVENT, _ATTEMPT = outbox.event.fullname, webhook_attempt.fullname
 _DELIVERY, _ENDPOINT = webhook_delivery.fullname, webhook_endpoint.fullname
 
 _SELECT = f"""
-    SELECT d.id, d.endpoint_id, d.event_id, event.type AS event_type, d.status, d.cycle, d.attempts, d.due_at,
+    SELECT d.id, d.endpoint_id, event.id AS event_id, d.event_id AS message_id, event.type AS event_type,
+           d.status, d.cycle, d.attempts, d.due_at,
            d.last_status_code, d.last_error, d.delivered_at, d.created_at
     FROM {_DELIVERY} AS d
     JOIN {_ENDPOINT} AS endpoint ON endpoint.id = d.endpoint_id AND endpoint.merchant_id = :merchant_id
-    JOIN {_EVENT} AS event ON event.id = d.event_id"""
+    JOIN {_EVENT} AS event ON event.id = {EVENT_OF.format(delivery="d")}"""
 GET_DELIVERY = text(f"{_SELECT} WHERE d.id = :id")
+# An event's messages begin with its id, and no other's do.
+OF_EVENT = "d.event_id >= :event_id AND d.event_id < :event_id || '~'"
 # webhook_delivery_by_endpoint_idx or webhook_delivery_by_event_idx: one of the two is always named. Newest first.
 _PAGE = """
       AND (CAST(:before AS text) IS NULL OR d.id < :before)
@@ -31,9 +36,9 @@ _PAGE = """
     ORDER BY d.id DESC LIMIT :limit"""
 LIST_OF_ENDPOINT = text(
     f"{_SELECT} WHERE d.endpoint_id = :endpoint_id"
-    f" AND (CAST(:event_id AS text) IS NULL OR d.event_id = :event_id) {_PAGE}"
+    f" AND (CAST(:event_id AS text) IS NULL OR {OF_EVENT}) {_PAGE}"
 )
-LIST_OF_EVENT = text(f"{_SELECT} WHERE d.event_id = :event_id {_PAGE}")
+LIST_OF_EVENT = text(f"{_SELECT} WHERE {OF_EVENT} {_PAGE}")
 # webhook_attempt_by_delivery_idx
 ATTEMPTS = text(f"""
     SELECT delivery_id, cycle, number, status_code, error, duration_ms, ended_at
@@ -42,17 +47,17 @@ ATTEMPTS = text(f"""
         SELECT * FROM {_ATTEMPT} AS a WHERE a.delivery_id = wanted.id ORDER BY a.id DESC LIMIT :limit
     ) AS attempt ORDER BY attempt.id""")
 
-# event_by_merchant_idx, in order of position; `after` is the event to continue after.
+# event_by_merchant_idx, in order of position.
 EVENTS_TO_REPLAY = text(f"""
     SELECT id FROM {_EVENT}
-    WHERE merchant_id = :merchant_id AND position > COALESCE(
-            (SELECT position FROM {_EVENT} WHERE id = CAST(:after AS text) AND merchant_id = :merchant_id), 0)
+    WHERE merchant_id = :merchant_id AND position > :after
+      AND (CAST(:before AS bigint) IS NULL OR position < :before)
       AND (CAST(:event_id AS text) IS NULL OR id = :event_id)
       AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
       AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
     ORDER BY position LIMIT :limit""")
 PAIRS_TO_REPLAY = text(f"""
-    SELECT endpoint.id AS endpoint_id, event.id AS event_id
+    SELECT endpoint.id AS endpoint_id, event.id AS event_id, event.type, {DATA_IF_NEEDED}
     FROM {_EVENT} AS event JOIN {_ENDPOINT} AS endpoint
       ON endpoint.merchant_id = event.merchant_id AND endpoint.enabled AND {WANTS_EVENT}
     WHERE event.id = ANY(CAST(:event_ids AS text[])) AND event.merchant_id = :merchant_id
@@ -107,13 +112,14 @@ async def events_to_replay(
     event_id: str | None,
     since: datetime | None,
     until: datetime | None,
-    after: str | None,
+    after: int,
     limit: int,
 ) -> list[str]:
-    """Ids in the order of the events API."""
+    """Ids in the order of the events API, behind the position `after`."""
+    after, before = await narrowed(conn, merchant_id, after, None, since, until)
     values = {
         "merchant_id": merchant_id, "event_id": event_id, "since": since, "until": until, "after": after,
-        "limit": limit,
+        "before": before, "limit": limit,
     }  # fmt: skip
     return list((await conn.execute(EVENTS_TO_REPLAY, values)).scalars())
 
@@ -121,15 +127,19 @@ async def events_to_replay(
 async def pairs_to_replay(
     conn: AsyncConnection, merchant_id: str, event_ids: Sequence[str], endpoint_id: str | None
 ) -> list[tuple[str, str]]:
-    """(endpoint_id, event_id) of what live endpoints want to hear."""
+    """(endpoint_id, message id) of what live endpoints want to hear."""
     values = {"merchant_id": merchant_id, "event_ids": list(event_ids), "endpoint_id": endpoint_id}
-    return [(row.endpoint_id, row.event_id) for row in await conn.execute(PAIRS_TO_REPLAY, values)]
+    return [
+        (row.endpoint_id, message)
+        for row in await conn.execute(PAIRS_TO_REPLAY, values)
+        for message in messages_of(row.style, row.event_names, row.event_id, row.type, row.data)
+    ]
 
 
 async def replay(
     conn: AsyncConnection, deliveries: Sequence[tuple[str, str, str]], *, undelivered_only: bool
 ) -> int:
-    """Make (id for a new one, endpoint_id, event_id) due now; returns how many were."""
+    """Make (id for a new one, endpoint_id, message id) due now; returns how many were."""
     ids, endpoint_ids, event_ids = zip(*deliveries, strict=True)
     values = {
         "ids": list(ids),

@@ -19,16 +19,16 @@ from platform_kit.clock import isoformat
 
 _MERCHANT, _ENDPOINT, _DELIVERY = merchant.fullname, webhook_endpoint.fullname, webhook_delivery.fullname
 _COLUMNS = (
-    "id, merchant_id, url, secret, private_key, enabled, event_types, description, metadata, style, retiring,"
-    " failing_since, disabled_at, disabled_reason, created_at"
+    "id, merchant_id, url, secret, private_key, enabled, event_types, event_names, description, metadata, style,"
+    " retiring, failing_since, disabled_at, disabled_reason, created_at"
 )
 
 LOCK_MERCHANT = text(f"SELECT id FROM {_MERCHANT} WHERE id = :merchant_id FOR UPDATE")
 COUNT_ENDPOINTS = text(f"SELECT count(*) FROM {_ENDPOINT} WHERE merchant_id = :merchant_id AND enabled")
 INSERT_ENDPOINT = text(
-    f"INSERT INTO {_ENDPOINT} (id, merchant_id, url, secret, private_key, event_types, description, metadata, style)"
-    " VALUES (:id, :merchant_id, :url, :secret, :private_key, CAST(:event_types AS text[]), :description,"
-    f" CAST(:metadata AS jsonb), :style) RETURNING {_COLUMNS}"
+    f"INSERT INTO {_ENDPOINT} (id, merchant_id, url, secret, private_key, event_types, event_names, description,"
+    " metadata, style) VALUES (:id, :merchant_id, :url, :secret, :private_key, CAST(:event_types AS text[]),"
+    f" CAST(:event_names AS text[]), :description, CAST(:metadata AS jsonb), :style) RETURNING {_COLUMNS}"
 )
 # webhook_endpoint_merchant_id_idx; a merchant has few.
 LIST_ENDPOINTS = text(
@@ -41,8 +41,8 @@ LOCK_ENDPOINT = text(f"SELECT {_COLUMNS} FROM {_OWN} FOR UPDATE")
 # Enabling starts with a clean slate: the old row of failures is over.
 UPDATE_ENDPOINT = text(f"""
     UPDATE {_ENDPOINT} SET
-        url = :url, event_types = CAST(:event_types AS text[]), description = :description,
-        metadata = CAST(:metadata AS jsonb), secret = :secret, private_key = :private_key,
+        url = :url, event_types = CAST(:event_types AS text[]), event_names = CAST(:event_names AS text[]),
+        description = :description, metadata = CAST(:metadata AS jsonb), secret = :secret, private_key = :private_key,
         retiring = CAST(:retiring AS jsonb), enabled = :enabled,
         failing_since = CASE WHEN :enabled AND NOT enabled THEN NULL ELSE failing_since END,
         last_failed_at = CASE WHEN :enabled AND NOT enabled THEN NULL ELSE last_failed_at END,
@@ -192,6 +192,7 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
         "private_key": endpoint.keys.private_key,
         "enabled": endpoint.enabled,
         "event_types": list(endpoint.event_types) if endpoint.event_types is not None else None,
+        "event_names": list(endpoint.event_names) if endpoint.event_names is not None else None,
         "description": endpoint.description,
         "metadata": orjson.dumps(dict(endpoint.metadata)).decode(),
         "style": endpoint.style,
@@ -208,6 +209,7 @@ def _endpoint(row: Any) -> Endpoint:
         created_at=row.created_at,
         enabled=row.enabled,
         event_types=row.event_types,
+        event_names=row.event_names,
         description=row.description,
         metadata=row.metadata,
         style=row.style,

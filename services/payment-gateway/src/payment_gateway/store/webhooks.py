@@ -13,9 +13,10 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payment_gateway.domain.stripe_objects.tellings import parts_of
 from payment_gateway.domain.webhook_endpoint import PING, RetiringKeys
 from payment_gateway.domain.webhook_keys import Keys
-from payment_gateway.domain.webhook_style import StoredEvent
+from payment_gateway.domain.webhook_style import STRIPE, StoredEvent
 from payment_gateway.store.tables import (
     merchant,
     outbox,
@@ -40,17 +41,23 @@ WANTS_EVENT = f"""
         WHERE event.type = wanted.type
            OR (right(wanted.type, 2) = '.*' AND starts_with(event.type, left(wanted.type, -1)))))"""
 
+# The event that a delivery is about: its id is the first 30 characters of the message's (ids of events have that many).
+EVENT_OF = "left({delivery}.event_id, 30)"
+
 # One fan-out at a time: whoever comes second leaves. Alone in its statement, so that the next one's snapshot is
 # taken under the lock.
 LOCK_CURSOR = text(f"SELECT position FROM {_CURSOR} FOR UPDATE SKIP LOCKED")
+# What an endpoint's style makes of an event; only Stripe's looks into it.
+DATA_IF_NEEDED = f"""endpoint.style, endpoint.event_names,
+           CASE WHEN endpoint.style = '{STRIPE}' THEN event.data END AS data"""
 # Index: outbox_event_position_key, webhook_endpoint_merchant_id_idx. An endpoint hears of what happens after it was
 # made.
 EVENTS_AND_ENDPOINTS = text(f"""
     WITH batch AS (
-        SELECT id, merchant_id, type, occurred_at, position FROM {_EVENT}
+        SELECT id, merchant_id, type, occurred_at, position, data FROM {_EVENT}
         WHERE position > :position ORDER BY position LIMIT :limit
     )
-    SELECT event.position, event.id AS event_id, endpoint.id AS endpoint_id
+    SELECT event.position, event.id AS event_id, event.type, endpoint.id AS endpoint_id, {DATA_IF_NEEDED}
     FROM batch AS event LEFT JOIN {_ENDPOINT} AS endpoint
       ON endpoint.merchant_id = event.merchant_id AND endpoint.enabled AND endpoint.created_at <= event.occurred_at
          AND {WANTS_EVENT}
@@ -99,12 +106,12 @@ CLAIM_DUE_DELIVERIES = text(f"""
            CAST(EXTRACT(epoch FROM now() - event.occurred_at) AS float8) AS age_s,
            endpoint.failing_since IS NOT NULL AS is_failing,
            merchant.api_version,
-           event.id AS event_id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at,
+           claimed.event_id, event.type, event.aggregate_id, event.merchant_id, event.occurred_at,
            CAST(event.data AS text) AS data, payment.customer
     FROM claimed
     JOIN {_ENDPOINT} AS endpoint ON endpoint.id = claimed.endpoint_id
     JOIN {merchant.fullname} AS merchant ON merchant.id = endpoint.merchant_id
-    JOIN {_EVENT} AS event ON event.id = claimed.event_id
+    JOIN {_EVENT} AS event ON event.id = {EVENT_OF.format(delivery="claimed")}
     LEFT JOIN {payment.fullname} AS payment ON payment.id = event.aggregate_id""")
 # A delivery that another run finished meanwhile (its lease ran out) stays finished, except that a success is the truth
 # also of one that was given up. What belongs to the
@@ -145,7 +152,7 @@ WAITING = text(f"""
             WHERE d.endpoint_id = waiting.endpoint_id AND d.status = 'due' AND d.due_at <= now()
             ORDER BY d.due_at LIMIT 1
         ) AS first
-        JOIN {_EVENT} AS event ON event.id = first.event_id
+        JOIN {_EVENT} AS event ON event.id = {EVENT_OF.format(delivery="first")}
         WHERE first.attempts = 0 AND first.cycle = 1
     )
     SELECT CAST(EXTRACT(epoch FROM now() - LEAST(
@@ -205,12 +212,13 @@ async def lock_cursor(conn: AsyncConnection) -> int | None:
 
 
 async def events_with_endpoints(conn: AsyncConnection, position: int, limit: int) -> Sequence[Any]:
-    """(position, event_id, endpoint_id or None) of the next events, in order."""
+    """The next events in order, each with every endpoint that wants it, or with none: position, event_id, type,
+    endpoint_id, and what `messages_of` needs."""
     return (await conn.execute(EVENTS_AND_ENDPOINTS, {"position": position, "limit": limit})).all()
 
 
 async def insert_deliveries(conn: AsyncConnection, deliveries: Sequence[tuple[str, str, str]]) -> int:
-    """Write (id, endpoint_id, event_id), due at once; a pair that is there already stays. Returns how many are new."""
+    """Write (id, endpoint_id, message id), due at once; a pair that is there stays. Returns how many are new."""
     ids, endpoint_ids, event_ids = zip(*deliveries, strict=True)
     values = {"ids": list(ids), "endpoint_ids": list(endpoint_ids), "event_ids": list(event_ids)}
     return (await conn.execute(INSERT_DELIVERIES, values)).rowcount
@@ -257,6 +265,7 @@ async def record_attempts(conn: AsyncConnection, records: Sequence[AttemptRecord
 
 
 def _due(row: Any) -> DueDelivery:
+    event_id, aspect = parts_of(row.event_id)
     return DueDelivery(
         id=row.id,
         endpoint_id=row.endpoint_id,
@@ -268,7 +277,8 @@ def _due(row: Any) -> DueDelivery:
         cycle=row.cycle,
         attempts=row.attempts,
         event=StoredEvent(
-            id=row.event_id,
+            id=event_id,
+            aspect=aspect,
             type=row.type,
             aggregate_id=row.aggregate_id,
             merchant_id=row.merchant_id,

@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import orjson
 
 SEED: Final = 20261126
 EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 CONFIG: Final = Path(__file__).with_name("fuzzing.toml")
 HOOKS: Final = "platform_cli.embedded.fuzzing_hooks"
+DOCUMENT_TIMEOUT_S: Final = (
+    120  # it is built when it is first asked for: 14 s on a busy machine; schemathesis waits 10
+)
 TOLD_MAX: Final = 20_000  # characters of a report that a person still reads
 
 
@@ -47,6 +51,8 @@ async def fuzz(
     """Run against the service at `url`; `tokens` are bearers by security scheme, `kept_ids` are what must not be
     ended (the key that calls, its merchant), `headers` are sent where a case has none of the name. `weight` multiplies
     FUZZ_EXAMPLES for a service of few operations."""
+    async with httpx.AsyncClient(timeout=DOCUMENT_TIMEOUT_S) as client:
+        (await client.get(f"{url}/openapi.json")).raise_for_status()
     config, report = directory / "schemathesis.toml", directory / "report.json"
     bearers = "\n".join(f'{scheme} = {{ bearer = "{token}" }}' for scheme, token in tokens.items())
     config.write_text(

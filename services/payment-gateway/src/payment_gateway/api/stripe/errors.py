@@ -37,6 +37,9 @@ _CODES: Final = {
     "invalid-amount": "parameter_invalid_integer",
     "invalid-card-number": "incorrect_number",
 }
+INVALID_CURRENCY: Final = (
+    "Invalid currency: one of ISO 4217's codes of three letters, such as eur, usd or jpy."
+)
 _CARD_ERRORS: Final = frozenset({"incorrect_number"})
 """Refusals of a card before anybody was asked: a CardError for the client all the same."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -15,8 +16,9 @@ from payment_gateway.api.stripe.errors import InvalidParameter
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
+from payment_gateway.domain.stripe_objects.tellings import NAMES, shapes_of
 from payment_gateway.domain.webhook_style import STRIPE
-from payment_gateway.operations.find_events import get_event, list_events
+from payment_gateway.operations.find_tellings import Told, get_telling, list_tellings
 from payment_gateway.operations.manage_webhook_endpoints import (
     delete_webhook_endpoint,
     get_webhook_endpoint,
@@ -24,7 +26,6 @@ from payment_gateway.operations.manage_webhook_endpoints import (
     register_webhook_endpoint,
     update_webhook_endpoint,
 )
-from payment_gateway.store.events import EventFilter
 from platform_kit.app import JsonResponse
 
 router = APIRouter(prefix="/v1", route_class=StripeRoute, include_in_schema=False)
@@ -40,33 +41,22 @@ async def list_all(request: Request, caller: Merchant) -> Response:
     given.done()
     if wanted and several:
         raise InvalidParameter("Use type or types, not both.", "types")
-    named = several or ([wanted] if wanted else [])
-    kinds = [kind for name in named for kind in _native_types(name, "types" if several else "type")] or None
-    newest_first = window.after is None
-    page = await list_events(
-        caller.deps,
-        caller.merchant_id,
-        after=window.after,
-        before=window.before,
-        where=EventFilter(types=kinds, since=window.created_from, until=window.created_to),
-        newest_first=newest_first,
-        limit=window.limit,
-    )
-    found = page.events if newest_first else page.events[::-1]
-    return JsonResponse(render.object_list("/v1/events", found, page.has_more, render.event))
+    names = _known(several or ([wanted] if wanted else []), "types" if several else "type") or None
+    found, has_more = await list_tellings(caller.deps, caller.merchant_id, window, names)
+    return JsonResponse(render.object_list("/v1/events", map(_event, found), has_more, dict))
 
 
 @router.get("/events/{event}", tags=["events"])
 async def retrieve(event: str, request: Request, caller: Merchant) -> Response:
     Parameters(await read_form(request)).done()
-    return JsonResponse(render.event(await get_event(caller.deps, caller.merchant_id, event)))
+    return JsonResponse(_event(await get_telling(caller.deps, caller.merchant_id, event)))
 
 
 @router.post("/webhook_endpoints", tags=["webhooks"])
 async def register(request: Request, caller: Merchant) -> Response:
     given = Parameters(await read_form(request))
-    url, types = given.required("url"), _event_types(given)
-    if types == []:
+    url, names = given.required("url"), _event_names(given)
+    if names == []:
         raise InvalidParameter(
             "Missing required param: enabled_events.", "enabled_events", "parameter_missing"
         )
@@ -77,7 +67,8 @@ async def register(request: Request, caller: Merchant) -> Response:
         caller.deps,
         caller.merchant_id,
         url,
-        event_types=types,
+        event_types=_native_types(names),
+        event_names=names,
         description=description,
         metadata=metadata,
         style=STRIPE,
@@ -121,7 +112,8 @@ async def update_endpoint(endpoint: str, request: Request, caller: Merchant) -> 
     }
     changes = {name: value for name, value in changes.items() if value is not None}
     if "enabled_events" in given:
-        changes["event_types"] = _event_types(given)
+        names = _event_names(given)
+        changes |= {"event_types": _native_types(names), "event_names": names}
     if "disabled" in given:
         changes["enabled"] = not given.flag("disabled")
     given.done()
@@ -149,19 +141,26 @@ async def _all_endpoints(caller: Caller) -> list[Mapping[str, Any]]:
             return found
 
 
-def _event_types(given: Parameters) -> list[str] | None:
-    """Our types for the events that were named in Stripe's words; None = all of them."""
+def _event(told: Told) -> dict[str, Any]:
+    return render.event(told.event, told.telling)
+
+
+def _event_names(given: Parameters) -> list[str] | None:
+    """What is to be told, in Stripe's words; None = everything."""
     named = given.texts("enabled_events")
-    if "*" in named:
-        return None
-    return sorted({kind for name in named for kind in _native_types(name, "enabled_events")})
+    return None if "*" in named else _known(named, "enabled_events")
 
 
-def _native_types(name: str, param: str) -> list[str]:
-    found = [kind for kind, stripe_name in render.EVENT_TYPES.items() if stripe_name == name]
-    if name == "charge.captured":
-        found = ["payment.captured.v1"]
-    if not found:
-        told = ", ".join(sorted({*render.EVENT_TYPES.values(), "charge.captured"}))
-        raise InvalidParameter(f"This is no event of ours. There are: {told}.", param)
-    return found
+def _native_types(names: list[str] | None) -> list[str] | None:
+    """Our types for those names."""
+    return None if names is None else sorted({kind for kind, _ in shapes_of(names)})
+
+
+def _known(names: Sequence[str], param: str) -> list[str]:
+    """Each once, and none with a typo in it: that would never be told, and nobody would say so."""
+    for name in names:
+        if name not in NAMES:
+            near = "".join(f" Did you mean {one}?" for one in get_close_matches(name, NAMES, 1))
+            told = ", ".join(sorted(NAMES))
+            raise InvalidParameter(f"This is no event of ours.{near} There are: {told}.", param)
+    return sorted(set(names))

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import KEY_SCOPES
 from payment_gateway.api.personal_data import MERCHANT_ID
+from payment_gateway.api.stripe.calls import LIMIT_DEFAULT
 from payment_gateway.api.stripe.errors import InvalidParameter
 from payment_gateway.api.stripe.form import Form, read_form
 from payment_gateway.api.stripe.names import native_id
@@ -34,6 +35,9 @@ log = get_logger(__name__)
 
 DEPTH_MAX: Final = 4
 PATHS_MAX: Final = 20
+LOOKUPS_MAX: Final = (
+    400  # of one page: each is a row by its key, and somebody else's requests wait for the same pool
+)
 
 EXPANDABLE: Final[Mapping[str, Mapping[str, str]]] = {
     "payment_intent": {
@@ -83,7 +87,22 @@ def _checked(request: Request, form: Form) -> Sequence[Path]:
         raise InvalidParameter(
             f"Expand takes at most {PATHS_MAX} names, such as latest_charge or data.customer.", "expand"
         )
-    return [_path(request, text) for text in texts]
+    paths = [_path(request, text) for text in texts]
+    _bound(form, paths)
+    return paths
+
+
+def _bound(form: Form, paths: Sequence[Path]) -> None:
+    """A page of a hundred with a dozen names would be thousands of look-ups: it is refused before the first."""
+    levels = {path[:depth] for path in paths if path[0] == "data" for depth in range(2, len(path) + 1)}
+    limit = form.get("limit")  # what is no limit is refused by the list itself
+    size = int(limit) if isinstance(limit, str) and limit.isdecimal() and len(limit) < 4 else LIMIT_DEFAULT
+    if len(levels) * size > LOOKUPS_MAX:
+        raise InvalidParameter(
+            f"These names would be up to {len(levels) * size} objects to look up, and one page looks up at most"
+            f" {LOOKUPS_MAX}. Use a limit of at most {LOOKUPS_MAX // len(levels)}, or expand less.",
+            "expand",
+        )
 
 
 def _path(request: Request, text: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -75,25 +76,36 @@ class Parameters:
     def __init__(self, form: Form, prefix: str = "") -> None:
         self._left = dict(form)
         self._prefix = prefix
+        self._known: set[str] = set()
         self._left.pop("expand", None)  # we render whole objects wherever we have them
 
     def __contains__(self, name: str) -> bool:
+        self._known.add(name)
         return name in self._left
+
+    def _take(self, name: str, default: Any = None) -> Any:
+        """The value as it came; by what is taken, a typo in a name is told from a name of another endpoint."""
+        self._known.add(name)
+        return self._left.pop(name, default)
 
     def path(self, name: str) -> str:
         return f"{self._prefix}[{name}]" if self._prefix else name
 
     def peek(self, name: str) -> Any:
         """The value as it came, left where it is."""
+        self._known.add(name)
         return self._left.get(name)
 
     def text(self, name: str, *, length_max: int = 500) -> str | None:
         """A text; None when it is absent or unset (empty)."""
-        value = self._left.pop(name, None)
+        value = self._take(name)
         if value is None or value == "":
             return None
         if not isinstance(value, str) or len(value) > length_max or not value.isprintable():
-            raise InvalidParameter(f"Invalid {self.path(name)}.", self.path(name))
+            raise InvalidParameter(
+                f"Invalid {self.path(name)}: a text of at most {length_max} printable characters.",
+                self.path(name),
+            )
         if holds_card_number(value):
             raise InvalidParameter("Card numbers are not accepted here.", self.path(name))
         return value
@@ -112,7 +124,10 @@ class Parameters:
             return None
         if not re.fullmatch(r"-?[0-9]+", value):
             raise InvalidParameter(
-                f"Invalid integer: {self.path(name)}.", self.path(name), "parameter_invalid_integer"
+                f"Invalid integer: {self.path(name)}. A whole number is needed; amounts are in minor units"
+                " (1250 for 12.50 EUR).",
+                self.path(name),
+                "parameter_invalid_integer",
             )
         number = int(value)
         if not least <= number <= most:
@@ -129,7 +144,7 @@ class Parameters:
         if value is None:
             return default
         if value not in ("true", "false"):
-            raise InvalidParameter(f"Invalid boolean: {self.path(name)}.", self.path(name))
+            raise InvalidParameter(f"Invalid boolean: {self.path(name)} is true or false.", self.path(name))
         return value == "true"
 
     def choice(self, name: str, *values: str) -> str | None:
@@ -141,7 +156,7 @@ class Parameters:
         return value
 
     def nested(self, name: str) -> Parameters | None:
-        value = self._left.pop(name, None)
+        value = self._take(name)
         if value is None or value == "":
             return None
         if not isinstance(value, dict):
@@ -149,7 +164,7 @@ class Parameters:
         return Parameters(value, self.path(name))
 
     def texts(self, name: str) -> list[str]:
-        value = self._left.pop(name, [])
+        value = self._take(name, [])
         listed = value if isinstance(value, list) else [value] if value else []
         if not all(isinstance(one, str) for one in listed):
             raise InvalidParameter(f"Invalid array: {self.path(name)}.", self.path(name))
@@ -157,9 +172,9 @@ class Parameters:
 
     def metadata(self, before: dict[str, str] | None = None) -> dict[str, str] | None:
         """Metadata merged into what was there: an empty text unsets a key. None when nothing was said."""
-        if "metadata" not in self._left:
+        if "metadata" not in self:
             return None
-        given = self._left.pop("metadata")
+        given = self._take("metadata")
         if given == "":
             return {}
         if not isinstance(given, dict) or len(given) > 50:
@@ -179,11 +194,12 @@ class Parameters:
     def ignore(self, *names: str) -> None:
         """Parameters that we accept and that change nothing here."""
         for name in names:
-            self._left.pop(name, None)
+            self._take(name)
 
     def done(self) -> None:
         """Raises InvalidParameter for what nobody asked for."""
         for name in self._left:
+            near = "".join(f". Did you mean {one}?" for one in get_close_matches(name, self._known, 1))
             raise InvalidParameter(
-                f"Received unknown parameter: {self.path(name)}", self.path(name), "parameter_unknown"
+                f"Received unknown parameter: {self.path(name)}{near}", self.path(name), "parameter_unknown"
             )

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from payment_gateway.api.access import Caller, Merchant
 from payment_gateway.api.stripe.calls import key_of, respond, settled, window_of
-from payment_gateway.api.stripe.errors import InvalidParameter, envelope
+from payment_gateway.api.stripe.errors import INVALID_CURRENCY, InvalidParameter, envelope
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.names import native_id
 from payment_gateway.api.stripe.route import StripeRoute
@@ -91,7 +91,7 @@ async def pay_out(request: Request, caller: Merchant) -> Response:
     if amount is None:
         raise InvalidParameter("Missing required param: amount.", "amount", "parameter_missing")
     if currency not in CURRENCIES:
-        raise InvalidParameter("Invalid currency.", "currency", "invalid_currency")
+        raise InvalidParameter(INVALID_CURRENCY, "currency", "invalid_currency")
     destination = given.text("destination")
     if destination is None:
         destination = (await get_terms(caller.deps, caller.merchant_id)).payout_destination

@@ -14,7 +14,7 @@ def native_id(prefix: str, given: str) -> str:
     """The native id behind `given`, which must start with `prefix`. Raises NotFound for any other text."""
     head, _, tail = given.partition("_")
     if head != prefix or not tail:
-        raise NotFound(f"No such {_NOUNS.get(prefix, 'object')}.")
+        raise NotFound(f"No such {_NOUNS.get(prefix, 'object')}: these ids begin with {prefix}_.")
     return f"{_NATIVE.get(prefix, prefix)}_{tail}"
 
 

@@ -17,7 +17,7 @@ from payment_gateway.api.stripe.calls import (
     settled,
     window_of,
 )
-from payment_gateway.api.stripe.errors import InvalidParameter
+from payment_gateway.api.stripe.errors import INVALID_CURRENCY, InvalidParameter
 from payment_gateway.api.stripe.form import Parameters, read_form
 from payment_gateway.api.stripe.names import native_id
 from payment_gateway.api.stripe.payment_methods import method_of
@@ -25,7 +25,7 @@ from payment_gateway.api.stripe.route import StripeRoute
 from payment_gateway.domain import stripe_objects as render
 from payment_gateway.domain.objects import payment_object
 from payment_gateway.domain.payment import Payment
-from payment_gateway.domain.statement_descriptor import is_statement_descriptor
+from payment_gateway.domain.statement_descriptor import FORBIDDEN, is_statement_descriptor
 from payment_gateway.operations.cancel_payment import cancel_payment
 from payment_gateway.operations.capture_payment import capture_payment
 from payment_gateway.operations.confirm_payment import ConfirmPayment, confirm_payment
@@ -64,7 +64,7 @@ async def create(request: Request, caller: Merchant, fault: SandboxFault = None)
     if amount is None:
         raise InvalidParameter("Missing required param: amount.", "amount", "parameter_missing")
     if currency not in CURRENCIES:
-        raise InvalidParameter("Invalid currency.", "currency", "invalid_currency")
+        raise InvalidParameter(INVALID_CURRENCY, "currency", "invalid_currency")
     payment_method, method = method_of(given)
     command = CreatePayment(
         merchant_id=caller.merchant_id,
@@ -225,7 +225,11 @@ async def _act(request: Request, caller: Caller, intent: str, amount_minor: int 
 def _descriptor(given: Parameters) -> str | None:
     text = given.text("statement_descriptor")
     if text is not None and not is_statement_descriptor(text):
-        raise InvalidParameter("The statement descriptor cannot be shown.", "statement_descriptor")
+        raise InvalidParameter(
+            "The statement descriptor cannot be shown: 5 to 22 printable ASCII characters, one of them a letter, and"
+            f" none of {' '.join(sorted(FORBIDDEN))}",
+            "statement_descriptor",
+        )
     return text
 
 

@@ -47,6 +47,9 @@ webhook_endpoint = Table(
     Column("last_failed_at", Time),
     Column("disabled_at", Time),
     Column("disabled_reason", String),
+    Column(
+        "event_names", ARRAY(String), comment="what of event_types, in the words of its style; null = all"
+    ),
     Column("deleted_at", Time, comment="kept for its deliveries' sake; shown to nobody"),
     ForeignKeyConstraint(["merchant_id"], ["payments.merchant.id"]),
     one_of("style", ("native", "stripe")),
@@ -69,6 +72,7 @@ webhook_delivery = Table(
     Column(
         "cycle", Integer, nullable=False, server_default=text("1"), comment="1, and one more for each replay"
     ),
+    # `event_id` is the webhook-id: the event's id, and an aspect behind it where the event is told in several ways.
     UniqueConstraint("endpoint_id", "event_id"),
     ForeignKeyConstraint(["endpoint_id"], ["payments.webhook_endpoint.id"]),
     one_of("status", ("due", "delivered", "dead")),

@@ -20,6 +20,8 @@ _ENDPOINT: Final = {
     "url": TEXT,
     "enabled": FLAG,
     "event_types": nullable(items(TEXT)),
+    "event_names": items(TEXT)
+    | {"description": "of a Stripe-shaped endpoint: what it asked for in those words"},
     "description": nullable(TEXT),
     "metadata": LABELS,
     "style": TEXT,
@@ -51,8 +53,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "next_before": OLDER_CURSOR,
         }
     ),
-    "WebhookEndpoint": thing("webhook_endpoint", _ENDPOINT),
-    "NewWebhookEndpoint": thing("webhook_endpoint", _ENDPOINT | {"secret": SHOWN_ONCE}),
+    "WebhookEndpoint": thing("webhook_endpoint", _ENDPOINT, optional=["event_names"]),
+    "NewWebhookEndpoint": thing(
+        "webhook_endpoint", _ENDPOINT | {"secret": SHOWN_ONCE}, optional=["event_names"]
+    ),
     "WebhookEndpointPage": page("WebhookEndpoint", "next_cursor", "next_after"),
     "PublicKeyList": shape({"data": items(TEXT)}),
     "WebhookPing": thing("webhook_ping", {"delivery_id": identifier("dlv"), "event_id": identifier("evt")}),
@@ -62,6 +66,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "id": identifier("dlv"),
             "endpoint_id": identifier("we"),
             "event_id": identifier("evt"),
+            "message_id": TEXT
+            | {"description": "the webhook-id: the event's id, and an aspect where it is told twice"},
             "event_type": TEXT,
             "status": word("due", "delivered", "dead"),
             "cycle": COUNT,
