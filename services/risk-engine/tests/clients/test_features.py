@@ -33,8 +33,8 @@ from risk_engine.settings import Settings
 
 @pytest.fixture
 async def features(clean_redis_url: str) -> AsyncIterator[FeatureStore]:
-    async with create_redis(clean_redis_url) as redis:
-        store = FeatureStore(redis, timeout_s=5)
+    async with create_redis(clean_redis_url, timeout_s=60) as redis:
+        store = FeatureStore(redis, timeout_s=60)
         await store.mark_warm()
         yield store
 
@@ -120,7 +120,7 @@ async def test_lua_says_what_the_definition_says(
             ip_country="US" if number % 4 else "",
             card_bin=("", "424242", "42424242")[number % 3],
         )
-        answered = await features._run(subject, amount, records=records, timeout_s=5)
+        answered = await features._run(subject, amount, records=records, timeout_s=60)
         assert answered.windows == plain.assess(subject, amount, records)
 
 
@@ -208,11 +208,12 @@ async def test_lost_data_is_told_as_cold(features: FeatureStore) -> None:
 
 
 async def test_a_killed_redis_and_a_frozen_one_are_both_unavailable(killable_redis: KillableRedis) -> None:
-    async with create_redis(killable_redis.url) as redis:
-        store = FeatureStore(redis, timeout_s=0.5)
+    async with create_redis(killable_redis.url, timeout_s=60) as redis:
+        store = FeatureStore(redis, timeout_s=60)
         await store.assess(a_subject(1), 100)
+        impatient = FeatureStore(redis, timeout_s=0.2)
         with killable_redis.frozen(), pytest.raises(VelocityUnavailable, match="TimeoutError"):
-            await store.assess(a_subject(2), 100)
+            await impatient.assess(a_subject(2), 100)
         killable_redis.kill()
         with pytest.raises(VelocityUnavailable, match="ConnectionError"):
             await store.assess(a_subject(3), 100)
@@ -239,14 +240,14 @@ def test_a_series_of_counts_and_ages_alone_does_not_parse_its_members() -> None:
 
 async def test_answers_are_not_mixed_up_after_a_stall(killable_redis: KillableRedis) -> None:
     """Callers that lost patience must not leave their answers to those who come after them."""
-    async with create_redis(killable_redis.url) as redis:
+    async with create_redis(killable_redis.url, timeout_s=60) as redis:
         store = FeatureStore(redis, timeout_s=0.05)
         with killable_redis.frozen():
             late = [store.assess(a_subject(n, card=f"late-{n}", device="", ip=""), n) for n in range(8)]
             results = await asyncio.gather(*late, return_exceptions=True)
         assert {type(result) for result in results} == {VelocityUnavailable}
         await asyncio.sleep(ROUND_TRIP_S)  # the stalled round trip is given up
-        patient = FeatureStore(redis, timeout_s=5)
+        patient = FeatureStore(redis, timeout_s=60)
         sums = await asyncio.gather(
             *(
                 patient.assess(a_subject(100 + n, card=f"card-{n}", customer_id=f"c-{n}"), 1000 + n)
@@ -254,6 +255,20 @@ async def test_answers_are_not_mixed_up_after_a_stall(killable_redis: KillableRe
             )
         )
         assert [one.windows["card_sum_24h"] for one in sums] == [1000 + n for n in range(100)]
+
+
+async def test_a_store_of_patient_callers_waits_for_a_redis_that_stood_still(
+    killable_redis: KillableRedis,
+) -> None:
+    """A rebuild has more time than a decision; a round trip that ends sooner would take it away."""
+    async with create_redis(killable_redis.url, timeout_s=60) as redis:
+        store = FeatureStore(redis, timeout_s=60)
+        await store.assess(a_subject(1), 100)
+        with killable_redis.frozen():
+            waiting = asyncio.create_task(store.assess(a_subject(2), 100))
+            await asyncio.sleep(2 * ROUND_TRIP_S)
+            assert not waiting.done()
+        assert (await waiting).windows["card_count_10m"] == 2
 
 
 def test_the_last_of_a_full_batch_is_answered_within_the_velocitys_share() -> None:
@@ -264,9 +279,9 @@ def test_the_last_of_a_full_batch_is_answered_within_the_velocitys_share() -> No
 
 async def test_who_lost_patience_in_the_queue_is_not_sent_any_more(killable_redis: KillableRedis) -> None:
     """Work nobody waits for would hold up those who do."""
-    async with create_redis(killable_redis.url) as redis:
+    async with create_redis(killable_redis.url, timeout_s=60) as redis:
         store = FeatureStore(redis, timeout_s=0.05)
-        patient = FeatureStore(redis, timeout_s=5)
+        patient = FeatureStore(redis, timeout_s=60)
         await patient.mark_warm()
         store._script = patient._script
         with killable_redis.frozen():
@@ -301,7 +316,7 @@ def a_crowd(count: int, seed: int) -> list[tuple[Subject, str]]:
 async def test_a_simulated_history_gives_the_same_facts_both_ways(features: FeatureStore) -> None:
     plain, most = PlainWindows(), dict[str, Any]()
     for subject, records in a_crowd(1_500, seed=7):
-        answered = (await features._run(subject, 1250, records=records, timeout_s=5)).windows
+        answered = (await features._run(subject, 1250, records=records, timeout_s=60)).windows
         assert answered == plain.assess(subject, 1250, records)
         most = {
             name: max(value, most.get(name, 0)) for name, value in answered.items() if name in links.FACTS
@@ -366,7 +381,7 @@ async def test_who_came_back_is_remembered_longer_and_a_replay_shortens_nothing(
 async def test_strangers_cannot_fill_redis_and_who_is_known_still_gains_neighbours(
     features: FeatureStore,
 ) -> None:
-    store = FeatureStore(features._redis, timeout_s=5, strangers_per_day_max=4)
+    store = FeatureStore(features._redis, timeout_s=60, strangers_per_day_max=4)
     await store.assess(a_subject(0, email="email-1"), 100)
     (counter,) = await features._redis.keys("vel:strangers:*")
     assert 0 < await features._redis.pttl(counter) <= 2 * velocity.DAY_MS
@@ -398,8 +413,8 @@ async def test_where_redis_is_nearly_full_strangers_leave_no_window_and_who_is_k
 
 
 async def test_room_is_noted_for_all_who_decide_and_only_for_a_while(killable_redis: KillableRedis) -> None:
-    async with create_redis(killable_redis.url) as redis:
-        store = FeatureStore(redis, timeout_s=5)
+    async with create_redis(killable_redis.url, timeout_s=60) as redis:
+        store = FeatureStore(redis, timeout_s=60)
         await redis.config_set("maxmemory", 0)
         assert (await store.filled(), await store.note_room()) == (0.0, True), (
             "without a bound it is never full"

@@ -15,7 +15,6 @@ from parity_rig import Parity, history_of
 
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.redis import create_redis
-from risk_engine.clients import shared_script
 from risk_engine.clients.features import FeatureStore
 from risk_engine.domain.simulator import CUSTOMERS, DAYS, TERMINALS, simulate
 
@@ -30,15 +29,14 @@ async def test_every_window_of_a_simulated_history_is_equal(
     fresh_database: FreshDatabase,
     clean_redis_url: str,
     record_property: Callable[[str, object], None],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A call that is given up on and asked again comes after its successors, who have pruned what it would have read.
-    monkeypatch.setattr(shared_script, "ROUND_TRIP_S", 60)
     transactions = simulate(**(WHOLE if SCALE >= 50 else SLICE | {"customers": SLICE["customers"] * SCALE}))
     database = await fresh_database("risk")
     connection = await asyncpg.connect(database.admin_url)
     try:
-        async with create_redis(clean_redis_url) as redis:
+        async with create_redis(clean_redis_url, timeout_s=60) as redis:
+            # A call that is given up on and asked again comes after its successors, who have pruned what it would
+            # have read.
             parity = Parity(FeatureStore(redis, timeout_s=60), connection)
             began_s = time.monotonic()
             await parity.play(history_of(transactions), until_s=began_s + 60 * MINUTES)

@@ -11,7 +11,6 @@ from risk_rig import NOON, a_subject
 from sqlalchemy import text
 
 from platform_kit.redis import create_redis
-from risk_engine.clients import shared_script
 from risk_engine.clients.features import FeatureStore
 from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import SERIES, Series
@@ -22,10 +21,8 @@ PAYMENTS = 400
 
 
 @pytest.fixture
-async def features(clean_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FeatureStore]:
-    # On a machine with other work a call may take longer than a decision would wait for it.
-    monkeypatch.setattr(shared_script, "ROUND_TRIP_S", 60)
-    async with create_redis(clean_redis_url) as redis:
+async def features(clean_redis_url: str) -> AsyncIterator[FeatureStore]:
+    async with create_redis(clean_redis_url, timeout_s=60) as redis:
         yield FeatureStore(redis, timeout_s=60)
 
 

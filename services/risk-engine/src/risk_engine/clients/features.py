@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from risk_engine.clients import links
-from risk_engine.clients.shared_script import SharedScript
+from risk_engine.clients.shared_script import ROUND_TRIP_S, SharedScript
 from risk_engine.domain.facts import Subject
 from risk_engine.domain.velocity import HOUR_MS, SERIES, Aggregate, Series, empty_windows
 
@@ -165,7 +165,9 @@ class FeatureStore:
         self._unseen_keys = [name + suffix for name in UNSEEN_KEYS]
         self._redis = redis
         self._timeout_s = timeout_s
-        self._script = SharedScript(redis, program(strangers_per_day_max, suffix))
+        self._script = SharedScript(
+            redis, program(strangers_per_day_max, suffix), round_trip_s=max(ROUND_TRIP_S, timeout_s)
+        )
 
     async def assess(self, subject: Subject, amount: int) -> Velocity:
         """Record the payment and read every window as of its event time. Raises VelocityUnavailable."""

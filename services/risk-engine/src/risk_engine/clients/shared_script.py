@@ -16,15 +16,16 @@ from platform_kit.together import Together
 
 CALL_MS_MAX = 0.85  # inside Redis, within a full ring (docs/risk.md); 0.3 ms as a rule
 BATCH_MAX = 16  # the last of a batch waits for all: 14 ms at most, and the velocity's share is 25
-ROUND_TRIP_S = 0.25  # a frozen server is given up on after this; each caller has its own, shorter patience
+ROUND_TRIP_S = 0.25  # a frozen server is given up on after this, unless a store's callers have more patience
 
 
 class SharedScript:
     """Calls of one program. Belongs to the event loop that it is used in."""
 
-    def __init__(self, redis: Redis, program: str) -> None:
+    def __init__(self, redis: Redis, program: str, round_trip_s: float = ROUND_TRIP_S) -> None:
         self._redis = redis
         self._program = program
+        self._round_trip_s = round_trip_s
         self._sha = ""
         self._calls: Together[Sequence[Any], Any] = Together(self._send, batch_max=BATCH_MAX)
 
@@ -33,7 +34,7 @@ class SharedScript:
         return await self._calls.call((len(keys), *keys, *arguments), timeout_s)
 
     async def _send(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
-        async with asyncio.timeout(ROUND_TRIP_S):
+        async with asyncio.timeout(self._round_trip_s):
             return await self._round_trip(calls)
 
     async def _round_trip(self, calls: Sequence[Sequence[Any]]) -> list[Any]:

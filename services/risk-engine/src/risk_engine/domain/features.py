@@ -141,7 +141,6 @@ def features_of_decision(facts: Mapping[str, Any], names: tuple[str, ...]) -> li
 
 def _terminal_features(windows: Mapping[str, int | bool]) -> dict[str, float]:
     """Counts and shares of frauds; no share when the cap was reached, because its count is then too low."""
-    # Decisions that were stored before a window was read have none of it: a model that asks finds its default.
     is_whole = not windows["terminal_payments_saturated"]
     counts = {span: windows[f"terminal_count_{span}"] for span in ("1d", "7d", "30d")}
     return (
@@ -150,5 +149,6 @@ def _terminal_features(windows: Mapping[str, int | bool]) -> dict[str, float]:
             f"terminal_risk_{span}": mean(windows[f"terminal_frauds_{span}"], count) if is_whole else 0.0
             for span, count in counts.items()
         }
+        # Decisions that were stored before a window was read have none of it: a model that asks finds its default.
         | {name: float(windows.get(name, 0)) for name in _OF_FRAUDS}
     )
