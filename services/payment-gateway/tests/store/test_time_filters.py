@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from payment_gateway.operations.record_return import returned_refund_id
 from payment_gateway.settings import Settings
 from payment_gateway.store import events, movements, payments, refunds
 from payment_gateway.store.events import EventFilter
@@ -61,6 +62,11 @@ ROWS: Final = (
         '{"journal": {"id": "je_00000000000000000000000000", "transfers": []}}', at, :merchants * n + m
     FROM unnest(CAST(:evt AS text[]), CAST(:event_times AS timestamptz[])) WITH ORDINALITY AS r (id, at, n),
         generate_series(1, :merchants) AS m""",
+)
+
+RETURNED: Final = text(
+    "INSERT INTO payments.refund (id, payment_id, merchant_id, amount_minor, currency, status, created_at)"
+    " VALUES (:id, :payment, 'mer_1', 1, 'EUR', 'succeeded', :at)"
 )
 
 
@@ -141,6 +147,20 @@ async def test_an_event_that_was_committed_before_an_earlier_one_is_in_the_span_
         where = EventFilter(since=at, until=at + timedelta(seconds=1))
         found = await events.page(conn, MERCHANT, where=where, limit=10)
         assert [event["id"] for event in found] == [IDS["evt"][number]]
+
+
+async def test_a_refund_that_a_bank_sent_back_has_an_id_that_tells_no_time(conn: AsyncConnection) -> None:
+    await conn.execute(text("RESET role"))
+    ids = {returned_refund_id("bank_sim", f"return-{n}"): TIMES[n] for n in range(0, 600, 60)}
+    for refund, at in ids.items():
+        told = {"id": refund, "payment": IDS["pay"][0], "at": at + timedelta(seconds=1)}
+        await conn.execute(RETURNED, told)
+    for refund, at in ids.items():
+        window = Window(10, created_from=at, created_to=at + timedelta(seconds=2))
+        rows, _ = await refunds.REFUNDS.rows(conn, MERCHANT, window)
+        assert [row.id for row in rows] == [refund, IDS["rf"][TIMES.index(at)]], "newest first"
+        rows, _ = await refunds.REFUNDS.rows(conn, MERCHANT, Window(1, before=refund))
+        assert [row.id for row in rows] == [IDS["rf"][TIMES.index(at)]]
 
 
 async def test_of_a_day_only_its_rows_are_read(conn: AsyncConnection) -> None:

@@ -24,9 +24,9 @@ LOCK_REFUNDS = text(
 )
 # refund_payment_id_idx
 LIST_REFUNDS = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE payment_id = :payment_id ORDER BY id")  # noqa: S608
-# refund_by_merchant_idx
+# refund_by_merchant_idx; a refund that a bank sent back has an id that tells no time (record_return.py)
 REFUNDS = PageQuery(
-    table, _COLUMNS, {"payment_id": "payment_id = :payment_id", "status": "status = :status"}, ids="rf"
+    table, _COLUMNS, {"payment_id": "payment_id = :payment_id", "status": "status = :status"}, by_time=True
 )
 GET_REFUND = text(f"SELECT {_COLUMNS} FROM {table.fullname} WHERE id = :id AND merchant_id = :merchant_id")  # noqa: S608
 

@@ -121,7 +121,7 @@ refund = Table(
         "0 <= fee_returned_minor AND fee_returned_minor <= amount_minor", name="fee_returned_within_amount"
     ),
     one_of("status", ("pending", "succeeded", "failed")),
-    Index("refund_by_merchant_idx", "merchant_id", "id"),
+    Index("refund_by_merchant_idx", "merchant_id", "created_at", "id"),
 )
 
 # One question to a channel. A row without `outcome` is "about to be sent, or sent": whoever finds it after `due_at`
