@@ -20,13 +20,14 @@ from typer.testing import CliRunner
 from platform_cli.app import main
 from platform_cli.embedded.testing import FreshDatabase
 from platform_cli.privacy import scrub_databases
-from platform_cli.privacy.clear_fields import scrubbed, without_people
+from platform_cli.privacy.clear_fields import data_of, scrubbed, without_people
 from platform_cli.privacy.scrub_archive import ArchiveIsBusy, scrub_archive
 from platform_cli.privacy.scrub_databases import (
     Payers,
     Scrubbed,
     StillSealing,
     connected,
+    in_order,
     missing,
     scrub_postgres,
 )
@@ -77,6 +78,16 @@ def test_risk_knows_a_payer_by_token(id_: str | None, scrubbed: str | None) -> N
 
 def test_what_is_no_event_is_left_as_it_is() -> None:
     assert scrubbed(['{"customer": {"id": "ada-17"', '["customer"]', '{"data": 1}'], "data", TOKENS) == {}
+
+
+def test_what_no_event_has_is_left_and_stops_nobody() -> None:
+    """In quarantine stands whatever came."""
+    deep, long = '{"customer":' * 100_000, '{"data":{"customer":' + "9" * 5_000 + "}}"
+    assert [data_of(text, "data") for text in (deep, long)] == [None, None]
+    half = json.dumps({"data": payment(PAYER) | {"reference": "\ud800"}})
+    (clean,) = scrubbed([half], "data", TOKENS).values()
+    assert clean.encode()
+    assert json.loads(clean)["data"] == payment({"subject": "sub_1"}) | {"reference": "\ud800"}
 
 
 @pytest.fixture
@@ -133,6 +144,17 @@ async def test_what_was_stopped_half_way_is_begun_again(
     told = await payments.fetch("SELECT data, position FROM payments.outbox_event ORDER BY position")
     assert [row["position"] for row in told] == list(range(1, 8))
     assert all(json.loads(row["data"]) == payment({"subject": "sub_1"}) for row in told)
+
+
+async def test_outboxes_go_before_what_is_filled_from_them(fresh_database: FreshDatabase) -> None:
+    named = [
+        await connected((await fresh_database(one)).admin_url) for one in ("pipeline", "risk", "payments")
+    ]
+    try:
+        assert await in_order(named) == named[::-1]
+    finally:
+        for connection in named:
+            await connection.close()
 
 
 @pytest.mark.parametrize("service", ["payments", "risk"])

@@ -50,7 +50,7 @@ def data_of(text: str, member: str | None) -> Mapping[str, Any] | None:
     """The data in an event's JSON: the whole of it, or what stands under `member`. None when no data can be read."""
     try:
         document = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or of a depth or with a number that no event has
         return None
     found = document if member is None else _mapping(document).get(member)
     return found if isinstance(found, Mapping) else None
@@ -64,8 +64,17 @@ def scrubbed(texts: Sequence[str], member: str | None, tokens: Tokens) -> dict[i
         clean = None if data is None else without_people(data, tokens)
         if clean is not None:
             document = clean if member is None else {**json.loads(text), member: clean}
-            found[index] = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+            found[index] = _written(document)
     return found
+
+
+def _written(document: Mapping[str, Any]) -> str:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which can only be written as it came: escaped
+        return json.dumps(document, separators=(",", ":"))
+    return text
 
 
 def may_tell_of_people(text: str) -> bool:

@@ -114,6 +114,12 @@ async def connected(url: str) -> asyncpg.Connection[Any]:
     return await asyncpg.connect(url, server_settings={"row_security": "off"})
 
 
+async def in_order(connections: Sequence[asyncpg.Connection[Any]]) -> list[asyncpg.Connection[Any]]:
+    """Those with outboxes before those that are filled from them, however they were named."""
+    first = {one: [await _has(one, table.name) for table in TABLES] for one in connections}
+    return sorted(connections, key=lambda one: first[one].index(True) if any(first[one]) else len(TABLES))
+
+
 async def missing(connections: Sequence[asyncpg.Connection[Any]]) -> list[str]:
     """Tables of events that none of these databases has."""
     return [table.name for table in TABLES if not any([await _has(one, table.name) for one in connections])]

@@ -9,7 +9,14 @@ from typing import Any
 import asyncpg
 
 from platform_cli.daily.telling import errors
-from platform_cli.privacy.scrub_databases import Payers, Scrubbed, connected, missing, scrub_postgres
+from platform_cli.privacy.scrub_databases import (
+    Payers,
+    Scrubbed,
+    connected,
+    in_order,
+    missing,
+    scrub_postgres,
+)
 from platform_cli.privacy.scrub_streams import scrub_streams
 
 
@@ -18,8 +25,8 @@ async def scrub_places(
 ) -> tuple[list[Scrubbed], list[str]]:
     """What each place held, and what is left or was not named.
 
-    The outboxes before all that is filled from them, so the database that knows the payers comes first. A Redis has a
-    password beside its URL, where that has none. Raises StillSealing.
+    The outboxes before all that is filled from them. A Redis has a password beside its URL, where that has none. Raises
+    StillSealing.
     """
     places: list[Scrubbed] = []
     faults: list[str] = []
@@ -28,7 +35,7 @@ async def scrub_places(
         for connection in connections:
             stack.push_async_callback(connection.close)
         payers = await Payers.of(connections)
-        for connection in sorted(connections, key=lambda one: one is not payers.connection):
+        for connection in await in_order(connections):
             places += await scrub_postgres(connection, payers, dry_run=dry_run, progress=_progress)
         faults += [f"{table}: in no database that was named" for table in await missing(connections)]
         if not redis:
