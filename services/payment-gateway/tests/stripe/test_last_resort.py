@@ -36,6 +36,7 @@ def test_an_unexpected_error_is_an_api_error_that_tells_nothing_of_the_inside(
     assert list(reply.json()) == ["error"]
     assert reply.json()["error"]["type"] == "api_error"
     assert told in reply.json()["error"]["message"]
+    assert "under the same Idempotency-Key" in reply.json()["error"]["message"], "it may have been done"
     assert not [word for word in ("secret", "10.0.0.7") if word in reply.text]
     assert reply.headers["request-id"].startswith("req_")
     assert reply.headers["stripe-version"] == "2024-06-20"

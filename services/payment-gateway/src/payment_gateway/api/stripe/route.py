@@ -25,6 +25,9 @@ log = get_logger(__name__)
 
 VERSION_HEADER: Final = "Stripe-Version"
 VERSION_LENGTH_MAX: Final = 40
+AGAIN: Final = (
+    "send the same request again, under the same Idempotency-Key"  # it may have been done before it failed
+)
 
 
 class StripeRoute(APIRoute):
@@ -61,10 +64,10 @@ def _last_resort(request: Request, error: Exception) -> Response:
     """What no refusal is made for: a database that is not there, or a bug, of which nothing inside is told."""
     if is_unavailable(error):
         log.warning("database not reachable", error=repr(error))
-        return envelope(503, {"detail": "The database is not available; send the same request again."})
+        return envelope(503, {"detail": f"The database is not available; {AGAIN}."})
     canonical.add(error=type(error).__name__)
     log.exception("unhandled error", path=request.scope["path"])
-    return envelope(500, {"detail": "Something went wrong on our side; send the same request again."})
+    return envelope(500, {"detail": f"Something went wrong on our side; {AGAIN}."})
 
 
 def _version(request: Request) -> str:
