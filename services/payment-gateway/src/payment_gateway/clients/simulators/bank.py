@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from payment_gateway.clients.simulators import rules
 from payment_gateway.clients.simulators.book import Book, Operation
@@ -30,28 +30,23 @@ def transfer(book: Book, question: rules.Question, base_url: str, callback_url: 
     """Wait for a payer's transfer. Money moves when it arrives; a bank holds nothing."""
     body = question.body
     scheme = rules.text_of(body, "scheme", length_max=64)
-    amount, currency = rules.amount_of(body), rules.currency_of(body)
     reference = new_id("bt")
-    if code := _refusal(scheme, rules.flag_of(body, "capture", True)):
-        fields: dict[str, Any] = {"outcome": "declined", "code": code}
-    else:
-        fields = {
-            "outcome": "action_required",
-            "code": None,
-            "callback_url": rules.callback_of(body, callback_url),
-            "next_action": {
-                "type": "bank_transfer",
-                "account": "XX00 SIMU LATE D0",
-                "reference": reference,
-                "url": f"{base_url}/transfers/{reference}",
-                "expires_at": isoformat(datetime.now(UTC) + TRANSFER_LIFETIME),
-            },
-        }
-    return book.append(
-        "authorisation", question.key, fingerprint=question.fingerprint, channel_reference=reference,
-        amount_minor=amount, currency=currency, capture=True, provider=scheme, fault=question.fault,
-        **rules.descriptor_of(body), **fields,
-    )  # fmt: skip
+    action = {
+        "type": "bank_transfer",
+        "account": "XX00 SIMU LATE D0",
+        "reference": reference,
+        "url": f"{base_url}/transfers/{reference}",
+        "expires_at": isoformat(datetime.now(UTC) + TRANSFER_LIFETIME),
+    }
+    return rules.left_to_payer(
+        book,
+        question,
+        provider=scheme,
+        reference=reference,
+        refusal=_refusal(scheme, rules.flag_of(body, "capture", True)),
+        action=action,
+        callback_url=callback_url,
+    )
 
 
 def decided_after_s(operation: Operation, delays: Delays) -> float:

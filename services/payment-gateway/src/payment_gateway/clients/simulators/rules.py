@@ -104,6 +104,29 @@ def callback_of(body: Mapping[str, Any], default: str) -> str:
     return text_of(body, "callback_url") if "callback_url" in body else default
 
 
+def left_to_payer(
+    book: Book,
+    question: Question,
+    *,
+    provider: str,
+    reference: str,
+    refusal: str | None,
+    action: Mapping[str, Any],
+    callback_url: str,
+) -> Operation:
+    """A sale that its payer ends by `action`, unless it is refused at once: nothing is held meanwhile."""
+    if refusal:
+        fields: dict[str, Any] = {"outcome": "declined", "code": refusal}
+    else:
+        told_at = callback_of(question.body, callback_url)
+        fields = {"outcome": "action_required", "code": None, "callback_url": told_at, "next_action": action}
+    return book.append(
+        "authorisation", question.key, fingerprint=question.fingerprint, channel_reference=reference,
+        amount_minor=amount_of(question.body), currency=currency_of(question.body), capture=True, provider=provider,
+        fault=question.fault, **descriptor_of(question.body), **fields,
+    )  # fmt: skip
+
+
 def capture(book: Book, question: Question, script: Script) -> Operation:
     """Take (a part of) a hold; several parts are possible until one is `final`, which gives up the rest."""
     amount = amount_of(question.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from payment_gateway.clients.simulators import rules
 from payment_gateway.clients.simulators.book import Book, Operation
@@ -30,25 +30,21 @@ def pay(book: Book, question: rules.Question, base_url: str, callback_url: str) 
     provider = rules.text_of(body, "provider", length_max=64)
     amount, currency = rules.amount_of(body), rules.currency_of(body)
     reference = new_id("wl")
-    if code := _refusal(provider, rules.flag_of(body, "capture", True)):
-        fields: dict[str, Any] = {"outcome": "declined", "code": code}
-    else:
-        fields = {
-            "outcome": "action_required",
-            "code": None,
-            "callback_url": rules.callback_of(body, callback_url),
-            "next_action": {
-                "type": "qr",
-                "payload": f"WALLETSIM:{reference}:{currency}:{amount}",
-                "url": f"{base_url}/codes/{reference}",
-                "expires_at": isoformat(datetime.now(UTC) + QR_LIFETIME),
-            },
-        }
-    return book.append(
-        "authorisation", question.key, fingerprint=question.fingerprint, channel_reference=reference,
-        amount_minor=amount, currency=currency, capture=True, provider=provider, fault=question.fault,
-        **rules.descriptor_of(body), **fields,
-    )  # fmt: skip
+    action = {
+        "type": "qr",
+        "payload": f"WALLETSIM:{reference}:{currency}:{amount}",
+        "url": f"{base_url}/codes/{reference}",
+        "expires_at": isoformat(datetime.now(UTC) + QR_LIFETIME),
+    }
+    return rules.left_to_payer(
+        book,
+        question,
+        provider=provider,
+        reference=reference,
+        refusal=_refusal(provider, rules.flag_of(body, "capture", True)),
+        action=action,
+        callback_url=callback_url,
+    )
 
 
 def decided_after_s(operation: Operation, delays: Delays) -> float:
