@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import Page, browser, program
+from chromium import LOAD_MAX_S, Page, browser, program
 from gateway_rig import ADMIN, RunningGateway, run_gateway
 from looked_at import faults
 from pipeline_rig import settings_for as pipeline_settings
@@ -23,6 +23,7 @@ from simulator_rig import TOKEN
 from sqlalchemy import insert
 
 from data_pipeline.app import create_pipeline
+from data_pipeline.clients import service_api
 from data_pipeline.clients.service_api import ServiceApi
 from data_pipeline.domain.operators import Role, form_token
 from payment_gateway.store.tables import outbox, webhook_attempt, webhook_delivery
@@ -101,7 +102,7 @@ class Office:
         """Click, and wait for the page that comes of it."""
         self.page._loaded.clear()
         await self.page.ask(f"document.querySelector({selector!r}).click()")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(LOAD_MAX_S):
             await self.page._loaded.wait()
 
     async def text(self) -> str:
@@ -110,9 +111,10 @@ class Office:
 
 @pytest.fixture
 async def office(
-    fresh_database: FreshDatabase, clean_redis_url: str, tmp_path: Path
+    fresh_database: FreshDatabase, clean_redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Office]:
     """Everything runs; the operator is a lead of risk control, too."""
+    monkeypatch.setattr(service_api, "READ_TIMEOUT_S", 30.0)  # console, engine and browser share this machine
     databases = [await fresh_database(name) for name in ("risk", "payments", "pipeline")]
     app = risk.build_app(
         risk_settings(databases[0].app_url, clean_redis_url, internal_token=SecretStr(TOKEN))
@@ -197,7 +199,7 @@ async def test_a_case_is_decided_from_its_page_with_the_keyboard(office: Office)
         office.page._loaded.clear()
         await office.page.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
         await office.page.call("Input.dispatchKeyEvent", type="keyUp", key=key)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(LOAD_MAX_S):
         await office.page._loaded.wait()
     second = await office.page.ask("location.pathname")
     assert second != first, "the next case opens"

@@ -176,7 +176,7 @@ async def platform(
             risk_fingerprint_keys=SecretStr("k1:" + "f" * 32),
         )
     )
-    redis = create_redis(clean_redis_url)
+    redis = create_redis(clean_redis_url, timeout_s=60)
     async with serving(app) as risk_url:
         deps: RiskDeps = app.state.deps
         async with asyncio.timeout(120):

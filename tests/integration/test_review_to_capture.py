@@ -15,6 +15,8 @@ from typing import Any
 import orjson
 import pytest
 from gateway_rig import RunningGateway, run_gateway
+from pydantic import SecretStr
+from risk_rig import settings_for as risk_settings
 from serving import serving
 from simulator_rig import TOKEN
 
@@ -31,7 +33,6 @@ from risk_engine.domain.rule_documents import parse_rule_set
 from risk_engine.operations.deps import Deps as RiskDeps
 from risk_engine.operations.follow_payments import follow_payments
 from risk_engine.operations.record_outcomes import STREAM as PAYMENTS
-from risk_engine.settings import Settings as RiskSettings
 from risk_engine.store import tables as risk_tables
 from risk_engine.store.alerts import quarantine
 
@@ -97,25 +98,19 @@ async def platform(
 ) -> AsyncIterator[Platform]:
     """Gateway, channels and risk engine over real HTTP, on real databases and a real Redis."""
     risk_database, payments_database = await fresh_database("risk"), await fresh_database("payments")
-    settings = RiskSettings(
-        database_url=risk_database.app_url,
-        redis_url=clean_redis_url,
-        internal_token=TOKEN,  # type: ignore[arg-type] # pydantic makes a secret of it
-        deadline_ms=1000,
-        velocity_timeout_ms=500,
-    )
+    settings = risk_settings(risk_database.app_url, clean_redis_url, internal_token=SecretStr(TOKEN))
     app = risk.build_app(settings)
-    redis = create_redis(clean_redis_url)
+    redis = create_redis(clean_redis_url, timeout_s=60)
     async with serving(app) as risk_url:
         deps: RiskDeps = app.state.deps
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while deps.rules.publication == 0:  # noqa: ASYNC110 - the first set is published by a task beside us
                 await asyncio.sleep(0.01)
         deps.rules.deployed = replace(deps.rules.deployed, live=compile_rules(parse_rule_set(REVIEW)))
         async with (
             run_gateway(payments_database, tmp_path / "journals", risk_url=risk_url) as gateway,
-            HttpClient("gateway", gateway.url, timeout_s=10) as to_gateway,
-            HttpClient("risk", risk_url, timeout_s=10) as to_risk,
+            HttpClient("gateway", gateway.url, timeout_s=30) as to_gateway,
+            HttpClient("risk", risk_url, timeout_s=30) as to_risk,
         ):
             by_risk = StreamConsumer(
                 deps.engine,
@@ -226,7 +221,7 @@ async def test_a_payer_who_disputes_a_payment_as_fraud_labels_it(platform: Platf
     await platform.events_flow()
     await platform.decide("approve")
     await carried_out(platform)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             await platform.events_flow()
             found = await platform.risk("GET", f"/v1/labels?payment_id={payment['id']}&source=dispute")
@@ -246,7 +241,7 @@ async def test_the_gateway_s_worker_reads_verdicts_by_itself(
         update={"redis_url": clean_redis_url, "risk_url": platform.risk_url}
     )
     await platform.relays[1].run_once()
-    async with verdicts.open_following(settings) as deps, asyncio.timeout(20):
+    async with verdicts.open_following(settings) as deps, asyncio.timeout(60):
         while not await verdicts.apply_verdicts(deps):  # noqa: ASYNC110 - it is read by a task beside us
             await asyncio.sleep(0.05)
     await platform.events_flow()

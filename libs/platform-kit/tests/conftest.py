@@ -20,7 +20,7 @@ from event_rig import OwnRedis, Rig, an_engine
 async def rig(fresh_database: Any, redis_url: str) -> AsyncIterator[Rig]:
     """A producer and a consumer with nothing written yet, on a stream of their own."""
     database = await fresh_database(None)
-    async with an_engine(database.admin_url) as engine, create_redis(redis_url) as redis:
+    async with an_engine(database.admin_url) as engine, create_redis(redis_url, timeout_s=60) as redis:
         rig = Rig(engine, redis)
         yield rig
         await redis.delete(rig.stream)

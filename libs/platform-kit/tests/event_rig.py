@@ -195,4 +195,5 @@ class OwnRedis:
         self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> Redis:
-        return create_redis(self.url)
+        """One that gives up on a server that is dead, and not on a machine that stands still."""
+        return create_redis(self.url, timeout_s=60)

@@ -44,15 +44,19 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def settings_for(database_url: str, redis_url: str, **overrides: Any) -> Settings:
-    """Settings of one process; deadlines are long because two busy cores are not what is tested."""
+    """Settings of one process; unless a test is about them, deadlines are longer than a deployment may have, because a
+    machine that stands still for seconds is not what is tested."""
     values: dict[str, Any] = {
         "database_url": database_url,
         "redis_url": redis_url,
+        "velocity_url": f"{redis_url}?socket_timeout=60&socket_connect_timeout=60",
         "internal_token": SecretStr(TOKEN),
-        "deadline_ms": 1000,
-        "velocity_timeout_ms": 500,
     }
-    return Settings(**(values | overrides))
+    patient = {"deadline_ms": 60_000, "velocity_timeout_ms": 30_000}
+    settings = Settings(**(values | overrides))
+    return settings.model_copy(
+        update={name: value for name, value in patient.items() if name not in overrides}
+    )
 
 
 def a_subject(number: int = 1, **changes: Any) -> Subject:

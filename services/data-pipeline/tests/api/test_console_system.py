@@ -27,6 +27,12 @@ from platform_kit.db import create_engine
 ALL_GOES = "Every service answers, every job ran, every invariant that was judged holds."
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a moment is no service that hangs."""
+    monkeypatch.setattr(service_api, "DOOR_TIMEOUT_S", 5.0)
+
+
 def text_of(html: str) -> str:
     """What a reader sees, on one line."""
     visible = re.sub(r"<(script|style|title|svg)\b.*?</\1>", " ", html, flags=re.DOTALL)

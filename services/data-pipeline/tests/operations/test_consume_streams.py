@@ -43,7 +43,7 @@ from platform_kit.streams import StreamConsumer
 @pytest.fixture
 async def redis(clean_redis_url: str) -> AsyncIterator[Redis]:
     """With the group in place: without it a consumer begins by reading the events API, not the stream."""
-    async with create_redis(clean_redis_url) as client:
+    async with create_redis(clean_redis_url, timeout_s=60) as client:
         await client.xgroup_create(PAYMENTS, CONSUMER, id="0", mkstream=True)
         yield client
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline_rig import NOON, a_payment, a_sale, an_event, ingest
+from pipeline_rig import NOON, a_payment, a_sale, an_event, ingest, scalar
 from running_service import Service, employ
 from seeded_day import SEEDED, Seeded
 from sqlalchemy import text
@@ -37,6 +37,9 @@ from platform_kit.clock import FixedClock
 
 ACTING = {"Acting-For": "ada"}
 DAY = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-24T00:00:00Z"}
+RENEWED = (
+    "SELECT count(*) FROM pipeline.export WHERE leased_until > '2026-11-23T13:00:00Z'"  # an hour after noon
+)
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +233,9 @@ async def test_the_lease_is_renewed_while_a_report_is_read(
     async def takes_long(deps: Deps, *args: Any, **options: Any) -> dict[str, Any]:
         assert isinstance(deps.clock, FixedClock)
         deps.clock.advance(hour)
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(30):
+            while await scalar(service.deps.engine, RENEWED) == 0:  # noqa: ASYNC110 - by a task beside us
+                await asyncio.sleep(0.02)
         assert (
             await make_exports(replace(service.deps, clock=FixedClock(NOON + hour))) == 0
         )  # not due: it is ours

@@ -80,7 +80,7 @@ async def test_an_answer_that_never_came_is_never_asked_for_elsewhere(
 ) -> None:
     """odoo PR #150102: the card was charged three times."""
     database = await fresh_database("payments")
-    async with run_gateway(database, tmp_path, channel_timeout_s=1.0) as gateway:
+    async with run_gateway(database, tmp_path, channel_timeout_s=2.0) as gateway:
         body = {"sandbox_fault": fault}
         replies = await asyncio.gather(*(gateway.pay(key="k", metadata=body) for _ in range(3)))
         assert "captured" not in {reply.body.get("status") for reply in replies}

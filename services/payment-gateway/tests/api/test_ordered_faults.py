@@ -68,7 +68,7 @@ async def effects(gateway: RunningGateway, count: int) -> list[str]:
 async def gateway(fresh_database: FreshDatabase, tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     """One that soon gives up what never answers, and has patience with what does, on a busy machine too."""
     callspec = getattr(request.node, "callspec", None)
-    patience_s = 0.5 if callspec and callspec.params.get("fault") in HANGING else 20.0
+    patience_s = 2.0 if callspec and callspec.params.get("fault") in HANGING else 20.0
     database = await fresh_database("payments")
     async with run_gateway(database, tmp_path / "journals", channel_timeout_s=patience_s) as running:
         yield running

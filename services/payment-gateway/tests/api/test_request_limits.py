@@ -12,6 +12,8 @@ from prometheus_client import REGISTRY
 
 from platform_cli.embedded.testing import FreshDatabase
 
+pytestmark = pytest.mark.timing  # a bucket that fills by the second: who is slow is refused less often
+
 
 def at_the_admin_door() -> float:
     return REGISTRY.get_sample_value("auth_failures_total", {"door": "admin"}) or 0.0

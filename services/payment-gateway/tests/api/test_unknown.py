@@ -139,7 +139,7 @@ async def test_a_channel_that_comes_back_settles_everything_within_a_minute(
 ) -> None:
     """Down for its answers and for every question about them; then the resolver's own schedule, on a running clock."""
     database = await fresh_database("payments")
-    async with run_gateway(database, tmp_path, channel_timeout_s=0.3) as gateway:
+    async with run_gateway(database, tmp_path, channel_timeout_s=2.0) as gateway:
         tokens = ["tok_timeout", "tok_dropped", "tok_reset"]
         replies = await asyncio.gather(*(gateway.pay(token) for token in tokens))
         channel = gateway.deps.channels["card_sim"]

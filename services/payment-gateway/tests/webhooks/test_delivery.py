@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from aiohttp import web
 from lying_server import run_lying_server
 from prometheus_client import REGISTRY
 from standardwebhooks import Webhook, WebhookVerificationError
-from webhook_rig import TIMEOUT_S, WebhookRig, cut, drip_body, hang, parsed, run_webhook_rig, status
+from webhook_rig import WebhookRig, cut, drip_body, hang, parsed, run_webhook_rig, status
 
 from payment_gateway.domain.webhook import SCHEDULE
 from payment_gateway.operations.deliver_webhooks import deliver_webhooks
@@ -24,6 +25,15 @@ from payment_gateway.store.events import page
 from platform_cli.embedded.testing import FreshDatabase
 
 pytestmark = pytest.mark.timing
+TIMEOUT_S = 1.0
+
+
+@pytest.fixture
+async def rig(fresh_database: FreshDatabase) -> AsyncIterator[WebhookRig]:
+    """One that soon gives up a receiver that hangs."""
+    database = await fresh_database("payments")
+    async with run_webhook_rig(database.app_url, webhook_timeout_s=TIMEOUT_S) as running:
+        yield running
 
 
 async def the_only(rig: WebhookRig) -> Any:

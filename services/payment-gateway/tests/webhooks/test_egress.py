@@ -138,7 +138,7 @@ async def test_a_name_that_points_inside_is_never_dialled(
     dns = StubbornDns(addresses)
     use(monkeypatch, dns)
     monkeypatch.setattr(egress, "PORTS", {int(inside.url.rpartition(":")[2])})
-    async with WebhookSender(timeout_s=2, allow_private=False) as sender:
+    async with WebhookSender(timeout_s=20, allow_private=False) as sender:
         url = inside.url.replace("http://127.0.0.1", "https://hooks.example.com")
         assert (await sender.send(url, {}, b"{}")).error == "not-allowed"
     assert dns.asked == ["hooks.example.com"], "the guard was reached, not something before it"
@@ -183,7 +183,7 @@ async def test_every_new_connection_is_checked_afresh(monkeypatch: pytest.Monkey
     dns = StubbornDns(["127.0.0.1"], ["169.254.169.254"])
     use(monkeypatch, dns)
     closing = run_lying_server(answer(b"", Connection="close"))
-    async with closing as server, WebhookSender(timeout_s=2, allow_private=True) as sender:
+    async with closing as server, WebhookSender(timeout_s=20, allow_private=True) as sender:
         url = server.url.replace("127.0.0.1", "hooks.example.com")
         assert (await sender.send(url, {}, b"{}")).status == 200
         assert (await sender.send(url, {}, b"{}")).error == "not-allowed"
@@ -192,7 +192,7 @@ async def test_every_new_connection_is_checked_afresh(monkeypatch: pytest.Monkey
 
 async def test_a_redirect_is_an_answer_and_is_not_followed(inside: LyingServer) -> None:
     redirecting = run_lying_server(answer(b"", 302, Location=inside.url))
-    async with redirecting as outside, WebhookSender(timeout_s=2, allow_private=True) as sender:
+    async with redirecting as outside, WebhookSender(timeout_s=20, allow_private=True) as sender:
         assert (await sender.send(outside.url, {}, b"{}")).status == 302
     assert inside.requests == []
 
@@ -204,7 +204,7 @@ async def test_a_proxy_of_the_environment_is_not_used(
         monkeypatch.setenv(name, inside.url)
     async with (
         run_lying_server(answer(b"")) as outside,
-        WebhookSender(timeout_s=2, allow_private=True) as sender,
+        WebhookSender(timeout_s=20, allow_private=True) as sender,
     ):
         assert (await sender.send(outside.url, {}, b"{}")).status == 200
     assert inside.requests == []

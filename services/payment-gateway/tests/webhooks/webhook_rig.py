@@ -25,7 +25,7 @@ from platform_cli.embedded.event_witness import INVENTED
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event, Relay, append
 
-TIMEOUT_S = 1.0
+PATIENCE_S = 20.0  # a machine that stands still is no receiver that hangs
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -168,7 +168,7 @@ async def run_receiver() -> AsyncIterator[Receiver]:
 @asynccontextmanager
 async def run_webhook_rig(database_url: str, **changes: Any) -> AsyncIterator[WebhookRig]:
     settings = Settings(
-        **{"database_url": database_url, "webhook_allow_private": True, "webhook_timeout_s": TIMEOUT_S}
+        **{"database_url": database_url, "webhook_allow_private": True, "webhook_timeout_s": PATIENCE_S}
         | changes
     )
     async with run_receiver() as receiver, open_deps(settings) as deps:

@@ -1,10 +1,12 @@
 """Lists over HTTP, from an entry to a refusal within two seconds."""
 
+import pytest
 from risk_rig import Api, a_document, a_request, a_rule, codes, eventually
 
 from risk_engine.operations.backtest_rule_set import run_backtests
 
 
+@pytest.mark.timing  # within two seconds
 async def test_a_listed_address_is_blocked_within_two_seconds(api: Api) -> None:
     ada, bob = await api.token_of("ada", "lead"), await api.token_of("bob", "analyst")
     made = await api.post("/v1/lists", {"name": "bad_mail", "type": "email", "note": "Seen before."}, **bob)

@@ -14,6 +14,7 @@ PATH = "/v1/rule-sets"
 STRICT = a_document(name="strict", rules=[a_rule(when="method == 'card'", then="block", code="no_cards")])
 
 
+@pytest.mark.timing  # within two seconds
 async def test_a_document_is_saved_published_and_decides_within_two_seconds(api: Api) -> None:
     ada, bob = await api.token_of("ada", "lead"), await api.token_of("bob", "analyst")
     checked = await api.post("/v1/rule-checks", STRICT, **bob)

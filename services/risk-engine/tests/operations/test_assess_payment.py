@@ -192,7 +192,8 @@ async def test_without_redis_rules_decide_stricter_with_size(
 async def test_a_frozen_redis_costs_no_more_than_its_share_of_the_deadline(
     new_database: Callable[[], Awaitable[str]], killable_redis: KillableRedis
 ) -> None:
-    async with open_deps(settings_for(await new_database(), killable_redis.url)) as deps:
+    settings = settings_for(await new_database(), killable_redis.url, velocity_timeout_ms=500)
+    async with open_deps(settings) as deps:
         await deps.features.mark_warm()
         await assess_payment(deps, a_subject(1))
         with killable_redis.frozen():
@@ -200,7 +201,9 @@ async def test_a_frozen_redis_costs_no_more_than_its_share_of_the_deadline(
             answer = await assess_payment(deps, a_subject(2))
             took_s = time.perf_counter() - began
         assert answer["degraded"] == ["velocity"]
-        assert took_s < 1.5  # the share is half a second here; a client without it would wait two
+        assert (
+            took_s < 1.5
+        )  # the share is half a second here; nothing else here gives up within half a minute
 
 
 @pytest.mark.parametrize("band", Band)

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from platform_kit.clock import FixedClock
 from platform_kit.redis import create_redis
 from risk_engine.clients import model
+from risk_engine.clients.features import FeatureStore
 from risk_engine.domain.failure_policy import FAILURE_POLICY, Band, Fault
 from risk_engine.operations.assess_payment import assess_payment
 from risk_engine.operations.deps import Deps, open_deps
@@ -59,7 +60,7 @@ async def fragile(
     new_database: Callable[[], Awaitable[str]], killable_redis: KillableRedis
 ) -> AsyncIterator[Deps]:
     """Warm deps on a Redis that the test may take away."""
-    settings = settings_for(await new_database(), killable_redis.url, velocity_timeout_ms=50)
+    settings = settings_for(await new_database(), killable_redis.url)
     async with open_deps(settings) as opened:
         await opened.features.mark_warm()
         await decide(opened, 0, 3)
@@ -100,8 +101,9 @@ async def test_redis_nearly_full(fragile: Deps) -> None:
 
 
 async def test_redis_slow(fragile: Deps, killable_redis: KillableRedis) -> None:
+    impatient = replace(fragile, features=FeatureStore(fragile.redis, timeout_s=0.05))
     with killable_redis.frozen():
-        for answer in await decide(fragile, 10):
+        for answer in await decide(impatient, 10):
             assert answer["degraded"] == [Fault.VELOCITY]
         await raise_alerts(fragile)
     assert await alerts(fragile) == {"velocity_lost": "firing"}

@@ -33,7 +33,7 @@ EMAIL, ADDRESS = "Ada.Lovelace@example.org", "203.0.113.77"
 def named_by(deps: Deps, keys: str) -> Deps:
     """A process of the next release: the same database and Redis, another key."""
     fingerprints = fingerprints_of(keys)
-    features = FeatureStore(deps.redis, timeout_s=5, named_by=fingerprints.newest)
+    features = FeatureStore(deps.redis, timeout_s=60, named_by=fingerprints.newest)
     return replace(
         deps, fingerprints=fingerprints, features=features, lists=ListsInUse(), snoozes=SnoozesInUse()
     )

@@ -56,15 +56,15 @@ async def test_who_was_not_drawn_takes_nothing_of_the_hour(deps: Deps) -> None:
 
 
 async def test_the_count_ends_with_its_hour(deps: Deps) -> None:
-    assert await deps.features.take_let_through("now", 1, left_s=1)
-    assert not await deps.features.take_let_through("now", 1, left_s=1)
+    assert await deps.features.take_let_through("now", 1, left_s=60)
+    assert not await deps.features.take_let_through("now", 1, left_s=60)
     assert 3600 < await deps.redis.ttl("let-through:now") <= 2 * 3600
 
 
 async def test_the_count_takes_no_more_time_than_is_left(killable_redis: KillableRedis) -> None:
-    async with create_redis(killable_redis.url) as redis:
-        store = FeatureStore(redis, timeout_s=5)
-        assert await store.take_let_through("now", 1, left_s=5)
+    async with create_redis(killable_redis.url, timeout_s=60) as redis:
+        store = FeatureStore(redis, timeout_s=60)
+        assert await store.take_let_through("now", 1, left_s=60)
         with (
             killable_redis.frozen(),
             pytest.raises(TimeoutError),
@@ -79,6 +79,6 @@ async def test_without_an_answer_of_redis_the_block_stands(deps: Deps) -> None:
         async def take_let_through(self, hour: str, at_most: int, left_s: float) -> bool:
             raise TimeoutError
 
-    silent = Silent(deps.redis, timeout_s=1)
+    silent = Silent(deps.redis, timeout_s=60)
     answer = await assess_payment(replace(drawing(deps, 2), features=silent), drawn(deps, 1)[0])
     assert (answer["decision"], codes(answer)) == ("block", ["code_1"])

@@ -169,7 +169,7 @@ async def test_what_an_older_process_decides_during_a_rebuild_is_remembered(deps
 
     await assess_payment(deps, a_subject(1))
     await deps.redis.flushall()
-    rebuilding = replace(deps, features=InAnUpgrade(deps.redis, timeout_s=5))
+    rebuilding = replace(deps, features=InAnUpgrade(deps.redis, timeout_s=60))
     assert await rebuild_velocity(rebuilding) == 1
     again = await assess_payment(deps, a_subject(3, card="card-2", customer_id="c-2", device="d-2"))
     assert (await stored(deps, again)).facts["card_is_new"] is False

@@ -25,7 +25,7 @@ def sliced() -> Transactions:
 
 @pytest.fixture
 async def features(clean_redis_url: str) -> AsyncIterator[FeatureStore]:
-    async with create_redis(clean_redis_url) as redis:
+    async with create_redis(clean_redis_url, timeout_s=60) as redis:
         yield FeatureStore(redis, timeout_s=60)  # the deadline is not what is tested
 
 
