@@ -18,7 +18,6 @@ from pydantic import SecretStr
 from risk_rig import a_request
 from risk_rig import settings_for as risk_settings
 from running_service import SESSION, logged_in
-from serving import serving
 from simulator_rig import TOKEN
 from sqlalchemy import insert
 
@@ -28,6 +27,7 @@ from data_pipeline.clients.service_api import ServiceApi
 from data_pipeline.domain.operators import Role, form_token
 from payment_gateway.store.tables import outbox, webhook_attempt, webhook_delivery
 from platform_cli.embedded.event_witness import INVENTED
+from platform_cli.embedded.serving import serving
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.clock import isoformat
 from platform_kit.ids import new_id

@@ -25,7 +25,6 @@ from pipeline_rig import settings_for as pipeline_settings
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from risk_rig import settings_for as risk_settings
-from serving import serving
 from simulator_rig import TOKEN
 
 from data_pipeline.app import create_pipeline
@@ -40,6 +39,7 @@ from payment_gateway.operations.deliver_webhooks import deliver_webhooks
 from payment_gateway.operations.erase_subjects import erase_subjects
 from payment_gateway.operations.fan_out_webhooks import fan_out_webhooks
 from payment_gateway.store import tables as gateway_tables
+from platform_cli.embedded.serving import serving
 from platform_cli.embedded.testing import FreshDatabase
 from platform_cli.privacy.scan_databases import scan_postgres, scan_redis
 from platform_cli.privacy.scan_files import scan_files

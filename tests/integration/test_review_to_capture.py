@@ -17,11 +17,11 @@ import pytest
 from gateway_rig import RunningGateway, run_gateway
 from pydantic import SecretStr
 from risk_rig import settings_for as risk_settings
-from serving import serving
 from simulator_rig import TOKEN
 
 from payment_gateway.operations import apply_verdicts as verdicts
 from payment_gateway.store import tables as gateway_tables
+from platform_cli.embedded.serving import serving
 from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.http import HttpClient
 from platform_kit.outbox import Relay

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import uvicorn
 from event_rig import CURSOR, QUARANTINED, OwnRedis, Rig, an_event, eventually
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_cli.embedded.serving import serving
 from platform_kit import inbox, outbox, telemetry
 from platform_kit.apply_once import POISON_MAX, NotApplied, is_transient
 from platform_kit.http import HttpClient, NoAnswer
@@ -292,26 +291,14 @@ async def test_a_full_page_comes_through_the_real_api(rig: Rig) -> None:
         await rig.relay().assign()
     app = FastAPI()
     app.include_router(events_router(lambda: rig.engine, rig_tables(), lambda: None))
-    async with serving_app(app) as url, HttpClient("producer", url, timeout_s=10) as client:
+    async with serving(app, lifespan="off") as url, HttpClient("producer", url, timeout_s=10) as client:
         await rig.consume_all(rig.consumer(fetch=events_api(client, "token"), head_check_s=0), 1200)
 
     assert await rig.applied() == list(range(1, 1201))
 
 
-@asynccontextmanager
-async def serving_app(app: FastAPI) -> AsyncIterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    running = asyncio.create_task(server.serve())
-    async with asyncio.timeout(30):
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells by this attribute only
-            await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await running
-
-
 async def test_an_api_that_refuses_is_a_reason_to_wait(rig: Rig) -> None:
-    async with serving_app(FastAPI()) as url, HttpClient("producer", url, timeout_s=5) as client:
+    async with serving(FastAPI(), lifespan="off") as url, HttpClient("producer", url, timeout_s=5) as client:
         with pytest.raises(FetchFailed, match="producer answered 404"):
             await events_api(client, "token")(0, 10)
 
@@ -380,7 +367,7 @@ async def test_a_page_that_is_no_page_is_a_reason_to_wait(rig: Rig) -> None:
     async def events() -> dict[str, object]:
         return {"data": [{"id": "evt_1"}], "head": 1}
 
-    async with serving_app(app) as url, HttpClient("producer", url, timeout_s=5) as client:
+    async with serving(app, lifespan="off") as url, HttpClient("producer", url, timeout_s=5) as client:
         with pytest.raises(FetchFailed, match="no page of events"):
             await events_api(client, "token")(0, 10)
 

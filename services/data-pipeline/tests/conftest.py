@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -14,12 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
-import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from data_pipeline.app import create_pipeline
 from data_pipeline.operations.deps import Deps
+from platform_cli.embedded.serving import serving
 from platform_cli.embedded.testing import FreshDatabase, TestDatabase
 from platform_kit.clock import FixedClock
 from platform_kit.db import create_engine
@@ -63,25 +61,13 @@ async def deps(database: TestDatabase, engine: AsyncEngine, world: World) -> Asy
 async def service(database: TestDatabase, world: World) -> AsyncIterator[Service]:
     """Nothing has happened yet."""
     app = create_pipeline(settings_for(database.app_url, world.url))
-    listening = socket.socket()
-    # asyncio sets it only on sockets that name TCP; without it each answer waits 40 ms for an acknowledgement.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    app.state.deps = replace(app.state.deps, clock=FixedClock(NOON))
-    try:
+    async with serving(app) as url:
+        app.state.deps = replace(app.state.deps, clock=FixedClock(NOON))
         cookie = f"console={await logged_in(app.state.deps)}"
         async with aiohttp.ClientSession(
             headers={"Cookie": cookie}, cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
-            yield Service(f"http://127.0.0.1:{listening.getsockname()[1]}", app, app.state.deps, session)
-    finally:
-        server.should_exit = True
-        await running
-        listening.close()
+            yield Service(url, app, app.state.deps, session)
 
 
 @pytest.fixture

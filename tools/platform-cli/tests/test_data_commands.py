@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
 from sqlalchemy import text
 
 from platform_cli.data.pipeline import acting_for
+from platform_cli.embedded.serving import serving
 from platform_cli.embedded.testing import FreshDatabase
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/data-pipeline/tests"))
@@ -56,16 +55,9 @@ class Pipeline:
 async def pipeline(fresh_database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
     database = await fresh_database("pipeline")
     app = create_pipeline(settings_for(database.app_url, archive_url=f"file://{tmp_path}"))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
-        running = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
+    async with serving(app) as url:
         await employ(app.state.deps, ada="operator")
-        yield Pipeline(f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.deps)
-        server.should_exit = True
-        await running
+        yield Pipeline(url, app.state.deps)
 
 
 async def test_what_was_set_aside_is_listed_shown_replayed_and_discarded(pipeline: Pipeline) -> None:

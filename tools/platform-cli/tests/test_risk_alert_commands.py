@@ -15,8 +15,9 @@ from platform_cli.embedded.testing import FreshDatabase
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/risk-engine/tests"))
 
 from alert_rig import Receiver, a_webhook, decided, receiving
-from risk_rig import Api, eventually, served, settings_for, typed
+from risk_rig import Api, eventually, settings_for, typed
 
+from platform_cli.embedded.serving import serving
 from risk_engine.app import build_app
 from risk_engine.operations.deliver_alerts import deliver_alerts
 from risk_engine.operations.deps import Deps
@@ -52,7 +53,7 @@ async def engine(fresh_database: FreshDatabase, clean_redis_url: str) -> AsyncIt
             await eventually(is_ready)
             await api.deps.features.mark_warm()
             lead = (await api.post("/v1/staff", {"name": "ada", "role": "lead"})).body["token"]
-            async with served(app) as url:
+            async with serving(app, lifespan="off") as url:
                 yield Engine(url, lead, api.deps, receiver)
 
 

@@ -12,8 +12,9 @@ from platform_cli.embedded.testing import FreshDatabase
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/risk-engine/tests"))
 
-from risk_rig import Api, a_subject, an_assessment, eventually, served, settings_for, typed
+from risk_rig import Api, a_subject, an_assessment, eventually, settings_for, typed
 
+from platform_cli.embedded.serving import serving
 from risk_engine.app import build_app
 from risk_engine.domain.decision import Decision
 from risk_engine.operations.deps import Deps
@@ -45,7 +46,7 @@ async def engine(fresh_database: FreshDatabase, clean_redis_url: str) -> AsyncIt
 
         await eventually(is_ready)
         token = (await api.post("/v1/staff", {"name": "ada", "role": "analyst"})).body["token"]
-        async with served(app) as url:
+        async with serving(app, lifespan="off") as url:
             yield Engine(url, token, api.deps)
 
 

@@ -15,8 +15,9 @@ from platform_kit.outbox import Relay
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "services/risk-engine/tests"))
 
-from risk_rig import Api, a_request, eventually, served, settings_for, typed
+from risk_rig import Api, a_request, eventually, settings_for, typed
 
+from platform_cli.embedded.serving import serving
 from risk_engine.app import build_app
 from risk_engine.clients.rule_files import PACKAGED
 from risk_engine.operations.backtest_rule_set import run_backtests
@@ -63,7 +64,7 @@ async def engine(fresh_database: FreshDatabase, clean_redis_url: str) -> AsyncIt
             return (await api.call("GET", "/health/ready")).status == 200
 
         await eventually(is_ready)
-        async with served(app) as url:
+        async with serving(app, lifespan="off") as url:
             made = Engine(url, api, {})
             for name, role in (("ada", "lead"), ("bob", "analyst")):
                 said = await made.done("staff", "admit", name, "--role", role, "--json")

@@ -8,6 +8,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from platform_kit.settings import ServiceSettings
 
@@ -26,6 +27,7 @@ GC_THRESHOLDS = (
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Run until SIGTERM or SIGINT; returns when the last request is answered."""
+    _build_routes(app)
     _spare_the_collector()
     config = uvicorn.Config(
         app,
@@ -42,6 +44,13 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         backlog=2048,
     )
     DrainingServer(config, app, settings.drain_delay_s).run()
+
+
+def _build_routes(app: FastAPI) -> None:
+    """FastAPI analyses the routes of an included router when a request first passes it: 0.3 s of CPU in the gateway,
+    during which a new pod would answer nobody else."""
+    for _ in iter_route_contexts(app.router.routes):
+        pass
 
 
 def _spare_the_collector() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +14,6 @@ from typing import Any
 
 import aiohttp
 import orjson
-import uvicorn
 from aiohttp import web
 from simulator_rig import QUICK, SECRET, TOKEN, RunningSimulators, run_simulators
 from sqlalchemy import text
@@ -24,6 +22,7 @@ from payment_gateway.app import create_gateway
 from payment_gateway.domain.webhook import signed_headers
 from payment_gateway.operations.deps import Deps
 from payment_gateway.settings import Settings
+from platform_cli.embedded.serving import listening, serving
 from platform_cli.embedded.testing import TestDatabase
 from platform_kit.ids import new_id
 
@@ -163,10 +162,7 @@ async def run_gateway(
     """Everything on free ports in this loop, stopped as SIGTERM would stop it."""
     risk = FakeRisk()
     async with run_simulators(journals, QUICK) as simulators, _serve_risk(risk) as risk_url:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            # asyncio sets it only on sockets that name TCP; without it each answer waits 40 ms for an acknowledgement.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with listening() as (listener, url):
             settings = Settings(
                 **{
                     "database_url": database.app_url,
@@ -195,21 +191,10 @@ async def run_gateway(
                 | changes
             )
             app = create_gateway(settings)
-            # A test that pauses this loop between its steps is not idle: a reset would hit its next POST.
-            config = uvicorn.Config(
-                app, log_config=None, access_log=False, ws="none", timeout_keep_alive=3600
-            )
-            server = uvicorn.Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started:
-                assert not serving.done(), "the gateway did not start"
-                await asyncio.sleep(0.005)
-            async with aiohttp.ClientSession() as session:
+            async with serving(app, listener), aiohttp.ClientSession() as session:
                 gateway = RunningGateway(url, session, app.state.deps, simulators, risk)
                 gateway.merchant_id, gateway.key = await gateway.new_merchant()
                 yield gateway
-            server.should_exit = True
-            await serving
 
 
 @asynccontextmanager

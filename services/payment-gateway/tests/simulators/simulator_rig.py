@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,12 +11,12 @@ from typing import Any
 
 import aiohttp
 import orjson
-import uvicorn
 from aiohttp import web
 
 from payment_gateway.clients.simulators.app import create_simulators
 from payment_gateway.clients.simulators.faults import Delays
 from payment_gateway.settings import Settings
+from platform_cli.embedded.serving import serving
 
 TOKEN = "internal-token-of-tests"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -86,27 +85,8 @@ async def run_simulators(
         channel_secret=SECRET,
         log_level="ERROR",
     )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # asyncio sets it only on sockets that name TCP; without it each answer waits 40 ms for an acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        config = uvicorn.Config(
-            create_simulators(settings, delays),
-            log_config=None,
-            access_log=False,
-            ws="none",
-            timeout_keep_alive=3600,  # as in gateway_rig.py
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            assert not serving.done(), "the simulators did not start"
-            await asyncio.sleep(0.005)
-        try:
-            async with aiohttp.ClientSession() as session:
-                yield RunningSimulators(f"http://127.0.0.1:{listener.getsockname()[1]}", session, journals)
-        finally:
-            server.should_exit = True
-            await serving
+    async with serving(create_simulators(settings, delays)) as url, aiohttp.ClientSession() as session:
+        yield RunningSimulators(url, session, journals)
 
 
 @dataclass

@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from risk_rig import TOKEN, Api, served
+from risk_rig import TOKEN, Api
 
 from platform_cli.embedded.fuzzing import EXAMPLES, fuzz
+from platform_cli.embedded.serving import serving
 
 
 @pytest.fixture
 async def url(api: Api) -> AsyncIterator[str]:
     """The started application behind a server of its own."""
-    async with served(api.app) as found:
+    async with serving(api.app, lifespan="off") as found:
         yield found
 
 
