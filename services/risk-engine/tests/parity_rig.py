@@ -54,12 +54,13 @@ def history_of(transactions: Transactions) -> Iterator[Told]:
 
 class Parity:
     """Both sides of one history. `compared` counts payments, `differences` names the first of what was not equal,
-    `seen` says of each window the largest value that both agreed on: one that stayed 0 was not compared at all."""
+    `seen` says of each window the largest value that both agreed on: one that stayed 0 was not compared at all.
+    `reached_ms` is how long the history was as far as it was played."""
 
     def __init__(self, features: FeatureStore, connection: asyncpg.Connection) -> None:
         self._features = features
         self._connection = connection
-        self.compared = self.windows = self.saturated = 0
+        self.compared = self.windows = self.saturated = self.reached_ms = 0
         self.differences: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = []
         self.seen: dict[str, int] = {window.name: 0 for series in SERIES for window in series.windows}
 
@@ -99,6 +100,7 @@ class Parity:
                 for name, value in offline.items():
                     self.seen[name] = max(self.seen[name], value)
         self.compared += len(online)
+        self.reached_ms = piece[-1][1].occurred_at_ms - int(STARTS_AT.timestamp() * 1000)
 
     async def _by_redis(self, piece: Sequence[Told]) -> dict[str, dict[str, Any]]:
         online: dict[str, dict[str, Any]] = {}

@@ -17,6 +17,7 @@ from platform_cli.embedded.testing import FreshDatabase
 from platform_kit.redis import create_redis
 from risk_engine.clients.features import FeatureStore
 from risk_engine.domain.simulator import CUSTOMERS, DAYS, TERMINALS, simulate
+from risk_engine.domain.velocity import SERIES
 
 SCALE = int(os.environ.get("PROOF_SCALE", "1"))
 MINUTES = float(os.environ.get("PROOF_MINUTES", "55"))
@@ -42,16 +43,21 @@ async def test_every_window_of_a_simulated_history_is_equal(
             await parity.play(history_of(transactions), until_s=began_s + 60 * MINUTES)
     finally:
         await connection.close()
+    # Played for some minutes only, a history may end before the first payment that a delayed window can look at.
+    unreached = {
+        window.name for series in SERIES for window in series.windows if window.delay_ms >= parity.reached_ms
+    }
     told = (
         f"{parity.compared:,} of {len(transactions.at_s):,} payments, {parity.windows:,} windows in "
         f"{time.monotonic() - began_s:.0f} s; {parity.saturated:,} at their cap; "
-        f"{len(parity.differences):,} differences"
+        f"{len(parity.differences):,} differences; {len(unreached)} kinds of windows not reached"
     )
     record_property("parity", told)
     sys.stdout.write(told + "\n")
     assert parity.differences == []
     assert parity.saturated == 0, "a cap that is reached leaves less to compare"
     assert parity.compared > 1_000
-    assert [name for name, largest in parity.seen.items() if largest == 0] == [], (
+    assert unreached == set() or parity.compared < len(transactions.at_s)
+    assert {name for name, largest in parity.seen.items() if largest == 0} <= unreached, (
         "windows that nothing was in"
     )
