@@ -6,7 +6,7 @@ from gateway_rig import RunningGateway
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from payment_gateway.store.events import OLDEST_FIRST
+from payment_gateway.store.events import OLDEST_FIRST, EventFilter, asked
 from payment_gateway.store.tables import outbox
 from platform_kit.outbox import Relay
 
@@ -38,10 +38,8 @@ async def test_the_events_of_a_payment_are_told_alone_and_to_its_merchant_alone(
 async def test_a_story_is_found_by_its_index_whatever_else_happened(gateway: RunningGateway) -> None:
     async with gateway.deps.engine.connect() as connection:
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
-        values = {
-            "merchant_id": gateway.merchant_id, "after": 0, "before": None, "limit": 100, "type": None, "types": None,
-            "since": None, "until": None, "aggregate_id": "pay_x",
-        }  # fmt: skip
+        where = EventFilter(aggregate_id="pay_x")
+        values = await asked(connection, gateway.merchant_id, where=where, limit=100)
         plan = await connection.execute(text(f"EXPLAIN {OLDEST_FIRST.text}"), values)
         lines = [row[0] for row in plan]
     assert any("event_by_aggregate_idx" in line for line in lines), lines

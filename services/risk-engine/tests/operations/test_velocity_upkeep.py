@@ -252,7 +252,8 @@ async def test_what_became_visible_behind_the_first_look_is_found_by_the_second(
     await at_noon.features.set_unseen_told(0, ID_MAX)  # a later one was seen first
     now = replace(at_noon, clock=FixedClock(NOW))
     assert await project_unseen(now) == 0
-    later = replace(at_noon, clock=FixedClock(NOW + LATE_COMMIT + timedelta(minutes=5)))
+    # Ids have the time of the database's machine, and this module may have been imported half an hour ago.
+    later = replace(at_noon, clock=FixedClock(datetime.now(UTC) + LATE_COMMIT + timedelta(minutes=5)))
     assert await project_unseen(later) == 1
     assert await project_unseen(later) == 0
     assert (await facts_of_next(at_noon, 2))["card_count_10m"] == 2
