@@ -328,11 +328,12 @@ async def test_lists_show_nothing_of_another_merchants(gateway: RunningGateway) 
             assert shown == [], row
 
 
-async def test_no_key_a_wrong_one_and_an_ended_one_are_refused_alike_everywhere(
+async def test_no_key_and_wrong_ones_are_refused_alike_everywhere_and_only_its_holder_is_told_that_one_ended(
     gateway: RunningGateway,
 ) -> None:
     ended = (await gateway.call("POST", "/v1/api-keys", raw=b"{}")).body
     await gateway.call("POST", f"/v1/api-keys/{ended['id']}/revoke")
+    holders = f"Bearer {ended['api_key']}"
     ids = dict.fromkeys(
         [name for _, path in ROWS for name in re.findall(r"{(\w+)}", path)], "x_00000000000000000000000000"
     )
@@ -340,12 +341,16 @@ async def test_no_key_a_wrong_one_and_an_ended_one_are_refused_alike_everywhere(
     before = await gateway.rows()
     for row in ROWS:
         replies = {
-            told(await send(gateway, row, ids | {"event_id": "evt_0"}, "-", headers={"Authorization": value}))
-            for value in ("", f"Bearer {ended['api_key']}", "Bearer sk_test_garbage", f"Bearer {ADMIN}")
+            key: told(
+                await send(gateway, row, ids | {"event_id": "evt_0"}, "-", headers={"Authorization": key})
+            )
+            for key in ("", "Bearer sk_test_garbage", f"Bearer {ADMIN}", holders)
         }
-        assert len(replies) == 1, row
-        ((status, _, challenge),) = replies
+        status, body, challenge = replies.pop(holders)
+        assert b"This key ended at" in body, row
+        assert len(set(replies.values())) == 1, row
         assert (status, challenge) == (401, "Bearer"), row
+        assert {(status, challenge) for status, _, challenge in replies.values()} == {(401, "Bearer")}, row
     for (method, path), who in OTHERS.items():
         if who != "everyone":
             reply = await gateway.call(method, path.replace("{merchant_id}", gateway.merchant_id), raw=b"{}")
