@@ -50,8 +50,7 @@ def worker() -> None:
     from data_pipeline.worker import celery_app
     from platform_kit.tasks import run_worker
 
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     run_worker(celery_app(settings), settings)
 
 
@@ -60,8 +59,7 @@ def consumer() -> None:
     """Ingest both event streams."""
     from platform_kit.process import run_until_signalled
 
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     run_until_signalled(lambda stop: _consume(settings, stop))
 
 
@@ -71,8 +69,7 @@ def migrate() -> None:
     from data_pipeline.store.tables import SCHEMA
     from platform_kit.migrations import upgrade
 
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     url = settings.asyncpg_url(for_migration=True)
     asyncio.run(upgrade(url, PACKAGE, SCHEMA, wait_s=MIGRATION_WAIT_S))
 
@@ -179,6 +176,12 @@ async def _consume(settings: Settings, stop: asyncio.Event) -> None:
             await consume_streams(deps, redis, stop)
     finally:
         await redis.aclose()
+
+
+def _begin() -> Settings:
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    return settings
 
 
 if __name__ == "__main__":

@@ -43,8 +43,7 @@ def worker() -> None:
     from payment_gateway.worker import celery_app
     from platform_kit.tasks import run_worker
 
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     run_worker(celery_app(settings), settings)
 
 
@@ -53,8 +52,7 @@ def relay() -> None:
     """Number committed events and publish them to the stream."""
     from platform_kit.process import run_until_signalled
 
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     run_until_signalled(lambda stop: _relay(settings, stop))
 
 
@@ -74,8 +72,7 @@ def migrate() -> None:
     from payment_gateway.store.tables import SCHEMA
     from platform_kit.migrations import upgrade
 
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     url = settings.asyncpg_url(for_migration=True)
     if settings.vault_migration_database_url:  # first: the payments' schema opens the doors of the processes
         vault_url = settings.vault_url(for_migration=True)
@@ -86,8 +83,7 @@ def migrate() -> None:
 @main.command("rotate-vault-keys")
 def rotate() -> None:
     """Bring every card, subject and webhook secret under the newest of VAULT_KEYS; the older keys can go afterwards."""
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     keys, endpoints = asyncio.run(_rotate(settings))
     typer.echo(f"{keys} keys of cards and subjects re-wrapped, {endpoints} webhook endpoints sealed")
 
@@ -109,8 +105,7 @@ async def _rotate(settings: Settings) -> tuple[int, int]:
 @main.command()
 def routing_replay() -> None:
     """Recompute every stored routing decision; exit with 1 when one would be made differently now."""
-    settings = Settings.load()
-    configure_logging(settings, SERVICE)
+    settings = _begin()
     found = asyncio.run(_replay(settings))
     for line in found.differences:
         typer.echo(line)
@@ -144,6 +139,12 @@ async def _relay(settings: Settings, stop: asyncio.Event) -> None:
     finally:
         await redis.aclose()
         await engine.dispose()
+
+
+def _begin() -> Settings:
+    settings = Settings.load()
+    configure_logging(settings, SERVICE)
+    return settings
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from risk_engine.operations.retrain_model import Candidate
 
 EVENTS = "events:risk"
-MIGRATION_WAIT_S = 120.0  # the database may still be starting (first install of the chart)
+MIGRATION_WAIT_S = 60.0  # the database may still be starting (first install of the chart)
 
 main = typer.Typer(
     help="The risk engine's processes.",
@@ -169,8 +169,11 @@ def migrate() -> None:
 
 
 def _begin() -> Settings:
+    from platform_kit.telemetry import configure_tracing
+
     settings = Settings.load()
     configure_logging(settings, SERVICE)
+    configure_tracing(settings, SERVICE)
     return settings
 
 
@@ -178,12 +181,10 @@ def _run_process(run: Callable[[Deps, asyncio.Event], Awaitable[None]]) -> None:
     from platform_kit.migrations import database_checks
     from platform_kit.ops import OpsServer
     from platform_kit.process import run_until_signalled
-    from platform_kit.telemetry import configure_tracing
     from risk_engine.operations.deps import open_deps
     from risk_engine.store import tables
 
     settings = _begin()
-    configure_tracing(settings, SERVICE)
 
     async def main(stop: asyncio.Event) -> None:
         async with (
