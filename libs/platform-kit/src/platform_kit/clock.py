@@ -35,3 +35,8 @@ class FixedClock:
 def isoformat(at: datetime) -> str:
     """ISO 8601 in UTC with microseconds and `Z`: 2026-11-23T04:05:06.789012Z."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def isoformat_or_none(at: datetime | None) -> str | None:
+    """The same of a moment that may not have come."""
+    return isoformat(at) if at else None

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from platform_kit.clock import isoformat
+from platform_kit.clock import isoformat, isoformat_or_none
 from platform_kit.problems import NotFound, Problem
 from risk_engine.domain.appeals import effect_of_appeal
 from risk_engine.domain.case_effects import PaymentStatus, effect_of
@@ -41,12 +41,12 @@ def case_object(deps: Deps, case: Case, now: datetime) -> dict[str, Any]:
         "overdue": case.is_overdue(now),
         "assignee": case.assignee,
         "locked_by": case.holder(now),
-        "locked_until": _time(case.locked_until) if case.holder(now) else None,
+        "locked_until": isoformat_or_none(case.locked_until) if case.holder(now) else None,
         "proposed": case.proposed,
         "proposed_by": case.proposed_by,
         "verdict": case.verdict,
         "closed_by": case.closed_by,
-        "closed_at": _time(case.closed_at),
+        "closed_at": isoformat_or_none(case.closed_at),
     }
 
 
@@ -125,7 +125,3 @@ def _act_objects(rows: Sequence[Any]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _time(at: datetime | None) -> str | None:
-    return isoformat(at) if at else None

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from platform_kit.clock import isoformat
+from platform_kit.clock import isoformat, isoformat_or_none
 from platform_kit.ids import new_id
 from platform_kit.outbox import Event
 from risk_engine.domain.alert_kinds import Severity
@@ -246,12 +246,8 @@ def _alert(row: Any) -> dict[str, Any]:
         "slot_at": isoformat(row.raised_at.replace(second=0, microsecond=0)),
         "raised_at": isoformat(row.raised_at),
         "last_seen_at": isoformat(row.last_seen_at),
-        "acknowledged_at": _time(row.acknowledged_at),
+        "acknowledged_at": isoformat_or_none(row.acknowledged_at),
         "acknowledged_by": row.acknowledged_by,
-        "resolved_at": _time(row.resolved_at),
+        "resolved_at": isoformat_or_none(row.resolved_at),
         "resolved_by": actor_shown(row.resolved_by),
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return isoformat(at) if at else None

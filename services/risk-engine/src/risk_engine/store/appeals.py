@@ -1,13 +1,12 @@
 """Appeals: added, never changed; how one stands is in its case."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from platform_kit.clock import isoformat
+from platform_kit.clock import isoformat, isoformat_or_none
 from risk_engine.domain.appeals import ANSWERS, AppealStatus, status_of
 from risk_engine.domain.cases import Verdict
 
@@ -117,11 +116,7 @@ def _object(row: Any) -> dict[str, Any]:
         "reason": row.reason,
         "case_id": row.case_id,
         "recorded_by": row.recorded_by,
-        "made_at": _time(row.made_at),
-        "due_at": _time(row.due_at),
-        "decided_at": _time(row.closed_at),
+        "made_at": isoformat(row.made_at),
+        "due_at": isoformat(row.due_at),
+        "decided_at": isoformat_or_none(row.closed_at),
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return isoformat(at) if at else None
